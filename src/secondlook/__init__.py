@@ -1,0 +1,1 @@
+"""Second Look: when does a model get better by looking again at its own answer?"""

@@ -1,0 +1,1 @@
+"""Benchmarks: data, prompts, graders and the Inspect tasks made of them."""

@@ -1,0 +1,99 @@
+"""What the loop needs of a language model: messages in; text, token usage and finish reason out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Role = Literal["system", "user", "assistant"]
+Finish = Literal["stop", "length", "filter", "other"]
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or several calls; adds up with ``+``.
+
+    Attributes:
+        input: Prompt tokens, those served from a prefix cache included.
+        output: Generated tokens.
+        cached: How many of ``input`` were served from a prefix cache.
+        calls: How many requests these tokens belong to.
+    """
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    calls: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.calls + other.calls,
+        )
+
+    @property
+    def total(self) -> int:
+        """Input and output tokens together."""
+        return self.input + self.output
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model said: its text, what it cost, and why it stopped."""
+
+    text: str
+    usage: Usage
+    finish: Finish = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What must be known of a model to run it again.
+
+    Attributes:
+        name: Provider and model, as the user wrote it.
+        revision: Commit or content hash of the weights; ``None`` where the provider does not tell.
+        chat_template: Short hash of the chat template; ``None`` where a server keeps it to itself.
+        prefix_stable: Whether the template keeps earlier turns token for token (see
+            :func:`secondlook.correction.prefix.rewritten_turn`); ``None`` where it cannot be seen.
+        decoding: Decoding settings by name, e.g. ``{"temperature": 0.0, "max_tokens": 64}``.
+    """
+
+    name: str
+    revision: str | None = None
+    chat_template: str | None = None
+    prefix_stable: bool | None = None
+    decoding: Mapping[str, Json] = field(default_factory=dict)
+
+
+class ChatModel(Protocol):
+    """A language model as the loop sees it."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, revision, template and decoding settings, for the record."""
+        ...
+
+    async def complete(
+        self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None
+    ) -> Completion:
+        """Continue a conversation by one assistant turn.
+
+        Args:
+            messages: The conversation; its last message is the user's.
+            prefill: Text the assistant turn must begin with; it is not part of the returned text.
+            seed: Makes a sampled reply repeatable where the provider supports it.
+        """
+        ...

@@ -1,0 +1,108 @@
+"""What happened: the rounds of one question, as plain data that survives a trip through JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from secondlook.correction.case import Verdict
+from secondlook.correction.chat import Finish, Message, ModelInfo, Usage
+
+Variant = Literal["self", "diverse", "self-instruct"]
+Stop = Literal["rounds", "satisfied", "tokens", "seconds", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Critique:
+    """What a critic said of one answer, what that was read as, and its cost."""
+
+    text: str
+    verdict: Verdict
+    usage: Usage = Usage()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One answer and the critique of *this* answer (``None`` if it was never examined).
+
+    Attributes:
+        index: 0 for the first answer, 1 for the answer after the first second look, and so on.
+        answer: The answer's text.
+        finish: Why the model stopped; ``length`` marks a truncated answer.
+        usage: Tokens of the call that gave the answer; the critique carries its own.
+        seconds: Wall time of that call.
+        critique: The examination of this answer.
+    """
+
+    index: int
+    answer: str
+    finish: Finish
+    usage: Usage
+    seconds: float
+    critique: Critique | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The whole conversation about one question.
+
+    Attributes:
+        sample: Identifier of the question.
+        prompt: Name and version of the prompt file.
+        model: The answering model, with template hash and decoding settings.
+        critic: Name of the critic, e.g. ``self`` or ``noisy(0.25, oracle)``.
+        variant: How the question is put again.
+        seed: Seed of the run.
+        messages: Every message shown or received, in order.
+        rounds: The rounds that produced an answer; empty only if the first call failed.
+        stop: Why the loop ended.
+        error: What went wrong, in one line, if ``stop`` is ``error``.
+        lost: Cost of the calls that brought no round: an empty completion, or a call cut off by the time
+            budget or by an error (counted in ``calls``; the tokens of those are not known).
+    """
+
+    sample: str
+    prompt: str
+    model: ModelInfo
+    critic: str
+    variant: Variant
+    seed: int
+    messages: tuple[Message, ...]
+    rounds: tuple[Round, ...]
+    stop: Stop
+    error: str | None = None
+    lost: Usage = Usage()
+
+    @property
+    def answer(self) -> str | None:
+        """The last good answer; ``None`` only if there never was one."""
+        return self.rounds[-1].answer if self.rounds else None
+
+    @property
+    def usage(self) -> Usage:
+        """Everything this transcript cost, critiques and lost calls included."""
+        total = self.lost
+        for round_ in self.rounds:
+            total += round_.usage
+            if round_.critique is not None:
+                total += round_.critique.usage
+        return total
+
+    def to_json(self) -> str:
+        """Serialise to JSON, losslessly."""
+        return _ADAPTER.dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Transcript:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            pydantic.ValidationError: If the text is not a transcript (a ``ValueError``).
+        """
+        return _ADAPTER.validate_json(text)
+
+
+_ADAPTER: TypeAdapter[Transcript] = TypeAdapter(Transcript)

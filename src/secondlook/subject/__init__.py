@@ -1,0 +1,1 @@
+"""The embedded language models: small planted subjects, their trainer, and the local provider."""
