@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
+
+from pydantic import JsonValue
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "filter", "other"]
-Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = JsonValue
 
 
 @dataclass(frozen=True, slots=True)

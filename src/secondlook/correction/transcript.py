@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -20,7 +20,7 @@ class Critique:
 
     text: str
     verdict: Verdict
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
 
 
@@ -74,7 +74,7 @@ class Transcript:
     rounds: tuple[Round, ...]
     stop: Stop
     error: str | None = None
-    lost: Usage = Usage()
+    lost: Usage = field(default_factory=Usage)
 
     @property
     def answer(self) -> str | None:

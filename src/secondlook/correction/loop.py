@@ -1,0 +1,175 @@
+"""The loop: answer, check, answer again (Checking-as-Context; Wang et al., NeurIPS 2024, section 4)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import anyio
+
+from secondlook.correction.case import Case, seed_from
+from secondlook.correction.chat import ChatModel, Finish, Message, Usage
+from secondlook.correction.critics.protocol import Critic, Examination
+from secondlook.correction.plan import Plan
+from secondlook.correction.transcript import Critique, Round, Stop, Transcript
+
+T = TypeVar("T")
+
+
+class EmptyCompletionError(Exception):
+    """The model returned nothing but white space: neither an answer nor a turn that servers accept."""
+
+    def __init__(self, finish: Finish) -> None:
+        super().__init__(f"empty completion (finish reason: {finish})")
+
+
+async def run(
+    model: ChatModel,
+    critic: Critic,
+    case: Case,
+    plan: Plan,
+    *,
+    on_error: Callable[[Exception], None] | None = None,
+) -> Transcript:
+    """Ask one question, and look again at the answer as often as the plan says.
+
+    The conversation is: system message, history, query, answer 0; then for every second look the check
+    question, the critique, the request to answer again, the new answer. *Every* critic's words stand in the
+    assistant's turn after the check question, whoever wrote them: conversations under two critics differ in
+    the critique's words alone, so a difference in the answers comes from these words. A critic that says
+    nothing leaves out both the check question and the critique. An empty critique is replaced by
+    ``case.feedback`` of its verdict, since servers refuse empty turns. The last answer is not examined.
+
+    The last good answer is never lost: whatever goes wrong later ends the loop, and the rounds so far are
+    returned. A cancellation from outside is passed on.
+
+    Args:
+        model: The model that answers.
+        critic: Who examines the answers.
+        case: The question.
+        plan: Rounds, variant, stop rule, budgets and seed.
+        on_error: Called with the exception that ended the loop with ``stop="error"``, before the transcript
+            is returned. A caller that must raise it again keeps it: ``on_error=errors.append``.
+
+    Returns:
+        The transcript. Its messages end with the unanswered request where the model failed to answer it.
+    """
+    conversation = _Conversation(model, critic, case, plan)
+    error: str | None = None
+    try:
+        stop = await conversation.hold()
+    except _SpentError as spent:
+        stop = spent.stop
+    except Exception as exception:
+        stop, error = "error", _one_line(exception)
+        if on_error is not None:
+            on_error(exception)
+    return Transcript(
+        sample=case.sample,
+        prompt=case.prompt,
+        model=model.info,
+        critic=critic.name,
+        variant=plan.variant,
+        seed=plan.seed,
+        messages=tuple(conversation.messages),
+        rounds=tuple(conversation.rounds),
+        stop=stop,
+        error=error,
+        lost=conversation.lost,
+    )
+
+
+class _SpentError(Exception):
+    """A budget is spent."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.stop: Stop = stop
+
+
+@dataclass(slots=True)
+class _Conversation:
+    model: ChatModel
+    critic: Critic
+    case: Case
+    plan: Plan
+    messages: list[Message] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
+    lost: Usage = field(default_factory=Usage)
+    tokens: int = 0
+    deadline: float = math.inf
+
+    async def hold(self) -> Stop:
+        if self.plan.max_seconds is not None:
+            self.deadline = anyio.current_time() + self.plan.max_seconds
+        if self.case.system is not None:
+            self.messages.append(Message("system", self.case.system))
+        self.messages.extend(self.plan.history)
+        await self._answer(0, self.case.query(0))
+        for index in range(1, self.plan.rounds + 1):
+            critique = await self._examine(index - 1)
+            if self.plan.stop == "satisfied" and critique is not None and critique.verdict == "right":
+                return "satisfied"
+            request = self.case.reask(
+                index,
+                repeat_query=self.plan.variant != "self-instruct",
+                critiqued=critique is not None,
+            )
+            await self._answer(index, request)
+        return "rounds"
+
+    async def _answer(self, index: int, request: str) -> None:
+        self._stop_if_spent()
+        self.messages.append(Message("user", request))
+        start = time.perf_counter()
+        completion = await self._in_time(
+            self.model.complete(tuple(self.messages), seed=self._seed(index, "answer"))
+        )
+        seconds = time.perf_counter() - start
+        self.tokens += completion.usage.total
+        if not completion.text.strip():
+            self.lost += completion.usage
+            raise EmptyCompletionError(completion.finish)
+        self.messages.append(Message("assistant", completion.text))
+        self.rounds.append(Round(index, completion.text, completion.finish, completion.usage, seconds))
+
+    async def _examine(self, index: int) -> Critique | None:
+        self._stop_if_spent()
+        answer = self.rounds[index].answer
+        exam = Examination(self.case, index, answer, tuple(self.messages), self._seed(index, "check"))
+        critique = await self._in_time(self.critic.examine(exam))
+        if critique is None:
+            return None
+        self.tokens += critique.usage.total
+        if not critique.text.strip():
+            critique = replace(critique, text=self.case.feedback(critique.verdict))
+        self.rounds[index] = replace(self.rounds[index], critique=critique)
+        self.messages.append(Message("user", self.case.check(index)))
+        self.messages.append(Message("assistant", critique.text))
+        return critique
+
+    def _stop_if_spent(self) -> None:
+        if self.plan.max_tokens is not None and self.tokens >= self.plan.max_tokens:
+            raise _SpentError("tokens")
+        if anyio.current_time() >= self.deadline:
+            raise _SpentError("seconds")
+
+    async def _in_time(self, call: Awaitable[T]) -> T:
+        with anyio.CancelScope(deadline=self.deadline):
+            try:
+                return await call
+            except Exception:
+                self.lost += Usage(calls=1)
+                raise
+        self.lost += Usage(calls=1)
+        raise _SpentError("seconds")
+
+    def _seed(self, index: int, purpose: str) -> int:
+        return seed_from(self.plan.seed, self.case.sample, index, purpose)
+
+
+def _one_line(exception: Exception) -> str:
+    lines = str(exception).strip().splitlines()
+    return f"{type(exception).__name__}: {lines[0]}" if lines else type(exception).__name__

@@ -1,0 +1,59 @@
+"""How often and how long the loop may look again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from secondlook.correction.chat import Message
+from secondlook.correction.transcript import Variant
+
+StopRule = Literal["fixed", "satisfied"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the loop does with every question of a run.
+
+    Attributes:
+        variant: How the question is put again: ``self`` repeats it, ``diverse`` also puts ``history`` before
+            it, ``self-instruct`` asks to refine the earlier answer without repeating the question.
+        rounds: Number of second looks; 0 asks for the first answer only.
+        stop: ``fixed`` makes all rounds; ``satisfied`` ends at the first answer the critic calls right.
+        max_tokens: No call is started once this many tokens, input and output, are spent on a question.
+        max_seconds: No call is started, and one in flight is cut off, this long after the first began.
+        seed: Seed of the run.
+        history: Other rounds, put before the question (variant ``diverse`` only).
+    """
+
+    variant: Variant = "self"
+    rounds: int = 1
+    stop: StopRule = "fixed"
+    max_tokens: int | None = None
+    max_seconds: float | None = None
+    seed: int = 0
+    history: tuple[Message, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("variant", self.variant, get_args(Variant)),
+            ("stop", self.stop, get_args(StopRule)),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}: choose one of {', '.join(known)}")
+        if self.rounds < 0:
+            raise ValueError(f"rounds is {self.rounds!r}: give 0 or more second looks")
+        if self.max_tokens is not None and not self.max_tokens > 0:
+            raise ValueError(f"max_tokens is {self.max_tokens!r}: give 1 or more, or None for no limit")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise ValueError(f"max_seconds is {self.max_seconds!r}: give more than 0, or None for no limit")
+        if self.variant == "diverse" and not self.history:
+            raise ValueError("history is empty: variant 'diverse' needs other rounds, see as_history")
+        if self.variant != "diverse" and self.history:
+            raise ValueError(
+                f"history has {len(self.history)} messages, which variant {self.variant!r} does not show: "
+                "leave it out, or choose variant 'diverse'"
+            )
+        roles = [message.role for message in self.history]
+        if roles != ["user", "assistant"] * (len(roles) // 2):
+            raise ValueError(f"history has the roles {roles}: alternate user and assistant, user first")

@@ -1,0 +1,91 @@
+"""A model for tests: it says what it is told to, and checks what it is shown."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
+
+Reply: TypeAlias = str | Completion | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the model was asked in one call."""
+
+    messages: tuple[Message, ...]
+    prefill: str
+    seed: int | None
+
+
+@dataclass(slots=True)
+class ScriptedModel:
+    """Replays a script, one step a call.
+
+    The loop takes any exception for a failure of the model and records it, an ``AssertionError`` too. So a
+    test must end with :meth:`finished`, which raises what the loop kept.
+
+    Attributes:
+        script: For each call, the exact messages it must show (``None``: any) and the reply. A string is
+            returned with a usage that counts words for tokens; an exception is raised.
+        info: Name and settings the model gives of itself.
+        calls: The calls made so far.
+    """
+
+    script: Sequence[tuple[Sequence[Message] | None, Reply]]
+    info: ModelInfo = field(default_factory=lambda: ModelInfo("scripted"))
+    calls: list[Call] = field(default_factory=list, init=False)
+    _failure: AssertionError | None = field(default=None, init=False, repr=False)
+
+    async def complete(
+        self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None
+    ) -> Completion:
+        """Give the next reply of the script.
+
+        Raises:
+            AssertionError: If other messages are shown than the script says, or the script is at its end.
+        """
+        self.calls.append(Call(tuple(messages), prefill, seed))
+        if len(self.calls) > len(self.script):
+            raise self._fail(f"call {len(self.calls)}: the script has {len(self.script)} steps only")
+        expected, reply = self.script[len(self.calls) - 1]
+        if expected is not None and list(expected) != list(messages):
+            raise self._fail(
+                f"call {len(self.calls)}: other messages than expected\n{_diff(expected, messages)}"
+            )
+        if isinstance(reply, Exception):
+            raise reply
+        if isinstance(reply, Completion):
+            return reply
+        words = sum(len(message.content.split()) for message in messages)
+        return Completion(reply, Usage(words, len(reply.split()), calls=1))
+
+    def finished(self) -> None:
+        """Assert that every call was as scripted and every step was used.
+
+        Raises:
+            AssertionError: The first mismatch of a call, or the number of steps not used.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if len(self.calls) < len(self.script):
+            raise AssertionError(f"{len(self.calls)} of {len(self.script)} steps of the script were used")
+
+    def _fail(self, message: str) -> AssertionError:
+        failure = AssertionError(message)
+        self._failure = self._failure or failure
+        return failure
+
+
+def _diff(expected: Sequence[Message], shown: Sequence[Message]) -> str:
+    return "\n".join(
+        difflib.unified_diff(_lines(expected), _lines(shown), "expected", "shown", lineterm="", n=1)
+    )
+
+
+def _lines(messages: Sequence[Message]) -> list[str]:
+    # repr, so that a difference in white space can be seen
+    return [f"{message.role}: {message.content!r}" for message in messages]

@@ -1,0 +1,18 @@
+"""What several rooms' tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def bbq_data() -> Path:
+    """The folder of the official BBQ files (never part of the repository); skips where they are absent."""
+    data = Path(os.environ.get("SECONDLOOK_DATA") or ROOT.parent / "shared" / "data")
+    folder = data / "bbq"
+    if not folder.is_dir():
+        pytest.skip(f"no BBQ data in {folder}; set SECONDLOOK_DATA to the folder that holds bbq/")
+    return folder

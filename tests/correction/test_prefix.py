@@ -1,0 +1,119 @@
+"""Prompts only ever grow, and a template that rewrites earlier turns is noticed."""
+
+import itertools
+
+import anyio
+from echo_case import HISTORY, EchoCase, assistant, system, user
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secondlook.correction import (
+    ModelCritic,
+    NoisyCritic,
+    OracleCritic,
+    Plan,
+    ScriptedModel,
+    SilentCritic,
+    ToolCritic,
+    rewritten_turn,
+    run,
+)
+
+CONVERSATION = (
+    system("Be brief."),
+    user("query 0"),
+    assistant("A"),
+    user("check 0"),
+    assistant("wrong"),
+    user("query 1"),
+    assistant("B"),
+)
+
+
+def plain(messages):
+    return "".join(f"<{message.role}>{message.content}" for message in messages) + "<assistant>"
+
+
+def words(messages):
+    return [hash(word) for word in plain(messages).replace("<", " <").replace(">", "> ").split()]
+
+
+def forgetful(messages):
+    """Drops the words of all assistant turns but the last, as templates do with earlier reasoning."""
+    answers = [index for index, message in enumerate(messages) if message.role == "assistant"]
+    return plain(
+        [assistant("") if index in answers[:-1] else message for index, message in enumerate(messages)]
+    )
+
+
+def system_last(messages):
+    """Puts the system message before the last user message."""
+    first, *rest = messages
+    return plain([*rest[:-1], first, rest[-1]])
+
+
+def test_a_plain_template_rewrites_nothing():
+    assert rewritten_turn(plain, CONVERSATION) is None
+    assert rewritten_turn(words, CONVERSATION) is None
+    assert rewritten_turn(lambda messages: tuple(words(messages)), CONVERSATION) is None
+
+
+def test_the_first_prompt_that_no_longer_begins_with_the_one_before_is_named():
+    assert rewritten_turn(forgetful, CONVERSATION) == 5
+    assert rewritten_turn(system_last, CONVERSATION) == 3
+
+
+def test_a_generation_prompt_that_is_taken_back_is_noticed():
+    def thinking(messages):
+        return plain(messages) + "<think></think>"
+
+    assert rewritten_turn(thinking, CONVERSATION) == 3
+
+
+def test_a_shorter_rendering_is_noticed():
+    assert rewritten_turn(lambda messages: [0] * (9 - len(messages)), CONVERSATION) == 3
+
+
+def test_only_prompts_are_rendered():
+    seen = []
+    rewritten_turn(lambda messages: seen.append(messages[-1].role) or "", CONVERSATION)
+    assert seen == ["user"] * 3
+    assert rewritten_turn(plain, ()) is None
+
+
+texts = st.text(min_size=1, max_size=20).filter(str.strip)
+
+
+@settings(deadline=None)
+@given(
+    variant=st.sampled_from(["self", "diverse", "self-instruct"]),
+    critic=st.sampled_from(["self", "tool", "oracle", "noisy", "none"]),
+    stop=st.sampled_from(["fixed", "satisfied"]),
+    rounds=st.integers(0, 4),
+    replies=st.lists(texts, min_size=9, max_size=9),
+    opening=st.none() | texts,
+)
+def test_every_later_message_list_begins_with_the_earlier_one(
+    variant, critic, stop, rounds, replies, opening
+):
+    model = ScriptedModel([(None, reply) for reply in replies])
+    critics = {
+        "self": ModelCritic(model),
+        "tool": ToolCritic(lambda exam: replies[-1 - exam.round_index]),
+        "oracle": OracleCritic(),
+        "noisy": NoisyCritic(0.5, OracleCritic()),
+        "none": SilentCritic(),
+    }
+    history = HISTORY if variant == "diverse" else ()
+    plan = Plan(variant, rounds, stop, history=history)
+
+    transcript = anyio.run(run, model, critics[critic], EchoCase(system=opening), plan)
+
+    assert transcript.stop in ("rounds", "satisfied")
+    shown = [call.messages for call in model.calls] + [transcript.messages]
+    for earlier, later in itertools.pairwise(shown):
+        assert later[: len(earlier)] == earlier
+        assert len(later) > len(earlier)
+    roles = [message.role for message in transcript.messages if message.role != "system"]
+    assert roles == ["user", "assistant"] * (len(roles) // 2)
+    assert rewritten_turn(plain, transcript.messages) is None
