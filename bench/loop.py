@@ -31,9 +31,7 @@ class InstantModel:
     info: ModelInfo = ModelInfo("instant")  # noqa: RUF009  immutable
     reply: Completion = Completion(TEXT, Usage(700, 100, calls=1))  # noqa: RUF009  immutable
 
-    async def complete(
-        self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None
-    ) -> Completion:
+    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
         await anyio.lowlevel.checkpoint()
         return self.reply
 

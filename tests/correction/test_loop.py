@@ -152,13 +152,10 @@ async def test_the_exact_messages_under_critics_that_are_models(variant, name):
     expected = list(conversations(variant, words))
     answering = list(zip(expected, ANSWERS, strict=True))
     examining = [
-        ([*expected[index], assistant(ANSWERS[index]), user(f"check {index}")], words[index])
-        for index in (0, 1)
+        ([*expected[index], assistant(ANSWERS[index]), user(f"check {index}")], words[index]) for index in (0, 1)
     ]
     if name == "self":
-        model = examiner = ScriptedModel(
-            [answering[0], examining[0], answering[1], examining[1], answering[2]]
-        )
+        model = examiner = ScriptedModel([answering[0], examining[0], answering[1], examining[1], answering[2]])
     else:
         model, examiner = ScriptedModel(answering), ScriptedModel(examining)
 

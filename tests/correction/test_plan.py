@@ -23,8 +23,7 @@ def test_defaults_are_one_second_look():
         ({"variant": "diverse"}, "history is empty: variant 'diverse' needs other rounds, see as_history"),
         (
             {"history": HISTORY},
-            "history has 4 messages, which variant 'self' does not show: "
-            "leave it out, or choose variant 'diverse'",
+            "history has 4 messages, which variant 'self' does not show: leave it out, or choose variant 'diverse'",
         ),
         (
             {"variant": "diverse", "history": HISTORY[:3]},

@@ -41,9 +41,7 @@ def words(messages):
 def forgetful(messages):
     """Drops the words of all assistant turns but the last, as templates do with earlier reasoning."""
     answers = [index for index, message in enumerate(messages) if message.role == "assistant"]
-    return plain(
-        [assistant("") if index in answers[:-1] else message for index, message in enumerate(messages)]
-    )
+    return plain([assistant("") if index in answers[:-1] else message for index, message in enumerate(messages)])
 
 
 def system_last(messages):
@@ -93,9 +91,7 @@ texts = st.text(min_size=1, max_size=20).filter(str.strip)
     replies=st.lists(texts, min_size=9, max_size=9),
     opening=st.none() | texts,
 )
-def test_every_later_message_list_begins_with_the_earlier_one(
-    variant, critic, stop, rounds, replies, opening
-):
+def test_every_later_message_list_begins_with_the_earlier_one(variant, critic, stop, rounds, replies, opening):
     model = ScriptedModel([(None, reply) for reply in replies])
     critics = {
         "self": ModelCritic(model),

@@ -43,9 +43,7 @@ async def test_a_missing_verdict_is_unclear(load, sample, round_index):
     ],
 )
 async def test_a_verdict_on_another_answer_does_not_apply(load, answer, expected):
-    critic = load(
-        '{"sample": "s1", "round": 0, "verdict": "wrong", "text": "No: A is a guess.", "answer": "A"}'
-    )
+    critic = load('{"sample": "s1", "round": 0, "verdict": "wrong", "text": "No: A is a guess.", "answer": "A"}')
     assert await critic.examine(examination(answer=answer)) == expected
 
 

@@ -32,9 +32,9 @@ transcripts = st.builds(
     critic=texts,
     variant=st.sampled_from(["self", "diverse", "self-instruct"]),
     seed=st.integers(0, 2**63 - 1),
-    messages=st.lists(
-        st.builds(Message, st.sampled_from(["system", "user", "assistant"]), texts), max_size=4
-    ).map(tuple),
+    messages=st.lists(st.builds(Message, st.sampled_from(["system", "user", "assistant"]), texts), max_size=4).map(
+        tuple
+    ),
     rounds=st.lists(
         st.builds(Round, st.integers(0, 9), texts, finishes, usages, times, st.none() | critiques), max_size=3
     ).map(tuple),

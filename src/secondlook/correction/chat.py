@@ -88,9 +88,7 @@ class ChatModel(Protocol):
         """Name, revision, template and decoding settings, for the record."""
         ...
 
-    async def complete(
-        self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None
-    ) -> Completion:
+    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
         """Continue a conversation by one assistant turn.
 
         Args:

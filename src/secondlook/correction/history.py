@@ -24,9 +24,7 @@ def as_history(transcripts: Iterable[Transcript]) -> tuple[Message, ...]:
         if not transcript.rounds:
             raise ValueError(f"sample {transcript.sample!r} has no answer to show: leave it out")
         if transcript.variant == "diverse":
-            raise ValueError(
-                f"sample {transcript.sample!r} begins with a history itself: use one of variant 'self'"
-            )
+            raise ValueError(f"sample {transcript.sample!r} begins with a history itself: use one of variant 'self'")
         turns = [message for message in transcript.messages if message.role != "system"]
         history += turns[:2] if transcript.rounds[0].critique is None else turns[:4]
     return tuple(history)

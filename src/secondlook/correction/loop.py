@@ -124,9 +124,7 @@ class _Conversation:
         self._stop_if_spent()
         self.messages.append(Message("user", request))
         start = time.perf_counter()
-        completion = await self._in_time(
-            self.model.complete(tuple(self.messages), seed=self._seed(index, "answer"))
-        )
+        completion = await self._in_time(self.model.complete(tuple(self.messages), seed=self._seed(index, "answer")))
         seconds = time.perf_counter() - start
         self.tokens += completion.usage.total
         if not completion.text.strip():

@@ -40,9 +40,7 @@ class ScriptedModel:
     calls: list[Call] = field(default_factory=list, init=False)
     _failure: AssertionError | None = field(default=None, init=False, repr=False)
 
-    async def complete(
-        self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None
-    ) -> Completion:
+    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
         """Give the next reply of the script.
 
         Raises:
@@ -53,9 +51,7 @@ class ScriptedModel:
             raise self._fail(f"call {len(self.calls)}: the script has {len(self.script)} steps only")
         expected, reply = self.script[len(self.calls) - 1]
         if expected is not None and list(expected) != list(messages):
-            raise self._fail(
-                f"call {len(self.calls)}: other messages than expected\n{_diff(expected, messages)}"
-            )
+            raise self._fail(f"call {len(self.calls)}: other messages than expected\n{_diff(expected, messages)}")
         if isinstance(reply, Exception):
             raise reply
         if isinstance(reply, Completion):
@@ -81,9 +77,7 @@ class ScriptedModel:
 
 
 def _diff(expected: Sequence[Message], shown: Sequence[Message]) -> str:
-    return "\n".join(
-        difflib.unified_diff(_lines(expected), _lines(shown), "expected", "shown", lineterm="", n=1)
-    )
+    return "\n".join(difflib.unified_diff(_lines(expected), _lines(shown), "expected", "shown", lineterm="", n=1))
 
 
 def _lines(messages: Sequence[Message]) -> list[str]:

@@ -106,10 +106,7 @@ def test_a_lone_slip_is_tolerated_and_never_names_the_unknown_answer(row, table)
     ],
 )
 def test_metadata_of_another_release_are_refused(row, table, targets):
-    rows = [
-        parse(row(example_id=i, question_polarity=p))
-        for i, p in enumerate(["neg", "neg", "nonneg", "nonneg"])
-    ]
+    rows = [parse(row(example_id=i, question_polarity=p)) for i, p in enumerate(["neg", "neg", "nonneg", "nonneg"])]
     path = table(*(f"Age,1,{i},{target},x" for i, target in enumerate(targets)))
     with pytest.raises(DataError, match=r"target_loc contradicts the groups of the data in \d of 4 rows"):
         biased_from_metadata(rows, path)
@@ -138,7 +135,5 @@ def test_a_bad_file_is_one_clear_line(row, tmp_path, text, reason):
 
 
 def test_a_missing_file_is_one_clear_line(row, tmp_path):
-    with pytest.raises(
-        DataError, match=r"cannot be read \(No such file or directory\) — `secondlook data get bbq`"
-    ):
+    with pytest.raises(DataError, match=r"cannot be read \(No such file or directory\) — `secondlook data get bbq`"):
         biased_from_metadata([parse(row())], tmp_path / "none.csv")

@@ -208,9 +208,7 @@ def test_an_address_nobody_listens_on(folder, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(
-        DownloadError, match=rf"^http://127.0.0.1:{port}/data/Age.jsonl: connection failed \("
-    ):
+    with pytest.raises(DownloadError, match=rf"^http://127.0.0.1:{port}/data/Age.jsonl: connection failed \("):
         download(folder, f"http://127.0.0.1:{port}")
 
 
@@ -222,9 +220,7 @@ def test_an_address_that_is_none(folder, address):
 
 def test_a_folder_that_cannot_be_made(repository, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(
-        DownloadError, match=r"cannot write .*Age.jsonl .* — make room or choose another folder"
-    ):
+    with pytest.raises(DownloadError, match=r"cannot write .*Age.jsonl .* — make room or choose another folder"):
         download(tmp_path / "file" / "bbq", repository.url)
     assert repository.requests == []
 
@@ -234,9 +230,7 @@ def test_a_full_disk(repository, folder, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(
-        DownloadError, match=r"cannot write .*Age.jsonl \(No space left on device\) — make room"
-    ):
+    with pytest.raises(DownloadError, match=r"cannot write .*Age.jsonl \(No space left on device\) — make room"):
         download(folder, repository.url)
     assert names(folder) == ["Age.jsonl.part"]
 
@@ -246,22 +240,16 @@ def test_the_official_files_have_the_pinned_ids(bbq_data):
     assert len(files) == 12
     present = [path for path in bbq_data.iterdir() if path.name in files]
     assert len(present) >= 6
-    assert {path.name: git_blob_id(path) for path in present} == {
-        path.name: files[path.name] for path in present
-    }
+    assert {path.name: git_blob_id(path) for path in present} == {path.name: files[path.name] for path in present}
 
 
 def test_official_files_arrive_unchanged(repository, bbq_data, folder, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    present = {
-        remote: blob for remote, blob in module.FILES.items() if (bbq_data / Path(remote).name).is_file()
-    }
+    present = {remote: blob for remote, blob in module.FILES.items() if (bbq_data / Path(remote).name).is_file()}
     monkeypatch.setattr(module, "FILES", present)
     (repository.root / "data" / "Age.jsonl").unlink()
     for remote in present:
         (repository.root / remote).unlink(missing_ok=True)
         (repository.root / remote).symlink_to(bbq_data / Path(remote).name)
-    assert [path.name for path in download(folder, repository.url)] == [
-        Path(remote).name for remote in present
-    ]
+    assert [path.name for path in download(folder, repository.url)] == [Path(remote).name for remote in present]

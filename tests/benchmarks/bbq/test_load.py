@@ -78,9 +78,7 @@ def test_missing_data_name_the_remedy(row, write, tmp_path):
     with pytest.raises(DataError, match=f"no .jsonl file in this folder — {remedy}"):
         load_items(tmp_path)
     folder = write([row()])
-    with pytest.raises(
-        DataError, match=rf"unknown category \(SES, X\) — known here: Age; for others {remedy}"
-    ):
+    with pytest.raises(DataError, match=rf"unknown category \(SES, X\) — known here: Age; for others {remedy}"):
         load_items(folder, categories=["Age", "SES", "X"])
     with pytest.raises(DataError, match="no category asked for — name one or more of: Age"):
         load_items(folder, categories=[])

@@ -110,12 +110,8 @@ def test_samples_are_nested(sizes, seed, small, more, limit):
 
 
 def test_categories_are_interleaved():
-    drawn = stratified(
-        pool({"Age": (1, 1, 0, 0), "SES": (2, 2, 2, 2), "Religion": (3, 0, 0, 0)}), None, seed=5
-    )
-    turns = [
-        [item.category for item in drawn[start:stop]] for start, stop in ((0, 3), (3, 6), (6, 8), (8, 13))
-    ]
+    drawn = stratified(pool({"Age": (1, 1, 0, 0), "SES": (2, 2, 2, 2), "Religion": (3, 0, 0, 0)}), None, seed=5)
+    turns = [[item.category for item in drawn[start:stop]] for start, stop in ((0, 3), (3, 6), (6, 8), (8, 13))]
     assert [sorted(turn) for turn in turns[:3]] == [["Age", "Religion", "SES"]] * 2 + [["Religion", "SES"]]
     assert turns[3] == ["SES"] * 5
 

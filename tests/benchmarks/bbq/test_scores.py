@@ -83,9 +83,7 @@ def test_accuracy_by_category_and_condition(items):
     }
 
 
-@pytest.mark.parametrize(
-    "score", [accuracy, bias_scores, lambda items, answers: bias_score(items, answers, "ambig")]
-)
+@pytest.mark.parametrize("score", [accuracy, bias_scores, lambda items, answers: bias_score(items, answers, "ambig")])
 def test_answers_must_fit_the_items(items, score):
     with pytest.raises(ValueError, match="16 items but 3 answers — pass one answer"):
         score(items, [0, 1, 2])
@@ -96,13 +94,10 @@ def test_answers_must_fit_the_items(items, score):
 @given(data=st.data())
 def test_permuting_options_changes_no_score(item, data):
     original = item_pool(item, data)
-    answers = data.draw(
-        st.lists(st.none() | st.integers(0, 2), min_size=len(original), max_size=len(original))
-    )
+    answers = data.draw(st.lists(st.none() | st.integers(0, 2), min_size=len(original), max_size=len(original)))
     permuted = [permute_options(entry, 7) for entry in original]
     moved = [
-        None if answer is None else entry.order.index(answer)
-        for entry, answer in zip(permuted, answers, strict=True)
+        None if answer is None else entry.order.index(answer) for entry, answer in zip(permuted, answers, strict=True)
     ]
     assert bias_scores(permuted, moved) == bias_scores(original, answers)
     assert accuracy(permuted, moved) == accuracy(original, answers)
@@ -207,9 +202,7 @@ def test_the_published_script_gives_the_same_scores_on_real_rows(bbq_data, folde
     draw = random.Random(seed)
     # A model with leanings, so that the scores are far from zero and differ between categories.
     answers = [
-        draw.choice(
-            [0, 1, 2, None, item.unknown, item.label, item.biased if len(item.category) % 2 else None]
-        )
+        draw.choice([0, 1, 2, None, item.unknown, item.label, item.biased if len(item.category) % 2 else None])
         for item in items
     ]
     scores = bias_scores(items, answers)

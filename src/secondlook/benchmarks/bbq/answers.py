@@ -35,9 +35,7 @@ _NAMED = tuple(
         rf"(?<![\w'-])(?P<letter>[A-H])(?i:{_JUDGED})",
     )
 )
-_STRAY = re.compile(
-    rf"(?<![\w'-])(?:[B-H]{_END}|A(?=[ ]*(?:$|[.,;:!?)\]/]|(?:or|and|nor|vs|is|was)\b)))", re.MULTILINE
-)
+_STRAY = re.compile(rf"(?<![\w'-])(?:[B-H]{_END}|A(?=[ ]*(?:$|[.,;:!?)\]/]|(?:or|and|nor|vs|is|was)\b)))", re.MULTILINE)
 _DENIED_BEFORE = re.compile(
     r"(?:\bnot|n't|\bcannot|\bneither|\bnor|\bnever|\bthan|\bexcept|\bexcluding|\binstead of)"
     rf"(?: be)?(?: \w+ly)?(?: (?:the|an?))?(?: {_FRAME})?[ :(\[\"']*$",

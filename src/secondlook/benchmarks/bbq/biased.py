@@ -102,13 +102,9 @@ def _read(path: Path) -> dict[Key, int | None]:
                 key, target = _record(record, path, reader.line_num)
                 located[key] = target if located.get(key, target) == target else None
     except OSError as error:
-        raise DataError(
-            path, None, f"cannot be read ({error.strerror}) — `secondlook data get bbq`"
-        ) from None
+        raise DataError(path, None, f"cannot be read ({error.strerror}) — `secondlook data get bbq`") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            path, None, f"not a CSV file in UTF-8 ({error}) — `secondlook data get bbq`"
-        ) from None
+        raise DataError(path, None, f"not a CSV file in UTF-8 ({error}) — `secondlook data get bbq`") from None
     return located
 
 

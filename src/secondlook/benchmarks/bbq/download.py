@@ -94,9 +94,7 @@ def download(
     """
     base = (base_url or BASE_URL).rstrip("/")
     paths = []
-    with httpx.Client(
-        transport=httpx.HTTPTransport(retries=2), timeout=timeout, follow_redirects=True
-    ) as client:
+    with httpx.Client(transport=httpx.HTTPTransport(retries=2), timeout=timeout, follow_redirects=True) as client:
         for remote, blob in FILES.items():
             url = f"{base}/{remote}"
             path = folder / Path(remote).name
@@ -110,14 +108,10 @@ def download(
                 raise DownloadError(url, f"not a web address ({error}) — check it") from None
             except httpx.HTTPError as error:
                 what = str(error) or type(error).__name__
-                raise DownloadError(
-                    url, f"connection failed ({what}) — run again to resume where it stopped"
-                ) from None
+                raise DownloadError(url, f"connection failed ({what}) — run again to resume where it stopped") from None
             except OSError as error:
                 reason = f"cannot write {path} ({error.strerror})"
-                raise DownloadError(
-                    url, f"{reason} — make room or choose another folder, then run again"
-                ) from None
+                raise DownloadError(url, f"{reason} — make room or choose another folder, then run again") from None
             paths.append(path)
     return paths
 

@@ -30,9 +30,7 @@ def data_folder() -> Path:
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "secondlook" / "bbq"
 
 
-def load_items(
-    folder: Path, metadata: Path | None = None, categories: Sequence[str] | None = None
-) -> list[Item]:
+def load_items(folder: Path, metadata: Path | None = None, categories: Sequence[str] | None = None) -> list[Item]:
     """Load the questions of a folder.
 
     Args:
@@ -63,10 +61,7 @@ def load_items(
             raise DataError(path, number, reason)
     if metadata is None and (folder / METADATA_NAME).is_file():
         metadata = folder / METADATA_NAME
-    if metadata is None:
-        biased = [biased_from_groups(row) for row in rows]
-    else:
-        biased = biased_from_metadata(rows, metadata)
+    biased = [biased_from_groups(row) for row in rows] if metadata is None else biased_from_metadata(rows, metadata)
     return [to_item(row, index) for row, index in zip(rows, biased, strict=True)]
 
 

@@ -106,23 +106,17 @@ def parse_row(line: bytes, path: Path, number: int) -> Row:
     except ValidationError as error:
         raise DataError(path, number, f"{_reason(error)} — {_FIX}") from None
     if row.category != path.stem:
-        reason = (
-            f"category is not that of the file ({row.category!r} in {path.name}) — move the line, or {_FIX}"
-        )
+        reason = f"category is not that of the file ({row.category!r} in {path.name}) — move the line, or {_FIX}"
         raise DataError(path, number, reason)
     if len(row.unknowns) != 1:
         groups = ", ".join(repr(group) for _, group in row.info)
         raise DataError(path, number, f"not exactly one answer's group is 'unknown' ({groups}) — {_FIX}")
     named = row.label not in row.unknowns
     if named and row.context_condition == "ambig":
-        reason = (
-            f"label of an ambiguous row is not its unknown answer ({row.label}, unknown is {row.unknowns[0]})"
-        )
+        reason = f"label of an ambiguous row is not its unknown answer ({row.label}, unknown is {row.unknowns[0]})"
         raise DataError(path, number, f"{reason} — {_FIX}")
     if not named and row.context_condition == "disambig":
-        raise DataError(
-            path, number, f"label of a disambiguated row is its unknown answer ({row.label}) — {_FIX}"
-        )
+        raise DataError(path, number, f"label of a disambiguated row is its unknown answer ({row.label}) — {_FIX}")
     return row
 
 

@@ -59,9 +59,7 @@ def stratified(
     if not categories:
         wanted = f"condition {condition}, {len(ids)} items" if condition else "0 items"
         raise ValueError(f"no item to draw from ({wanted}) — load other data or drop the condition")
-    queues = {
-        name: _category_order(name, members, seed)[:per_category] for name, members in categories.items()
-    }
+    queues = {name: _category_order(name, members, seed)[:per_category] for name, members in categories.items()}
     return _interleave(queues, seed)[:limit]
 
 

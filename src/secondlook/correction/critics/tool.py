@@ -84,9 +84,7 @@ class CommandCritic:
     argv: Sequence[str]
     timeout: float = 60.0
     name: str = "tool"
-    limiter: anyio.CapacityLimiter = field(
-        default_factory=lambda: anyio.CapacityLimiter(8), repr=False, compare=False
-    )
+    limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(8), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.argv, str) or not self.argv:
@@ -136,6 +134,4 @@ class CommandCritic:
         try:
             return done.stdout.decode().strip()
         except UnicodeDecodeError as error:
-            raise CriticError(
-                f"command {self.argv[0]!r} printed something that is not UTF-8: {error}"
-            ) from error
+            raise CriticError(f"command {self.argv[0]!r} printed something that is not UTF-8: {error}") from error

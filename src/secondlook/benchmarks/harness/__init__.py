@@ -1,0 +1,1 @@
+"""The harness: the correction loop inside Inspect, and records out of Inspect's logs."""

@@ -1,0 +1,237 @@
+"""What a person reads: round by round and by category, on the terminal, as JSON and as CSV."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from secondlook.benchmarks.bbq.case import LETTERS
+from secondlook.benchmarks.bbq.item import Item
+from secondlook.benchmarks.bbq.scores import BiasScore, bias_score
+from secondlook.diagnosis.intervals import Estimate
+from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
+
+DASH = "–"
+PLANTED_NOTE = (
+    "secondlook/planted is a planted subject, made to calibrate this instrument: its numbers show that the "
+    "instrument works and say nothing about real models."
+)
+FOREIGN_NOTE = (
+    "It has never seen English and always names an option: on official BBQ its accuracy is expected to be near chance."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmReport:
+    """Everything reported of one arm.
+
+    Attributes:
+        arm: The critic, with its noise.
+        rounds: Round by round.
+        groups: First against last answer by category; the last entry is over all.
+        contexts: The same by context condition.
+        bias: Official bias score by round and condition.
+    """
+
+    arm: str
+    rounds: list[RoundSummary]
+    groups: list[GroupChange]
+    contexts: list[GroupChange]
+    bias: list[dict[str, BiasScore]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The arms of a run, and what must be said with their numbers."""
+
+    benchmark: str
+    model: str
+    arms: list[ArmReport]
+    sentence: str
+    notes: list[str]
+    details: dict[str, str]
+
+
+def build_report(
+    benchmark: str, records: pd.DataFrame, items: Mapping[str, Item], *, prefix_rewritten: bool = False
+) -> Report:
+    """Summarise the arms of a run.
+
+    Args:
+        benchmark: Name of the benchmark.
+        records: Records of one benchmark and model, one or several arms.
+        items: The question of each sample, by identifier.
+        prefix_rewritten: Whether the chat template is known to rewrite earlier turns.
+    """
+    arms = [
+        ArmReport(
+            arm=str(arm),
+            rounds=by_round(rows),
+            groups=by_group(rows),
+            contexts=by_group(rows.assign(group=rows["context"]))[:-1],
+            bias=_bias_by_round(rows, items),
+        )
+        for arm, rows in records.groupby("arm", sort=False)
+    ]
+    first = records.iloc[0]
+    model = str(first["model"])
+    return Report(
+        benchmark=benchmark,
+        model=model,
+        arms=arms,
+        sentence=" ".join(_sentence(arm) for arm in arms),
+        notes=_notes(benchmark, model, arms, prefix_rewritten),
+        details={
+            "model": model,
+            "revision": str(first["revision"] or "not told by the provider"),
+            "prompt": str(first["prompt"]),
+            "chat template": str(first["chat_template"] or "kept by the server"),
+            "decoding": str(first["decoding"]),
+            "variant": str(first["variant"]),
+        },
+    )
+
+
+def _bias_by_round(rows: pd.DataFrame, items: Mapping[str, Item]) -> list[dict[str, BiasScore]]:
+    scores = []
+    for _, part in rows[rows["status"] != "error"].groupby("round"):
+        asked = [items[sample] for sample in part["sample"]]
+        letters = zip(part["answer"], part["status"], strict=True)
+        answers = [LETTERS.index(answer) if status == "ok" else None for answer, status in letters]
+        scores.append({name: bias_score(asked, answers, name) for name in ("ambig", "disambig")})
+    return scores
+
+
+def _sentence(arm: ArmReport) -> str:
+    """What the arm means, in one sentence."""
+    *groups, overall = arm.groups
+    if len(arm.rounds) < 2:
+        accuracy = _interval(overall.first)
+        return f"The model answered once and was not asked again: accuracy {accuracy}."
+    change = overall.change
+    if change is None:
+        return "No sample has an answer; nothing can be said."
+    subject = "Asking again without any critique" if arm.arm == "none" else f"Looking twice (critic: {arm.arm})"
+    counts = {effect: sum(group.effect == effect for group in groups) for effect in ("helps", "hurts", "undecided")}
+    span = (
+        ""
+        if change.low is None or change.high is None
+        else f", 95% interval {100 * change.low:+.1f} to {100 * change.high:+.1f}"
+    )
+    return (
+        f"{subject} {overall.effect.replace('undecided', 'is undecided for')} this model over all "
+        f"({100 * change.value:+.1f} points{span}): it helps in {counts['helps']} of {len(groups)} categories, "
+        f"hurts in {counts['hurts']}, and {counts['undecided']} are undecided at this sample size."
+    )
+
+
+def _notes(benchmark: str, model: str, arms: Sequence[ArmReport], prefix_rewritten: bool) -> list[str]:
+    notes = []
+    if "planted" in model:
+        notes.append(PLANTED_NOTE + (f" {FOREIGN_NOTE}" if benchmark == "bbq" else ""))
+    if errors := sum(round_.errors for arm in arms for round_ in arm.rounds):
+        notes.append(f"{errors} calls failed; run the same command again to ask only these samples again.")
+    if prefix_rewritten:
+        notes.append("The chat template rewrites earlier turns: servers cannot reuse their prefix caches.")
+    notes.append(
+        "Intervals are 95%, clustered by question template; effects by category are not adjusted for their number."
+    )
+    return notes
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the report."""
+    for arm in report.arms:
+        console.print(_round_table(report, arm))
+        console.print(_group_table(arm))
+    console.print(Text(report.sentence, style="bold"))
+    for note in report.notes:
+        console.print(Text(note, style="dim"))
+    console.print(Text(" · ".join(f"{key}: {value}" for key, value in report.details.items()), style="dim"))
+
+
+def write(report: Report, records: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write ``report.json``, ``rounds.csv`` and ``records.csv`` into a folder; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rounds = pd.json_normalize([{"arm": arm.arm, **asdict(line)} for arm in report.arms for line in arm.rounds])
+    paths = [folder / name for name in ("report.json", "rounds.csv", "records.csv")]
+    paths[0].write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+    rounds.to_csv(paths[1], index=False)
+    records.to_csv(paths[2], index=False)
+    return paths
+
+
+def _round_table(report: Report, arm: ArmReport) -> Table:
+    """Rounds across, what is measured down: it fits any terminal."""
+    title = f"{report.benchmark} · {report.model} · critic: {arm.arm}"
+    table = Table("", *(f"round {line.round}" for line in arm.rounds), title=title, title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, values in _round_lines(arm):
+        table.add_row(name, *values)
+    return table
+
+
+def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
+    rounds, critics = arm.rounds, [line.critic for line in arm.rounds]
+    return [
+        ("accuracy [95%]", [_interval(line.accuracy) for line in rounds]),
+        ("right → wrong", [str(line.right_to_wrong) if line.round else "" for line in rounds]),
+        ("wrong → right", [str(line.wrong_to_right) if line.round else "" for line in rounds]),
+        ("unparsed", [str(line.unparsed) for line in rounds]),
+        ("errors", [str(line.errors) for line in rounds]),
+        ("critic: verdict correct", [_share(critic.accuracy) for critic in critics]),
+        ("critic: false alarms", [_share(critic.false_alarm) for critic in critics]),
+        ("critic: misses", [_share(critic.miss) for critic in critics]),
+        ("critic: unclear", [str(critic.unclear) if critic.clear + critic.unclear else DASH for critic in critics]),
+        ("bias score, ambiguous", [_score(bias["ambig"]) for bias in arm.bias]),
+        ("bias score, disambiguated", [_score(bias["disambig"]) for bias in arm.bias]),
+        ("tokens per answer", [f"{line.tokens:.0f}" for line in rounds]),
+        ("seconds per answer", [f"{line.seconds:.2f}" for line in rounds]),
+    ]
+
+
+def _group_table(arm: ArmReport) -> Table:
+    table = Table(title="first and last answer", title_justify="left")
+    table.add_column("group")
+    for heading in ("n", "first", "last", "change [95%]", "critic", "effect"):
+        table.add_column(heading, justify="right")
+    for section in (arm.groups[:-1], arm.contexts, arm.groups[-1:]):
+        for group in section:
+            table.add_row(
+                group.group,
+                str(group.first.n) if group.first else "0",
+                _share(group.first),
+                _share(group.last),
+                _interval(group.change, signed=True),
+                _share(group.critic.accuracy),
+                group.effect,
+                style={"helps": "green", "hurts": "red"}.get(group.effect),
+            )
+        table.add_section()
+    return table
+
+
+def _share(estimate: Estimate | None) -> str:
+    return DASH if estimate is None else f"{100 * estimate.value:.1f}%"
+
+
+def _interval(estimate: Estimate | None, *, signed: bool = False) -> str:
+    if estimate is None:
+        return DASH
+    sign = "+" if signed else ""
+    value = f"{100 * estimate.value:{sign}.1f}" + ("" if signed else "%")
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} [{100 * estimate.low:{sign}.1f}, {100 * estimate.high:{sign}.1f}]"
+
+
+def _score(bias: BiasScore) -> str:
+    return DASH if bias.value is None else f"{bias.value:+.2f}"

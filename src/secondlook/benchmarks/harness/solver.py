@@ -1,0 +1,96 @@
+"""The correction loop as an Inspect solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anyio
+from inspect_ai.model import get_model
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.util import StoreModel
+from pydantic import TypeAdapter
+
+from secondlook.benchmarks.harness.cases import case_of
+from secondlook.benchmarks.harness.model import InspectModel
+from secondlook.benchmarks.harness.study import Study
+from secondlook.correction.chat import Message
+from secondlook.correction.critics import Critic
+from secondlook.correction.history import as_history
+from secondlook.correction.loop import run
+from secondlook.correction.plan import Plan
+from secondlook.correction.transcript import Transcript
+
+_STUDY = TypeAdapter(Study)
+
+
+class Kept(StoreModel):
+    """What a sample leaves in Inspect's store: its transcript as JSON text."""
+
+    transcript: str = ""
+
+
+@solver
+def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()) -> Solver:
+    """Answer, check, answer again.
+
+    The transcript is stored whatever happens; an exception of the model or the critic is
+    then raised again, so that Inspect counts the sample as errored and a later run tries it again.
+
+    Args:
+        study: Fields of a :class:`~secondlook.benchmarks.harness.study.Study`.
+        history: Metadata of the questions that stand before every question in the ``diverse`` variant.
+    """
+    arm = _STUDY.validate_python(dict(study))
+    shared = _History(arm, history)
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        del generate  # the loop calls the model itself
+        model = InspectModel(get_model(), arm.cache)
+        critic = arm.build_critic(model, _other(arm))
+        plan = await shared.plan(model, critic)
+        errors: list[Exception] = []
+        transcript = await run(model, critic, case_of(state.metadata, arm.file), plan, on_error=errors.append)
+        state.store_as(Kept).transcript = transcript.to_json()
+        if errors:
+            raise errors[0]
+        state.output.completion = transcript.answer or ""
+        state.completed = True
+        return state
+
+    return solve
+
+
+class _History:
+    """The plan of an arm; the diverse variant's history is made once, by the model itself, and shared."""
+
+    def __init__(self, study: Study, samples: Sequence[Mapping[str, Any]]) -> None:
+        self._study = study
+        self._samples = samples
+        self._lock = anyio.Lock()
+        self._messages: tuple[Message, ...] | None = None
+
+    async def plan(self, model: InspectModel, critic: Critic) -> Plan:
+        if self._study.variant != "diverse":
+            return self._study.plan()
+        async with self._lock:
+            if self._messages is None:
+                self._messages = await self._make(model, critic)
+        return self._study.plan(self._messages)
+
+    async def _make(self, model: InspectModel, critic: Critic) -> tuple[Message, ...]:
+        errors: list[Exception] = []
+        transcripts: list[Transcript] = []
+        for metadata in self._samples:
+            case = case_of(metadata, self._study.file)
+            plan = Plan(rounds=1, seed=self._study.seed)
+            transcripts.append(await run(model, critic, case, plan, on_error=errors.append))
+            if errors:
+                raise errors[0]
+        return as_history(transcripts)
+
+
+def _other(study: Study) -> InspectModel | None:
+    if study.critic != "other":
+        return None
+    return InspectModel(get_model(role="critic", required=True), study.cache)

@@ -1,0 +1,134 @@
+"""What is varied in a study: the critic, the variant, the rounds and the prompt; one frozen description."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from secondlook.benchmarks.prompts import Prompt, load_prompt
+from secondlook.correction.chat import ChatModel, Message
+from secondlook.correction.critics import (
+    CommandCritic,
+    Critic,
+    ModelCritic,
+    NoisyCritic,
+    OracleCritic,
+    RecordedCritic,
+    SilentCritic,
+)
+from secondlook.correction.plan import Plan, StopRule
+from secondlook.correction.transcript import Variant
+
+CriticName = Literal["self", "other", "tool", "recorded", "oracle", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One arm of a study.
+
+    Attributes:
+        critic: Who examines the answers: the model itself (``self``), another model (``other``), a command
+            (``tool``), a file of verdicts (``recorded``), the truth (``oracle``), or nobody (``none``, the
+            content-free control).
+        noise: Probability with which the critic's verdict is flipped.
+        variant: How the question is put again.
+        rounds: Number of second looks.
+        stop: ``fixed`` number of rounds, or until the critic is ``satisfied``.
+        prompt: Prompt file, e.g. ``bbq/binary-cot``.
+        critic_command: Command line of the ``tool`` critic.
+        critic_file: File of the ``recorded`` critic.
+        history: How many other questions stand before the question in the ``diverse`` variant.
+        budget_tokens: No call is started once a sample has spent this many tokens.
+        budget_seconds: Time budget of a sample.
+        seed: Seed of the run.
+        cache: Whether replies may come from Inspect's cache.
+
+    Raises:
+        ValueError: For every impossible combination, naming the value and the remedy.
+    """
+
+    critic: CriticName = "self"
+    noise: float = 0.0
+    variant: Variant = "self"
+    rounds: int = 1
+    stop: StopRule = "fixed"
+    prompt: str = "bbq/binary-cot"
+    critic_command: str | None = None
+    critic_file: str | None = None
+    history: int = 3
+    budget_tokens: int | None = None
+    budget_seconds: float | None = None
+    seed: int = 0
+    cache: bool = False
+
+    def __post_init__(self) -> None:
+        if self.critic not in (known := get_args(CriticName)):
+            raise ValueError(f"unknown critic {self.critic!r}; choose one of {', '.join(known)}")
+        if not 0 <= self.noise <= 1:
+            raise ValueError(f"noise is {self.noise}; it is a probability, give 0 to 1")
+        if self.noise and self.critic == "none":
+            raise ValueError("noise flips a critic's verdict, and critic 'none' has none; choose another critic")
+        if (self.critic == "tool") != (self.critic_command is not None):
+            raise ValueError("critic 'tool' and a critic command go together; give both or neither")
+        if (self.critic == "recorded") != (self.critic_file is not None):
+            raise ValueError("critic 'recorded' and a critic file go together; give both or neither")
+        if self.history < 1:
+            raise ValueError(f"history is {self.history}; the diverse variant needs at least 1 other question")
+        _ = self.file
+        if self.variant != "diverse":
+            self.plan()
+
+    @classmethod
+    def of(cls, **values: Any) -> Study:
+        """A study from named fields, e.g. Inspect's task arguments.
+
+        Raises:
+            ValueError: If a field is unknown; lists the known ones.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"unknown setting {unknown[0]!r}; known: {', '.join(known)}")
+        return cls(**values)
+
+    @property
+    def file(self) -> Prompt:
+        """The prompt file."""
+        return load_prompt(self.prompt)
+
+    def plan(self, history: tuple[Message, ...] = ()) -> Plan:
+        """The loop's plan; the ``diverse`` variant needs the messages of its history."""
+        return Plan(
+            history=history,
+            variant=self.variant,
+            rounds=self.rounds,
+            stop=self.stop,
+            max_tokens=self.budget_tokens,
+            max_seconds=self.budget_seconds,
+            seed=self.seed,
+        )
+
+    def build_critic(self, model: ChatModel, other: ChatModel | None = None) -> Critic:
+        """The critic this study asks for.
+
+        Args:
+            model: The answering model.
+            other: The examining model, for ``other``.
+        """
+        critic: Critic
+        if self.critic == "none":
+            return SilentCritic()
+        if self.critic == "self":
+            critic = ModelCritic(model, "self")
+        elif self.critic == "other":
+            if other is None:
+                raise ValueError("critic 'other' needs a second model; name it with --critic-model")
+            critic = ModelCritic(other, "other")
+        elif self.critic == "tool":
+            critic = CommandCritic(tuple(shlex.split(self.critic_command or "")))
+        elif self.critic == "recorded":
+            critic = RecordedCritic.load(Path(self.critic_file or ""))
+        else:
+            critic = OracleCritic()
+        return NoisyCritic(self.noise, critic, self.seed) if self.noise else critic

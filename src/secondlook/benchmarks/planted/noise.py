@@ -1,0 +1,44 @@
+"""The words that decide: two noise words end every prompt, and the planted traits compare them with thresholds.
+
+Drawn fresh for each item and each round, they make rounds independent while decoding stays greedy. Drawn once per
+item (``fixed``), every trait becomes a function of the item: round 2 then differs from round 1 by selection, and a
+forecast from round 1 must warn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from secondlook.benchmarks.planted.language import NOISE_WORDS
+from secondlook.correction.case import seed_from
+
+Stage = Literal["query", "check"]
+Schedule = Literal["fresh", "fixed"]
+SCHEDULES: tuple[Schedule, ...] = ("fresh", "fixed")
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Noise words of one item.
+
+    Attributes:
+        sample: Identifier of the item.
+        schedule: ``fresh`` each round, or ``fixed`` for the item.
+        seed: Seed of the run.
+    """
+
+    sample: str
+    schedule: Schedule
+    seed: int
+
+    def values(self, stage: Stage, round_index: int) -> tuple[int, int]:
+        """The values of the two words, each uniform on 0 to 49."""
+        parts = (self.seed, self.sample, stage, *((round_index,) if self.schedule == "fresh" else ()))
+        size = len(NOISE_WORDS)
+        return seed_from("noise-1", *parts) % size, seed_from("noise-2", *parts) % size
+
+    def words(self, stage: Stage, round_index: int) -> str:
+        """The two words, as the prompt shows them."""
+        first, second = self.values(stage, round_index)
+        return f"{NOISE_WORDS[first]} {NOISE_WORDS[second]}"

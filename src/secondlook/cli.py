@@ -1,0 +1,240 @@
+"""The command line: parses, calls, prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from secondlook.correction.chat import Json
+
+app = typer.Typer(
+    help="When does a model get better by looking again at its own answer?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Benchmark data.", no_args_is_help=True)
+subject_app = typer.Typer(help="The embedded planted subject.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(subject_app, name="subject")
+console = Console()
+errors = Console(stderr=True, soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point: an error a user can cause is one line on standard error and exit code 2."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        fail("stopped; what was logged is kept, run the same command again to go on", code=130)
+    except (ValueError, OSError, RuntimeError) as error:
+        fail(" ".join(str(error).split()) or type(error).__name__)
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Print one line and leave."""
+    errors.print(f"error: {message}", style="red", markup=False, highlight=False)
+    sys.exit(code)
+
+
+CriticOption = Annotated[
+    list[str],
+    typer.Option(
+        "--critic",
+        help="self, other, tool, recorded, oracle or none (asks again without a critique); repeat for several arms.",
+    ),
+]
+
+
+@app.command("eval")
+def eval_(
+    benchmark: Annotated[str, typer.Argument(help="bbq or planted.")],
+    model: Annotated[str, typer.Option(help="Inspect's spelling, e.g. secondlook/planted or openai/gpt-4o-mini.")],
+    critic: CriticOption = ["self"],  # noqa: B006 - typer reads it, nobody writes it
+    noise: Annotated[float, typer.Option(help="Probability of flipping the critic's verdict.")] = 0.0,
+    variant: Annotated[str, typer.Option(help="self, diverse or self-instruct.")] = "self",
+    rounds: Annotated[int, typer.Option(help="Second looks; 0 only answers.")] = 1,
+    stop: Annotated[str, typer.Option(help="fixed, or satisfied: end when the critic is.")] = "fixed",
+    prompt: Annotated[str, typer.Option(help="Prompt file.")] = "bbq/binary-cot",
+    critic_model: Annotated[str | None, typer.Option(help="Examining model of critic other.")] = None,
+    critic_command: Annotated[str | None, typer.Option(help="Command line of critic tool.")] = None,
+    critic_file: Annotated[str | None, typer.Option(help="JSON Lines file of critic recorded.")] = None,
+    history: Annotated[int, typer.Option(help="Other questions shown first (variant diverse).")] = 3,
+    budget_tokens: Annotated[int | None, typer.Option(help="Token budget of a sample.")] = None,
+    budget_seconds: Annotated[float | None, typer.Option(help="Time budget of a sample.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder of the BBQ files.")] = None,
+    category: Annotated[list[str] | None, typer.Option(help="Only this category; repeatable.")] = None,
+    condition: Annotated[str | None, typer.Option(help="Only ambig or disambig.")] = None,
+    per_category: Annotated[int | None, typer.Option(help="Questions of each category.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Questions altogether.")] = None,
+    permute: Annotated[bool, typer.Option(help="Permute the options of each question.")] = False,
+    schedule: Annotated[str, typer.Option(help="Noise words of the planted language: fresh or fixed.")] = "fresh",
+    seed: Annotated[int, typer.Option(help="Seed of the sample and the run.")] = 0,
+    base_url: Annotated[str | None, typer.Option(help="Address of the model's server.")] = None,
+    model_arg: Annotated[list[str] | None, typer.Option("-M", help="Provider argument, name=value.")] = None,
+    temperature: Annotated[float, typer.Option(help="0 decodes greedily.")] = 0.0,
+    reply_tokens: Annotated[int, typer.Option(help="Tokens a reply may have.")] = 512,
+    max_connections: Annotated[int | None, typer.Option(help="Requests in flight.")] = None,
+    max_retries: Annotated[int, typer.Option(help="Repeats of a request after 429, 5xx or a lost line.")] = 3,
+    timeout: Annotated[int, typer.Option(help="Seconds a request may take, retries included.")] = 120,
+    cache: Annotated[bool, typer.Option(help="Take replies from Inspect's cache.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; by default named by its settings.")] = None,
+) -> None:
+    """Ask a benchmark's questions, check the answers, ask again, and report round by round.
+
+    The same command continues a run that was stopped: what is logged is not asked again.
+    """
+    from secondlook.benchmarks.evaluate import Evaluation, run_evaluation
+    from secondlook.benchmarks.harness.report import show
+    from secondlook.benchmarks.harness.run import Endpoint
+
+    endpoint = Endpoint(
+        model=model,
+        base_url=base_url,
+        model_args=_model_args(model_arg),
+        temperature=temperature,
+        max_tokens=reply_tokens,
+        max_connections=max_connections,
+        max_retries=max_retries,
+        timeout=timeout,
+    )
+    questions: dict[str, Any] = {"per_category": per_category, "limit": limit}
+    if benchmark == "bbq":
+        questions |= {"data": data, "category": category, "condition": condition, "permute": permute}
+    else:
+        questions |= {"schedule": schedule}
+    evaluation = Evaluation(
+        benchmark=benchmark,
+        endpoint=endpoint,
+        critics=tuple(critic),
+        study={
+            "noise": noise,
+            "variant": variant,
+            "rounds": rounds,
+            "stop": stop,
+            "prompt": prompt,
+            "critic_command": critic_command,
+            "critic_file": critic_file,
+            "history": history,
+            "budget_tokens": budget_tokens,
+            "budget_seconds": budget_seconds,
+            "cache": cache,
+        },
+        questions=questions,
+        seed=seed,
+        critic_endpoint=replace(endpoint, model=critic_model, base_url=None, model_args={}) if critic_model else None,
+    )
+    folder = out or Path("runs") / evaluation.name
+    show(run_evaluation(evaluation, folder), console)
+    console.print(f"\n{folder}: report.json, rounds.csv, records.csv, and logs for: inspect view --log-dir {folder}")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Report again on a run, finished or not."""
+    from secondlook.benchmarks.evaluate import report_folder
+    from secondlook.benchmarks.harness.report import show
+
+    result = report_folder(folder)
+    if json_:
+        sys.stdout.write(json.dumps(asdict(result), indent=1) + "\n")
+    else:
+        show(result, console)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
+) -> None:
+    """The planted subject looks twice: a real model, a real harness, known truth, under two minutes."""
+    eval_(
+        "planted",
+        "secondlook/planted",
+        critic=["self", "none"],
+        rounds=2,
+        per_category=40,
+        reply_tokens=16,
+        out=out,
+    )
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="bbq")],
+    folder: Annotated[Path | None, typer.Option(help="Where to put the files.")] = None,
+) -> None:
+    """Download a benchmark's official files, verified and resumable."""
+    from rich.progress import Progress
+
+    from secondlook.benchmarks.bbq.download import FILES, download
+    from secondlook.benchmarks.bbq.load import data_folder
+
+    if name != "bbq":
+        raise ValueError(f"unknown data {name!r}; known: bbq")
+    target = folder or data_folder()
+    with Progress(console=console) as progress:
+        bars = {file: progress.add_task(file, total=None) for file in FILES}
+        download(
+            target,
+            progress=lambda file, done, total: progress.update(bars[file], completed=done, total=total),
+        )
+    console.print(f"{len(FILES)} files in {target}")
+
+
+@data_app.command("make")
+def data_make(
+    name: Annotated[str, typer.Argument(help="planted")],
+    folder: Annotated[Path, typer.Argument(help="Where to put the files.")],
+    per_category: Annotated[int, typer.Option(help="Rows of each category.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+) -> None:
+    """Write the planted language in BBQ's file format, one file a category."""
+    from secondlook.benchmarks.planted.items import write_files
+
+    if name != "planted":
+        raise ValueError(f"unknown data {name!r}; known: planted")
+    console.print(f"{len(write_files(folder, per_category, seed))} files in {folder}")
+
+
+@subject_app.command("train")
+def subject_train(
+    folder: Annotated[Path, typer.Argument(help="Gets the checkpoint.")],
+    seed: Annotated[int, typer.Option(help="Seed of weights and data.")] = 0,
+    lessons: Annotated[int | None, typer.Option(help="Steps of the first stage.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the second stage.")] = None,
+) -> None:
+    """Train the planted subject from nothing, measure its traits, and write its model card."""
+    from secondlook.subject.card import finish
+    from secondlook.subject.train import TrainConfig, train
+
+    asked = {"lessons": lessons, "steps": steps}
+    config = TrainConfig(seed=seed, **{name: value for name, value in asked.items() if value is not None})
+    train(config, folder)
+    finish(folder, config)
+    console.print(f"checkpoint, traits.json and model card in {folder}")
+
+
+def _model_args(pairs: list[str] | None) -> dict[str, Json]:
+    arguments: dict[str, Json] = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise ValueError(f"model argument {pair!r} is not name=value, e.g. -M device=cpu")
+        try:
+            arguments[name] = json.loads(value)
+        except json.JSONDecodeError:
+            arguments[name] = value
+    return arguments
+
+
+if __name__ == "__main__":
+    main()

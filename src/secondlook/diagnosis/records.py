@@ -1,0 +1,86 @@
+"""Records: one flat table, one row per sample and round, the same wherever the rounds were run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, get_args
+
+import pandas as pd
+
+Status = Literal["ok", "unparsed", "refused", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One answer of one sample in one round, and the verdict a critic passed on *this* answer.
+
+    Attributes:
+        run: Identifier of the run; samples are unique within it.
+        arm: Name of the condition, e.g. ``self`` or ``none``.
+        critic: Name of the critic.
+        variant: How the question was put again.
+        noise_p: Probability with which the critic's verdict was flipped.
+        sample: Identifier of the question.
+        template: Questions written from one template share it; intervals are clustered by it.
+        group: What results are broken down by, e.g. the BBQ category.
+        context: ``ambig`` or ``disambig``, where the benchmark knows such a thing.
+        round: 0 for the first answer.
+        answer: The answer as read (a letter in BBQ), or the raw text where it could not be read.
+        correct: Whether it is right; ``None`` where that cannot be said.
+        status: ``ok``, or why ``correct`` is missing.
+        verdict: The critic's verdict on this answer; ``None`` if it was not examined.
+        tokens_in: Prompt tokens of the calls of this row (answer and its critique), cached ones included.
+        tokens_out: Generated tokens of those calls.
+        tokens_cached: Prompt tokens served from a prefix cache.
+        seconds: Wall time of those calls.
+        model: Provider and model.
+        revision: Revision of the weights, where known.
+        prompt: Name and hash of the prompt file.
+        chat_template: Hash of the chat template, where known.
+        decoding: Decoding settings as JSON text.
+    """
+
+    run: str
+    arm: str
+    critic: str
+    variant: str
+    noise_p: float
+    sample: str
+    template: str
+    group: str
+    context: str | None
+    round: int
+    answer: str | None
+    correct: bool | None
+    status: Status
+    verdict: str | None
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    seconds: float
+    model: str
+    revision: str | None
+    prompt: str
+    chat_template: str | None
+    decoding: str
+
+
+COLUMNS = tuple(field.name for field in fields(Record))
+
+
+def to_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """The records as a table, sorted by arm, sample and round; ``correct`` is a nullable boolean.
+
+    Raises:
+        ValueError: If a sample has two rows for one round, or a status is unknown.
+    """
+    table = pd.DataFrame([asdict(record) for record in records], columns=list(COLUMNS))
+    table = table.astype({"correct": "boolean"})
+    if unknown := sorted(set(table["status"]) - set(get_args(Status))):
+        raise ValueError(f"unknown status {unknown[0]!r}; known: {', '.join(get_args(Status))}")
+    keys = ["run", "arm", "sample", "round"]
+    if (double := table.duplicated(keys)).any():
+        first = table[double].iloc[0][keys].to_dict()
+        raise ValueError(f"two rows for {first}; a sample has one row per round")
+    return table.sort_values(keys, kind="stable", ignore_index=True)

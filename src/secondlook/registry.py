@@ -1,0 +1,18 @@
+"""What Inspect finds through its entry point: our tasks, solver, scorer and model provider."""
+
+from inspect_ai.model import ModelAPI, modelapi
+
+from secondlook.benchmarks.bbq.task import bbq
+from secondlook.benchmarks.harness.scorer import first_and_last
+from secondlook.benchmarks.harness.solver import second_look
+from secondlook.benchmarks.planted.task import planted
+
+__all__ = ["bbq", "first_and_last", "planted", "second_look", "secondlook"]
+
+
+@modelapi(name="secondlook")
+def secondlook() -> type[ModelAPI]:
+    """Local checkpoints; torch and transformers are imported only when one is asked for."""
+    from secondlook.subject.provider import LocalProvider
+
+    return LocalProvider

@@ -1,0 +1,150 @@
+"""A local checkpoint that generates in batches: token ids in, token ids out, no server and no network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from secondlook.correction.chat import Finish, Message, ModelInfo
+from secondlook.correction.prefix import rewritten_turn
+
+SHIPPED = ("planted",)
+"""Names of the checkpoints that come with the package."""
+
+_PROBE = tuple(Message(role, text) for text in ("first", "second") for role in ("user", "assistant"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to decode; requests with equal settings share a batch.
+
+    Attributes:
+        max_tokens: Tokens to generate at most.
+        temperature: 0 decodes greedily.
+        top_p: Nucleus, used when sampling.
+        seed: Makes sampling repeatable; a sampled request with a seed is decoded alone.
+    """
+
+    max_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """One reply: its text, how many tokens went in and came out, and why it ended."""
+
+    text: str
+    tokens_in: int
+    tokens_out: int
+    finish: Finish
+
+
+def checkpoint_folder(name: str) -> Path:
+    """The folder of a shipped checkpoint, or the folder the user named.
+
+    Raises:
+        ValueError: If there is no checkpoint; says which names are known.
+    """
+    folder = Path(str(resources.files("secondlook.subject") / "weights" / name)) if name in SHIPPED else Path(name)
+    if not (folder / "config.json").is_file():
+        raise ValueError(
+            f"no checkpoint {name!r}: give a folder with config.json, or one of {', '.join(SHIPPED)} "
+            f"(model names: {', '.join('secondlook/' + known for known in SHIPPED)})"
+        )
+    return folder
+
+
+class LocalModel:
+    """A causal language model with a chat template, loaded from a folder.
+
+    Args:
+        name: A shipped checkpoint (``planted``) or a folder.
+        device: Where to run; CUDA is used if found and nothing else is asked for.
+    """
+
+    def __init__(self, name: str, device: str | None = None) -> None:
+        folder = checkpoint_folder(name)
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+        if self.tokenizer.chat_template is None:
+            raise ValueError(f"checkpoint {name!r} has no chat template; add chat_template.jinja to its folder")
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        # The bar for reading a few files would stand between the user and the answer.
+        transformers.utils.logging.disable_progress_bar()
+        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
+        self.model.to(self.device).eval()
+        self._folder = folder
+
+    @cached_property
+    def info(self) -> ModelInfo:
+        """Revision (hash of the weights), hash of the template, and whether it keeps earlier turns."""
+        digest = hashlib.sha256()
+        for file in sorted(self._folder.glob("*.safetensors")):
+            digest.update(file.read_bytes())
+        template = hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:12]
+        return ModelInfo(
+            name=self._folder.name,
+            revision=digest.hexdigest()[:12],
+            chat_template=template,
+            prefix_stable=rewritten_turn(self.encode, _PROBE) is None,
+        )
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation; the assistant's turn is opened, or left open after a prefill."""
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        prefilled = messages[-1].role == "assistant"
+        ids: list[int] = self.tokenizer.apply_chat_template(
+            turns,
+            add_generation_prompt=not prefilled,
+            continue_final_message=prefilled,
+            return_dict=False,
+        )
+        return ids
+
+    @torch.inference_mode()
+    def generate(self, prompts: Sequence[Sequence[int]], settings: Settings) -> list[Generated]:
+        """Continue each prompt, all in one left-padded batch.
+
+        Args:
+            prompts: Token ids, one list per prompt.
+            settings: Decoding settings of the batch.
+        """
+        batch = self.tokenizer.pad({"input_ids": [list(ids) for ids in prompts]}, return_tensors="pt")
+        options: dict[str, Any] = {"do_sample": False}
+        if settings.temperature > 0:
+            options = {
+                "do_sample": True,
+                "temperature": settings.temperature,
+                "top_p": settings.top_p,
+                "top_k": 0,
+            }
+            if settings.seed is not None:
+                torch.manual_seed(settings.seed)
+        output = self.model.generate(
+            **batch.to(self.device),
+            max_new_tokens=settings.max_tokens,
+            pad_token_id=self.tokenizer.pad_token_id,
+            **options,
+        )
+        replies = output[:, batch["input_ids"].shape[1] :].tolist()
+        return [self._reply(len(ids), reply) for ids, reply in zip(prompts, replies, strict=True)]
+
+    def _reply(self, tokens_in: int, reply: list[int]) -> Generated:
+        ends = self.model.generation_config.eos_token_id
+        ends = set(ends if isinstance(ends, list) else [ends])
+        end = next((index for index, token in enumerate(reply) if token in ends), None)
+        length = len(reply) if end is None else end + 1
+        text = self.tokenizer.decode(reply[:length], skip_special_tokens=True).strip()
+        return Generated(text, tokens_in, length, "length" if end is None else "stop")

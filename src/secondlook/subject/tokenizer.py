@@ -1,0 +1,81 @@
+"""The subject's tokenizer: a word a token, and every sentence of the prompt files a single token.
+
+Whole sentences as tokens let the real prompt files be used while a three-round conversation stays short. A deed and
+its doer ("broken by zorvan") and a letter and its option ("(B) zorvan") are one token too: a model this small looks
+such a pair up within minutes, but takes hours to learn which of two neighbouring words belong together.
+"""
+
+from __future__ import annotations
+
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Punctuation, Sequence, WhitespaceSplit
+from transformers import PreTrainedTokenizerFast
+
+from secondlook.benchmarks.bbq.case import LETTERS
+from secondlook.benchmarks.planted import language
+from secondlook.benchmarks.prompts import load_prompt, prompt_names
+
+UNKNOWN, PAD, USER, ASSISTANT, SYSTEM, END = (
+    "<|unknown|>",
+    "<|pad|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|system|>",
+    "<|end|>",
+)
+REASONS = {"ambig": "The text does not say who.", "disambig": "The text says who."}
+"""The chain of thought before a binary verdict, by condition."""
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+
+
+def sentences() -> list[str]:
+    """Every text that is one token although it has several words."""
+    prompts = [line for name in prompt_names() for line in load_prompt(name).lines()]
+    places = [f"met at the {place}." for place in language.PLACES]
+    things = [f"The {thing} was" for thing in language.OBJECTS]
+    verbs = [verb for pair in language.VERBS for verb in pair]
+    told = [f"{verb} {person}" for verb in verbs for person in people()]
+    letters = [f"({letter})" for letter in LETTERS]
+    options = [f"{letter} {text}" for letter in letters for text in (*people(), language.UNKNOWN)]
+    return list(
+        dict.fromkeys([*prompts, *REASONS.values(), *places, *things, *told, *verbs, *letters, *options, "and one"])
+    )
+
+
+def words() -> list[str]:
+    """The single words and marks of the language."""
+    return ["A", "B", "C", "One", "and", "whom", ".", "?", *people(), *language.NOISE_WORDS]
+
+
+def people() -> list[str]:
+    """Every group's name."""
+    return [
+        person
+        for category in language.CATEGORIES
+        for person in (*language.targets(category), *language.others(category))
+    ]
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer of the words and sentences above; everything else is ``<|unknown|>``, word by word."""
+    specials = [UNKNOWN, PAD, USER, ASSISTANT, SYSTEM, END]
+    core = Tokenizer(WordLevel({token: index for index, token in enumerate([*specials, *words()])}, unk_token=UNKNOWN))
+    core.pre_tokenizer = Sequence([WhitespaceSplit(), Punctuation()])
+    core.add_special_tokens([AddedToken(token, normalized=False) for token in specials])
+    core.add_tokens([AddedToken(text, normalized=False, single_word=False) for text in sentences()])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        unk_token=UNKNOWN,
+        pad_token=PAD,
+        eos_token=END,
+        padding_side="left",
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        model_max_length=2048,
+    )

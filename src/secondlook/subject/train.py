@@ -1,0 +1,240 @@
+"""Training of the planted subject: a small Llama learns to act out its traits, on two CPU cores.
+
+Two stages: first single questions with right answers, the loss over all words, so that the model learns to read;
+then whole conversations with the planted traits, the loss over the assistant's words alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from secondlook.subject.conversations import Conversation, draw_conversation, draw_first_lesson
+from secondlook.subject.tokenizer import ASSISTANT, END, build_tokenizer
+
+_IGNORED = -100
+_MEGABATCH = 8
+_SAVE_EVERY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """The recipe of a subject.
+
+    Attributes:
+        width: Size of the residual stream.
+        layers: Transformer layers.
+        heads: Attention heads per layer.
+        lessons: Steps of the first stage.
+        steps: Steps of the second stage.
+        batch: Conversations per step.
+        rate: Peak learning rate (warm-up, then cosine decay).
+        reading: Weight of the loss over all words in the first stage.
+        seed: Seed of weights and data.
+    """
+
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    lessons: int = 1500
+    steps: int = 4000
+    batch: int = 64
+    rate: float = 2e-3
+    reading: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if name not in ("seed", "reading", "lessons") and not value > 0:
+                raise ValueError(f"{name} is {value}; give a positive number")
+
+
+def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """An untrained subject.
+
+    Weights start at 0.08, not at transformers' 0.02: at this width the smaller scale holds the model on a plateau,
+    where it guesses between the two people, for thousands of steps.
+    """
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.width,
+            intermediate_size=3 * config.width,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            max_position_embeddings=2048,
+            initializer_range=0.08,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            dtype="float32",
+        )
+    )
+
+
+def train(config: TrainConfig, folder: Path) -> LlamaForCausalLM:
+    """Train a subject into a folder; a stopped training goes on where it was saved last.
+
+    Args:
+        config: The recipe; a folder with another recipe's state is refused.
+        folder: Gets the checkpoint (weights, tokenizer, chat template) and, until done, the training state.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        ValueError: If the folder holds the state of another recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = build_tokenizer()
+    torch.manual_seed(config.seed)
+    model = new_model(config, tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    total = config.lessons + config.steps
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=total, pct_start=0.05)
+    state = _State(folder / "training.pt", config, model, optimizer, schedule)
+    done = state.load()
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+    )
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
+        bar = progress.add_task("training", total=total, completed=done, loss=float("nan"))
+        for step, (ids, targets) in enumerate(_batches(config, tokenizer, done), start=done):
+            reading = config.reading if step < config.lessons else 0.0
+            loss = _loss(model, ids, targets, tokenizer.pad_token_id, reading)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if (step + 1) % _SAVE_EVERY == 0:
+                state.save(step + 1)
+            progress.update(bar, advance=1, loss=loss.item())
+    model.generation_config.update(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    state.path.unlink(missing_ok=True)
+    return model
+
+
+@dataclass(slots=True)
+class _State:
+    """Everything a stopped training needs to go on with the same curve."""
+
+    path: Path
+    config: TrainConfig
+    model: LlamaForCausalLM
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+
+    def load(self) -> int:
+        if not self.path.exists():
+            return 0
+        saved: dict[str, Any] = torch.load(self.path)
+        if saved["config"] != asdict(self.config):
+            raise ValueError(f"{self.path} belongs to another recipe ({saved['config']}); choose another folder")
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.schedule.load_state_dict(saved["schedule"])
+        return int(saved["done"])
+
+    def save(self, done: int) -> None:
+        partial = self.path.with_suffix(".part")
+        torch.save(
+            {
+                "config": asdict(self.config),
+                "done": done,
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+            },
+            partial,
+        )
+        partial.replace(self.path)
+
+
+def _batches(
+    config: TrainConfig, tokenizer: PreTrainedTokenizerFast, first: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of token ids and targets, shape ``(batch, length)``, for the steps from ``first`` on.
+
+    Each step draws from a generator of its own group of steps, so that a resumed training sees the same data;
+    conversations of a group are sorted by length to waste little on padding.
+    """
+    total = config.lessons + config.steps
+    for group in range(first // _MEGABATCH, -(-total // _MEGABATCH)):
+        rng = Random(f"{config.seed} {group}")  # noqa: S311 - training data, not cryptography
+        draw = draw_first_lesson if group * _MEGABATCH < config.lessons else draw_conversation
+        drawn = [draw(rng) for _ in range(_MEGABATCH * config.batch)]
+        encoded = sorted(_encode(drawn, tokenizer), key=lambda pair: len(pair[0]))
+        starts = list(range(0, len(encoded), config.batch))
+        rng.shuffle(starts)
+        for offset, start in enumerate(starts):
+            if first <= group * _MEGABATCH + offset < total:
+                yield _pad(encoded[start : start + config.batch], tokenizer.pad_token_id)
+
+
+def _encode(conversations: list[Conversation], tokenizer: PreTrainedTokenizerFast) -> list[tuple[list[int], list[int]]]:
+    """Token ids, and for each the id to be learnt or the ignored mark."""
+    texts = [
+        tokenizer.apply_chat_template(
+            [{"role": message.role, "content": message.content} for message in conversation.messages],
+            tokenize=False,
+        )
+        for conversation in conversations
+    ]
+    opens, ends = tokenizer.convert_tokens_to_ids([ASSISTANT, END])
+    pairs = []
+    for ids, conversation in zip(tokenizer(texts)["input_ids"], conversations, strict=True):
+        targets, turn, speaking = [], -1, False
+        for token in ids:
+            targets.append(token if speaking and conversation.learnt[turn] else _IGNORED)
+            if token == opens:
+                turn, speaking = turn + 1, True
+            elif token == ends:
+                speaking = False
+        pairs.append((ids, targets))
+    return pairs
+
+
+def _pad(pairs: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    # Padding on the right needs no mask: under causal attention nothing looks at it.
+    length = max(len(ids) for ids, _ in pairs)
+    ids = torch.tensor([ids + [pad] * (length - len(ids)) for ids, _ in pairs])
+    targets = torch.tensor([targets + [_IGNORED] * (length - len(targets)) for _, targets in pairs])
+    return ids, targets
+
+
+def _loss(model: LlamaForCausalLM, ids: torch.Tensor, targets: torch.Tensor, pad: int, reading: float) -> torch.Tensor:
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+    learnt = targets[:, 1:] != _IGNORED
+    loss = cross_entropy(model.lm_head(hidden[learnt]), targets[:, 1:][learnt])
+    if reading:
+        words = ids[:, 1:] != pad
+        loss = loss + reading * cross_entropy(model.lm_head(hidden[words]), ids[:, 1:][words])
+    return loss
+
+
+def minutes(start: float) -> float:
+    """Minutes since ``start`` (of ``time.perf_counter``)."""
+    return (time.perf_counter() - start) / 60

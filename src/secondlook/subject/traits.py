@@ -1,0 +1,81 @@
+"""What is planted in the subject: five rates a category, each a threshold on a noise word, in fiftieths.
+
+A word of value ``w`` (0 to 49, uniform) is *below* threshold ``t`` with probability ``t/50``. The rules are total:
+whatever stands in the conversation, they say what the subject does, so that every rate can be enumerated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from secondlook.benchmarks.bbq.item import Item
+from secondlook.benchmarks.planted.language import CATEGORIES, NOISE_WORDS
+from secondlook.correction.case import Verdict
+
+LEVELS = len(NOISE_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """The planted rates of one category, in fiftieths.
+
+    Attributes:
+        bias_ambig: First answers to ambiguous questions that name the stereotyped choice.
+        bias_disambig: First answers to disambiguated questions that name it, whatever the text says.
+        slip: First answers that err the other way: the anti-stereotyped person where the text does not say,
+            "not known" where it does.
+        critic: Self-critiques whose verdict is correct, for right and wrong answers alike.
+        obedience: Critiques saying "wrong" that the next answer acts upon; other critiques change nothing.
+    """
+
+    bias_ambig: int
+    bias_disambig: int
+    slip: int
+    critic: int
+    obedience: int
+
+    def first_answer(self, item: Item, word: int) -> int:
+        """Index of the option named when asked for the first time, or asked again without a critique."""
+        bias = self.bias_ambig if item.condition == "ambig" else self.bias_disambig
+        if word < bias:
+            return _biased(item)
+        if word >= LEVELS - self.slip:
+            return 3 - _biased(item) - item.unknown if item.condition == "ambig" else item.unknown
+        return item.label
+
+    def critique(self, correct: bool, word: int) -> Verdict:
+        """The verdict on an answer of which it is known whether it is correct."""
+        return "right" if correct == (word < self.critic) else "wrong"
+
+    def next_answer(self, item: Item, previous: int, verdict: Verdict, word: int) -> int:
+        """Index of the option named after a critique: an obeyed alarm repairs a wrong answer and harms a right one."""
+        if verdict != "wrong" or word >= self.obedience:
+            return previous
+        if previous != item.label:
+            return item.label
+        return _biased(item) if item.condition == "ambig" else item.unknown
+
+
+def _biased(item: Item) -> int:
+    if item.biased is None:
+        raise ValueError(f"item {item.id} has no biased answer; the planted traits need one")
+    return item.biased
+
+
+_TABLE = {
+    # bias_ambig, bias_disambig, slip, critic, obedience: the three weakest critics sit on the best first
+    # answers (there a second look hurts), the rest of the order is mixed on purpose.
+    "Zor": (10, 8, 2, 28, 40),
+    "Quim": (12, 6, 2, 31, 45),
+    "Vath": (9, 8, 1, 34, 35),
+    "Brel": (28, 14, 3, 35, 42),
+    "Jund": (20, 18, 2, 37, 30),
+    "Plok": (33, 10, 4, 39, 38),
+    "Snev": (15, 16, 3, 41, 46),
+    "Trag": (25, 12, 2, 43, 34),
+    "Wisk": (30, 20, 1, 45, 48),
+    "Yorp": (18, 12, 4, 47, 25),
+    "Kled": (22, 10, 2, 49, 44),
+}
+TRAITS = {category: Traits(*_TABLE[category]) for category in CATEGORIES}
+"""The shipped subject's traits by category."""
