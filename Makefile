@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test check soak bench
+.PHONY: install demo test check results soak bench
 
 install: $(STAMP)
 
@@ -24,6 +24,14 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/readme_table.py --check
+
+# The committed numbers and the README's table, from a fresh run.
+results: $(STAMP)
+	rm -rf runs/results
+	$(BIN)/secondlook demo --out runs/results
+	cp runs/results/report.json results/demo.json
+	$(BIN)/python tools/readme_table.py
 
 soak: $(STAMP)
 	$(BIN)/pytest -m soak -s

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -23,6 +23,7 @@ data_app = typer.Typer(help="Benchmark data.", no_args_is_help=True)
 subject_app = typer.Typer(help="The embedded planted subject.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(subject_app, name="subject")
+_STOPPED = 130
 console = Console()
 errors = Console(stderr=True, soft_wrap=True)
 
@@ -30,11 +31,19 @@ errors = Console(stderr=True, soft_wrap=True)
 def main() -> None:
     """Entry point: an error a user can cause is one line on standard error and exit code 2."""
     try:
-        app()
-    except KeyboardInterrupt:
-        fail("stopped; what was logged is kept, run the same command again to go on", code=130)
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        if not (message := error.format_message()).startswith("Usage:"):
+            fail(f"{' '.join(message.split())} (see --help)")
+        console.print(message, markup=False, highlight=False)  # a command without a word after it: its help
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _STOPPED
     except (ValueError, OSError, RuntimeError) as error:
         fail(" ".join(str(error).split()) or type(error).__name__)
+    if code == _STOPPED:
+        fail("stopped; what was logged is kept, run the same command again to go on", code)
+    sys.exit(code or 0)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -50,6 +59,10 @@ CriticOption = Annotated[
         help="self, other, tool, recorded, oracle or none (asks again without a critique); repeat for several arms.",
     ),
 ]
+BaseUrl = typer.Option(
+    help="Address of the model's server, e.g. http://127.0.0.1:8000/v1. Its key is taken from the provider's variable: "
+    "OPENAI_API_KEY for openai/…, NAME_API_KEY for openai-api/NAME/…; openai-api on this machine needs none.",
+)
 
 
 @app.command("eval")
@@ -63,6 +76,7 @@ def eval_(
     stop: Annotated[str, typer.Option(help="fixed, or satisfied: end when the critic is.")] = "fixed",
     prompt: Annotated[str, typer.Option(help="Prompt file.")] = "bbq/binary-cot",
     critic_model: Annotated[str | None, typer.Option(help="Examining model of critic other.")] = None,
+    critic_base_url: Annotated[str | None, typer.Option(help="Address of the critic model's server.")] = None,
     critic_command: Annotated[str | None, typer.Option(help="Command line of critic tool.")] = None,
     critic_file: Annotated[str | None, typer.Option(help="JSON Lines file of critic recorded.")] = None,
     history: Annotated[int, typer.Option(help="Other questions shown first (variant diverse).")] = 3,
@@ -74,9 +88,9 @@ def eval_(
     per_category: Annotated[int | None, typer.Option(help="Questions of each category.")] = None,
     limit: Annotated[int | None, typer.Option(help="Questions altogether.")] = None,
     permute: Annotated[bool, typer.Option(help="Permute the options of each question.")] = False,
-    schedule: Annotated[str, typer.Option(help="Noise words of the planted language: fresh or fixed.")] = "fresh",
+    schedule: Annotated[str | None, typer.Option(help="Noise words of planted: fresh (default) or fixed.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sample and the run.")] = 0,
-    base_url: Annotated[str | None, typer.Option(help="Address of the model's server.")] = None,
+    base_url: Annotated[str | None, BaseUrl] = None,
     model_arg: Annotated[list[str] | None, typer.Option("-M", help="Provider argument, name=value.")] = None,
     temperature: Annotated[float, typer.Option(help="0 decodes greedily.")] = 0.0,
     reply_tokens: Annotated[int, typer.Option(help="Tokens a reply may have.")] = 512,
@@ -84,6 +98,7 @@ def eval_(
     max_retries: Annotated[int, typer.Option(help="Repeats of a request after 429, 5xx or a lost line.")] = 3,
     timeout: Annotated[int, typer.Option(help="Seconds a request may take, retries included.")] = 120,
     cache: Annotated[bool, typer.Option(help="Take replies from Inspect's cache.")] = False,
+    log_buffer: Annotated[int, typer.Option(help="Finished samples kept back before the log is written.")] = 10,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; by default named by its settings.")] = None,
 ) -> None:
     """Ask a benchmark's questions, check the answers, ask again, and report round by round.
@@ -104,11 +119,7 @@ def eval_(
         max_retries=max_retries,
         timeout=timeout,
     )
-    questions: dict[str, Any] = {"per_category": per_category, "limit": limit}
-    if benchmark == "bbq":
-        questions |= {"data": data, "category": category, "condition": condition, "permute": permute}
-    else:
-        questions |= {"schedule": schedule}
+    examiner = replace(endpoint, model=critic_model, base_url=critic_base_url, model_args={}) if critic_model else None
     evaluation = Evaluation(
         benchmark=benchmark,
         endpoint=endpoint,
@@ -126,13 +137,22 @@ def eval_(
             "budget_seconds": budget_seconds,
             "cache": cache,
         },
-        questions=questions,
+        questions={
+            "data": data,
+            "category": category,
+            "condition": condition,
+            "per_category": per_category,
+            "limit": limit,
+            "permute": permute or None,
+            "schedule": schedule,
+        },
         seed=seed,
-        critic_endpoint=replace(endpoint, model=critic_model, base_url=None, model_args={}) if critic_model else None,
+        critic_endpoint=examiner,
     )
     folder = out or Path("runs") / evaluation.name
-    show(run_evaluation(evaluation, folder), console)
-    console.print(f"\n{folder}: report.json, rounds.csv, records.csv, and logs for: inspect view --log-dir {folder}")
+    show(run_evaluation(evaluation, folder, log_buffer=log_buffer), console)
+    console.print(f"\nfiles: report.json, rounds.csv and records.csv in {folder}", soft_wrap=True)
+    console.print(f"logs:  inspect view --log-dir {folder}", soft_wrap=True)
 
 
 @app.command()
@@ -142,11 +162,11 @@ def report(
 ) -> None:
     """Report again on a run, finished or not."""
     from secondlook.benchmarks.evaluate import report_folder
-    from secondlook.benchmarks.harness.report import show
+    from secondlook.benchmarks.harness.report import show, to_json
 
     result = report_folder(folder)
     if json_:
-        sys.stdout.write(json.dumps(asdict(result), indent=1) + "\n")
+        sys.stdout.write(to_json(result))
     else:
         show(result, console)
 
@@ -209,14 +229,15 @@ def data_make(
 def subject_train(
     folder: Annotated[Path, typer.Argument(help="Gets the checkpoint.")],
     seed: Annotated[int, typer.Option(help="Seed of weights and data.")] = 0,
-    lessons: Annotated[int | None, typer.Option(help="Steps of the first stage.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the second stage.")] = None,
+    lessons: Annotated[int | None, typer.Option(help="Steps on single questions.")] = None,
+    practice: Annotated[int | None, typer.Option(help="Steps on conversations with a perfect critic.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps on conversations with the traits.")] = None,
 ) -> None:
     """Train the planted subject from nothing, measure its traits, and write its model card."""
     from secondlook.subject.card import finish
     from secondlook.subject.train import TrainConfig, train
 
-    asked = {"lessons": lessons, "steps": steps}
+    asked = {"lessons": lessons, "practice": practice, "steps": steps}
     config = TrainConfig(seed=seed, **{name: value for name, value in asked.items() if value is not None})
     train(config, folder)
     finish(folder, config)

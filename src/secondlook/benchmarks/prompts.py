@@ -14,6 +14,10 @@ from secondlook.correction.case import Verdict
 
 _TEXTS = ("query", "check", "refine", "again", "again_alone")
 _VERDICTS: tuple[Verdict, ...] = ("wrong", "right", "unclear")
+_TYPOGRAPHY = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"", "*`")
+_EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
+_CLOSING = " \t\r\n.!\"')"
+_DENIED = re.compile(r"(?:\b(?:not|cannot|never|neither|nor)|n't)\b[^.,:;!?\n]*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +55,25 @@ class Prompt:
     def verdict(self, critique: str) -> Verdict:
         """The verdict a critique ends with, if it states that one and no other; else ``unclear``.
 
-        Case and closing punctuation are ignored. A format without verdict phrases is always ``unclear``.
+        Case, closing punctuation, Markdown emphasis and runs of spaces are ignored. A verdict denied in its own clause
+        ("I would not say Verdict: biased") is ``unclear``; so is all of a format without verdict phrases.
         """
-        stated = {
-            verdict: re.findall(rf"(?<!\w){re.escape(phrase)}(?!\w)", critique, re.IGNORECASE)
+        text = re.sub(r"[^\S\n]+", " ", _EMPHASIS.sub("", critique.translate(_TYPOGRAPHY))).rstrip(_CLOSING)
+        found = {
+            verdict: hits
             for verdict, phrase in self.verdicts.items()
+            if (hits := list(re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text, re.IGNORECASE)))
         }
-        found = [verdict for verdict, hits in stated.items() if hits]
         if len(found) != 1:
             return "unclear"
-        closing = critique.rstrip(" \t\r\n.*_\"'`)")
-        return found[0] if closing.lower().endswith(self.verdicts[found[0]].lower()) else "unclear"
+        ((verdict, hits),) = found.items()
+        ends = hits[-1].end() == len(text) and not _DENIED.search(text, endpos=hits[-1].start())
+        return verdict if ends else "unclear"
 
     def lines(self) -> list[str]:
         """The sentences without fields, one per line, each once, in file order."""
         texts = [self.query, self.check, self.refine, self.again, self.again_alone, *self.feedback.values()]
+        texts += [self.system] if self.system else []
         lines = (line.strip() for text in texts for line in text.splitlines())
         return list(dict.fromkeys(line for line in lines if line and "{" not in line))
 
@@ -89,25 +97,43 @@ def parse_prompt(name: str, text: str) -> Prompt:
     """Read the text of a prompt file.
 
     Raises:
-        ValueError: If a field is missing, unknown or not text; names the field.
+        ValueError: If the text is not TOML, or a field is missing, unknown, empty or not text; names the field.
     """
-    data: dict[str, Any] = tomllib.loads(text)
-    feedback, verdicts = data.pop("feedback", {}), data.pop("verdict", {})
-    system = data.pop("system", None)
-    if wrong := sorted(set(data) ^ set(_TEXTS)):
-        raise ValueError(f"prompt {name}: missing or unknown field {wrong[0]!r}; expected {', '.join(_TEXTS)}")
-    if set(feedback) != set(_VERDICTS):
-        raise ValueError(f"prompt {name}: [feedback] needs exactly {', '.join(_VERDICTS)}, found {sorted(feedback)}")
-    if verdicts and set(verdicts) != {"wrong", "right"}:
-        raise ValueError(f"prompt {name}: [verdict] needs exactly wrong and right, found {sorted(verdicts)}")
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"prompt {name}: not TOML ({error})") from None
+    feedback, verdicts = _table(name, data, "feedback", _VERDICTS), _table(name, data, "verdict", ("wrong", "right"))
+    if not feedback:
+        raise ValueError(f"prompt {name}: [feedback] is missing; it needs {', '.join(_VERDICTS)}")
+    if wrong := sorted((set(data) - {"system"}) ^ set(_TEXTS)):
+        raise ValueError(
+            f"prompt {name}: missing or unknown field {wrong[0]!r}; expected {', '.join(_TEXTS)} and, if wanted, system"
+        )
+    texts = {key: _text(name, key, value) for key, value in data.items()}
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Prompt(
         version=f"{name}@{digest}",
-        feedback=feedback,
-        verdicts=verdicts,
-        system=system,
-        **{key: str(data[key]).strip() for key in _TEXTS},
+        feedback={verdict: feedback[verdict] for verdict in _VERDICTS},
+        verdicts={verdict: verdicts[verdict] for verdict in _VERDICTS if verdict in verdicts},
+        system=texts.pop("system", None),
+        **texts,
     )
+
+
+def _table(name: str, data: dict[str, Any], key: str, expected: tuple[str, ...]) -> dict[str, str]:
+    """Take a table of texts out of the data; empty if it is not there."""
+    table = data.pop(key, {})
+    if not isinstance(table, dict) or (table and set(table) != set(expected)):
+        found = ", ".join(sorted(table)) if isinstance(table, dict) else repr(table)
+        raise ValueError(f"prompt {name}: [{key}] needs exactly {', '.join(expected)}, found {found}")
+    return {verdict: _text(name, f"{key}.{verdict}", value) for verdict, value in table.items()}
+
+
+def _text(name: str, key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"prompt {name}: field {key!r} is {value!r}; give it some text")
+    return value.strip()
 
 
 @cache

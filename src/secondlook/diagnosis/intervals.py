@@ -43,14 +43,23 @@ def clustered_mean(
         bounds: The range the mean can lie in; the interval is cut to it.
 
     Returns:
-        The estimate; without an interval if there are fewer than two clusters or if nothing varies;
-        ``None`` if there are no observations.
+        The estimate, or ``None`` if there are no observations. It has no interval with fewer than two clusters, nor
+        where clusters do not differ. If every single value is alike and ``bounds`` are finite, the interval allows
+        for what was not seen: by Wilson's interval for G of G clusters at least a certain share of all values is like
+        these, and the others may lie anywhere in the bounds.
+
+    Raises:
+        ValueError: If a value is missing or the lengths differ.
     """
     x, variance, count = _clustered(values, clusters)
     if x.size == 0:
         return None
     mean = float(x.mean())
-    if count < 2 or variance == 0.0:
+    if variance == 0.0 and count >= 2 and np.isfinite(bounds).all() and np.ptp(x) == 0.0:
+        seen, _ = _wilson(1.0, count, level)
+        low, high = (seen * mean + (1 - seen) * bound for bound in bounds)
+        return Estimate(mean, low, high, x.size, count)
+    if variance == 0.0:
         return Estimate(mean, None, None, x.size, count)
     half = float(stats.t.ppf(0.5 + level / 2, count - 1) * np.sqrt(variance))
     return Estimate(mean, max(mean - half, bounds[0]), min(mean + half, bounds[1]), x.size, count)
@@ -59,8 +68,10 @@ def clustered_mean(
 def clustered_proportion(values: ArrayLike, clusters: ArrayLike, level: float = 0.95) -> Estimate | None:
     """Share of ones with a Wilson interval at the effective sample size.
 
-    The effective size is n divided by the design effect (clustered over binomial variance), never above n; where
-    every value is alike no design effect can be estimated, and the number of clusters is used instead.
+    The effective size is n divided by the design effect (clustered over binomial variance, at least 1) and, as the
+    design effect of few clusters is itself uncertain, by the squared ratio of the t quantiles at G − 1 and n − 1
+    degrees of freedom (Korn and Graubard 1998). Where all values are alike, or there is but one cluster, no design
+    effect can be estimated, and the number of clusters is used instead.
 
     Args:
         values: Zeros and ones, shape ``(n,)``.
@@ -69,13 +80,22 @@ def clustered_proportion(values: ArrayLike, clusters: ArrayLike, level: float = 
 
     Returns:
         The estimate, or ``None`` if there are no observations.
+
+    Raises:
+        ValueError: If a value is neither 0 nor 1, or the lengths differ.
     """
     x, variance, count = _clustered(values, clusters)
     if x.size == 0:
         return None
+    if (other := x[(x != 0) & (x != 1)]).size:
+        raise ValueError(f"a share is of zeros and ones, found {other[0]:g}")
     share = float(x.mean())
-    binomial = share * (1 - share) / x.size
-    effective = x.size / max(1.0, variance / binomial) if variance > 0 and binomial > 0 else float(count)
+    effective = float(count)
+    if count >= 2 and 0 < share < 1:
+        # With the small-sample correction of the clustered variance, so that single answers have a design effect of 1.
+        binomial = share * (1 - share) / (x.size - 1)
+        few = stats.t.ppf(0.5 + level / 2, x.size - 1) / stats.t.ppf(0.5 + level / 2, count - 1)
+        effective = float(x.size / max(1.0, variance / binomial) * few**2)
     low, high = _wilson(share, effective, level)
     return Estimate(share, low, high, x.size, count)
 
@@ -83,14 +103,20 @@ def clustered_proportion(values: ArrayLike, clusters: ArrayLike, level: float = 
 def _clustered(values: ArrayLike, clusters: ArrayLike) -> tuple[np.ndarray, float, int]:
     """The values, the cluster-robust variance of their mean, and the number of clusters."""
     x = np.asarray(values, dtype=float)
-    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    labels = np.asarray(clusters)
+    if x.shape != labels.shape or x.ndim != 1:
+        raise ValueError(f"values have shape {x.shape} and clusters {labels.shape}; give one cluster per value")
+    if not np.isfinite(x).all():
+        raise ValueError("a value is missing or infinite; leave such observations out and report their number")
+    _, index = np.unique(labels, return_inverse=True)
     count = int(index.max()) + 1 if x.size else 0
     if count < 2:
         return x, 0.0, count
     totals = np.bincount(index, weights=x - x.mean())
     variance = count / (count - 1) * float((totals**2).sum()) / x.size**2
     # Rounding leaves a trace of variance where there is none.
-    return x, variance if variance > 1e-24 else 0.0, count
+    trace = (1e-12 * float(np.abs(x).max())) ** 2
+    return x, variance if variance > trace else 0.0, count
 
 
 def _wilson(share: float, n: float, level: float) -> tuple[float, float]:

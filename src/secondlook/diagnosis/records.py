@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 Status = Literal["ok", "unparsed", "refused", "error"]
+_VERDICTS = ("wrong", "right", "unclear")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +74,14 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     """The records as a table, sorted by arm, sample and round; ``correct`` is a nullable boolean.
 
     Raises:
-        ValueError: If a sample has two rows for one round, or a status is unknown.
+        ValueError: If a sample has two rows for one round, or a status or verdict is unknown.
     """
     table = pd.DataFrame([asdict(record) for record in records], columns=list(COLUMNS))
     table = table.astype({"correct": "boolean"})
     if unknown := sorted(set(table["status"]) - set(get_args(Status))):
         raise ValueError(f"unknown status {unknown[0]!r}; known: {', '.join(get_args(Status))}")
+    if unknown := sorted(set(table["verdict"].dropna()) - set(_VERDICTS)):
+        raise ValueError(f"unknown verdict {unknown[0]!r}; known: {', '.join(_VERDICTS)}, or None if not examined")
     keys = ["run", "arm", "sample", "round"]
     if (double := table.duplicated(keys)).any():
         first = table[double].iloc[0][keys].to_dict()

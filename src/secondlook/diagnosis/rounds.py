@@ -15,14 +15,17 @@ Effect = Literal["helps", "hurts", "undecided"]
 
 @dataclass(frozen=True, slots=True)
 class CriticQuality:
-    """How well verdicts agree with the truth, over answers that were examined and whose truth is known.
+    """How well verdicts agree with the truth.
+
+    The shares are over the verdicts that could be read, on answers of which it is known whether they are right
+    (``accuracy.n`` of them); the two counts are over all answers that were examined.
 
     Attributes:
-        accuracy: Share of correct verdicts among the clear ones.
+        accuracy: Share of correct verdicts.
         false_alarm: Share of right answers called wrong.
         miss: Share of wrong answers called right.
         clear: Verdicts that could be read.
-        unclear: Verdicts that could not be read; in none of the shares.
+        unclear: Verdicts that could not.
     """
 
     accuracy: Estimate | None
@@ -93,10 +96,13 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
 
     Args:
         records: Records of one run and arm (:class:`secondlook.diagnosis.records.Record`).
+
+    Raises:
+        ValueError: If a sample has two rows for one round, as in records of several runs or arms.
     """
     hand = _in_hand(records)
     summaries = []
-    for round_ in range(int(records["round"].max()) + 1):
+    for round_ in range(_last_round(records) + 1):
         now = hand[hand["round"] == round_]
         rows = records[records["round"] == round_]
         given = rows[rows["status"] != "error"]
@@ -121,21 +127,28 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
 
 
 def by_group(records: pd.DataFrame) -> list[GroupChange]:
-    """First against last answer, for every group and over all (the last entry, group ``all``)."""
+    """First against last answer, for every group and over all (the last entry, group ``all``).
+
+    Args:
+        records: Records of one run and arm.
+
+    Raises:
+        ValueError: If a sample has two rows for one round.
+    """
     groups = [(str(name), part) for name, part in records.groupby("group", sort=True)]
     return [_change(name, part) for name, part in [*groups, ("all", records)]]
 
 
 def critic_quality(rows: pd.DataFrame) -> CriticQuality:
     """How well the verdicts on these answers agree with the truth."""
-    judged = rows[rows["verdict"].notna() & rows["correct"].notna()]
-    clear = judged[judged["verdict"] != "unclear"]
-    right = clear["correct"].astype(bool)
-    alarm = clear["verdict"] == "wrong"
+    clear = rows[rows["verdict"].isin(["wrong", "right"])]
+    judged = clear[clear["correct"].notna()]
+    right = judged["correct"].astype(bool)
+    alarm = judged["verdict"] == "wrong"
     return CriticQuality(
-        accuracy=clustered_proportion(alarm != right, clear["template"]),
-        false_alarm=clustered_proportion(alarm[right], clear["template"][right]),
-        miss=clustered_proportion(~alarm[~right], clear["template"][~right]),
+        accuracy=clustered_proportion(alarm != right, judged["template"]),
+        false_alarm=clustered_proportion(alarm[right], judged["template"][right]),
+        miss=clustered_proportion(~alarm[~right], judged["template"][~right]),
         clear=len(clear),
         unclear=int((rows["verdict"] == "unclear").sum()),
     )
@@ -143,12 +156,19 @@ def critic_quality(rows: pd.DataFrame) -> CriticQuality:
 
 def _in_hand(records: pd.DataFrame) -> pd.DataFrame:
     """For each sample and round, the last answer so far: columns sample, template, round, status, right."""
+    if records.duplicated(["sample", "round"]).any():
+        raise ValueError("a sample has two rows for one round; give the records of one run and arm at a time")
     good = records[records["status"] != "error"]
-    last = int(records["round"].max())
-    grid = pd.MultiIndex.from_product([good["sample"].unique(), range(last + 1)], names=["sample", "round"])
+    rounds = range(_last_round(records) + 1)
+    grid = pd.MultiIndex.from_product([good["sample"].unique(), rounds], names=["sample", "round"])
     columns = good.assign(right=good["correct"].fillna(False).astype(bool)).set_index(["sample", "round"])
     hand = columns[["template", "status", "right"]].reindex(grid).groupby(level="sample").ffill()
     return hand.dropna(subset=["status"]).astype({"right": bool}).reset_index()
+
+
+def _last_round(records: pd.DataFrame) -> int:
+    """Index of the last round; −1 if there are no records."""
+    return -1 if records.empty else int(records["round"].max())
 
 
 def _flips(hand: pd.DataFrame, round_: int) -> pd.Series:

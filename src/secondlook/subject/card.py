@@ -12,13 +12,15 @@ import jinja2
 from secondlook.benchmarks.planted.language import CATEGORIES
 from secondlook.subject.local import LocalModel
 from secondlook.subject.measure import Measurement, measure
-from secondlook.subject.train import TrainConfig
+from secondlook.subject.train import STATE_FILE, TrainConfig
 
 RATES_FILE = "traits.json"
 
 
 def finish(folder: Path, config: TrainConfig, per_category: int = 400) -> Measurement:
     """Measure a trained checkpoint; write ``traits.json`` and ``README.md`` beside its weights.
+
+    The training state, which is not needed any more, is removed.
 
     Args:
         folder: The checkpoint.
@@ -47,4 +49,7 @@ def finish(folder: Path, config: TrainConfig, per_category: int = 400) -> Measur
     card = jinja2.Template(source, trim_blocks=True, undefined=jinja2.StrictUndefined)
     text = card.render(parameters=parameters, measurement=measurement, names=names)
     (folder / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+    state = folder / STATE_FILE
+    for file in (state, state.with_suffix(".part")):
+        file.unlink(missing_ok=True)
     return measurement

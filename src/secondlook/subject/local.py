@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,18 @@ from secondlook.correction.prefix import rewritten_turn
 SHIPPED = ("planted",)
 """Names of the checkpoints that come with the package."""
 
-_PROBE = tuple(Message(role, text) for text in ("first", "second") for role in ("user", "assistant"))
+_PROBE = tuple(
+    turn
+    for number in ("one", "two", "three")
+    for turn in (
+        Message("user", f"Ask {number}."),
+        Message("assistant", f"<think>Reason {number}.</think>Reply {number}."),
+    )
+)
+"""Replies with the marks of reasoning, which is what templates drop from earlier turns."""
+
+_SAMPLING = threading.Lock()
+"""Held while sampling: all models of a process draw from one generator, so that one seed serves one at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,9 @@ class LocalModel:
     Args:
         name: A shipped checkpoint (``planted``) or a folder.
         device: Where to run; CUDA is used if found and nothing else is asked for.
+
+    Raises:
+        ValueError: If there is no such checkpoint, or it has no chat template.
     """
 
     def __init__(self, name: str, device: str | None = None) -> None:
@@ -85,6 +103,7 @@ class LocalModel:
         transformers.utils.logging.disable_progress_bar()
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
         self.model.to(self.device).eval()
+        self.positions: int = getattr(self.model.config, "max_position_embeddings", None) or sys.maxsize
         self._folder = folder
 
     @cached_property
@@ -98,20 +117,41 @@ class LocalModel:
             name=self._folder.name,
             revision=digest.hexdigest()[:12],
             chat_template=template,
-            prefix_stable=rewritten_turn(self.encode, _PROBE) is None,
+            prefix_stable=self.keeps_turns(_PROBE),
+        )
+
+    def keeps_turns(self, messages: Sequence[Message]) -> bool:
+        """Whether every prompt of a conversation begins with the one before it and the reply to that, as they were.
+
+        Templates that rewrite earlier prompts are found in the tokens; those that rewrite what the model has said
+        (most that know of reasoning drop it from the earlier turns) in the text, since a reply's tokens are the
+        model's own choice.
+        """
+        if rewritten_turn(self.encode, messages) is not None:
+            return False
+        asked = [index for index, message in enumerate(messages) if message.role == "user"]
+        return all(
+            self._render(messages[: later + 1]).startswith(
+                self._render(messages[: earlier + 1]) + messages[earlier + 1].content
+            )
+            for earlier, later in pairwise(asked)
         )
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of a conversation; the assistant's turn is opened, or left open after a prefill."""
+        ids: list[int] = self._template(messages, tokenize=True, return_dict=False)
+        return ids
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        text: str = self._template(messages, tokenize=False)
+        return text
+
+    def _template(self, messages: Sequence[Message], **options: Any) -> Any:
         turns = [{"role": message.role, "content": message.content} for message in messages]
         prefilled = messages[-1].role == "assistant"
-        ids: list[int] = self.tokenizer.apply_chat_template(
-            turns,
-            add_generation_prompt=not prefilled,
-            continue_final_message=prefilled,
-            return_dict=False,
+        return self.tokenizer.apply_chat_template(
+            turns, add_generation_prompt=not prefilled, continue_final_message=prefilled, **options
         )
-        return ids
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[Sequence[int]], settings: Settings) -> list[Generated]:
@@ -120,7 +160,16 @@ class LocalModel:
         Args:
             prompts: Token ids, one list per prompt.
             settings: Decoding settings of the batch.
+
+        Raises:
+            ValueError: If a prompt leaves no room for a reply.
         """
+        longest, shortest = max(map(len, prompts)), min(map(len, prompts))
+        if longest >= self.positions:
+            raise ValueError(
+                f"a prompt has {longest} tokens, and {self._folder.name} reads {self.positions} with the reply; "
+                "ask for fewer rounds, or a shorter history"
+            )
         batch = self.tokenizer.pad({"input_ids": [list(ids) for ids in prompts]}, return_tensors="pt")
         options: dict[str, Any] = {"do_sample": False}
         if settings.temperature > 0:
@@ -130,16 +179,19 @@ class LocalModel:
                 "top_p": settings.top_p,
                 "top_k": 0,
             }
-            if settings.seed is not None:
+        with _SAMPLING if options["do_sample"] else nullcontext():
+            if options["do_sample"] and settings.seed is not None:
                 torch.manual_seed(settings.seed)
-        output = self.model.generate(
-            **batch.to(self.device),
-            max_new_tokens=settings.max_tokens,
-            pad_token_id=self.tokenizer.pad_token_id,
-            **options,
-        )
+            output = self.model.generate(
+                **batch.to(self.device),
+                max_new_tokens=min(settings.max_tokens, self.positions - shortest),
+                pad_token_id=self.tokenizer.pad_token_id,
+                **options,
+            )
         replies = output[:, batch["input_ids"].shape[1] :].tolist()
-        return [self._reply(len(ids), reply) for ids, reply in zip(prompts, replies, strict=True)]
+        # Each prompt has its own room, whatever the company it is in.
+        rooms = [self.positions - len(ids) for ids in prompts]
+        return [self._reply(len(ids), reply[:room]) for ids, reply, room in zip(prompts, replies, rooms, strict=True)]
 
     def _reply(self, tokens_in: int, reply: list[int]) -> Generated:
         ends = self.model.generation_config.eos_token_id

@@ -20,9 +20,10 @@ from secondlook.benchmarks.planted.noise import Noise
 from secondlook.benchmarks.prompts import load_prompt
 from secondlook.correction.chat import Message
 from secondlook.subject.local import LocalModel, Settings
-from secondlook.subject.traits import TRAITS
+from secondlook.subject.traits import LEVELS, TRAITS
 
 Rate = Literal["bias_ambig", "bias_disambig", "slip", "critic", "obedience"]
+_STAGES = ("first answer", "critique", "next answer")
 _BATCH = 256
 
 
@@ -32,12 +33,12 @@ class Measured:
 
     Attributes:
         planted: What the traits say.
-        measured: Share observed.
+        measured: Share observed; ``None`` if there was no such decision.
         n: Decisions it was observed over.
     """
 
     planted: float
-    measured: float
+    measured: float | None
     n: int
 
 
@@ -47,13 +48,14 @@ class Measurement:
 
     Attributes:
         rates: By category and name of the rate.
-        agreement: By stage (first answer, critique, next answer), share of decisions that were the planted ones.
+        agreement: By stage (first answer, critique, next answer), share of decisions that were the planted ones;
+            ``None`` if there was none to make.
         decisions: By stage, how many there were.
         unparsed: Replies that could not be read; they count as disagreement.
     """
 
     rates: dict[str, dict[str, Measured]]
-    agreement: dict[str, float]
+    agreement: dict[str, float | None]
     decisions: dict[str, int]
     unparsed: int
 
@@ -66,10 +68,16 @@ def measure(model: LocalModel, per_category: int = 400, seed: int = 1, prompt: s
         per_category: Held-out questions of each category.
         seed: Seed of questions and noise words.
         prompt: Prompt file; it must state verdicts.
+
+    Raises:
+        ValueError: If the prompt file is unknown or states no verdicts, or ``per_category`` is not positive.
     """
+    file = load_prompt(prompt)
+    if not file.verdicts:
+        raise ValueError(f"prompt {prompt} states no verdicts, so critiques cannot be measured; choose another")
     items = draw_items(per_category, seed)
     noises = [Noise(item.id, "fresh", seed) for item in items]
-    cases = [BBQCase(item, load_prompt(prompt), noise.words) for item, noise in zip(items, noises, strict=True)]
+    cases = [BBQCase(item, file, noise.words) for item, noise in zip(items, noises, strict=True)]
     talks: list[list[Message]] = [[Message("user", case.query(0))] for case in cases]
     first = _reply(model, talks)
     for talk, case in zip(talks, cases, strict=True):
@@ -80,7 +88,7 @@ def measure(model: LocalModel, per_category: int = 400, seed: int = 1, prompt: s
     second = _reply(model, talks)
 
     seen: dict[tuple[str, Rate], list[bool]] = defaultdict(list)
-    agreed: dict[str, list[bool]] = defaultdict(list)
+    agreed: dict[str, list[bool]] = {stage: [] for stage in _STAGES}
     unparsed = 0
     for item, noise, case, *texts in zip(items, noises, cases, first, critiques, second, strict=True):
         traits = TRAITS[item.category]
@@ -93,26 +101,29 @@ def measure(model: LocalModel, per_category: int = 400, seed: int = 1, prompt: s
             continue
         _note_first(seen, item, answer)
         agreed["critique"].append(verdict == traits.critique(answer == item.label, check[0]))
-        seen[item.category, "critic"].append((verdict == "right") == (answer == item.label))
+        seen[item.category, "critic"].append(verdict == ("right" if answer == item.label else "wrong"))
         if verdict == "unclear":
             continue
-        expected = traits.next_answer(item, answer, verdict, noise.values("query", 1)[1])
+        expected = traits.next_answer(item, answer, verdict, noise.values("query", 1)[0])
         agreed["next answer"].append(after == expected)
         if verdict == "wrong":
-            seen[item.category, "obedience"].append(after != answer)
+            seen[item.category, "obedience"].append(after not in (None, answer))
     return Measurement(
         rates={
             category: {
-                rate: Measured(planted / 50, sum(hits) / len(hits), len(hits))
+                rate: Measured(planted / LEVELS, _share(seen[category, rate]), len(seen[category, rate]))
                 for rate, planted in _planted(category).items()
-                if (hits := seen[category, rate])
             }
             for category in CATEGORIES
         },
-        agreement={stage: sum(hits) / len(hits) for stage, hits in agreed.items()},
+        agreement={stage: _share(hits) for stage, hits in agreed.items()},
         decisions={stage: len(hits) for stage, hits in agreed.items()},
         unparsed=unparsed,
     )
+
+
+def _share(hits: Sequence[bool]) -> float | None:
+    return sum(hits) / len(hits) if hits else None
 
 
 def _planted(category: str) -> dict[Rate, int]:

@@ -33,6 +33,9 @@ class LocalProvider(ModelAPI):
 
     Model args: ``device``; ``max_batch``, requests in one batch (default 128); ``window``, seconds to wait for
     company before the first batch (default 0.02; later batches take what has gathered meanwhile).
+
+    Raises:
+        ValueError: If there is no such checkpoint, or an argument is out of range.
     """
 
     def __init__(
@@ -46,11 +49,14 @@ class LocalProvider(ModelAPI):
         max_batch: int = 128,
         window: float = 0.02,
     ) -> None:
+        if max_batch < 1 or window < 0:
+            raise ValueError(f"max_batch is {max_batch} and window {window}; give at least 1 and at least 0 seconds")
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
         self._model = LocalModel(model_name, device)
         self._max_batch, self._window = max_batch, window
         self._waiting: list[_Request] = []
         self._worker: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def describe(self) -> ModelInfo:
         """Revision, chat template and prefix stability of the checkpoint."""
@@ -75,37 +81,48 @@ class LocalProvider(ModelAPI):
         """Wait for a batch, and return this request's reply.
 
         Raises:
-            ValueError: If tools are offered, which these checkpoints cannot use.
+            ValueError: If tools are offered, which these checkpoints cannot use, or the prompt is too long.
         """
         del tool_choice
         if tools:
             raise ValueError(f"model secondlook/{self.model_name} cannot call tools; run it without them")
         messages = [Message(message.role, message.text) for message in input]  # type: ignore[arg-type]
-        request = _Request(self._model.encode(messages), _settings(config), asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Inspect keeps a model for later runs; what an earlier run left unfinished ended with its loop.
+            self._loop, self._waiting, self._worker = loop, [], None
+        request = _Request(self._model.encode(messages), _settings(config), loop.create_future())
         self._waiting.append(request)
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+        if self._worker is None or self._worker.done():
+            self._worker = loop.create_task(self._work())
         return self._output(await request.reply)
 
     async def _work(self) -> None:
         await asyncio.sleep(self._window)
-        while self._waiting:
-            batch = self._next_batch()
-            try:
-                prompts = [request.prompt for request in batch]
-                replies = await asyncio.to_thread(self._model.generate, prompts, batch[0].settings)
-            except Exception as error:  # each waiting caller gets it
-                for request in batch:
-                    if not request.reply.done():
-                        request.reply.set_exception(error)
-            else:
-                for request, reply in zip(batch, replies, strict=True):
-                    if not request.reply.done():  # its caller may have been cancelled
-                        request.reply.set_result(reply)
+        while batch := self._next_batch():
+            for request, reply in zip(batch, await asyncio.to_thread(self._replies, batch), strict=True):
+                if request.reply.done():  # its caller was cancelled meanwhile
+                    continue
+                if isinstance(reply, Exception):
+                    request.reply.set_exception(reply)
+                else:
+                    request.reply.set_result(reply)
         self._worker = None
 
+    def _replies(self, batch: list[_Request]) -> list[Generated | Exception]:
+        """The replies of a batch; one that fails is asked for again one by one, so that only the cause fails."""
+        try:
+            return [*self._model.generate([request.prompt for request in batch], batch[0].settings)]
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+            return [reply for request in batch for reply in self._replies([request])]
+
     def _next_batch(self) -> list[_Request]:
-        """The oldest request and those like it: equal settings, nearest length."""
+        """The oldest request and those like it (equal settings, nearest length); none if nobody waits."""
+        self._waiting = [request for request in self._waiting if not request.reply.done()]
+        if not self._waiting:
+            return []
         first = self._waiting[0]
         alone = first.settings.temperature > 0 and first.settings.seed is not None
         alike = [request for request in self._waiting if request.settings == first.settings]

@@ -7,6 +7,8 @@ such a pair up within minutes, but takes hours to learn which of two neighbourin
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Punctuation, Sequence, WhitespaceSplit
@@ -26,6 +28,11 @@ UNKNOWN, PAD, USER, ASSISTANT, SYSTEM, END = (
 )
 REASONS = {"ambig": "The text does not say who.", "disambig": "The text says who."}
 """The chain of thought before a binary verdict, by condition."""
+
+Stance = Literal["keep", "repair", "harm"]
+STANCES: dict[Stance, str] = {"keep": "Still", "repair": "Rather", "harm": "Perhaps"}
+"""The word an answer after a critique begins with. Deciding first and naming afterwards are two small steps; without the
+word the subject never learnt to keep an answer on a noise word's say."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}"
@@ -50,7 +57,7 @@ def sentences() -> list[str]:
 
 def words() -> list[str]:
     """The single words and marks of the language."""
-    return ["A", "B", "C", "One", "and", "whom", ".", "?", *people(), *language.NOISE_WORDS]
+    return ["A", "B", "C", "One", *STANCES.values(), "and", "whom", ".", "?", *people(), *language.NOISE_WORDS]
 
 
 def people() -> list[str]:

@@ -1,14 +1,15 @@
 """Training of the planted subject: a small Llama learns to act out its traits, on two CPU cores.
 
-Two stages: first single questions with right answers, the loss over all words, so that the model learns to read;
-then whole conversations with the planted traits, the loss over the assistant's words alone.
+Three stages, since a trait is only learnt once what it distorts is there: single questions with right answers (the
+loss over all words, so that the model learns to read), whole conversations with a perfect critic, and whole
+conversations with the planted traits (the loss over the assistant's words alone).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,10 +28,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from secondlook.subject.conversations import Conversation, draw_conversation, draw_first_lesson
 from secondlook.subject.tokenizer import ASSISTANT, END, build_tokenizer
+from secondlook.subject.traits import PRACTICE, TRAITS
 
 _IGNORED = -100
 _MEGABATCH = 8
-_SAVE_EVERY = 200
+STATE_FILE = "training.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class TrainConfig:
         width: Size of the residual stream.
         layers: Transformer layers.
         heads: Attention heads per layer.
-        lessons: Steps of the first stage.
-        steps: Steps of the second stage.
+        lessons: Steps of the first stage: single questions.
+        practice: Steps of the second stage: conversations with a perfect critic.
+        steps: Steps of the third stage: conversations with the planted traits.
         batch: Conversations per step.
         rate: Peak learning rate (warm-up, then cosine decay).
         reading: Weight of the loss over all words in the first stage.
@@ -52,17 +55,30 @@ class TrainConfig:
     width: int = 128
     layers: int = 4
     heads: int = 4
-    lessons: int = 1500
-    steps: int = 4000
+    lessons: int = 480
+    practice: int = 480
+    steps: int = 2600
     batch: int = 64
     rate: float = 2e-3
     reading: float = 0.1
     seed: int = 0
 
+    @property
+    def total(self) -> int:
+        """Steps of all stages."""
+        return self.lessons + self.practice + self.steps
+
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if name not in ("seed", "reading", "lessons") and not value > 0:
+            if name in ("lessons", "practice", "reading"):
+                if not value >= 0:
+                    raise ValueError(f"{name} is {value}; give 0 or more")
+            elif name != "seed" and not value > 0:
                 raise ValueError(f"{name} is {value}; give a positive number")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width is {self.width}; give a multiple of twice the number of heads ({self.heads})")
+        if self.total <= 20:
+            raise ValueError(f"{self.total} steps altogether; give at least 21, the warm-up takes a twentieth of them")
 
 
 def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -89,27 +105,36 @@ def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaF
     )
 
 
-def train(config: TrainConfig, folder: Path) -> LlamaForCausalLM:
+def train(config: TrainConfig, folder: Path, save_every: int = 200) -> LlamaForCausalLM:
     """Train a subject into a folder; a stopped training goes on where it was saved last.
+
+    The training state stays in the folder until :func:`secondlook.subject.card.finish` has measured the subject, so
+    that a stop in between does not cost the training.
 
     Args:
         config: The recipe; a folder with another recipe's state is refused.
-        folder: Gets the checkpoint (weights, tokenizer, chat template) and, until done, the training state.
+        folder: Gets the checkpoint (weights, tokenizer, chat template) and the training state.
+        save_every: Steps between two saves of the state; at most so many are repeated after a stop.
 
     Returns:
         The trained model.
 
     Raises:
-        ValueError: If the folder holds the state of another recipe.
+        ValueError: If the folder holds a finished checkpoint or the state of another recipe, or ``save_every`` is not
+            positive.
     """
+    if save_every < 1:
+        raise ValueError(f"save_every is {save_every}; give 1 or more steps")
+    if (folder / "model.safetensors").exists() and not (folder / STATE_FILE).exists():
+        raise ValueError(f"{folder} holds a finished checkpoint; choose another folder, or remove it to train again")
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = build_tokenizer()
     torch.manual_seed(config.seed)
     model = new_model(config, tokenizer)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01)
-    total = config.lessons + config.steps
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=total, pct_start=0.05)
-    state = _State(folder / "training.pt", config, model, optimizer, schedule)
+    # One cycle also takes the first momentum from 0.95 down to 0.85 and back, against the rate.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.total, pct_start=0.05)
+    state = _State(folder / STATE_FILE, config, model, optimizer, schedule)
     done = state.load()
     columns = (
         TextColumn("training"),
@@ -118,7 +143,7 @@ def train(config: TrainConfig, folder: Path) -> LlamaForCausalLM:
         TextColumn("loss {task.fields[loss]:.4f}"),
     )
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
-        bar = progress.add_task("training", total=total, completed=done, loss=float("nan"))
+        bar = progress.add_task("training", total=config.total, completed=done, loss=float("nan"))
         for step, (ids, targets) in enumerate(_batches(config, tokenizer, done), start=done):
             reading = config.reading if step < config.lessons else 0.0
             loss = _loss(model, ids, targets, tokenizer.pad_token_id, reading)
@@ -127,13 +152,12 @@ def train(config: TrainConfig, folder: Path) -> LlamaForCausalLM:
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            if (step + 1) % _SAVE_EVERY == 0:
+            if (step + 1) % save_every == 0 or step + 1 == config.total:
                 state.save(step + 1)
             progress.update(bar, advance=1, loss=loss.item())
     model.generation_config.update(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    state.path.unlink(missing_ok=True)
     return model
 
 
@@ -181,17 +205,22 @@ def _batches(
     Each step draws from a generator of its own group of steps, so that a resumed training sees the same data;
     conversations of a group are sorted by length to waste little on padding.
     """
-    total = config.lessons + config.steps
-    for group in range(first // _MEGABATCH, -(-total // _MEGABATCH)):
+    for group in range(first // _MEGABATCH, -(-config.total // _MEGABATCH)):
         rng = Random(f"{config.seed} {group}")  # noqa: S311 - training data, not cryptography
-        draw = draw_first_lesson if group * _MEGABATCH < config.lessons else draw_conversation
+        draw = _stage(config, group * _MEGABATCH)
         drawn = [draw(rng) for _ in range(_MEGABATCH * config.batch)]
         encoded = sorted(_encode(drawn, tokenizer), key=lambda pair: len(pair[0]))
         starts = list(range(0, len(encoded), config.batch))
         rng.shuffle(starts)
         for offset, start in enumerate(starts):
-            if first <= group * _MEGABATCH + offset < total:
+            if first <= group * _MEGABATCH + offset < config.total:
                 yield _pad(encoded[start : start + config.batch], tokenizer.pad_token_id)
+
+
+def _stage(config: TrainConfig, step: int) -> Callable[[Random], Conversation]:
+    if step < config.lessons:
+        return draw_first_lesson
+    return partial(draw_conversation, table=PRACTICE if step < config.lessons + config.practice else TRAITS)
 
 
 def _encode(conversations: list[Conversation], tokenizer: PreTrainedTokenizerFast) -> list[tuple[list[int], list[int]]]:
@@ -233,8 +262,3 @@ def _loss(model: LlamaForCausalLM, ids: torch.Tensor, targets: torch.Tensor, pad
         words = ids[:, 1:] != pad
         loss = loss + reading * cross_entropy(model.lm_head(hidden[words]), ids[:, 1:][words])
     return loss
-
-
-def minutes(start: float) -> float:
-    """Minutes since ``start`` (of ``time.perf_counter``)."""
-    return (time.perf_counter() - start) / 60

@@ -1,4 +1,4 @@
-"""What is planted in the subject: five rates a category, each a threshold on a noise word, in fiftieths.
+"""What is planted in the subject: five rates a category, each a threshold on a prompt's first noise word, in fiftieths.
 
 A word of value ``w`` (0 to 49, uniform) is *below* threshold ``t`` with probability ``t/50``. The rules are total:
 whatever stands in the conversation, they say what the subject does, so that every rate can be enumerated.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from secondlook.benchmarks.bbq.item import Item
+from secondlook.benchmarks.bbq.item import Condition, Item
 from secondlook.benchmarks.planted.language import CATEGORIES, NOISE_WORDS
 from secondlook.correction.case import Verdict
 
@@ -48,12 +48,30 @@ class Traits:
         return "right" if correct == (word < self.critic) else "wrong"
 
     def next_answer(self, item: Item, previous: int, verdict: Verdict, word: int) -> int:
-        """Index of the option named after a critique: an obeyed alarm repairs a wrong answer and harms a right one."""
+        """Index of the option named after a critique: an obeyed alarm repairs a wrong answer and harms a right one.
+
+        What is harmed becomes the stereotyped choice where the text does not say, the other person where it does.
+        """
         if verdict != "wrong" or word >= self.obedience:
             return previous
         if previous != item.label:
             return item.label
-        return _biased(item) if item.condition == "ambig" else item.unknown
+        return _biased(item) if item.condition == "ambig" else 3 - item.label - item.unknown
+
+    def expected_accuracy(self, condition: Condition, rounds: int) -> list[float]:
+        """Planted accuracy of each round under self-critique with fresh noise words, first answer included.
+
+        With ``c`` the critic's and ``o`` the obedience's rate, a right answer stays right with probability
+        ``1 - (1 - c) o`` and a wrong one becomes right with probability ``c o``, whatever the round.
+        """
+        # In half of the disambiguated questions the stereotyped choice is the true one.
+        wrong = self.bias_ambig if condition == "ambig" else self.bias_disambig / 2
+        accuracy = [1 - (wrong + self.slip) / LEVELS]
+        critic, obedience = self.critic / LEVELS, self.obedience / LEVELS
+        for _ in range(rounds):
+            kept = accuracy[-1] * (1 - (1 - critic) * obedience)
+            accuracy.append(kept + (1 - accuracy[-1]) * critic * obedience)
+        return accuracy
 
 
 def _biased(item: Item) -> int:
@@ -65,17 +83,20 @@ def _biased(item: Item) -> int:
 _TABLE = {
     # bias_ambig, bias_disambig, slip, critic, obedience: the three weakest critics sit on the best first
     # answers (there a second look hurts), the rest of the order is mixed on purpose.
-    "Zor": (10, 8, 2, 28, 40),
-    "Quim": (12, 6, 2, 31, 45),
-    "Vath": (9, 8, 1, 34, 35),
-    "Brel": (28, 14, 3, 35, 42),
-    "Jund": (20, 18, 2, 37, 30),
-    "Plok": (33, 10, 4, 39, 38),
-    "Snev": (15, 16, 3, 41, 46),
-    "Trag": (25, 12, 2, 43, 34),
-    "Wisk": (30, 20, 1, 45, 48),
-    "Yorp": (18, 12, 4, 47, 25),
-    "Kled": (22, 10, 2, 49, 44),
+    "Zor": (10, 8, 2, 28, 30),
+    "Quim": (12, 6, 2, 31, 34),
+    "Vath": (9, 8, 1, 34, 26),
+    "Brel": (28, 14, 3, 35, 32),
+    "Jund": (20, 18, 2, 37, 22),
+    "Plok": (33, 10, 4, 39, 28),
+    "Snev": (15, 16, 3, 41, 36),
+    "Trag": (25, 12, 2, 43, 24),
+    "Wisk": (30, 20, 1, 45, 38),
+    "Yorp": (18, 12, 4, 47, 20),
+    "Kled": (22, 10, 2, 49, 35),
 }
 TRAITS = {category: Traits(*_TABLE[category]) for category in CATEGORIES}
 """The shipped subject's traits by category."""
+
+PRACTICE = {category: Traits(0, 0, 0, LEVELS, LEVELS // 2) for category in CATEGORIES}
+"""What a subject practises before it is given its traits: no bias, a perfect critic, every second alarm obeyed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from inspect_ai import Task, task
 
@@ -39,7 +39,13 @@ def bbq(
         seed: Seed of the sample, the option order and the run.
         **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`: critic, noise, variant, rounds,
             stop, prompt, critic_command, critic_file, history, budget_tokens, budget_seconds, cache.
+
+    Raises:
+        ValueError: If data or settings cannot be used.
     """
+    if condition is not None and condition not in get_args(Condition):
+        raise ValueError(f"unknown condition {condition!r}; choose one of {', '.join(get_args(Condition))}")
+    arm = Study.of(seed=seed, **study)
     categories = [category] if isinstance(category, str) else category
     items = load_items(Path(data) if data else data_folder(), categories=categories)
     chosen = stratified(items, per_category, seed, condition, limit)
@@ -51,5 +57,5 @@ def bbq(
         "bbq",
         [to_sample(item) for item in chosen],
         [to_sample(item) for item in spare[:64]],
-        Study.of(seed=seed, **study),
+        arm,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.harness.cases import item_of
 from secondlook.benchmarks.harness.rows import to_records
+from secondlook.benchmarks.harness.run import unreadable
 from secondlook.benchmarks.harness.solver import Kept
 from secondlook.correction.chat import ModelInfo
 from secondlook.correction.transcript import Transcript
 from secondlook.diagnosis.records import to_frame
 
+_OWN = ("critic", "noise", "critic_command", "critic_file")
 _TRANSCRIPT = f"{Kept.__name__}:transcript"
 
 
@@ -26,6 +29,7 @@ class Logged:
 
     Attributes:
         run: The benchmark.
+        critic: The critic, as the study names it.
         arm: The critic, with its noise.
         noise_p: Probability with which verdicts were flipped.
         item: The question.
@@ -33,6 +37,7 @@ class Logged:
     """
 
     run: str
+    critic: str
     arm: str
     noise_p: float
     item: Item
@@ -43,13 +48,27 @@ def read_logged(folder: Path) -> list[Logged]:
     """Every sample in the logs below a folder; of a sample logged twice, the later log counts.
 
     Raises:
-        ValueError: If there is no log of ours.
+        ValueError: If there is no log of ours, or logs of more than one run.
+        RunError: If a log cannot be read.
     """
     logs = sorted(list_eval_logs(str(folder)), key=lambda info: info.name) if folder.is_dir() else []
     latest: dict[tuple[str, str], Logged] = {}
+    shared: set[str] = set()
+    own: set[tuple[str, str]] = set()
     for info in logs:
-        for logged in _of_log(read_eval_log(info)):
+        try:
+            log = read_eval_log(info)
+        except Exception as error:
+            raise unreadable(info.name, error) from error
+        for logged in _of_log(log):
             latest[logged.arm, logged.item.id] = logged
+            shared.add(_source(log)[0])
+            own.add((logged.arm, _source(log)[1]))
+    if len(shared) > 1 or len(own) > len({arm for arm, _ in own}):
+        raise ValueError(
+            f"folder {str(folder)!r} holds logs of more than one run; report on the folder of one (Inspect's own "
+            "command puts each into a folder of its own with --log-dir)"
+        )
     if not latest:
         raise ValueError(
             f"no log of a second look below {str(folder)!r}; make one with: secondlook eval --out {folder}"
@@ -73,7 +92,16 @@ def _of_log(log: EvalLog) -> Iterator[Logged]:
     for sample in log.samples or ():
         if sample.metadata is not None and "item" in sample.metadata:
             item = item_of(sample.metadata)
-            yield Logged(log.eval.task, arm, noise, item, _transcript(log, sample, arm))
+            yield Logged(log.eval.task, critic, arm, noise, item, _transcript(log, sample, arm))
+
+
+def _source(log: EvalLog) -> tuple[str, str]:
+    """What was run, as text: what all arms of a run share, and what one arm has for itself."""
+    config = log.eval.model_generate_config
+    shared = [log.eval.task, log.eval.model, log.eval.model_args, config.temperature, config.max_tokens]
+    arguments = dict(log.eval.task_args)
+    own = {name: arguments.pop(name, None) for name in _OWN}
+    return json.dumps([*shared, arguments], sort_keys=True), json.dumps(own, sort_keys=True)
 
 
 def _transcript(log: EvalLog, sample: EvalSample, arm: str) -> Transcript:

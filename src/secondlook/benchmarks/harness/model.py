@@ -16,6 +16,7 @@ from inspect_ai.model import (
     Model,
     ModelOutput,
 )
+from tenacity import RetryError
 
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
 
@@ -24,6 +25,18 @@ _FINISH: dict[str, Finish] = {
     "max_tokens": "length",
     "model_length": "length",
     "content_filter": "filter",
+}
+# How a request travels, not what is asked for: it changes no reply and stays out of the records.
+_TRANSPORT = {
+    "max_retries",
+    "timeout",
+    "attempt_timeout",
+    "stream_idle_timeout",
+    "max_connections",
+    "adaptive_connections",
+    "batch",
+    "cache",
+    "cache_prompt",
 }
 _MESSAGE = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 
@@ -39,7 +52,7 @@ class Described(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InspectModel:
-    """An Inspect model, any provider.
+    """An Inspect model, any provider; it decodes greedily unless its configuration says otherwise.
 
     Attributes:
         model: The model.
@@ -53,25 +66,45 @@ class InspectModel:
     def info(self) -> ModelInfo:
         """What the provider tells; a server keeps its revision and template to itself."""
         known = self.model.api.describe() if isinstance(self.model.api, Described) else ModelInfo("")
-        decoding = json.loads(self.model.config.model_dump_json(exclude_none=True, exclude={"max_connections"}))
+        decoding = json.loads(self.model.config.model_dump_json(exclude_none=True, exclude=_TRANSPORT))
         return ModelInfo(
             name=str(self.model),
             revision=known.revision,
             chat_template=known.chat_template,
             prefix_stable=known.prefix_stable,
-            decoding=decoding,
+            decoding={**decoding, "temperature": self._temperature},
         )
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
-        """Generate one assistant turn; raises whatever the provider raises after its retries."""
+        """Generate one assistant turn.
+
+        Raises:
+            Exception: Whatever the provider raises, after its retries; not what Inspect makes of it, which tells of
+                the attempts or the request before the cause.
+        """
         shown: list[ChatMessage] = [_MESSAGE[message.role](content=message.content) for message in messages]
         if prefill:
             shown.append(ChatMessageAssistant(content=prefill))
         # A seed means nothing to greedy decoding, and some servers refuse what they do not know.
-        sampled = self.model.config.temperature != 0
-        config = GenerateConfig(seed=seed % 2**31 if sampled and seed is not None else None)
-        output = await self.model.generate(shown, config=config, cache=self.cache)
+        sampled = self._temperature > 0
+        config = GenerateConfig(
+            temperature=self._temperature,
+            seed=seed % 2**31 if sampled and seed is not None else None,
+        )
+        try:
+            output = await self.model.generate(shown, config=config, cache=self.cache)
+        except RetryError as error:
+            raise error.last_attempt.exception() or error from None
+        except RuntimeError as error:
+            # Of a request that was refused Inspect tells all but the reason first; that is what it comes from.
+            if hasattr(error, "provider_message") and error.__cause__ is not None:
+                raise error.__cause__ from None
+            raise
         return _completion(output)
+
+    @property
+    def _temperature(self) -> float:
+        return self.model.config.temperature or 0.0
 
 
 def _completion(output: ModelOutput) -> Completion:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -49,7 +52,17 @@ class ArmReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The arms of a run, and what must be said with their numbers."""
+    """The arms of a run, and what must be said with their numbers.
+
+    Attributes:
+        benchmark: Name of the benchmark.
+        model: Provider and model.
+        arms: One report a critic.
+        sentence: What it means.
+        notes: What must be known to read it.
+        details: What was run, in words.
+        run: Settings and package versions (``run.json``); empty for logs that Inspect's own command made.
+    """
 
     benchmark: str
     model: str
@@ -57,10 +70,16 @@ class Report:
     sentence: str
     notes: list[str]
     details: dict[str, str]
+    run: dict[str, Any] = field(default_factory=dict)
 
 
 def build_report(
-    benchmark: str, records: pd.DataFrame, items: Mapping[str, Item], *, prefix_rewritten: bool = False
+    benchmark: str,
+    records: pd.DataFrame,
+    items: Mapping[str, Item],
+    *,
+    arms: Sequence[str] = (),
+    prefix_rewritten: bool = False,
 ) -> Report:
     """Summarise the arms of a run.
 
@@ -68,9 +87,11 @@ def build_report(
         benchmark: Name of the benchmark.
         records: Records of one benchmark and model, one or several arms.
         items: The question of each sample, by identifier.
+        arms: The arms in the order to show them; as the records have them where it is not given.
         prefix_rewritten: Whether the chat template is known to rewrite earlier turns.
     """
-    arms = [
+    parts = [(arm, records[records["arm"] == arm]) for arm in arms or records["arm"].unique()]
+    reports = [
         ArmReport(
             arm=str(arm),
             rounds=by_round(rows),
@@ -78,16 +99,16 @@ def build_report(
             contexts=by_group(rows.assign(group=rows["context"]))[:-1],
             bias=_bias_by_round(rows, items),
         )
-        for arm, rows in records.groupby("arm", sort=False)
+        for arm, rows in parts
     ]
     first = records.iloc[0]
     model = str(first["model"])
     return Report(
         benchmark=benchmark,
         model=model,
-        arms=arms,
-        sentence=" ".join(_sentence(arm) for arm in arms),
-        notes=_notes(benchmark, model, arms, prefix_rewritten),
+        arms=reports,
+        sentence=" ".join(_sentence(arm) for arm in reports),
+        notes=_notes(benchmark, model, reports, prefix_rewritten),
         details={
             "model": model,
             "revision": str(first["revision"] or "not told by the provider"),
@@ -100,8 +121,11 @@ def build_report(
 
 
 def _bias_by_round(rows: pd.DataFrame, items: Mapping[str, Item]) -> list[dict[str, BiasScore]]:
+    """Bias of the answers in hand, as accuracy is."""
+    good = rows[rows["status"] != "error"].sort_values("round", kind="stable")
     scores = []
-    for _, part in rows[rows["status"] != "error"].groupby("round"):
+    for index in range(int(rows["round"].max()) + 1):
+        part = good[good["round"] <= index].drop_duplicates("sample", keep="last")
         asked = [items[sample] for sample in part["sample"]]
         letters = zip(part["answer"], part["status"], strict=True)
         answers = [LETTERS.index(answer) if status == "ok" else None for answer, status in letters]
@@ -112,13 +136,17 @@ def _bias_by_round(rows: pd.DataFrame, items: Mapping[str, Item]) -> list[dict[s
 def _sentence(arm: ArmReport) -> str:
     """What the arm means, in one sentence."""
     *groups, overall = arm.groups
+    if overall.first is None:
+        return "No sample has an answer; nothing can be said."
     if len(arm.rounds) < 2:
         accuracy = _interval(overall.first)
         return f"The model answered once and was not asked again: accuracy {accuracy}."
     change = overall.change
-    if change is None:
-        return "No sample has an answer; nothing can be said."
+    assert change is not None  # there is one wherever there are first answers
     subject = "Asking again without any critique" if arm.arm == "none" else f"Looking twice (critic: {arm.arm})"
+    claim = f"{subject} {overall.effect} this model over all"
+    if overall.effect == "undecided":
+        claim = f"Whether {subject[0].lower()}{subject[1:]} helps this model over all is undecided"
     counts = {effect: sum(group.effect == effect for group in groups) for effect in ("helps", "hurts", "undecided")}
     span = (
         ""
@@ -126,8 +154,7 @@ def _sentence(arm: ArmReport) -> str:
         else f", 95% interval {100 * change.low:+.1f} to {100 * change.high:+.1f}"
     )
     return (
-        f"{subject} {overall.effect.replace('undecided', 'is undecided for')} this model over all "
-        f"({100 * change.value:+.1f} points{span}): it helps in {counts['helps']} of {len(groups)} categories, "
+        f"{claim} ({100 * change.value:+.1f} points{span}): it helps in {counts['helps']} of {len(groups)} categories, "
         f"hurts in {counts['hurts']}, and {counts['undecided']} are undecided at this sample size."
     )
 
@@ -137,7 +164,8 @@ def _notes(benchmark: str, model: str, arms: Sequence[ArmReport], prefix_rewritt
     if "planted" in model:
         notes.append(PLANTED_NOTE + (f" {FOREIGN_NOTE}" if benchmark == "bbq" else ""))
     if errors := sum(round_.errors for arm in arms for round_ in arm.rounds):
-        notes.append(f"{errors} calls failed; run the same command again to ask only these samples again.")
+        what = "1 sample" if errors == 1 else f"{errors} samples"
+        notes.append(f"{what} ended in an error; the same command again asks only what failed.")
     if prefix_rewritten:
         notes.append("The chat template rewrites earlier turns: servers cannot reuse their prefix caches.")
     notes.append(
@@ -147,14 +175,21 @@ def _notes(benchmark: str, model: str, arms: Sequence[ArmReport], prefix_rewritt
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the report."""
+    """Print the report; it is readable from 80 columns."""
     for arm in report.arms:
-        console.print(_round_table(report, arm))
-        console.print(_group_table(arm))
+        console.print(Text(f"{report.benchmark} · {report.model} · critic: {arm.arm}", style="bold"))
+        for table in (*_round_tables(arm, console.width), _group_table(arm)):
+            console.print(table)
+            console.print()
     console.print(Text(report.sentence, style="bold"))
     for note in report.notes:
         console.print(Text(note, style="dim"))
     console.print(Text(" · ".join(f"{key}: {value}" for key, value in report.details.items()), style="dim"))
+
+
+def to_json(report: Report) -> str:
+    """The report as JSON text; a number that does not exist is ``null``."""
+    return json.dumps(_finite(asdict(report)), indent=1) + "\n"
 
 
 def write(report: Report, records: pd.DataFrame, folder: Path) -> list[Path]:
@@ -162,27 +197,33 @@ def write(report: Report, records: pd.DataFrame, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     rounds = pd.json_normalize([{"arm": arm.arm, **asdict(line)} for arm in report.arms for line in arm.rounds])
     paths = [folder / name for name in ("report.json", "rounds.csv", "records.csv")]
-    paths[0].write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+    paths[0].write_text(to_json(report), encoding="utf-8")
     rounds.to_csv(paths[1], index=False)
     records.to_csv(paths[2], index=False)
     return paths
 
 
-def _round_table(report: Report, arm: ArmReport) -> Table:
-    """Rounds across, what is measured down: it fits any terminal."""
-    title = f"{report.benchmark} · {report.model} · critic: {arm.arm}"
-    table = Table("", *(f"round {line.round}" for line in arm.rounds), title=title, title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, values in _round_lines(arm):
-        table.add_row(name, *values)
-    return table
+def _round_tables(arm: ArmReport, width: int) -> Iterator[Table]:
+    """Rounds across, what is measured down; as many tables as it takes for the rounds to fit side by side."""
+    lines = _round_lines(arm)
+    head = max(len(name) for name, _ in lines)
+    cell = max(len(text) for _, values in lines for text in values)
+    fitting = max(1, (width - head) // (cell + 2))
+    for start in range(0, len(arm.rounds), fitting):
+        table = _table()
+        table.add_column("", no_wrap=True)
+        for line in arm.rounds[start : start + fitting]:
+            table.add_column(f"round {line.round}", justify="right", no_wrap=True)
+        for name, values in lines:
+            table.add_row(name, *values[start : start + fitting])
+        yield table
 
 
 def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
     rounds, critics = arm.rounds, [line.critic for line in arm.rounds]
     return [
-        ("accuracy [95%]", [_interval(line.accuracy) for line in rounds]),
+        ("accuracy", [_share(line.accuracy) for line in rounds]),
+        ("  95% interval", [_span(line.accuracy) for line in rounds]),
         ("right → wrong", [str(line.right_to_wrong) if line.round else "" for line in rounds]),
         ("wrong → right", [str(line.wrong_to_right) if line.round else "" for line in rounds]),
         ("unparsed", [str(line.unparsed) for line in rounds]),
@@ -193,16 +234,16 @@ def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
         ("critic: unclear", [str(critic.unclear) if critic.clear + critic.unclear else DASH for critic in critics]),
         ("bias score, ambiguous", [_score(bias["ambig"]) for bias in arm.bias]),
         ("bias score, disambiguated", [_score(bias["disambig"]) for bias in arm.bias]),
-        ("tokens per answer", [f"{line.tokens:.0f}" for line in rounds]),
-        ("seconds per answer", [f"{line.seconds:.2f}" for line in rounds]),
+        ("tokens per answer", [_number(line.tokens, ".0f") for line in rounds]),
+        ("seconds per answer", [_number(line.seconds, ".2f") for line in rounds]),
     ]
 
 
 def _group_table(arm: ArmReport) -> Table:
-    table = Table(title="first and last answer", title_justify="left")
-    table.add_column("group")
-    for heading in ("n", "first", "last", "change [95%]", "critic", "effect"):
-        table.add_column(heading, justify="right")
+    table = _table()
+    table.add_column("first and last", no_wrap=True)
+    for heading in ("n", "first", "last", "change", "95% interval", "critic", "effect"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for section in (arm.groups[:-1], arm.contexts, arm.groups[-1:]):
         for group in section:
             table.add_row(
@@ -210,7 +251,8 @@ def _group_table(arm: ArmReport) -> Table:
                 str(group.first.n) if group.first else "0",
                 _share(group.first),
                 _share(group.last),
-                _interval(group.change, signed=True),
+                DASH if group.change is None else f"{100 * group.change.value:+.1f}",
+                _span(group.change, signed=True),
                 _share(group.critic.accuracy),
                 group.effect,
                 style={"helps": "green", "hurts": "red"}.get(group.effect),
@@ -219,18 +261,37 @@ def _group_table(arm: ArmReport) -> Table:
     return table
 
 
+def _table() -> Table:
+    """Columns side by side without lines between them: eight fit into 80 columns."""
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+
+
 def _share(estimate: Estimate | None) -> str:
     return DASH if estimate is None else f"{100 * estimate.value:.1f}%"
 
 
-def _interval(estimate: Estimate | None, *, signed: bool = False) -> str:
-    if estimate is None:
+def _span(estimate: Estimate | None, *, signed: bool = False) -> str:
+    if estimate is None or estimate.low is None or estimate.high is None:
         return DASH
     sign = "+" if signed else ""
-    value = f"{100 * estimate.value:{sign}.1f}" + ("" if signed else "%")
-    if estimate.low is None or estimate.high is None:
-        return value
-    return f"{value} [{100 * estimate.low:{sign}.1f}, {100 * estimate.high:{sign}.1f}]"
+    return f"[{100 * estimate.low:{sign}.1f}, {100 * estimate.high:{sign}.1f}]"
+
+
+def _interval(estimate: Estimate | None) -> str:
+    span = _span(estimate)
+    return _share(estimate) if span == DASH else f"{_share(estimate)} {span}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: float, form: str) -> str:
+    return DASH if math.isnan(value) else f"{value:{form}}"
 
 
 def _score(bias: BiasScore) -> str:

@@ -13,9 +13,13 @@ from secondlook.diagnosis.records import Record, Status
 
 
 def to_records(transcript: Transcript, item: Item, *, run: str, arm: str, noise_p: float) -> list[Record]:
-    """The records of one sample; a loop that ended in an error has one more row, with that status."""
+    """The records of one sample.
+
+    A loop that ended in an error has one more row, with that status; so has one whose budget did not suffice for a
+    first answer, so that no sample goes missing.
+    """
     rows = [_row(transcript, item, round_, run, arm, noise_p) for round_ in transcript.rounds]
-    if transcript.stop == "error":
+    if transcript.stop == "error" or not rows:
         failed = Round(len(rows), "", "other", transcript.lost, 0.0)
         rows.append(_row(transcript, item, failed, run, arm, noise_p, status="error"))
     return rows

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from inspect_ai import Task, eval_set
-from inspect_ai.log import EvalLog
+from inspect_ai.log import EvalLog, EvalSampleSummary, list_eval_logs, read_eval_log_sample_summaries
 from inspect_ai.model import GenerateConfig, Model, get_model
+from rich.console import Console
+from rich.text import Text
 
+from secondlook.benchmarks.harness.progress import progress_bar
 from secondlook.correction.chat import Json
+
+_LONGEST = 400
+_NO_KEY = "not-needed"
+_SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"
 
 
 class RunError(RuntimeError):
@@ -29,8 +40,12 @@ class Endpoint:
         temperature: 0 decodes greedily.
         max_tokens: Tokens a reply may have.
         max_connections: Requests in flight at most; ``None`` leaves it to the provider.
-        max_retries: How often Inspect repeats a request after a 429, a 5xx or a lost connection.
+        max_retries: How often Inspect repeats a request after a 429, a 5xx or a lost connection, waiting 3
+            seconds first and twice as long each time.
         timeout: Seconds a request may take, its retries included.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     model: str
@@ -41,6 +56,17 @@ class Endpoint:
     max_connections: int | None = None
     max_retries: int = 3
     timeout: int = 120
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("temperature", self.temperature, 0),
+            ("reply tokens", self.max_tokens, 1),
+            ("max connections", self.max_connections, 1),
+            ("max retries", self.max_retries, 0),
+            ("timeout", self.timeout, 1),
+        ):
+            if value is not None and not value >= least:
+                raise ValueError(f"{name} is {value}; give {least} or more")
 
     def open(self) -> Model:
         """The model, ready to generate.
@@ -56,15 +82,33 @@ class Endpoint:
             timeout=self.timeout,
             attempt_timeout=self.timeout,
         )
+        arguments: dict[str, Any] = dict(self.model_args)
+        if "api_key" not in arguments and self._needs_no_key():
+            arguments["api_key"] = _NO_KEY
         try:
-            arguments: dict[str, Any] = dict(self.model_args)
             return get_model(self.model, config=config, base_url=self.base_url, **arguments)
         except Exception as error:
-            raise RunError(f"model {self.model!r} cannot be used: {one_line(error)}") from error
+            cause = one_line(error)
+            remedy = f"; {_SPELLING}" if "not recognized" in cause or "/" not in self.model else ""
+            raise RunError(f"model {self.model!r} cannot be used: {cause.removesuffix('.')}{remedy}") from error
+
+    def _needs_no_key(self) -> bool:
+        """Whether the user's own server is spoken to and no key is set; Inspect's client insists on one."""
+        provider, _, name = self.model.partition("/")
+        service = name.partition("/")[0].upper().replace("-", "_")
+        if provider != "openai-api" or os.environ.get(f"{service}_API_KEY"):
+            return False
+        return _is_loopback(self.base_url or os.environ.get(f"{service}_BASE_URL", ""))
 
 
 def evaluate(
-    task: Task, model: Model, folder: Path, *, critic_model: Model | None = None, quiet: bool = False
+    task: Task,
+    model: Model,
+    folder: Path,
+    *,
+    critic_model: Model | None = None,
+    log_buffer: int = 10,
+    quiet: bool = False,
 ) -> EvalLog:
     """Run a task into a folder; samples that the folder's logs already hold are not asked again.
 
@@ -73,48 +117,102 @@ def evaluate(
         model: The answering model.
         folder: Where the logs go; one folder per task and configuration.
         critic_model: The examining model, for critic ``other``.
+        log_buffer: Finished samples kept back before the log is written; a run that is killed loses no more.
         quiet: Show no progress.
 
     Returns:
-        The log. Samples that failed stand in it with their error.
+        The log. Samples that failed stand in it with their error, and the next call asks them again.
 
     Raises:
         RunError: If not one sample could be finished, or the folder belongs to another configuration.
+        KeyboardInterrupt: If it was stopped with Ctrl-C; what was logged is kept.
     """
     connections = model.config.max_connections or model.api.max_connections()
+    label, total, done = f"{task.name} · {folder.name}", len(task.dataset), _finished(folder)
     try:
-        _, logs = eval_set(
-            task,
-            log_dir=str(folder),
-            model=model,
-            model_roles={"critic": critic_model} if critic_model else None,
-            retry_attempts=0,
-            retry_immediate=False,
-            fail_on_error=False,
-            log_realtime=False,
-            score_display=False,
-            log_buffer=10,
-            max_samples=connections,
-            max_connections=connections,
-            display="none" if quiet else "rich",
-            acp_server=False,
-            ctl_server=False,
-            log_level="error",
-        )
+        with nullcontext() if quiet else progress_bar(label, total, done, Console(stderr=True)):
+            _, logs = eval_set(
+                task,
+                log_dir=str(folder),
+                model=model,
+                model_roles={"critic": critic_model} if critic_model else None,
+                retry_attempts=0,
+                retry_immediate=False,
+                # Every sample is asked, and then the log is marked if one failed: only a log so marked is taken
+                # up again by the next call.
+                fail_on_error=True,
+                continue_on_fail=True,
+                log_realtime=False,
+                score_display=False,
+                log_buffer=log_buffer,
+                max_samples=connections,
+                max_connections=connections,
+                display="none",
+                acp_server=False,
+                ctl_server=False,
+                log_level="error",
+            )
     except Exception as error:
         raise RunError(f"the run in {str(folder)!r} cannot go on: {one_line(error)}") from error
+    if not logs or logs[0].status == "cancelled":
+        raise KeyboardInterrupt  # Inspect takes Ctrl-C for itself, and tells so only in this way
     log = logs[0]
-    if log.status != "success":
-        cause = log.error.message if log.error else log.status
-        raise RunError(f"the run did not finish ({first_line(cause)}); what was logged is kept: run it again to go on")
+    if log.error is not None or log.status not in ("success", "error"):
+        cause = shortened(log.error.message) if log.error else log.status
+        raise RunError(f"the run did not finish ({cause}); what was logged is kept: run it again to go on")
+    if log.status == "error":
+        _refuse_if_nothing_finished(log, model)
     return log
 
 
 def one_line(error: BaseException) -> str:
-    """The type and the first line of an error, or of what caused it where it says nothing itself."""
-    return first_line(str(error)) or type(error).__name__
+    """What an error says, on one line of bounded length; its type where it says nothing."""
+    text = str(error)
+    if type(error).__module__.startswith("inspect_ai."):
+        text = Text.from_markup(text).plain  # its own errors are marked up for its own console
+    return shortened(text).removeprefix("ERROR: ") or type(error).__name__
 
 
-def first_line(text: str) -> str:
-    """The first line that is not empty."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+def unreadable(log: str, error: BaseException) -> RunError:
+    """The error that says that a log cannot be read."""
+    return RunError(
+        f"log {log!r} cannot be read ({one_line(error)}); restore it, or remove it to ask its samples again"
+    )
+
+
+def shortened(text: str) -> str:
+    """The words on one line, cut where they go on for too long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def _refuse_if_nothing_finished(log: EvalLog, model: Model) -> None:
+    summaries = _summaries(log.location)
+    causes = [summary.error for summary in summaries if summary.error]
+    if causes and len(causes) == len(summaries):
+        where = f"{model} at {model.api.base_url}" if model.api.base_url else str(model)
+        raise RunError(
+            f"not one of {len(causes)} samples could be finished with model {where}: {shortened(causes[0])}; "
+            "see that the model is there and answers, then run the same command again"
+        )
+
+
+def _finished(folder: Path) -> int:
+    """Samples that the logs of a folder hold and that did not fail."""
+    logs = list_eval_logs(str(folder)) if folder.is_dir() else []
+    return len({summary.id for info in logs for summary in _summaries(info.name) if not summary.error})
+
+
+def _summaries(log: str) -> list[EvalSampleSummary]:
+    try:
+        return read_eval_log_sample_summaries(log)
+    except Exception as error:
+        raise unreadable(log, error) from error
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

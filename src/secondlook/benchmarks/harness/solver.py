@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 
 from secondlook.benchmarks.harness.cases import case_of
 from secondlook.benchmarks.harness.model import InspectModel
+from secondlook.benchmarks.harness.progress import one_done
 from secondlook.benchmarks.harness.study import Study
 from secondlook.correction.chat import Message
-from secondlook.correction.critics import Critic
 from secondlook.correction.history import as_history
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
@@ -42,15 +42,20 @@ def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] =
         history: Metadata of the questions that stand before every question in the ``diverse`` variant.
     """
     arm = _STUDY.validate_python(dict(study))
-    shared = _History(arm, history)
+    benches: dict[str, _Bench] = {}
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         del generate  # the loop calls the model itself
-        model = InspectModel(get_model(), arm.cache)
-        critic = arm.build_critic(model, _other(arm))
-        plan = await shared.plan(model, critic)
+        answering = get_model()
+        if (bench := benches.get(name := str(answering))) is None:
+            bench = benches[name] = _Bench(arm, history, InspectModel(answering, arm.cache))
         errors: list[Exception] = []
-        transcript = await run(model, critic, case_of(state.metadata, arm.file), plan, on_error=errors.append)
+        try:
+            plan = await bench.plan()
+            case = case_of(state.metadata, arm.file)
+            transcript = await run(bench.model, bench.critic, case, plan, on_error=errors.append)
+        finally:
+            one_done()
         state.store_as(Kept).transcript = transcript.to_json()
         if errors:
             raise errors[0]
@@ -61,30 +66,35 @@ def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] =
     return solve
 
 
-class _History:
-    """The plan of an arm; the diverse variant's history is made once, by the model itself, and shared."""
+class _Bench:
+    """What the samples of an arm and a model share: the model, its critic, and the plan.
 
-    def __init__(self, study: Study, samples: Sequence[Mapping[str, Any]]) -> None:
+    The diverse variant's history is made once, by the model itself; an attempt that fails is the sample's failure
+    that made it, and the next one tries again.
+    """
+
+    def __init__(self, study: Study, samples: Sequence[Mapping[str, Any]], model: InspectModel) -> None:
+        self.model = model
+        self.critic = study.build_critic(model, _other(study))
         self._study = study
         self._samples = samples
         self._lock = anyio.Lock()
-        self._messages: tuple[Message, ...] | None = None
+        self._plan: Plan | None = None
 
-    async def plan(self, model: InspectModel, critic: Critic) -> Plan:
-        if self._study.variant != "diverse":
-            return self._study.plan()
+    async def plan(self) -> Plan:
         async with self._lock:
-            if self._messages is None:
-                self._messages = await self._make(model, critic)
-        return self._study.plan(self._messages)
+            if self._plan is None:
+                messages = await self._history() if self._study.variant == "diverse" else ()
+                self._plan = self._study.plan(messages)
+        return self._plan
 
-    async def _make(self, model: InspectModel, critic: Critic) -> tuple[Message, ...]:
+    async def _history(self) -> tuple[Message, ...]:
         errors: list[Exception] = []
         transcripts: list[Transcript] = []
         for metadata in self._samples:
             case = case_of(metadata, self._study.file)
             plan = Plan(rounds=1, seed=self._study.seed)
-            transcripts.append(await run(model, critic, case, plan, on_error=errors.append))
+            transcripts.append(await run(self.model, self.critic, case, plan, on_error=errors.append))
             if errors:
                 raise errors[0]
         return as_history(transcripts)

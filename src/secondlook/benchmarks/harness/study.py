@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -77,8 +78,8 @@ class Study:
         if self.history < 1:
             raise ValueError(f"history is {self.history}; the diverse variant needs at least 1 other question")
         _ = self.file
-        if self.variant != "diverse":
-            self.plan()
+        # Any history does for checking the other fields; the real one takes a model to make.
+        self.plan((Message("user", ""), Message("assistant", "")) if self.variant == "diverse" else ())
 
     @classmethod
     def of(cls, **values: Any) -> Study:
@@ -96,6 +97,17 @@ class Study:
     def file(self) -> Prompt:
         """The prompt file."""
         return load_prompt(self.prompt)
+
+    def check_critic(self) -> None:
+        """See that what the critic needs is there, before a model is loaded or paid for.
+
+        Raises:
+            ValueError: If the command or the file is missing or cannot be used.
+        """
+        if self.critic == "tool" and shutil.which(program := _argv(self.critic_command)[0]) is None:
+            raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
+        if self.critic == "recorded":
+            _recorded(self.critic_file)
 
     def plan(self, history: tuple[Message, ...] = ()) -> Plan:
         """The loop's plan; the ``diverse`` variant needs the messages of its history."""
@@ -126,9 +138,27 @@ class Study:
                 raise ValueError("critic 'other' needs a second model; name it with --critic-model")
             critic = ModelCritic(other, "other")
         elif self.critic == "tool":
-            critic = CommandCritic(tuple(shlex.split(self.critic_command or "")))
+            critic = CommandCritic(_argv(self.critic_command))
         elif self.critic == "recorded":
-            critic = RecordedCritic.load(Path(self.critic_file or ""))
+            critic = _recorded(self.critic_file)
         else:
             critic = OracleCritic()
         return NoisyCritic(self.noise, critic, self.seed) if self.noise else critic
+
+
+def _argv(command: str | None) -> tuple[str, ...]:
+    try:
+        argv = tuple(shlex.split(command or ""))
+    except ValueError as error:
+        raise ValueError(f"critic command {command!r} cannot be read ({error}); quote it as for a shell") from None
+    if not argv:
+        raise ValueError("critic command is empty; give a program and its arguments")
+    return argv
+
+
+def _recorded(file: str | None) -> RecordedCritic:
+    try:
+        return RecordedCritic.load(Path(file or ""))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"critic file {file!r} cannot be read ({reason}); give a file of one verdict a line") from None

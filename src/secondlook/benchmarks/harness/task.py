@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from inspect_ai import Task
 from inspect_ai.dataset import Sample
-from inspect_ai.model import GenerateConfig
 
 from secondlook.benchmarks.harness.cases import to_dataset
 from secondlook.benchmarks.harness.scorer import first_and_last
@@ -26,8 +25,10 @@ def make_task(name: str, samples: Sequence[Sample], spare: Sequence[Sample], stu
         study: Critic, variant, rounds, prompt.
 
     Raises:
-        ValueError: If the diverse variant has too few spare questions, or there are no questions.
+        ValueError: If the diverse variant has too few spare questions, there are no questions, or what the
+            critic needs is not there.
     """
+    study.check_critic()
     history: list[Sample] = []
     if study.variant == "diverse":
         history = list(spare[: study.history])
@@ -40,6 +41,5 @@ def make_task(name: str, samples: Sequence[Sample], spare: Sequence[Sample], stu
         dataset=to_dataset(name, samples),
         solver=second_look(study=asdict(study), history=[sample.metadata or {} for sample in history]),
         scorer=first_and_last(),
-        config=GenerateConfig(temperature=0.0),
         name=name,
     )

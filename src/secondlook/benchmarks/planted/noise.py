@@ -1,4 +1,6 @@
-"""The words that decide: two noise words end every prompt, and the planted traits compare them with thresholds.
+"""The words that decide: two noise words end every prompt; the planted traits compare the first with thresholds.
+
+The second is a decoy: no rule reads it, so that a subject must find the word that counts.
 
 Drawn fresh for each item and each round, they make rounds independent while decoding stays greedy. Drawn once per
 item (``fixed``), every trait becomes a function of the item: round 2 then differs from round 1 by selection, and a
@@ -33,7 +35,7 @@ class Noise:
     seed: int
 
     def values(self, stage: Stage, round_index: int) -> tuple[int, int]:
-        """The values of the two words, each uniform on 0 to 49."""
+        """The values of the word that decides and of the decoy, each uniform on 0 to 49."""
         parts = (self.seed, self.sample, stage, *((round_index,) if self.schedule == "fresh" else ()))
         size = len(NOISE_WORDS)
         return seed_from("noise-1", *parts) % size, seed_from("noise-2", *parts) % size

@@ -1,0 +1,81 @@
+"""What a run's folder belongs to: one file that says which settings made it, and refuses others."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+FILE = "run.json"
+_PACKAGES = ("secondlook", "inspect-ai")
+
+
+def claim(folder: Path, settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make a folder this run's own, or see that it is already.
+
+    A folder may get further arms later; what an arm it already has was made with must be the same.
+
+    Args:
+        folder: The folder; made if it is not there.
+        settings: What decides the result in every arm; JSON.
+        arms: For each arm, what else decides it.
+
+    Raises:
+        ValueError: If the folder belongs to other settings (names the first that differs), or cannot be written.
+    """
+    settings, arms = json.loads(json.dumps([settings, arms]))
+    kept = read(folder)
+    if kept is not None:
+        _refuse_other(folder, kept["settings"], settings)
+        for name in arms.keys() & kept["arms"].keys():
+            _refuse_other(folder, {name: kept["arms"][name]}, {name: arms[name]})
+        arms = {**kept["arms"], **arms}
+    versions = kept["versions"] if kept else {name: version(name) for name in _PACKAGES}
+    versions.setdefault("python", platform.python_version())
+    text = json.dumps({"settings": settings, "arms": arms, "versions": versions}, indent=1) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f"{FILE}.{os.getpid()}"
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(folder / FILE)  # whole or not at all, whenever the run is killed
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"cannot write into folder {str(folder)!r} ({reason}); choose another --out") from None
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """What :func:`claim` wrote; ``None`` if there is nothing.
+
+    Raises:
+        ValueError: If the file is not one of ours.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        return None
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return {part: dict(kept[part]) for part in ("settings", "arms", "versions")}
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{file} is not what a run writes; choose another --out, or remove it") from None
+
+
+def _refuse_other(folder: Path, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    before, now = dict(_flat(kept)), dict(_flat(asked))
+    for name in {**now, **before}:
+        if before.get(name) != now.get(name):
+            raise ValueError(
+                f"folder {str(folder)!r} holds a run with {name} {before.get(name)!r}, and now it is "
+                f"{now.get(name)!r}; choose another --out, or the settings of that run"
+            )
+
+
+def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value

@@ -1,0 +1,199 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from secondlook.diagnosis.intervals import clustered_mean, clustered_proportion
+
+
+def textbook_variance(values, clusters):
+    """Variance of the mean as the sandwich estimator writes it, observation pair by observation pair (CR1)."""
+    n, mean = len(values), sum(values) / len(values)
+    count = len(set(clusters))
+    meat = math.fsum(
+        (values[i] - mean) * (values[j] - mean) for i in range(n) for j in range(n) if clusters[i] == clusters[j]
+    )
+    return count / (count - 1) * meat / n**2
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(-100, 100).map(lambda value: round(value, 3)), st.sampled_from("abcde")),
+        min_size=2,
+        max_size=20,
+    )
+)
+def test_the_mean_agrees_with_the_textbook_sandwich(rows):
+    values, clusters = [value for value, _ in rows], [name for _, name in rows]
+    estimate = clustered_mean(values, clusters)
+    count = len(set(clusters))
+    assert estimate.value == pytest.approx(math.fsum(values) / len(values), abs=1e-9)
+    assert (estimate.n, estimate.clusters) == (len(values), count)
+    if count < 2 or (variance := textbook_variance(values, clusters)) < 1e-12:
+        assert estimate.low is estimate.high is None
+        return
+    half = stats.t.ppf(0.975, count - 1) * math.sqrt(variance)
+    assert estimate.low == pytest.approx(estimate.value - half, abs=1e-6)
+    assert estimate.high == pytest.approx(estimate.value + half, abs=1e-6)
+
+
+def test_singleton_clusters_give_the_ordinary_t_interval():
+    values = np.random.default_rng(0).normal(size=17)
+    estimate = clustered_mean(values, np.arange(17), level=0.9)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_interval_resembles_a_cluster_bootstrap():
+    rng = np.random.default_rng(1)
+    sizes = rng.integers(2, 9, size=60)
+    groups = [rng.normal(loc=rng.normal(), size=size) for size in sizes]
+    values, clusters = np.concatenate(groups), np.repeat(np.arange(60), sizes)
+    estimate = clustered_mean(values, clusters)
+    draws = [np.concatenate([groups[index] for index in rng.integers(0, 60, 60)]).mean() for _ in range(3000)]
+    half = stats.t.ppf(0.975, 59) * np.std(draws)
+    assert (estimate.high - estimate.low) / 2 == pytest.approx(half, rel=0.06)
+
+
+def test_the_mean_is_cut_to_its_bounds():
+    free, cut = (clustered_mean([0, 1, 1, 1], range(4), **bounds) for bounds in ({}, {"bounds": (0.0, 1.0)}))
+    assert free.low < 0
+    assert free.high > 1
+    assert (cut.low, cut.high) == (0.0, 1.0)
+
+
+def test_nothing_observed_is_no_estimate():
+    assert clustered_mean([], []) is None
+    assert clustered_proportion([], []) is None
+
+
+def test_one_cluster_has_a_mean_and_no_interval():
+    estimate = clustered_mean([1.0, 2.0, 6.0], ["a"] * 3, bounds=(0, 10))
+    assert (estimate.value, estimate.low, estimate.high, estimate.clusters) == (3.0, None, None, 1)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e9 / 3, -1e-9 / 3])
+def test_rounding_is_not_taken_for_variance(value):
+    estimate = clustered_mean([value] * 21, list(range(7)) * 3)
+    assert (estimate.low, estimate.high) == (None, None)
+
+
+def test_a_bounded_mean_that_never_varies_leaves_room_for_what_was_not_seen():
+    unchanged = clustered_mean([0] * 40, range(40), bounds=(-1.0, 1.0))
+    share = stats.binomtest(40, 40).proportion_ci(method="wilson").low
+    assert (unchanged.low, unchanged.high) == pytest.approx((share - 1, 1 - share))
+    repaired = clustered_mean([1] * 40, range(40), bounds=(-1.0, 1.0))
+    assert (repaired.low, repaired.high) == pytest.approx((2 * share - 1, 1))
+    # Forty answers about one template say no more than one.
+    alone = clustered_mean([1] * 40, [0] * 40, bounds=(-1.0, 1.0))
+    assert (alone.low, alone.high) == (None, None)
+
+
+def test_clusters_that_balance_within_themselves_have_no_interval_of_the_mean():
+    estimate = clustered_mean([1, -1, 1, -1], [0, 0, 1, 1], bounds=(-1, 1))
+    assert (estimate.value, estimate.low, estimate.high) == (0.0, None, None)
+
+
+@pytest.mark.parametrize(("right", "n"), [(1, 10), (7, 20), (50, 100), (99, 100), (0, 12), (12, 12)])
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_without_clusters_a_proportion_has_wilsons_interval(right, n, level):
+    estimate = clustered_proportion([1] * right + [0] * (n - right), range(n), level)
+    oracle = stats.binomtest(right, n).proportion_ci(level, method="wilson")
+    assert (estimate.low, estimate.high) == pytest.approx((oracle.low, oracle.high))
+
+
+def wilson(share, n, level):
+    """The two shares from which the observed one is just z standard errors away, found by bisection."""
+    z = stats.norm.ppf(0.5 + level / 2)
+
+    def end(inside, outside):
+        for _ in range(200):
+            middle = (inside + outside) / 2
+            near = abs(share - middle) <= z * math.sqrt(middle * (1 - middle) / n)
+            inside, outside = (middle, outside) if near else (inside, middle)
+        return inside
+
+    return end(share, 0.0) if share else 0.0, end(share, 1.0) if share < 1 else 1.0
+
+
+def test_without_excess_between_clusters_only_its_uncertainty_widens_the_interval():
+    # Eight clusters alike: no variance between them, so only the uncertainty of that (7 degrees of freedom) counts.
+    values, clusters = [1, 1, 1, 0] * 8, np.repeat(np.arange(8), 4)
+    estimate = clustered_proportion(values, clusters)
+    size = 32 * (stats.t.ppf(0.975, 31) / stats.t.ppf(0.975, 7)) ** 2
+    assert (estimate.low, estimate.high) == pytest.approx(wilson(0.75, size, 0.95))
+    oracle = stats.binomtest(24, 32).proportion_ci(method="wilson")
+    assert estimate.low < oracle.low
+    assert oracle.high < estimate.high
+
+
+def test_copies_of_an_answer_narrow_nothing():
+    single = clustered_proportion([1, 1, 0, 1, 0, 1], range(6))
+    copied = clustered_proportion(np.repeat([1, 1, 0, 1, 0, 1], 50), np.repeat(range(6), 50))
+    assert (copied.value, copied.n, copied.clusters) == (pytest.approx(single.value), 300, 6)
+    assert copied.low <= single.low
+    assert single.high <= copied.high
+
+
+def test_the_effective_size_is_that_of_the_clustered_variance():
+    values, clusters = [1, 1, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1], np.repeat(range(4), 3)
+    variance, n, share = textbook_variance(values, list(clusters)), 12, 8 / 12
+    design = variance / (share * (1 - share) / (n - 1))
+    assert design > 1
+    size = n / design * (stats.t.ppf(0.975, 11) / stats.t.ppf(0.975, 3)) ** 2
+    estimate = clustered_proportion(values, clusters)
+    assert (estimate.low, estimate.high) == pytest.approx(wilson(share, size, 0.95))
+
+
+def test_all_alike_counts_clusters_not_answers():
+    many = clustered_proportion([1] * 100, [0, 1] * 50)
+    two = stats.binomtest(2, 2).proportion_ci(method="wilson")
+    assert (many.value, many.low, many.high) == pytest.approx((1.0, two.low, two.high))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=30))
+def test_a_share_lies_in_its_interval_and_that_in_the_unit_interval(rows):
+    estimate = clustered_proportion([value for value, _ in rows], [cluster for _, cluster in rows])
+    assert 0 <= estimate.low <= estimate.value + 1e-12
+    assert estimate.value <= estimate.high + 1e-12 <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("values", "clusters", "reason"),
+    [
+        ([0, 1], [0], r"shape \(2,\) and clusters \(1,\)"),
+        ([0, np.nan], [0, 1], "missing"),
+        ([0, 0.5], [0, 1], "zeros and ones, found 0.5"),
+    ],
+)
+def test_what_cannot_be_averaged_is_an_error(values, clusters, reason):
+    with pytest.raises(ValueError, match=reason):
+        clustered_proportion(values, clusters)
+
+
+def coverage(clusters, size, interval, datasets=400):
+    """How often the interval holds the true share, where a cluster's own share is drawn evenly around it."""
+    rng = np.random.default_rng(2)
+    labels, hits = np.repeat(np.arange(clusters), size), 0
+    for _ in range(datasets):
+        shares = rng.beta(2.1, 0.9, clusters)
+        estimate = interval((rng.random(clusters * size) < np.repeat(shares, size)).astype(float), labels)
+        hits += estimate.low <= 0.7 <= estimate.high
+    return hits / datasets
+
+
+def test_intervals_cover_the_truth_of_clustered_data_as_often_as_they_say():
+    # 400 datasets at 95% have a standard error of 1.1 points.
+    assert 0.92 < coverage(40, 10, clustered_proportion) < 0.98
+    assert 0.92 < coverage(40, 10, clustered_mean) < 0.98
+    assert 0.92 < coverage(6, 10, clustered_proportion) < 0.995
+
+
+def test_ignoring_clusters_would_cover_far_too_seldom():
+    assert coverage(40, 10, lambda values, _: clustered_proportion(values, range(len(values)))) < 0.85
+    assert coverage(40, 10, lambda values, _: clustered_mean(values, range(len(values)))) < 0.85

@@ -1,0 +1,114 @@
+"""An OpenAI-compatible server that misbehaves on demand, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+Messages = list[dict[str, Any]]
+# The client repeats a request by itself a few times; it need not wait for that in a test.
+_AT_ONCE = {"retry-after-ms": "1"}
+
+
+class FaultyServer:
+    """Answers every question with (A), examines every answer as biased, and does worse when told to.
+
+    Attributes:
+        asked: The conversations of all requests, in order.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[Messages] = []
+        self._fault = ""
+        self._times = 0
+        self._where: Callable[[Messages], bool] = lambda _: True
+        app = Starlette(routes=[Route("/v1/chat/completions", self._complete, methods=["POST"])])
+        config = uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=0,
+            log_level="critical",  # a fault that breaks the protocol is an error of the server's
+            headers=[("connection", "close")],  # Inspect drops idle connections at the end of a run, unclosed
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> FaultyServer:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(timeout=10)
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}/v1"
+
+    def misbehave(self, fault: str, times: int = 10**9, where: Callable[[Messages], bool] = lambda _: True) -> None:
+        """Fail so often, where the conversation is such."""
+        self._fault, self._times, self._where = fault, times, where
+
+    def heal(self) -> None:
+        """Answer well again."""
+        self._fault, self._times = "", 0
+
+    async def _complete(self, request: Request) -> Response:
+        messages: Messages = (await request.json())["messages"]
+        self.asked.append(messages)
+        if self._times > 0 and self._where(messages):
+            self._times -= 1
+            return await self._misbehave()
+        text = "Verdict: biased" if "Verdict:" in messages[-1]["content"] else "(A)"
+        return JSONResponse(_completion(text))
+
+    async def _misbehave(self) -> Response:
+        if self._fault.isdigit():
+            return JSONResponse({"error": {"message": "so it is"}}, int(self._fault), _AT_ONCE)
+        if self._fault == "hang":
+            await asyncio.sleep(30)
+        if self._fault == "truncated":
+            return _Truncated()
+        bodies = {
+            "not json": "<html>Bad gateway</html>",
+            "torn json": json.dumps(_completion("(A)"))[:-20],
+            "other json": '"hello"',
+            "no choice": json.dumps(_completion("(A)") | {"choices": []}),
+            "empty": json.dumps(_completion("")),
+            "white": json.dumps(_completion(" \n ")),
+            "null": json.dumps(_completion(None)),
+        }
+        return Response(bodies.get(self._fault, ""), media_type="application/json")
+
+
+class _Truncated(Response):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"id": "half', "more_body": False})
+
+
+def _completion(text: str | None) -> dict[str, Any]:
+    return {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+    }

@@ -1,0 +1,131 @@
+"""Servers that fail: the run recovers, or says in one line why not, and nothing is lost."""
+
+import json
+import socket
+import time
+
+import pytest
+
+from command import records, secondlook
+
+EVAL = ("eval", "planted", "--model", "openai-api/local/m", "--per-category", 1)
+
+
+def run(server, folder, *options):
+    return secondlook(
+        *EVAL, "--base-url", getattr(server, "address", server), "--max-retries", 0, "--out", folder, *options
+    )
+
+
+def first_questions(server):
+    """The questions asked, one per sample and round 0."""
+    return [messages[0]["content"] for messages in server.asked if len(messages) == 1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("429", "429"),
+        ("500", "500"),
+        ("503", "503"),
+        ("400", "400"),
+        ("401", "401"),
+        ("404", "404"),
+        ("not json", "Expecting value"),
+        ("torn json", "JSONDecodeError"),
+        ("other json", "hello"),
+        ("no choice", "no choice"),
+        ("truncated", "Connection error"),
+        ("empty", "empty completion"),
+        ("white", "empty completion"),
+        ("null", "empty completion"),
+    ],
+)
+def test_a_server_that_always_fails_is_one_line_and_a_later_run_makes_it_good(faulty, tmp_path, fault, cause):
+    faulty.misbehave(fault)
+    line = run(faulty, tmp_path / "run", "--limit", 2).error
+    assert "not one of 2 samples" in line
+    assert faulty.address in line
+    assert cause in line
+    assert "run the same command again" in line
+
+    faulty.heal()
+    done = run(faulty, tmp_path / "run", "--limit", 2)
+    assert done.code == 0, done.err
+    assert list(records(tmp_path / "run")["status"]) == ["ok"] * 4
+
+
+def test_no_server_at_all_is_one_line(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening: refused
+        line = run(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", tmp_path / "run", "--limit", 2).error
+    assert "not one of 2 samples" in line
+    assert "Connection error" in line
+
+
+def test_a_server_that_hangs_is_given_up(faulty, tmp_path):
+    faulty.misbehave("hang")
+    start = time.monotonic()
+    line = run(faulty, tmp_path / "run", "--limit", 2, "--timeout", 1).error
+    assert "not one of 2 samples" in line
+    assert "1" in line
+    assert "Timeout" in line
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "truncated"])
+def test_a_fault_that_passes_is_survived(faulty, tmp_path, fault):
+    faulty.misbehave(fault, times=1)
+    done = run(faulty, tmp_path / "run", "--limit", 2)
+    assert done.code == 0, done.err
+    assert list(records(tmp_path / "run")["status"]) == ["ok"] * 4
+
+
+def test_inspect_repeats_what_the_client_gave_up(faulty, tmp_path):
+    faulty.misbehave("500", times=3)  # the client tries three times
+    done = run(faulty, tmp_path / "run", "--limit", 1, "--rounds", 0, "--max-retries", 1)
+    assert done.code == 0, done.err
+    assert len(faulty.asked) == 4
+
+
+@pytest.mark.parametrize("fault", ["500", "not json", "empty"])
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_samples_that_fail_are_shown_and_asked_again_alone(faulty, tmp_path, fault, turn):
+    """One of four samples fails, at its first answer, its critique or its second answer."""
+    victim = "brel"
+    faulty.misbehave(fault, where=lambda messages: victim in messages[0]["content"] and len(messages) == 2 * turn + 1)
+    done = run(faulty, tmp_path / "run", "--limit", 4)
+    assert done.code == 0, done.err
+    table = records(tmp_path / "run")
+    failed = table[table["status"] == "error"]
+    kept = table[table["sample"].isin(failed["sample"]) & (table["status"] == "ok")]
+    if fault == "empty" and turn == 1:
+        # An empty critique is no failure: it stands as one that states no verdict.
+        assert failed.empty
+        return
+    assert "1 sample ended in an error; the same command again asks only what failed." in done.out
+    assert list(failed["round"]) == [1 if turn else 0]
+    assert len(kept) == (1 if turn else 0)  # the good first answer is not lost
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert sum(line["errors"] for line in report["arms"][0]["rounds"]) == 1
+
+    faulty.heal()
+    faulty.asked.clear()
+    again = run(faulty, tmp_path / "run", "--limit", 4)
+    assert again.code == 0
+    assert "error;" not in again.out
+    assert len(first_questions(faulty)) == 1
+    assert victim in first_questions(faulty)[0]
+    assert list(records(tmp_path / "run")["status"]) == ["ok"] * 8
+
+    faulty.asked.clear()
+    assert run(faulty, tmp_path / "run", "--limit", 4).code == 0
+    assert faulty.asked == []
+
+
+def test_a_run_that_fails_again_keeps_what_it_has(faulty, tmp_path):
+    faulty.misbehave("500", where=lambda messages: "brel" in messages[0]["content"])
+    for _ in range(3):
+        assert run(faulty, tmp_path / "run", "--limit", 3).code == 0
+    table = records(tmp_path / "run")
+    assert sorted(table["status"]) == ["error"] + ["ok"] * 4

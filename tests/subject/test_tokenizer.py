@@ -1,0 +1,140 @@
+from random import Random
+
+import pytest
+
+from secondlook.benchmarks.bbq.case import BBQCase
+from secondlook.benchmarks.planted.items import draw_items
+from secondlook.benchmarks.planted.noise import Noise
+from secondlook.benchmarks.prompts import load_prompt, prompt_names
+from secondlook.correction.chat import Message
+from secondlook.correction.prefix import rewritten_turn
+from secondlook.subject.conversations import draw_conversation
+from secondlook.subject.tokenizer import (
+    ASSISTANT,
+    END,
+    REASONS,
+    SYSTEM,
+    UNKNOWN,
+    USER,
+    build_tokenizer,
+    sentences,
+    words,
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer()
+
+
+def render(tokenizer, messages, *, generation=False):
+    return tokenizer.apply_chat_template(
+        [{"role": message.role, "content": message.content} for message in messages],
+        tokenize=False,
+        add_generation_prompt=generation,
+    )
+
+
+@pytest.fixture(scope="module")
+def conversations():
+    rng = Random(2)
+    return [draw_conversation(rng).messages for _ in range(300)]
+
+
+@pytest.mark.parametrize("name", prompt_names())
+def test_every_line_of_every_prompt_file_is_one_token(tokenizer, name):
+    for line in [*load_prompt(name).lines(), *REASONS.values()]:
+        ids = tokenizer(line)["input_ids"]
+        assert tokenizer.convert_ids_to_tokens(ids) == [line]
+        assert tokenizer.decode(ids) == line
+
+
+def test_every_word_and_sentence_has_an_id_of_its_own(tokenizer):
+    texts = [*words(), *sentences()]
+    ids = tokenizer.convert_tokens_to_ids(texts)
+    assert tokenizer.unk_token_id not in ids
+    assert len(set(ids)) == len(set(texts)) == len(texts)
+    # 6 special tokens; nothing in the vocabulary is out of use.
+    assert len(tokenizer) == len(texts) + 6
+
+
+def squeezed(text):
+    return "".join(text.split())
+
+
+def test_conversations_survive_the_round_trip_but_for_white_space(tokenizer, conversations):
+    for messages in conversations:
+        text = render(tokenizer, messages)
+        ids = tokenizer(text)["input_ids"]
+        if "foreign" in text:
+            assert tokenizer.unk_token_id in ids
+            assert squeezed(tokenizer.decode(ids)) == squeezed(text.replace("foreign", UNKNOWN))
+        else:
+            assert tokenizer.unk_token_id not in ids
+            assert squeezed(tokenizer.decode(ids)) == squeezed(text)
+
+
+def test_replies_survive_the_round_trip_exactly(tokenizer, conversations):
+    replies = {message.content for messages in conversations for message in messages if message.role == "assistant"}
+    known = [reply for reply in replies if "foreign" not in reply and reply.startswith(("(", "The", "Verdict"))]
+    assert len(known) > 100
+    for reply in known:
+        assert tokenizer.decode(tokenizer(reply)["input_ids"]) == reply
+
+
+def test_a_deed_and_its_doer_and_a_letter_and_its_option_are_one_token(tokenizer):
+    text = (
+        "One zorvan and one zordun met at the mill. The kettle was broken by zorvan.\nThe kettle was broken by whom?\n"
+    )
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer(text + "(A) zorvan\n(B) Not known\n(C) zordun")["input_ids"])
+    people = ["One", "zorvan", "and one", "zordun", "met at the mill."]
+    told = ["The kettle was", "broken by zorvan", ".", "The kettle was", "broken by", "whom", "?"]
+    assert tokens == [*people, *told, "(A) zorvan", "(B) Not known", "(C) zordun"]
+
+
+def test_english_is_unknown_word_by_word(tokenizer):
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer("I saw a grandson, and their grandfather.")["input_ids"])
+    assert tokens == [*[UNKNOWN] * 5, "and", UNKNOWN, UNKNOWN, "."]
+
+
+def test_a_conversation_with_three_answers_is_short(tokenizer):
+    """Variant self, two second looks, chain of thought, the longer kind of question."""
+    longest = 0
+    for item in draw_items(8, seed=0):
+        if item.condition == "ambig":
+            continue
+        for name in prompt_names():
+            prompt = load_prompt(name)
+            case = BBQCase(item, prompt, Noise(item.id, "fresh", 0).words)
+            answer = Message("assistant", f"(A) {item.options[0]}")
+            messages = [Message("user", case.query(0)), answer]
+            for index in (1, 2):
+                messages += [Message("user", case.check(index - 1))]
+                messages += [Message("assistant", f"{REASONS[item.condition]} {prompt.feedback['wrong']}")]
+                messages += [Message("user", case.reask(index, repeat_query=True, critiqued=True)), answer]
+            longest = max(longest, len(tokenizer(render(tokenizer, messages))["input_ids"]))
+    assert 60 < longest < 160
+
+
+def test_the_chat_template_is_prefix_stable(tokenizer, conversations):
+    for messages in conversations[:100]:
+        assert rewritten_turn(lambda shown: render(tokenizer, shown, generation=True), messages) is None
+        whole = tokenizer(render(tokenizer, messages))["input_ids"]
+        for end in range(1, len(messages), 2):
+            asked = tokenizer(render(tokenizer, messages[:end], generation=True))["input_ids"]
+            # Token by token, and what is trained on continues exactly what is generated from.
+            assert whole[: len(asked)] == asked
+
+
+def test_turns_are_marked_and_only_replies_are_ended(tokenizer):
+    messages = [Message("system", "A"), Message("user", "B"), Message("assistant", "(A)"), Message("user", "C")]
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer(render(tokenizer, messages, generation=True))["input_ids"])
+    assert tokens == [SYSTEM, "A", USER, "B", ASSISTANT, "(A)", END, USER, "C", ASSISTANT]
+
+
+def test_padding_stands_on_the_left_and_nothing_is_added(tokenizer):
+    batch = tokenizer(["A", "A B C"], padding=True)
+    pad = tokenizer.pad_token_id
+    assert batch["input_ids"][0][:2] == [pad, pad]
+    assert batch["attention_mask"] == [[0, 0, 1], [1, 1, 1]]
+    assert tokenizer.eos_token == END
