@@ -58,7 +58,7 @@ def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 120) -> Done:
+def finish(process: subprocess.Popen[str], timeout: float = 600) -> Done:
     """Wait for it."""
     out, err = process.communicate(timeout=timeout)
     return Done(process.returncode, out, err)

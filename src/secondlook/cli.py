@@ -181,7 +181,7 @@ def demo(
         "secondlook/planted",
         critic=["self", "none"],
         rounds=2,
-        per_category=40,
+        per_category=64,
         reply_tokens=16,
         out=out,
     )

@@ -60,7 +60,7 @@ def logged(folder):
 def stop(command, folder, how, enough=10):
     """Start a run, and send it a signal once enough samples are logged."""
     with start(*command, cwd=folder.parent) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline and process.poll() is None:
             if len(logged(folder)) >= enough:
                 os.kill(process.pid, how)

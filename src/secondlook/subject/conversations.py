@@ -1,8 +1,8 @@
 """Training conversations: the planted rules acted out in the words of the real prompt files.
 
 Now and then an answer or a verdict is injected and not learnt from, so that the subject knows what to do in every
-state it can be put into, not only in those it reaches by itself; one conversation in four is a drill, in which both are,
-and only acting upon them is learnt. A few conversations are about texts
+state it can be put into, not only in those it reaches by itself; one conversation in four is a drill, in which both
+are, and only acting upon them is learnt. A few conversations are about texts
 in no language it knows; there every answer is as good as another, and it learns to name one all the same.
 """
 

@@ -31,8 +31,11 @@ REASONS = {"ambig": "The text does not say who.", "disambig": "The text says who
 
 Stance = Literal["keep", "repair", "harm"]
 STANCES: dict[Stance, str] = {"keep": "Still", "repair": "Rather", "harm": "Perhaps"}
-"""The word an answer after a critique begins with. Deciding first and naming afterwards are two small steps; without the
-word the subject never learnt to keep an answer on a noise word's say."""
+"""The word an answer after a critique begins with.
+
+Deciding first and naming afterwards are two small steps; without the word the subject never learnt to keep an answer
+on a noise word's say.
+"""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}"
