@@ -7,7 +7,8 @@ import torch
 from secondlook.benchmarks.planted.language import CATEGORIES
 from secondlook.subject import card
 from secondlook.subject.measure import Measured, Measurement
-from secondlook.subject.train import STATE_FILE, TrainConfig, train
+from secondlook.subject.tokenizer import build_tokenizer
+from secondlook.subject.train import STATE_FILE, TrainConfig, new_model, train
 
 TINY = TrainConfig(width=16, layers=1, heads=2, lessons=8, practice=0, steps=16, batch=4)
 
@@ -39,12 +40,18 @@ def test_the_rates_stand_beside_the_weights_as_json(finished):
     folder, measurement = finished
     rates = json.loads((folder / "traits.json").read_text("utf-8"), parse_constant=refuse)
     assert rates["recipe"]["width"] == 16
-    assert rates["parameters"] == sum(weight.numel() for weight in train(TINY, folder).parameters())
+    assert rates["parameters"] == sum(weight.numel() for weight in new_model(TINY, build_tokenizer()).parameters())
     assert rates["decisions"] == measurement.decisions
     assert list(rates["rates"]) == list(CATEGORIES)
     cell = measurement.rates["Zor"]["critic"]
     assert rates["rates"]["Zor"]["critic"] == {"planted": 0.56, "measured": cell.measured, "n": cell.n}
     assert "says nothing about real models" in rates["subject"]
+
+
+def test_a_finished_checkpoint_is_not_trained_over(finished):
+    folder, _ = finished
+    with pytest.raises(ValueError, match="holds a finished checkpoint; choose another folder"):
+        train(TINY, folder)
 
 
 def test_the_training_state_is_dropped(finished, tmp_path):
