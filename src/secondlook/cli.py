@@ -31,7 +31,7 @@ errors = Console(stderr=True, soft_wrap=True)
 def main() -> None:
     """Entry point: an error a user can cause is one line on standard error and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="secondlook", standalone_mode=False)
     except typer.TyperException as error:
         if not (message := error.format_message()).startswith("Usage:"):
             fail(f"{' '.join(message.split())} (see --help)")

@@ -75,4 +75,5 @@ def faulty(_faulty_server: FaultyServer) -> FaultyServer:
     """A server that answers well until told otherwise."""
     _faulty_server.heal()
     _faulty_server.asked.clear()
+    _faulty_server.settings.clear()
     return _faulty_server

@@ -26,10 +26,12 @@ class FaultyServer:
 
     Attributes:
         asked: The conversations of all requests, in order.
+        settings: What else stood in them.
     """
 
     def __init__(self) -> None:
         self.asked: list[Messages] = []
+        self.settings: list[dict[str, Any]] = []
         self._fault = ""
         self._times = 0
         self._where: Callable[[Messages], bool] = lambda _: True
@@ -69,8 +71,10 @@ class FaultyServer:
         self._fault, self._times = "", 0
 
     async def _complete(self, request: Request) -> Response:
-        messages: Messages = (await request.json())["messages"]
+        settings = await request.json()
+        messages: Messages = settings.pop("messages")
         self.asked.append(messages)
+        self.settings.append(settings)
         if self._times > 0 and self._where(messages):
             self._times -= 1
             return await self._misbehave()

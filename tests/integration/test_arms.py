@@ -8,7 +8,7 @@ import pytest
 
 from secondlook.benchmarks.evaluate import Evaluation, run_evaluation
 from secondlook.benchmarks.harness.logs import read_logged, to_table
-from secondlook.benchmarks.harness.run import Endpoint
+from secondlook.benchmarks.harness.run import Endpoint, RunError
 from secondlook.correction import seed_from
 
 SUBJECT = Endpoint(model="secondlook/planted", max_tokens=16)
@@ -188,12 +188,9 @@ def test_a_token_budget_ends_the_conversation_and_keeps_the_answer(arm):
     assert set(poor.table["status"]) <= {"ok", "unparsed"}
 
 
-def test_a_time_budget_too_short_for_any_answer_loses_no_sample(arm):
-    hasty = arm("oracle", budget_seconds=1e-9)
-    assert {transcript.stop for transcript in hasty.transcripts.values()} == {"seconds"}
-    assert list(hasty.table["status"]) == ["error"] * SAMPLES
-    assert hasty.report.sentence == "No sample has an answer; nothing can be said."
-    assert any(f"{SAMPLES} samples ended in an error" in note for note in hasty.report.notes)
+def test_a_time_budget_too_short_for_any_answer_is_an_error_of_the_sample(arm):
+    with pytest.raises(RunError, match=rf"not one of {SAMPLES} samples .*no answer within the budget of seconds"):
+        arm("oracle", budget_seconds=1e-9)
 
 
 def test_no_second_look_is_one_answer(arm):

@@ -12,8 +12,8 @@ from secondlook.subject.local import checkpoint_folder
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 BENCHMARKS = {
-    "planted": ["eval", "planted", "--per-category", 1],
-    "bbq": ["eval", "bbq", "--limit", 8],
+    "planted": ["eval", "planted", "--per-category", 1, "--limit", 7],
+    "bbq": ["eval", "bbq", "--limit", 6],
 }
 
 
@@ -29,10 +29,10 @@ def transcripts(folder):
 
 
 @pytest.mark.parametrize("benchmark", ["planted", "bbq"])
-def test_server_and_process_say_the_same(planted_server, bbq_data, tmp_path, benchmark):
+def test_server_and_process_say_the_same(planted_server, tmp_path, request, benchmark):
     command = [*BENCHMARKS[benchmark], "--rounds", 2, "--reply-tokens", 16]
     if benchmark == "bbq":
-        command += ["--data", bbq_data]
+        command += ["--data", request.getfixturevalue("bbq_data")]
     served, local = tmp_path / "served", tmp_path / "local"
     name = f"openai-api/local/{checkpoint_folder('planted')}"
 

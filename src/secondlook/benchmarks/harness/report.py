@@ -210,7 +210,7 @@ def _round_tables(arm: ArmReport, width: int) -> Iterator[Table]:
     cell = max(len(text) for _, values in lines for text in values)
     fitting = max(1, (width - head) // (cell + 2))
     for start in range(0, len(arm.rounds), fitting):
-        table = _table()
+        table = _table(spaces=2)
         table.add_column("", no_wrap=True)
         for line in arm.rounds[start : start + fitting]:
             table.add_column(f"round {line.round}", justify="right", no_wrap=True)
@@ -240,7 +240,7 @@ def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
 
 
 def _group_table(arm: ArmReport) -> Table:
-    table = _table()
+    table = _table(spaces=1)  # all of BBQ, with its longest names and numbers, takes 80 columns
     table.add_column("first and last", no_wrap=True)
     for heading in ("n", "first", "last", "change", "95% interval", "critic", "effect"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -261,9 +261,9 @@ def _group_table(arm: ArmReport) -> Table:
     return table
 
 
-def _table() -> Table:
-    """Columns side by side without lines between them: eight fit into 80 columns."""
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+def _table(*, spaces: int) -> Table:
+    """Columns with nothing but spaces between them."""
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, spaces - 1))
 
 
 def _share(estimate: Estimate | None) -> str:

@@ -30,12 +30,16 @@ class Kept(StoreModel):
     transcript: str = ""
 
 
+class NoAnswerError(Exception):
+    """A sample's budget was spent before there was a first answer."""
+
+
 @solver
 def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()) -> Solver:
     """Answer, check, answer again.
 
-    The transcript is stored whatever happens; an exception of the model or the critic is
-    then raised again, so that Inspect counts the sample as errored and a later run tries it again.
+    The transcript is stored whatever happens; an exception of the model or the critic is then raised again, and so
+    is one where a budget left no answer: Inspect counts the sample as errored, and a later run tries it again.
 
     Args:
         study: Fields of a :class:`~secondlook.benchmarks.harness.study.Study`.
@@ -59,7 +63,9 @@ def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] =
         state.store_as(Kept).transcript = transcript.to_json()
         if errors:
             raise errors[0]
-        state.output.completion = transcript.answer or ""
+        if transcript.answer is None:
+            raise NoAnswerError(f"no answer within the budget of {transcript.stop}")
+        state.output.completion = transcript.answer
         state.completed = True
         return state
 
