@@ -1,0 +1,125 @@
+"""What stands in a context: queries, responses to them, and the rewards that criticise the responses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from secondlook.objective.checks import check_shapes
+
+
+@dataclass(frozen=True, eq=False)
+class _Tensors:
+    """A frozen record of tensors that agree in shape, dtype and device, and hold finite numbers only."""
+
+    def _check(self, **axes: str) -> None:
+        check_shapes(**{name: (getattr(self, name), of) for name, of in axes.items()})
+        first, *others = axes
+        kind = getattr(self, first)
+        if not kind.is_floating_point():
+            raise ValueError(f"{first} is {kind.dtype}: give floating point numbers, for example {first}.float()")
+        for name in others:
+            tensor = getattr(self, name)
+            if (tensor.dtype, tensor.device) != (kind.dtype, kind.device):
+                raise ValueError(
+                    f"{name} is {tensor.dtype} on {tensor.device}: expected {kind.dtype} on {kind.device} as {first} "
+                    f"is, use {name}.to({first})"
+                )
+        for name in axes:
+            tensor = getattr(self, name)
+            if not tensor.isfinite().all():
+                at = (~tensor.isfinite()).nonzero()[0].tolist()
+                raise ValueError(
+                    f"{name} holds {float(tensor[tuple(at)])} at {at}: give finite numbers, or leave that context out"
+                )
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """The same on another device or in another dtype; arguments as for ``torch.Tensor.to``."""
+        return replace(self, **{field.name: getattr(self, field.name).to(*args, **kwargs) for field in fields(self)})
+
+
+@dataclass(frozen=True, eq=False)
+class Contexts(_Tensors):
+    """A batch of contexts with one query each (§1): n responses to it, and a reward for each.
+
+    Attributes:
+        query: ``[batch, dx]``.
+        responses: ``[batch, n, dy]``, in the order in which they were given.
+        rewards: ``[batch, n]``; more is better, and only their order counts.
+
+    Raises:
+        ValueError: If shapes, dtypes or devices disagree, or a number is not finite.
+    """
+
+    query: Tensor
+    responses: Tensor
+    rewards: Tensor
+
+    def __post_init__(self) -> None:
+        self._check(query="batch dx", responses="batch n dy", rewards="batch n")
+
+    @property
+    def batch(self) -> int:
+        """Number of contexts."""
+        return self.rewards.shape[0]
+
+    @property
+    def n(self) -> int:
+        """Number of responses in a context."""
+        return self.rewards.shape[1]
+
+    @property
+    def dx(self) -> int:
+        """Dimension of a query."""
+        return self.query.shape[1]
+
+    @property
+    def dy(self) -> int:
+        """Dimension of a response."""
+        return self.responses.shape[2]
+
+    def prefix(self, n: int) -> Contexts:
+        """The same contexts after their first ``n`` responses.
+
+        Raises:
+            ValueError: If there are not so many.
+        """
+        if not 1 <= n <= self.n:
+            raise ValueError(f"n is {n}: these contexts have prefixes of 1 to {self.n} responses")
+        return Contexts(self.query, self.responses[:, :n], self.rewards[:, :n])
+
+    def ranked(self) -> Contexts:
+        """The same contexts with the best response first; of equal rewards the earlier response first."""
+        rewards, order = torch.sort(self.rewards, dim=-1, descending=True, stable=True)
+        return Contexts(self.query, self.responses.take_along_dim(order[..., None], -2), rewards)
+
+    def as_multi_query(self) -> MultiQueryContexts:
+        """The same as contexts of one query (q = 1), which is also the one to be tested at (t = 1)."""
+        query = self.query[:, None]
+        return MultiQueryContexts(query, self.responses[:, None], self.rewards[:, None], query)
+
+
+@dataclass(frozen=True, eq=False)
+class MultiQueryContexts(_Tensors):
+    """A batch of contexts with q queries each (T4), n responses to every query, and a reward for each response.
+
+    Attributes:
+        queries: ``[batch, q, dx]``.
+        responses: ``[batch, q, n, dy]``.
+        rewards: ``[batch, q, n]``; compared within a query only.
+        test: ``[batch, t, dx]``, the queries at which W is read; may be ``queries``.
+
+    Raises:
+        ValueError: If shapes, dtypes or devices disagree, or a number is not finite.
+    """
+
+    queries: Tensor
+    responses: Tensor
+    rewards: Tensor
+    test: Tensor
+
+    def __post_init__(self) -> None:
+        self._check(queries="batch q dx", responses="batch q n dy", rewards="batch q n", test="batch t dx")
