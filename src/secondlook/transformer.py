@@ -1,0 +1,283 @@
+"""ONE transformer: trained in the laboratory, and loaded with weights written by hand in `construct`.
+
+A token is a vector of features; `read_in` places it in the residual stream, blocks of attention and feed-forward add
+to the stream, `read_out` projects it. Every switch of the paper's ablations is a field of the configuration, and
+nothing else in the forward pass depends on the data's values.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+Attention = Literal["softmax", "linear"]
+Activation = Literal["relu", "gelu"]
+_ACTIVATIONS = {"relu": torch.relu, "gelu": nn.functional.gelu}
+_INITIAL_STD = 0.02
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: attention, then feed-forward, each added to the residual stream.
+
+    Attributes:
+        heads: Attention heads; 0 leaves attention out.
+        head_width: Width of a head's queries and keys.
+        value_width: Width of a head's values; `head_width` unless told otherwise.
+        feedforward: Hidden units; 0 leaves the feed-forward network out.
+        attention: `softmax`, or `linear`: scores are used as they are, divided by the number of tokens attended to.
+    """
+
+    heads: int
+    head_width: int
+    value_width: int | None = None
+    feedforward: int = 0
+    attention: Attention = "softmax"
+
+    @property
+    def values(self) -> int:
+        """Width of a head's values."""
+        return self.head_width if self.value_width is None else self.value_width
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The architecture, complete.
+
+    Attributes:
+        inputs: Features of a token.
+        outputs: Features read out at every token.
+        width: Width of the residual stream.
+        blocks: The blocks, first to last.
+        causal: Whether a token sees only itself and what came before it.
+        activation: Of the feed-forward networks.
+        norm: Pre-layer normalisation before every attention, every feed-forward and the read-out.
+        bias: Whether linear maps have biases.
+        positions: Learned position vectors, the longest sequence; 0 for none.
+        scale: Whether scores are divided by √head_width.
+
+    Raises:
+        ValueError: A size that no transformer can have.
+    """
+
+    inputs: int
+    outputs: int
+    width: int
+    blocks: tuple[Block, ...]
+    causal: bool = False
+    activation: Activation = "relu"
+    norm: bool = False
+    bias: bool = False
+    positions: int = 0
+    scale: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "outputs", "width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not a width; give at least 1")
+        if not self.blocks:
+            raise ValueError("blocks is empty; give at least one Block")
+        if self.positions < 0:
+            raise ValueError(f"positions {self.positions} is not a length; give 0 for none")
+        if self.activation not in _ACTIVATIONS:
+            raise ValueError(f"activation {self.activation!r} is unknown; known: {', '.join(_ACTIVATIONS)}")
+        for number, block in enumerate(self.blocks):
+            if min(block.heads, block.feedforward) < 0:
+                raise ValueError(f"block {number} has a negative size: {block}; heads or feedforward 0 leaves them out")
+            if block.heads and min(block.head_width, block.values) < 1:
+                raise ValueError(f"block {number} has heads without width: {block}; give both widths at least 1")
+            if block.attention not in ("softmax", "linear"):
+                raise ValueError(f"attention {block.attention!r} of block {number} is unknown; known: softmax, linear")
+
+    @classmethod
+    def uniform(cls, depth: int, block: Block, **fields: object) -> Self:
+        """The same block `depth` times."""
+        return cls(blocks=(block,) * depth, **fields)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a forward pass did.
+
+    Attributes:
+        outputs: [batch, tokens, outputs].
+        residual: The residual stream after the read-in and after every block, each [batch, tokens, width].
+        attention: Every block's attention, [batch, heads, tokens (asking), tokens (attended to)]; no heads, size 0.
+    """
+
+    outputs: Tensor
+    residual: tuple[Tensor, ...]
+    attention: tuple[Tensor, ...]
+
+
+class MultiHeadAttention(nn.Module):
+    """Heads in parallel; their values, projected, are summed.
+
+    A head's score of token j at token i is ⟨query_i, key_j⟩, divided by √head_width if the configuration says so.
+    Softmax attention normalises the scores over the tokens that i sees; linear attention divides them by their number.
+    """
+
+    def __init__(self, config: TransformerConfig, block: Block) -> None:
+        super().__init__()
+        self.heads, self.kind, self.causal = block.heads, block.attention, config.causal
+        self.factor = 1 / math.sqrt(block.head_width) if config.scale else 1.0
+        self.query = nn.Linear(config.width, block.heads * block.head_width, bias=config.bias)
+        self.key = nn.Linear(config.width, block.heads * block.head_width, bias=config.bias)
+        self.value = nn.Linear(config.width, block.heads * block.values, bias=config.bias)
+        self.out = nn.Linear(block.heads * block.values, config.width, bias=config.bias)
+
+    def weights(self, stream: Tensor) -> Tensor:
+        """Attention [batch, heads, tokens, tokens] on a residual stream [batch, tokens, width]."""
+        scores = self._split(self.query(stream)) @ self._split(self.key(stream)).mT
+        if self.factor != 1:
+            scores = scores * self.factor
+        tokens = stream.shape[-2]
+        if self.causal:
+            future = torch.ones(tokens, tokens, dtype=torch.bool, device=stream.device).triu(1)
+            scores = scores.masked_fill(future, -math.inf if self.kind == "softmax" else 0.0)
+        if self.kind == "softmax":
+            return scores.softmax(-1)
+        if self.causal:
+            return scores / torch.arange(1, tokens + 1, device=scores.device)[:, None]
+        return scores / tokens
+
+    def forward(self, stream: Tensor) -> tuple[Tensor, Tensor]:
+        """What attention adds to the stream [batch, tokens, width], and its weights."""
+        weights = self.weights(stream)
+        return self.out((weights @ self._split(self.value(stream))).transpose(-3, -2).flatten(-2)), weights
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:-1], self.heads, x.shape[-1] // self.heads).transpose(-3, -2)
+
+
+class FeedForward(nn.Module):
+    """One hidden layer, at every token alike."""
+
+    def __init__(self, config: TransformerConfig, block: Block) -> None:
+        super().__init__()
+        self.up = nn.Linear(config.width, block.feedforward, bias=config.bias)
+        self.down = nn.Linear(block.feedforward, config.width, bias=config.bias)
+        self.activation = _ACTIVATIONS[config.activation]
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """What the network adds to the stream [batch, tokens, width]."""
+        added: Tensor = self.down(self.activation(self.up(stream)))
+        return added
+
+
+class TransformerBlock(nn.Module):
+    """Attention and feed-forward on the residual stream; either may be absent."""
+
+    def __init__(self, config: TransformerConfig, block: Block) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(config, block) if block.heads else None
+        self.feedforward = FeedForward(config, block) if block.feedforward else None
+        self.norm_attention = _norm(config) if block.heads else nn.Identity()
+        self.norm_feedforward = _norm(config) if block.feedforward else nn.Identity()
+
+    def forward(self, stream: Tensor) -> tuple[Tensor, Tensor]:
+        """The stream [batch, tokens, width] after the block, and the block's attention."""
+        tokens = stream.shape[-2]
+        weights = stream.new_zeros(*stream.shape[:-2], 0, tokens, tokens)
+        if self.attention is not None:
+            added, weights = self.attention(self.norm_attention(stream))
+            stream = stream + added
+        if self.feedforward is not None:
+            stream = stream + self.feedforward(self.norm_feedforward(stream))
+        return stream, weights
+
+
+class Transformer(nn.Module):
+    """Tokens [batch, tokens, inputs] to read-outs [batch, tokens, outputs].
+
+    Args:
+        config: The architecture.
+        generator: Source of the initial weights: normal with standard deviation 0.02, the maps that write to the
+            stream divided by √(2·depth) (GPT-2's choice), biases zero.
+    """
+
+    def __init__(self, config: TransformerConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.read_in = nn.Linear(config.inputs, config.width, bias=config.bias)
+        self.positions = nn.Parameter(torch.empty(config.positions, config.width)) if config.positions else None
+        self.blocks = nn.ModuleList(TransformerBlock(config, block) for block in config.blocks)
+        self.norm_out = _norm(config)
+        self.read_out = nn.Linear(config.width, config.outputs, bias=config.bias)
+        if not self.read_in.weight.is_meta:  # `load` has weights of its own, and drawing on meta takes as long
+            self._initialise(generator)
+
+    @classmethod
+    def load(cls, config: TransformerConfig, weights: dict[str, Tensor]) -> Self:
+        """A transformer with a copy of these weights, in their precision, without drawing any first.
+
+        Raises:
+            ValueError: Weights that are missing, unknown, of another shape, no floats, or of several precisions.
+        """
+        with torch.device("meta"):
+            model = cls(config)
+        try:
+            # Copies, because a file's own memory is aligned as chance has it, and kernels round accordingly.
+            model.load_state_dict({name: weight.detach().clone() for name, weight in weights.items()}, assign=True)
+        except RuntimeError as error:
+            raise ValueError(f"weights do not fit; take them and the configuration from one model: {error}") from error
+        if len(precisions := {str(weight.dtype) for weight in weights.values()}) > 1:
+            raise ValueError(f"weights are {' and '.join(sorted(precisions))}; convert them to one of these")
+        return model
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Read out every token.
+
+        Raises:
+            ValueError: Tokens that are not [batch, tokens, inputs], of another precision than the weights, or more of
+                them than there are positions.
+        """
+        stream = self._embed(tokens)
+        for block in self.blocks:
+            stream, _ = block(stream)
+        return self._read(stream)
+
+    def trace(self, tokens: Tensor) -> Trace:
+        """The same forward pass, keeping every residual stream and all attention."""
+        residual, attention = [self._embed(tokens)], []
+        for block in self.blocks:
+            stream, weights = block(residual[-1])
+            residual.append(stream)
+            attention.append(weights)
+        return Trace(self._read(residual[-1]), tuple(residual), tuple(attention))
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        if tokens.ndim != 3 or tokens.shape[-1] != self.config.inputs:
+            shape = f"[batch, tokens, {self.config.inputs}]"
+            raise ValueError(f"tokens have shape {list(tokens.shape)}, this transformer reads {shape}")
+        length, most = tokens.shape[1], self.config.positions
+        if self.positions is not None and length > most:
+            raise ValueError(f"{length} tokens, but only {most} positions: shorten the context")
+        if tokens.dtype != (expected := self.read_in.weight.dtype):
+            raise ValueError(f"tokens are {tokens.dtype}, the weights {expected}; convert one: tokens.to({expected})")
+        stream: Tensor = self.read_in(tokens)
+        return stream if self.positions is None else stream + self.positions[:length]
+
+    def _read(self, stream: Tensor) -> Tensor:
+        outputs: Tensor = self.read_out(self.norm_out(stream))
+        return outputs
+
+    @torch.no_grad()
+    def _initialise(self, generator: torch.Generator | None) -> None:
+        shrink = 1 / math.sqrt(2 * len(self.config.blocks))
+        for name, weights in self.named_parameters():
+            if weights.ndim < 2:
+                continue  # biases, and the gains of normalisation, which start at one
+            writes = name.endswith(("attention.out.weight", "feedforward.down.weight"))
+            weights.normal_(std=_INITIAL_STD * (shrink if writes else 1), generator=generator)
+        for module in self.modules():
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                module.bias.zero_()
+
+
+def _norm(config: TransformerConfig) -> nn.Module:
+    return nn.LayerNorm(config.width, bias=config.bias) if config.norm else nn.Identity()
