@@ -1,0 +1,91 @@
+"""A construction: a configuration, weights, and the embedding of contexts that they read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from secondlook.construct.layout import ResidualLayout
+from secondlook.construct.promise import Promise
+from secondlook.objective import Contexts
+from secondlook.transformer import Transformer, TransformerConfig
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Construction(Generic[C]):
+    """A transformer written by hand.
+
+    Attributes:
+        result: The claim it is evidence for, e.g. T3.
+        name: For people.
+        promise: What it was built for.
+        layout: Names of the residual stream's coordinates.
+        config: The architecture.
+        weights: The state dict; `Transformer.load(config, weights)` is the model.
+        embed: Contexts and W₀ [batch, d, dx] to tokens [batch, tokens, inputs]; refuses what was not promised.
+        first: The first token at which the step is read; the ones after it are read too.
+        prefixes: Whether token t makes the step of the first t responses, rather than of all.
+    """
+
+    result: str
+    name: str
+    promise: Promise
+    layout: ResidualLayout
+    config: TransformerConfig
+    weights: dict[str, Tensor]
+    embed: Callable[[C, Tensor], Tensor]
+    first: int = 0
+    prefixes: bool = False
+
+    def model(self) -> Transformer:
+        """The transformer with these weights."""
+        return Transformer.load(self.config, self.weights)
+
+    @torch.no_grad()
+    def step(self, contexts: C, start: Tensor) -> Tensor:
+        """ΔWx [batch, answers, d] as the forward pass makes it."""
+        outputs: Tensor = self.model()(self.embed(contexts, start))
+        return outputs[:, self.first :]
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in the state dict."""
+        return sum(weight.numel() for weight in self.weights.values())
+
+
+SLOTS = ("base", "response", "pull", "reward", "square", "one")
+
+
+def widths(d: int) -> dict[str, int]:
+    """Widths of the slots that `features` fills."""
+    return {"base": d, "response": d, "pull": d, "reward": 1, "square": 1, "one": 1}
+
+
+def features(promise: Promise, contexts: Contexts, start: Tensor) -> dict[str, Tensor]:
+    """What a token knows of itself: f₀ = W₀x, y, ‖x‖²·y, r, ‖y‖² and a constant; each [batch, n, width].
+
+    ‖x‖² multiplies the whole step. A head's weights are the same for every context, so the factor travels with the
+    value that the heads carry: they average y by its distance, and move ‖x‖²·y.
+    """
+    query, responses, rewards = (x.double() for x in (contexts.query, contexts.responses, contexts.rewards))
+    base = (start.double() @ query[..., None]).mT.expand_as(responses)
+    found = {
+        "base": base,
+        "response": responses,
+        "pull": query.square().sum(-1)[:, None, None] * responses,
+        "reward": rewards[..., None],
+        "square": responses.square().sum(-1, keepdim=True),
+        "one": torch.ones_like(rewards)[..., None],
+    }
+    return {name: feature.to(promise.dtype) for name, feature in found.items()}
+
+
+def positions(promise: Promise, batch: int, n: int, device: torch.device) -> Tensor:
+    """One-hot positions [batch, n, promise.n] of the first n tokens."""
+    return torch.eye(promise.n, dtype=promise.dtype, device=device)[:n].expand(batch, n, promise.n)

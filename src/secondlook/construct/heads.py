@@ -1,0 +1,96 @@
+"""The heads of which every construction is made, with what each contributes and how far off it can be.
+
+Notation: f the prediction at which the step starts, y responses, r rewards, β the inverse temperature, L = β·Δ its
+sharpness, u the unit roundoff. A *hidden* token is one that the asking token has already used: a pair of addresses
+whose product is 1 for it and 0 for the others.
+"""
+
+from __future__ import annotations
+
+from secondlook.construct.layout import Address
+from secondlook.construct.promise import Promise
+from secondlook.construct.weights import Head, Match, Move
+
+Pair = tuple[Address, Address]
+
+
+def pick_top_reward(
+    promise: Promise, moves: tuple[Move, ...], hidden: Pair | None = None, extra: tuple[Match, ...] = ()
+) -> Head:
+    """Carry from the live token with the highest reward, and from no other.
+
+    The score is β·r_j − C·hidden_j. Of the live tokens, the one that is m places behind the top gets at most e^{−Lm}
+    of the attention, so what is carried differs from the top's by at most Σ_{m≥1} e^{−Lm}·‖v_m − v_top‖
+    ≤ e^{−L}/(1−e^{−L})·max‖v − v_top‖. Hidden tokens get less than u altogether by the choice of C.
+    """
+    score = (*extra, Match("one", "reward", promise.beta), *_hide(hidden, promise.hide_reward))
+    return Head("pick the top reward", score, moves)
+
+
+def tell_top_reward(promise: Promise, target: Address, hidden: Pair | None, extra: tuple[Match, ...] = ()) -> Head:
+    """Tell every token the highest live reward, to compare its own with.
+
+    The same scores as `pick_top_reward`, carrying r: low by at most Σ_m e^{−Lm}·(r_top − r_m), which is far below
+    the Δ/2 at which a comparison would go wrong once L exceeds 3 (Σ_m m·e^{−Lm}·(range/Δ) is what matters for ranges
+    of many gaps; r_top − r_m grows linearly in m while e^{−Lm} falls exponentially).
+    """
+    head = pick_top_reward(promise, (Move("reward", target),), hidden, extra)
+    return Head("tell the top reward", head.score, head.moves)
+
+
+def average_by_distance(
+    promise: Promise,
+    prediction: tuple[Address, ...],
+    moves: tuple[Move, ...],
+    hidden: Pair | None = None,
+    extra: tuple[Match, ...] = (),
+) -> Head:
+    """Carry the average of the live tokens under softmax of −‖f − y_j‖²: the β-average of the Plackett–Luce gradient.
+
+    The score is 2f·y_j − ‖y_j‖² − C·hidden_j, where f is the sum of the slots in `prediction`; −‖f‖² is the same for
+    all and cancels. Exact up to rounding: an error δ in the scores moves the average by at most 2δ·max‖y_j − ȳ‖.
+    """
+    # Large terms that cancel stand first, so that what they leave is added to the small ones, not these to them.
+    score = (
+        *extra,
+        Match(prediction, "response", 2.0),
+        Match("one", "square", -1.0),
+        *_hide(hidden, promise.hide_score),
+    )
+    return Head("average by distance", score, moves)
+
+
+def average_evenly(promise: Promise, moves: tuple[Move, ...], hidden: Pair) -> Head:
+    """Carry the plain average of the live tokens: the same score for all of them."""
+    return Head("average evenly", _hide(hidden, promise.hide_score), moves)
+
+
+def gather(moves: tuple[Move, ...]) -> Head:
+    """Carry the average of all tokens, whatever they are.
+
+    Where each token writes to coordinates of its own (its one-hot position times a value), the average times the
+    number of tokens is all values side by side, exact up to two roundings.
+    """
+    return Head("gather", (), moves)
+
+
+def match_query(scale: float) -> tuple[Match, ...]:
+    """Terms that let a token see only tokens of its own query.
+
+    g·(⟨x̂, x̂'⟩ − 1) is 0 for the same query and at most −(1−μ)g for another (μ the greatest coherence). With
+    g = (range of the head's other terms + log(n/u))/(1−μ), other queries get less than u.
+    """
+    return (Match("direction", "key_direction", scale), Match("one", "one", -scale))
+
+
+def sink(score: float) -> Match:
+    """A score for the BOS token, which carries nothing: what is left when no token is live.
+
+    Set `log(n/u)` below the lowest live score, and above the hidden ones by as much: it takes less than u from live
+    tokens, and all of the attention when there are none, so that the head then adds zero.
+    """
+    return Match("one", "bos", score)
+
+
+def _hide(hidden: Pair | None, scale: float) -> tuple[Match, ...]:
+    return () if hidden is None else (Match(*hidden, -scale),)

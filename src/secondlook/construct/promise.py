@@ -1,0 +1,201 @@
+"""What a construction is built for, and the temperatures that follow from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from secondlook.objective import Contexts
+
+# Flags made by ReLU units are exact where they are 0, and may be off by a quarter where they are 1 (bfloat16).
+_FLAG = 2.0
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The contexts for which a construction makes its step, and how exact it can be.
+
+    Attributes:
+        n: Responses of a context; constructions that work on every prefix take up to n.
+        d: Width of a response.
+        eta: Step size η.
+        steps: Gradient steps K.
+        min_gap: Least distance Δ of two rewards of a context.
+        max_norm: Greatest ‖x‖, ‖y‖ and ‖W₀x‖.
+        max_reward: Greatest |r|.
+        dtype: Precision of weights and tokens.
+        sharpness: β·Δ, the gap of two rewards after multiplication by the inverse temperature β; by default so large
+            that what softmax leaves to the wrong response is lost in the rounding of `dtype`.
+        queries: Queries that one context may hold (T4).
+        max_coherence: Greatest |cosine| of two different queries (T4).
+
+    Raises:
+        ValueError: A promise that nobody can keep.
+    """
+
+    n: int
+    d: int
+    eta: float = 0.1
+    steps: int = 1
+    min_gap: float = 1e-3
+    max_norm: float = 1.0
+    max_reward: float = 1.0
+    dtype: torch.dtype = torch.float64
+    sharpness: float | None = None
+    queries: int = 1
+    max_coherence: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("n", 2), ("d", 1), ("steps", 1), ("queries", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; a ranking to learn from needs at least {least}")
+        for name in ("eta", "min_gap", "max_norm", "max_reward"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(f"{name} is {getattr(self, name)}; give a positive number")
+        if self.sharpness is not None and not 0 < self.sharpness < math.inf:
+            raise ValueError(f"sharpness is {self.sharpness}; give a positive number, or leave it out")
+        if not 0 <= self.max_coherence < 1:
+            raise ValueError(f"max_coherence is {self.max_coherence}; give a cosine from 0 to below 1")
+        if not self.dtype.is_floating_point:
+            raise ValueError(f"dtype is {self.dtype}; give a floating-point one")
+        if self.min_gap < self.resolvable:
+            raise ValueError(
+                f"min_gap {self.min_gap:g} is below {self.resolvable:.3g}, the least that {self.dtype} tells apart "
+                f"among rewards up to {self.max_reward:g}; raise min_gap, lower max_reward or take a wider dtype"
+            )
+        if (self.n - 1) * self.min_gap > 2 * self.max_reward:
+            raise ValueError(
+                f"{self.n} rewards at least {self.min_gap:g} apart do not fit between ±{self.max_reward:g}; "
+                "lower min_gap or raise max_reward"
+            )
+
+    @property
+    def roundoff(self) -> float:
+        """Unit roundoff u of the precision."""
+        return torch.finfo(self.dtype).eps / 2
+
+    @property
+    def resolvable(self) -> float:
+        """The least gap at which rounding the rewards, and adding up to n of their comparisons, cannot change ranks."""
+        return 16 * self.roundoff * self.max_reward
+
+    @property
+    def silence(self) -> float:
+        """A distance of scores at which n tokens together get less than a rounding: log(n/u)."""
+        return math.log(self.tokens / self.roundoff)
+
+    @property
+    def tokens(self) -> int:
+        """Responses that one token may attend to."""
+        return self.n * self.queries
+
+    @property
+    def beta(self) -> float:
+        """Inverse temperature β of the heads that rank by reward."""
+        return self.reward_sharpness / self.min_gap
+
+    @property
+    def reward_sharpness(self) -> float:
+        """β·Δ: at least `silence`, and more by the factor with which `hide_score` would amplify a leak."""
+        return self.silence + math.log(self.hide_score) if self.sharpness is None else self.sharpness
+
+    @property
+    def max_prediction(self) -> float:
+        """Greatest ‖f‖ at which a step starts: each of Q queries moves it by at most 4η‖x‖²(N−1)·max‖y‖ a step."""
+        step = 4 * self.eta * self.queries * self.max_norm**2 * (self.n - 1) * self.max_norm
+        return self.max_norm + (self.steps - 1) * step
+
+    @property
+    def min_score(self) -> float:
+        """The lowest 2f·y − ‖y‖² there can be."""
+        return -(2 * self.max_prediction + self.max_norm) * self.max_norm
+
+    @property
+    def score_range(self) -> float:
+        """The highest 2f·y − ‖y‖² there can be, less the lowest."""
+        return 2 * self.max_prediction * self.max_norm - self.min_score
+
+    @property
+    def reward_range(self) -> float:
+        """The highest β·r there can be, less the lowest."""
+        return 2 * self.beta * self.max_reward
+
+    @property
+    def hide_reward(self) -> float:
+        """Subtracted from β·r, it takes a token out of a ranking, and below a sink that itself is out of it."""
+        return _FLAG * (self.reward_range + 2 * self.silence)
+
+    @property
+    def hide_score(self) -> float:
+        """Subtracted from 2f·y − ‖y‖², it takes a token out of an average, and below a sink that is out of it."""
+        return _FLAG * (self.score_range + 2 * self.silence)
+
+    @property
+    def match_reward(self) -> float:
+        """Factor of ⟨x̂, x̂'⟩ that takes other queries out of a ranking."""
+        return (self.reward_range + self.silence) / (1 - self.max_coherence)
+
+    @property
+    def match_score(self) -> float:
+        """Factor of ⟨x̂, x̂'⟩ that takes other queries out of an average."""
+        return (self.score_range + self.silence) / (1 - self.max_coherence)
+
+    def check(self, contexts: Contexts, start: Tensor, *, fewer: bool = False) -> None:
+        """Refuse what the construction was not built for.
+
+        Args:
+            contexts: Queries [batch, dx], responses [batch, n, d], rewards [batch, n].
+            start: W₀ [batch, d, dx].
+            fewer: Whether fewer than n responses are welcome.
+
+        Raises:
+            ValueError: Which value is outside the promise, and what to do.
+        """
+        self.check_size(contexts.n, contexts.dy, fewer=fewer)
+        if start.shape != (contexts.batch, contexts.dy, contexts.dx):
+            expected = [contexts.batch, contexts.dy, contexts.dx]
+            raise ValueError(f"start has shape {list(start.shape)}, expected [batch, dy, dx] = {expected}")
+        prediction = (start.double() @ contexts.query.double()[..., None]).squeeze(-1)
+        self.check_norms(query=contexts.query, response=contexts.responses, prediction=prediction)
+        self.check_rewards(contexts.rewards)
+
+    def check_size(self, n: int, d: int, *, fewer: bool = False) -> None:
+        """Refuse another number or width of responses."""
+        if d != self.d:
+            raise ValueError(f"responses have width {d}, this construction was built for d={self.d}; build one for {d}")
+        if n > self.n or n < (2 if not fewer else 1) or (n < self.n and not fewer):
+            wanted = f"up to {self.n}" if fewer else f"{self.n}"
+            raise ValueError(
+                f"contexts have {n} responses, this construction was built for {wanted}; build one for {n}"
+            )
+
+    def check_norms(self, **vectors: Tensor) -> None:
+        """Refuse vectors longer than `max_norm`, or not finite."""
+        for name, vector in vectors.items():
+            longest = vector.double().norm(dim=-1).max().item()
+            if not longest <= self.max_norm * (1 + 4 * self.roundoff):
+                raise ValueError(
+                    f"a {name} has norm {longest:.6g}, this construction was built for at most max_norm="
+                    f"{self.max_norm:g}; scale the data or build one with a larger max_norm"
+                )
+
+    def check_rewards(self, rewards: Tensor) -> None:
+        """Refuse rewards [..., n] that are out of range or too close to be told apart."""
+        largest = rewards.abs().max().item()
+        if not largest <= self.max_reward:
+            raise ValueError(
+                f"a reward is {largest:.6g} in size, this construction was built for at most max_reward="
+                f"{self.max_reward:g}; rescale the rewards or build one with a larger max_reward"
+            )
+        if rewards.shape[-1] < 2:
+            return
+        ordered = rewards.double().sort(dim=-1).values
+        gap = ordered.diff(dim=-1).min().item()
+        if gap < self.min_gap - 4 * self.roundoff * self.max_reward:
+            raise ValueError(
+                f"two rewards are {gap:.3g} apart, this construction was built for min_gap={self.min_gap:g}; "
+                "break ties in the rewards or build one with a smaller min_gap"
+            )

@@ -1,0 +1,165 @@
+"""T2–T8 over a grid of sizes, each construction run next to automatic differentiation on every family of contexts."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from math import prod
+from multiprocessing import get_context
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from secondlook.construct import attention_only, bradley_terry, causal, multi_query, plackett_luce, shallow
+from secondlook.construct.bounds import bound
+from secondlook.construct.construction import Construction
+from secondlook.construct.promise import Promise
+from secondlook.construct.prove.draw import FAMILIES, draw, draw_queries
+from secondlook.construct.prove.row import Row, architecture, name_of
+from secondlook.construct.reference import reference
+from secondlook.objective import Contexts, MultiQueryContexts
+
+QUERIES, COHERENCE = 2, 0.5
+WIDE_GAP = 1e-2
+SINGLE: tuple[Callable[[Promise], Construction[Contexts]], ...] = (
+    bradley_terry.build,
+    plackett_luce.build,
+    causal.build,
+    attention_only.build,
+    shallow.build,
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Sizes to run.
+
+    Attributes:
+        d: Widths of a response, and of a query.
+        n: Numbers of responses.
+        steps: Numbers of gradient steps.
+        min_gap: Gap that the constructions are built for; every family is drawn at it, and once more at `WIDE_GAP`.
+        max_norm: Norm that they are built for.
+        each: Contexts of each family and gap.
+        seed: Seed of the contexts.
+    """
+
+    d: Sequence[int] = (2, 5, 16, 64)
+    n: Sequence[int] = (2, 3, 8, 20, 32)
+    steps: Sequence[int] = (1, 3)
+    min_gap: float = 1e-3
+    max_norm: float = 10.0
+    each: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.n) < 2:
+            raise ValueError(f"n is {min(self.n)}; a ranking to learn from needs at least 2")
+        if self.each < 1:
+            raise ValueError(f"each is {self.each}; give at least one context of each family")
+
+    def __len__(self) -> int:
+        return len(self.d) * len(self.n) * len(self.steps)
+
+
+def prove_grid(grid: Grid, workers: int = 1) -> Iterator[list[Row]]:
+    """Rows of every construction, for one size after the other, the largest first.
+
+    Args:
+        grid: Sizes to run.
+        workers: Processes; each has one thread, as most of these matrices are too small for more.
+    """
+    sizes = sorted(product(grid.d, grid.n, grid.steps), key=prod, reverse=True)
+    one = partial(_size, grid)
+    if workers == 1:
+        yield from map(one, sizes)
+        return
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _alone)
+    try:
+        yield from pool.map(one, sizes)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _alone() -> None:
+    """A worker leaves the other cores to the other workers, and Ctrl-C to the process that started it."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def eta(n: int, max_norm: float) -> float:
+    """A step that cannot overshoot at ‖x‖ = 1: the loss has curvature of at most 4(N−1)·max‖y‖²."""
+    return 1 / (4 * (n - 1) * max_norm**2)
+
+
+def _size(grid: Grid, size: tuple[int, int, int]) -> list[Row]:
+    d, n, steps = size
+    generator = Generator().manual_seed(grid.seed)
+    promise = Promise(n, d, eta(n, grid.max_norm), steps, grid.min_gap, grid.max_norm)
+    gaps = (grid.min_gap, WIDE_GAP)
+    kinds = [(family, gap) for gap in gaps for family in FAMILIES]
+    several = replace(promise, queries=min(QUERIES, d))
+    drawn = [draw(promise, generator, batch=grid.each, dx=d, family=family, gap=gap) for family, gap in kinds]
+    rows: list[Row] = []
+    for build in SINGLE:
+        rows += judge(build(promise), drawn, gaps)
+    for cross in (False, True):
+        apart = replace(several, max_coherence=COHERENCE if cross else 0.0)
+        queries = [
+            draw_queries(apart, generator, batch=grid.each, dx=d, family=family, orthogonal=not cross, gap=gap)
+            for family, gap in kinds
+        ]
+        rows += judge(multi_query.build(apart, tests=apart.queries, dx=d, cross=cross), queries, gaps)
+    return rows
+
+
+def judge(construction: Construction[Any], parts: Sequence[tuple[Any, Tensor]], gaps: Sequence[float]) -> Iterator[Row]:
+    """Run a construction on batches of contexts, beside automatic differentiation and its bound.
+
+    Args:
+        construction: What is judged.
+        parts: Contexts and W₀, batches of equal size: all of the first gap, then all of the second, and so on.
+        gaps: Gaps with which the contexts were drawn; each gets a row.
+    """
+    promise = construction.promise
+    contexts, start = _joined([contexts for contexts, _ in parts]), torch.cat([start for _, start in parts])
+    expected = reference(construction, contexts, start)
+    errors = (construction.step(contexts, start).double() - expected.step).norm(dim=-1) / expected.size
+    bounds = bound(construction, contexts, start).total / expected.size
+    for gap, error, allowed in zip(gaps, errors.chunk(len(gaps)), bounds.chunk(len(gaps)), strict=True):
+        limit, worst = limit_of(promise, gap), int(error.argmax())
+        yield Row(
+            result=construction.result if promise.steps == 1 else "T6",
+            construction=construction.name,
+            d=promise.d,
+            n=promise.n,
+            steps=promise.steps,
+            dtype=name_of(promise.dtype),
+            gap=gap,
+            contexts=len(error),
+            error=error.flatten()[worst].item(),
+            bound=allowed.flatten()[worst].item(),
+            passed=bool((error <= allowed).all() and (limit is None or (error <= limit).all())),
+            limit=limit,
+            **architecture(construction),
+        )
+
+
+def limit_of(promise: Promise, gap: float) -> float | None:
+    """In float64: 10⁻¹² a gradient step for gaps from 10⁻² and up to 20 responses, 10⁻⁹ for the rest of the grid.
+
+    Where a step nearly vanishes, the scale is 10⁻³ of ‖y‖, and a rounding of y is 2·10⁻¹³ of that; K steps make K.
+    """
+    if promise.dtype != torch.float64:
+        return None
+    return 1e-12 * promise.steps if gap >= WIDE_GAP and promise.n <= 20 else 1e-9
+
+
+def _joined(parts: Sequence[Contexts | MultiQueryContexts]) -> Contexts | MultiQueryContexts:
+    kind = type(parts[0])
+    return kind(**{name: torch.cat([getattr(part, name) for part in parts]) for name in kind.__dataclass_fields__})

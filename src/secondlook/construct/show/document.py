@@ -1,0 +1,125 @@
+"""A recording as the data that the page draws: plain lists, numbers and sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+
+from secondlook.construct.show import panels, words
+from secondlook.construct.show.exhibits import Exhibit, Stage
+from secondlook.construct.show.panels import Json
+from secondlook.construct.show.record import Recording
+from secondlook.transformer import Block
+
+
+def document(name: str, exhibit: Exhibit, recording: Recording, seed: int) -> Json:
+    """Everything the page knows."""
+    construction, promise = recording.construction, recording.construction.promise
+    asking = [
+        {"label": recording.labels[token - construction.first], "length": length, "order": recording.order(length)}
+        for token, length in recording.askers
+    ]
+    return {
+        "name": name,
+        "result": construction.result,
+        "source": exhibit.source,
+        "claim": exhibit.claim,
+        "loss": construction.name if construction.result == "T2" else "Plackett–Luce",
+        "prefixes": construction.prefixes,
+        "first": construction.first,
+        "settings": {"n": recording.n, "steps": promise.steps, "eta": promise.eta, "seed": seed},
+        "architecture": _architecture(recording),
+        "labels": recording.labels,
+        "responses": recording.responses.tolist(),
+        "rewards": recording.rewards.tolist(),
+        "base": recording.base.tolist(),
+        "factor": 2 * promise.eta * float(recording.contexts.query[0].square().sum()),
+        "fed": list(construction.layout.fed),
+        "asking": asking,
+        "stages": [_stage(recording, block) for block in range(len(recording.plan) + 1)],
+        "verdicts": recording.verdicts(),
+    }
+
+
+def _architecture(recording: Recording) -> str:
+    construction, promise = recording.construction, recording.construction.promise
+    shapes = Counter(_shape(block) for block in construction.config.blocks)
+    parts = [
+        ", ".join(f"{words.count(many, 'block')} of {shape}" for shape, many in shapes.items())
+        + (" under a causal mask" if construction.config.causal else ""),
+        f"a residual stream {construction.layout.width} wide",
+        f"{construction.parameters:,} weights in {str(promise.dtype).removeprefix('torch.')}",
+    ]
+    if construction.result != "T8":
+        beta = words.number(promise.beta)
+        parts.append(
+            f"inverse temperature of the heads that rank β = {beta}: of two rewards Δ apart the lower gets e^(−βΔ)"
+        )
+    return "; ".join(parts)
+
+
+def _shape(block: Block) -> str:
+    parts = [words.count(block.heads, "head")] if block.heads else []
+    if block.feedforward:
+        parts.append(words.count(block.feedforward, "ReLU unit"))
+    return " and ".join(parts)
+
+
+def _stage(recording: Recording, block: int) -> Json:
+    stage = recording.plan[block - 1] if block else None
+    return {
+        "step": stage.step if stage else None,
+        "panels": [*panels.attention(recording, stage, block), *panels.memory(recording, stage, block)]
+        if stage
+        else [],
+        "views": [_view(recording, stage, block, *asker) for asker in recording.askers],
+    }
+
+
+def _view(recording: Recording, stage: Stage | None, block: int, token: int, length: int) -> Json:
+    """How far one token has come after a block, and what it did there."""
+    accumulated, truth = recording.made(block)[token], recording.truth[length][block]
+    before = recording.made(block - 1)[token] if block else accumulated
+    layout, stream = recording.construction.layout, recording.trace.residual[block][0, token]
+    view: Json = {
+        "accumulated": accumulated.tolist(),
+        "truth": truth.tolist(),
+        "added": (accumulated - before).tolist(),
+        "error": float((accumulated - truth).norm()),
+        "loss": recording.loss(recording.base + accumulated, length),
+        "from": recording.base.tolist(),
+        "hidden": torch.zeros_like(recording.rewards).tolist(),
+        "after": torch.zeros_like(recording.rewards).tolist(),
+        "pick": None,
+        "averages": [],
+        "even": None,
+        "captions": [],
+        "stream": {name: [panels.short(x) for x in layout.view(stream, name).tolist()] for name in layout.slots},
+    }
+    if stage is not None:
+        rows = recording.attention(block)[:, token]
+        view["captions"] = [panels.caption(recording, role, row) for role, row in zip(stage.heads, rows, strict=True)]
+        if stage.step is not None:
+            view |= _work(recording, stage, block, token, length)
+    headline, lines = words.describe(recording, stage, block, token, length)
+    return view | {"headline": headline, "lines": lines}
+
+
+def _work(recording: Recording, stage: Stage, block: int, token: int, length: int) -> Json:
+    """What a token reads in a block that adds to its step: where from, who is live, and what its heads carry."""
+    rows = recording.attention(block)[:, token]
+    carried = (rows @ recording.responses).tolist()
+    found: Json = {
+        "from": (recording.base + recording.made(block - 1, stage.step)[token]).tolist(),
+        "hidden": recording.hidden(stage, block - 1, token).tolist(),
+        "after": recording.hidden(stage, block, token).tolist(),
+    }
+    if stage.terms.start >= length - 1:
+        return found
+    heads = list(enumerate(stage.heads))
+    found["averages"] = [{"at": carried[at], "weights": rows[at].tolist()} for at, role in heads if role == "average"]
+    found["even"] = next((carried[at] for at, role in heads if role == "even"), None)
+    if "pick" in stage.heads:
+        found["pick"] = recording.picked(block, token)
+    return found

@@ -1,0 +1,173 @@
+"""One forward pass, block by block, beside the gradient that it is to follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from secondlook.construct.bounds import bound
+from secondlook.construct.construction import Construction
+from secondlook.construct.reference import reference
+from secondlook.construct.show import example
+from secondlook.construct.show.exhibits import Exhibit, Stage
+from secondlook.objective import Contexts, info_nce, plackett_luce, rank, scores
+from secondlook.transformer import Trace
+
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What happened, in float64.
+
+    Attributes:
+        construction: The transformer.
+        plan: What its blocks are for.
+        contexts: One context.
+        start: W₀ [1, d, dx].
+        trace: The forward pass.
+        askers: Tokens whose step is looked at, and how many responses that step is about.
+    """
+
+    construction: Construction[Contexts]
+    plan: tuple[Stage, ...]
+    contexts: Contexts
+    start: Tensor
+    trace: Trace
+    askers: tuple[tuple[int, int], ...]
+
+    @property
+    def n(self) -> int:
+        """Responses."""
+        return self.contexts.n
+
+    @property
+    def responses(self) -> Tensor:
+        """Of the context, [n, d]."""
+        return self.contexts.responses[0]
+
+    @property
+    def rewards(self) -> Tensor:
+        """Of the responses, [n]."""
+        return self.contexts.rewards[0]
+
+    @property
+    def base(self) -> Tensor:
+        """f₀ = W₀x, [d]."""
+        return self.start[0] @ self.contexts.query[0]
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the responses."""
+        return [label(response) for response in range(self.n)]
+
+    def order(self, length: int) -> list[int]:
+        """The first `length` responses, best first."""
+        order: list[int] = rank(self.rewards[:length]).tolist()
+        return order
+
+    def slot(self, name: str, block: int) -> Tensor:
+        """A slot of every token's residual stream after a block, [tokens, width]; block 0 is the read-in."""
+        return self.construction.layout.view(self.trace.residual[block][0], name)
+
+    def attention(self, block: int, *, responses: bool = True) -> Tensor:
+        """Attention of a block, from 1, [heads, tokens (asking), responses or tokens (attended to)]."""
+        first = self.construction.first if responses else 0
+        return self.trace.attention[block - 1][0][..., first:]
+
+    def made(self, block: int, step: int | None = None) -> Tensor:
+        """What the slots of all steps, or of the first `step` of them, add up to after a block: [tokens, d]."""
+        steps = self.construction.promise.steps if step is None else step
+        total = torch.zeros_like(self.slot("base", block))
+        for number in range(steps):
+            total = total + self.slot(f"step_{number}", block)
+        return total
+
+    def hidden(self, stage: Stage, block: int, token: int) -> Tensor:
+        """By how much a token hides each response after a block, [n]: 1 where retired, 0 where live."""
+        slots = self.construction.layout.slots
+        if "retired" in slots:
+            return self.slot("retired", block)[:, 0]
+        for name in ("used", f"used_{stage.step}"):
+            if name in slots:
+                return self.slot(name, block)[token]
+        return torch.zeros_like(self.rewards)
+
+    def picked(self, block: int, token: int) -> int:
+        """The response to which a token's first head attends most."""
+        return int(self.attention(block)[0, token].argmax())
+
+    def loss(self, prediction: Tensor, length: int) -> float:
+        """−log P of the ranking of the first responses, in nats; for T2 of its first factor."""
+        values = scores(prediction, self.responses[self.order(length)])
+        return float(info_nce(values) if self.construction.result == "T2" else plackett_luce(values))
+
+    @cached_property
+    def truth(self) -> dict[int, Tensor]:
+        """Per length, the sum [blocks + 1, d] of the terms which the blocks up to each should have made."""
+        return {length: self._partial_sums(length) for length in {length for _, length in self.askers}}
+
+    def _partial_sums(self, length: int) -> Tensor:
+        """ΔWx after every block: each term −η∇_W of one factor of the likelihood, by automatic differentiation."""
+        promise, query = self.construction.promise, self.contexts.query[0]
+        ranked, weights = self.responses[self.order(length)], self.start[0]
+        sums = [torch.zeros_like(self.base)]
+        for stage in self.plan:
+            if stage.terms.start == 0:
+                # A step starts (or has not yet): all its terms are taken where the steps before have led.
+                at = weights.clone()
+            for term in stage.terms:
+                if term < length - 1:
+                    weights = weights - promise.eta * _slope(at, query, ranked[term:])
+            sums.append((weights - self.start[0]) @ query)
+        return torch.stack(sums)
+
+    def verdicts(self) -> list[dict[str, float | list[float]]]:
+        """Per asker, the read-out beside autograd's step on W, with the error's bound."""
+        first = self.construction.first
+        step = self.trace.outputs[0, first:]
+        expected = reference(self.construction, self.contexts, self.start)
+        errors = (step - expected.step[0]).norm(dim=-1)
+        bounds = bound(self.construction, self.contexts, self.start).total[0]
+        return [
+            {
+                "step": step[at].tolist(),
+                "expected": expected.step[0, at].tolist(),
+                "error": float(errors[at]),
+                "relative": float(errors[at] / expected.size[0, at]),
+                "bound": float(bounds[at]),
+            }
+            for at in (token - first for token, _ in self.askers)
+        ]
+
+
+def label(response: int) -> str:
+    """The name of a response, counted from 0: y₁, y₂ and so on."""
+    return f"y{response + 1}".translate(SUBSCRIPTS)
+
+
+@torch.no_grad()
+def record(exhibit: Exhibit, n: int, steps: int, eta: float, seed: int) -> Recording:
+    """Build the construction, draw a context and run it.
+
+    Raises:
+        ValueError: What cannot be shown, and what to do.
+    """
+    promise = example.promise(n, steps, eta)
+    contexts, start = example.draw(promise, seed)
+    construction = exhibit.build(promise)
+    trace = construction.model().trace(construction.embed(contexts, start))
+    lengths = range(1, n + 1) if construction.prefixes else [n] * n
+    askers = tuple((construction.first + at, length) for at, length in enumerate(lengths))
+    return Recording(construction, exhibit.plan(promise), contexts, start, trace, askers)
+
+
+@torch.enable_grad()
+def _slope(weights: Tensor, query: Tensor, ranked: Tensor) -> Tensor:
+    """∇_W of −log P(the first of these is preferred to all)."""
+    weights = weights.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(info_nce(scores(weights @ query, ranked)), weights)
+    return slope
