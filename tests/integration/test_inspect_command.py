@@ -21,11 +21,13 @@ def inspect(*arguments, cwd, **environment):
 @pytest.fixture(scope="module")
 def logs(bbq_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("inspect")
+    (folder / "bbq").mkdir()
+    (folder / "bbq" / "Age.jsonl").symlink_to(bbq_data / "Age.jsonl")  # one category of eleven is read sooner
     done = inspect(
         *("eval", "secondlook/bbq", "--model", "secondlook/planted", "--limit", 4, "--max-tokens", 16),
         *("-T", "critic=oracle", "-T", "rounds=2", "--log-dir", folder / "logs", "--display", "plain"),
         cwd=folder,
-        SECONDLOOK_DATA=str(bbq_data.parent),
+        SECONDLOOK_DATA=str(folder),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "logs"

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -12,8 +11,6 @@ import pytest
 from inspect_ai.log import read_eval_log_sample_summaries
 
 from command import finish, records, secondlook, start
-from secondlook.benchmarks.evaluate import Evaluation
-from secondlook.benchmarks.harness.run import Endpoint
 
 CONNECTIONS, BUFFER = 4, 5
 SAMPLES = 33
@@ -33,11 +30,11 @@ def command(tmp_path):
     script = tmp_path / "critic.py"
     script.write_text(SCRIPT)
 
-    def make(out):
+    def make(*out):
         return (
             *("eval", "planted", "--model", "secondlook/planted", "--per-category", SAMPLES // 11),
             *("--critic", "tool", "--critic-command", f"{sys.executable} -I -S {script} {tmp_path / 'notes'}"),
-            *("--reply-tokens", 16, "--max-connections", CONNECTIONS, "--log-buffer", BUFFER, "--out", out),
+            *("--reply-tokens", 16, "--max-connections", CONNECTIONS, "--log-buffer", BUFFER, *out),
         )
 
     return make
@@ -55,12 +52,12 @@ def notes(tmp_path):
 
 
 def logged(folder):
-    """Samples in the logs of a folder."""
-    logs = (folder / "tool").glob("*.eval")
+    """Samples in the logs below a folder."""
+    logs = folder.rglob("tool/*.eval")
     return {summary.id for log in logs for summary in read_eval_log_sample_summaries(str(log)) if not summary.error}
 
 
-def stop(command, folder, how, enough=10):
+def stop(command, folder, how, enough):
     """Start a run, and send it a signal once enough samples are logged."""
     with start(*command, cwd=folder.parent) as process:
         done, deadline = 0, time.monotonic() + 600
@@ -76,45 +73,49 @@ def stop(command, folder, how, enough=10):
         return pytest.fail(f"nothing to stop: {finish(process)}")
 
 
-def test_a_killed_run_goes_on_and_ends_as_one_that_was_never_stopped(tmp_path, command, notes):
-    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
-    killed = stop(command(stopped), stopped, signal.SIGKILL)
-    assert killed.code == -signal.SIGKILL
-    kept, before = logged(stopped), notes()
-    assert 10 <= len(kept) < SAMPLES
-    assert max(before.values()) == 1
+def test_a_run_that_is_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path, monkeypatch, command, notes):
+    """Without --out, so that all processes have to give the run the same name."""
+    monkeypatch.chdir(tmp_path)
+    runs, whole = tmp_path / "runs", tmp_path / "whole"
 
-    again = secondlook(*command(stopped))
+    # Ctrl-C: what is finished is logged, and one line says what to do.
+    done = stop(command(), runs, signal.SIGINT, enough=5)
+    assert (done.code, done.out) == (130, "")
+    assert done.err == "error: stopped; what was logged is kept, run the same command again to go on\n"
+    first, kept = notes(), logged(runs)
+    assert 5 <= len(kept) < SAMPLES
+    assert len(first.keys() - kept) <= CONNECTIONS
+
+    # kill -9: what is in the log stays there.
+    done = stop(command(), runs, signal.SIGKILL, enough=len(kept) + BUFFER)
+    assert done.code == -signal.SIGKILL
+    second, kept_before, kept = notes(), kept, logged(runs)
+    assert not second.keys() & kept_before
+    assert kept_before < kept
+    assert len(kept) < SAMPLES
+
+    # To the end: nothing logged is asked again, and no more than a buffer and what was in flight is asked twice.
+    again = secondlook(*command())
     assert again.code == 0, again.err
-    after = notes()
-    assert not after.keys() & kept
-    assert after.keys() | kept == logged(stopped)
-    assert len(logged(stopped)) == SAMPLES
-    repeated = after.keys() & before.keys()
-    assert len(repeated) <= BUFFER + CONNECTIONS
+    third = notes()
+    assert not third.keys() & kept
+    assert third.keys() | kept == logged(runs)
+    assert len(logged(runs)) == SAMPLES
+    assert len(third.keys() & second.keys()) <= BUFFER + CONNECTIONS
+    assert {*first.values(), *second.values(), *third.values()} == {1}
 
-    assert secondlook(*command(whole)).code == 0
+    # The result is that of a run that was never stopped.
+    assert secondlook(*command("--out", whole)).code == 0
     assert len(notes()) == SAMPLES
-    assert records(stopped).equals(records(whole))
+    (folder,) = runs.iterdir()
+    assert records(folder).equals(records(whole))
     assert len(records(whole)) == 2 * SAMPLES
 
-    finished = secondlook(*command(stopped))
+    # Once finished, the same command asks nothing and says the same.
+    finished = secondlook(*command())
     assert finished.code == 0
     assert finished.out == again.out
     assert not notes()
-
-
-def test_ctrl_c_is_one_line_and_the_run_goes_on(tmp_path, command, notes):
-    folder = tmp_path / "run"
-    done = stop(command(folder), folder, signal.SIGINT)
-    assert done.code == 130
-    assert done.out == ""
-    assert done.err == "error: stopped; what was logged is kept, run the same command again to go on\n"
-    kept = logged(folder)
-    notes()
-    assert secondlook(*command(folder)).code == 0
-    assert not notes().keys() & kept
-    assert len(records(folder)) == 2 * SAMPLES
 
 
 @pytest.mark.parametrize(
@@ -174,13 +175,3 @@ def test_bytes_that_are_no_log_are_one_line(tmp_path):
     for arguments in (("report", tmp_path / "run"), (*command, "--out", tmp_path / "run")):
         line = secondlook(*arguments).error
         assert log.name in line
-
-
-def test_another_process_gives_a_run_the_same_name():
-    code = (
-        "from secondlook.benchmarks.evaluate import Evaluation\n"
-        "from secondlook.benchmarks.harness.run import Endpoint\n"
-        "print(Evaluation(benchmark='planted', endpoint=Endpoint(model='a/b'), study={'rounds': 2}).name)"
-    )
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    assert there == Evaluation(benchmark="planted", endpoint=Endpoint(model="a/b"), study={"rounds": 2}).name

@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints."""
+"""Commands about language models: evaluate, report, the demo, benchmark data, the planted subject."""
 
 from __future__ import annotations
 
@@ -6,51 +6,18 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from secondlook.cli.terminal import console
 from secondlook.correction.chat import Json
 
-app = typer.Typer(
-    help="When does a model get better by looking again at its own answer?",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = typer.Typer()
 data_app = typer.Typer(help="Benchmark data.", no_args_is_help=True)
 subject_app = typer.Typer(help="The embedded planted subject.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(subject_app, name="subject")
-_STOPPED = 130
-console = Console()
-errors = Console(stderr=True, soft_wrap=True)
-
-
-def main() -> None:
-    """Entry point: an error a user can cause is one line on standard error and exit code 2."""
-    try:
-        code = app(prog_name="secondlook", standalone_mode=False)
-    except typer.TyperException as error:
-        if not (message := error.format_message()).startswith("Usage:"):
-            fail(f"{' '.join(message.split())} (see --help)")
-        console.print(message, markup=False, highlight=False)  # a command without a word after it: its help
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _STOPPED
-    except (ValueError, OSError, RuntimeError) as error:
-        fail(" ".join(str(error).split()) or type(error).__name__)
-    if code == _STOPPED:
-        fail("stopped; what was logged is kept, run the same command again to go on", code)
-    sys.exit(code or 0)
-
-
-def fail(message: str, code: int = 2) -> NoReturn:
-    """Print one line and leave."""
-    errors.print(f"error: {message}", style="red", markup=False, highlight=False)
-    sys.exit(code)
-
 
 CriticOption = Annotated[
     list[str],
@@ -255,7 +222,3 @@ def _model_args(pairs: list[str] | None) -> dict[str, Json]:
         except json.JSONDecodeError:
             arguments[name] = value
     return arguments
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,40 @@
+"""The command line: parses, calls, prints. A module holds one floor's commands; heavy imports stay inside them."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from secondlook.cli import language_models, theory
+from secondlook.cli.terminal import console, fail
+
+__all__ = ["app", "console", "fail", "main"]
+
+app = typer.Typer(
+    help="When does a model get better by looking again at its own answer?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for floor in (language_models, theory):
+    app.add_typer(floor.app)  # without a name: its commands are ours
+_STOPPED = 130
+
+
+def main() -> None:
+    """Entry point: an error a user can cause is one line on standard error and exit code 2."""
+    try:
+        code = app(prog_name="secondlook", standalone_mode=False)
+    except typer.TyperException as error:
+        if not (message := error.format_message()).startswith("Usage:"):
+            fail(f"{' '.join(message.split())} (see --help)")
+        console.print(message, markup=False, highlight=False)  # a command without a word after it: its help
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _STOPPED
+    except (ValueError, OSError, RuntimeError) as error:
+        fail(" ".join(str(error).split()) or type(error).__name__)
+    if code == _STOPPED:
+        fail("stopped; what was logged is kept, run the same command again to go on", code)
+    sys.exit(code or 0)

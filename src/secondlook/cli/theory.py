@@ -1,0 +1,71 @@
+"""Commands of the theory floor: prove and show."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from secondlook.cli.terminal import console
+
+app = typer.Typer()
+_FEW = 4  # sizes that are done before another process has started
+
+
+@app.command()
+def prove(
+    d: Annotated[list[int] | None, typer.Option("-d", "--d", help="Width of a response; repeatable.")] = None,
+    n: Annotated[list[int] | None, typer.Option("-n", "--n", help="Responses of a context; repeatable.")] = None,
+    steps: Annotated[list[int] | None, typer.Option(help="Gradient steps; repeatable.")] = None,
+    each: Annotated[int, typer.Option(help="Contexts of each of the ten families and two gaps.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the contexts.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each processor.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every row, not the worst of each construction.")] = False,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write all rows to this file.")] = None,
+) -> None:
+    """Build every construction, run it beside automatic differentiation, and hold it to its bound.
+
+    Exit code 1 if a bound or an accuracy does not hold.
+    """
+    from rich.progress import Progress
+
+    from secondlook.construct.prove import Grid, Row, evidence, parts, table
+
+    if json_ and not json_.absolute().parent.is_dir():
+        raise FileNotFoundError(f"folder {json_.parent} does not exist; create it, or write to another")
+    usual = Grid()
+    grid = Grid(d or usual.d, n or usual.n, steps or usual.steps, each=each, seed=seed)
+    workers = workers or (len(os.sched_getaffinity(0)) if len(grid) > _FEW else 1)
+    rows: list[Row] = []
+    with Progress(console=console, transient=True) as progress:
+        for found in progress.track(evidence(grid, workers), total=parts(grid), description="proving"):
+            rows += found
+    console.print(table(rows, every=every))
+    failed = [row for row in rows if not row.passed]
+    console.print(f"{len(rows) - len(failed)} of {len(rows)} checks passed", highlight=False)
+    if json_:
+        json_.write_text(json.dumps([row.record() for row in rows], indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        console.print(f"rows in {json_}", highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    construction: Annotated[
+        str, typer.Argument(help="bradley-terry, plackett-luce, causal, attention-only or shallow.")
+    ],
+    n: Annotated[int | None, typer.Option("-n", "--n", help="Responses, 2 to 16; by default 6.")] = None,
+    steps: Annotated[int, typer.Option(help="Gradient steps, 1 to 8.")] = 1,
+    eta: Annotated[float, typer.Option(help="Step size, up to 1.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Seed of the context that is shown.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The file; by default CONSTRUCTION.html.")] = None,
+) -> None:
+    """Write one page that steps through a construction's blocks, beside the gradient it is to follow."""
+    from secondlook.construct.show import write
+
+    page = write(out or Path(f"{construction}.html"), construction, n=n, steps=steps, eta=eta, seed=seed)
+    console.print(f"page in {page}: open it in a browser, arrow keys step", highlight=False, soft_wrap=True)

@@ -1,0 +1,290 @@
+"""The page of `secondlook show` in Chromium: what is on it is what its data say, however one gets there."""
+
+import json
+import math
+
+import contrast
+import pytest
+
+from secondlook.construct.show import EXHIBITS, write
+
+every = pytest.mark.parametrize("name", EXHIBITS)
+SIZES = {"bradley-terry": {"n": 3, "steps": 3}, "shallow": {"n": 4, "steps": 2}}
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """A file for every construction, and its data."""
+    folder, files = tmp_path_factory.mktemp("show"), {}
+    for name in EXHIBITS:
+        file = write(folder / f"{name}.html", name, **SIZES.get(name, {"n": 5}), seed=1)
+        inline = file.read_text("utf-8").partition('id="data">')[2].partition("</script>")[0]
+        files[name] = file, json.loads(inline)
+    return files
+
+
+def shown(page):
+    """What the page shows, read back from it."""
+    return page.evaluate(
+        """() => ({
+          block: Number(document.querySelector("#slider").value),
+          asks: Number(document.querySelector("input[name=asking]:checked").value),
+          headline: document.querySelector("#headline").textContent,
+          states: [...document.querySelectorAll("#tokens li")].map((li) => li.dataset.state),
+          error: Number(document.querySelector("#error").dataset.value),
+          loss: Number(document.querySelector("#loss").dataset.value),
+          made: [...document.querySelectorAll("#made span")].map((span) => Number(span.textContent.replace("−", "-"))),
+          panels: [...document.querySelectorAll("#panels .panel caption")].map((caption) => caption.textContent),
+          verdict: Number(document.querySelector("#verdict:not([hidden])")?.dataset.relative ?? NaN),
+          current: [...document.querySelectorAll("#ledger [aria-current=step]")].map((b) => Number(b.dataset.block)),
+          address: location.hash,
+        })"""
+    )
+
+
+def expected(data, block, asks):
+    stage = data["stages"][block]
+    view, length = stage["views"][asks], data["asking"][asks]["length"]
+    last = block == len(data["stages"]) - 1
+    states = []
+    for k in range(len(data["labels"])):
+        kind = "picked" if k == view["pick"] else "live"
+        states.append("unseen" if k >= length else "retired" if view["hidden"][k] > 0.5 else kind)
+    return {
+        "block": block,
+        "asks": asks,
+        "headline": view["headline"],
+        "states": states,
+        "error": view["error"],
+        "loss": view["loss"],
+        "made": pytest.approx(view["accumulated"], abs=1e-17),
+        "panels": [panel["title"] for panel in stage["panels"]],
+        "verdict": data["verdicts"][asks]["relative"] if last else pytest.approx(math.nan, nan_ok=True),
+        "current": [block],
+        "address": f"#block={block}&token={asks + 1}",
+    }
+
+
+@every
+def test_arrow_keys_walk_through_all_blocks_and_back(open_page, pages, name):
+    file, data = pages[name]
+    page, last, asks = open_page(file), len(data["stages"]) - 1, len(data["asking"]) - 1
+    for block in range(1, last + 1):
+        page.keyboard.press("ArrowRight")
+        assert shown(page) == expected(data, block, asks)
+    page.keyboard.press("ArrowRight")
+    assert shown(page) == expected(data, last, asks)
+    for block in range(last - 1, -1, -1):
+        page.keyboard.press("ArrowLeft")
+        assert shown(page) == expected(data, block, asks)
+    page.keyboard.press("ArrowLeft")
+    assert shown(page) == expected(data, 0, asks)
+
+
+def test_home_and_end_buttons_slider_and_table_go_where_they_say(open_page, pages):
+    file, data = pages["plackett-luce"]
+    page, last, asks = open_page(file), len(data["stages"]) - 1, len(data["asking"]) - 1
+
+    def at(block):
+        assert shown(page) == expected(data, block, asks)
+
+    page.keyboard.press("End")
+    at(last)
+    page.keyboard.press("Home")
+    at(0)
+    page.click("#last")
+    at(last)
+    page.click("#back")
+    at(last - 1)
+    page.click("#first")
+    at(0)
+    page.click("#next")
+    at(1)
+    # Keys go on working from a button, and work once only from the slider, which has them itself.
+    page.keyboard.press("ArrowRight")
+    at(2)
+    page.focus("#slider")
+    page.keyboard.press("ArrowRight")
+    at(3)
+    page.keyboard.press("Home")
+    at(0)
+    page.keyboard.press("End")
+    at(last)
+    page.locator("#slider").fill("2")
+    at(2)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Control+ArrowRight")
+    page.keyboard.press("Shift+End")
+    at(2)
+    page.click("#ledger [data-block='3']")
+    at(3)
+    assert page.evaluate("document.activeElement.dataset.block") == "3"
+
+
+@pytest.mark.parametrize("name", ["causal", "attention-only", "plackett-luce"])
+def test_the_token_that_asks_can_be_chosen(open_page, pages, name):
+    file, data = pages[name]
+    page = open_page(file)
+    page.keyboard.press("ArrowRight")
+    for asks in range(len(data["asking"])):
+        page.locator(f"input[name=asking][value='{asks}']").check(force=True)
+        assert shown(page) == expected(data, 1, asks)
+        assert page.locator("#panels tr.asks th").first.text_content() == data["asking"][asks]["label"]
+    # Radio buttons have the arrows: they choose the token and leave the block.
+    page.keyboard.press("ArrowLeft")
+    assert shown(page) == expected(data, 1, len(data["asking"]) - 2)
+    page.keyboard.press("End")
+    assert shown(page) == expected(data, len(data["stages"]) - 1, len(data["asking"]) - 2)
+
+
+def test_an_address_leads_to_its_place_and_a_wrong_one_to_the_start(open_page, pages):
+    file, data = pages["causal"]
+    page = open_page(file, fragment="#block=3&token=4")
+    assert shown(page) == expected(data, 3, 3)
+    page.evaluate("location.hash = '#block=1&token=2'")
+    page.wait_for_function("document.querySelector('#slider').value === '1'")
+    assert shown(page) == expected(data, 1, 1)
+    for wrong in ("#block=99&token=0", "#block=-1&token=x", "#<script>"):
+        assert shown(open_page(file, fragment=wrong))["block"] == 0
+
+
+@every
+def test_tables_and_residual_stream_show_the_data(open_page, pages, name):
+    file, data = pages[name]
+    page = open_page(file, fragment="#block=2")
+    stage, asks = data["stages"][2], len(data["asking"]) - 1
+    for at, panel in enumerate(stage["panels"]):
+        table = page.locator("#panels table").nth(at)
+        assert table.locator("thead th").all_text_contents() == panel["columns"]
+        assert table.locator("tbody th").all_text_contents() == panel["rows"]
+        cells = [value for row in panel["values"] for value in row]
+        said = table.locator("tbody .quiet").all_text_contents()
+        assert len(said) == len(cells)
+        for text, value in zip(said, cells, strict=True):
+            assert (text == "not seen") == (value is None)
+            if value is not None:
+                assert spoken(text) == pytest.approx(value, rel=0.06)
+    now, before = (data["stages"][block]["views"][asks]["stream"] for block in (2, 1))
+    written = page.locator("#stream .written").evaluate_all("nodes => nodes.map((node) => node.dataset.slot)")
+    assert written == [slot for slot in now if now[slot] != before[slot]]
+
+
+def spoken(text):
+    """`5.6 × 10⁻¹⁷` as a number."""
+    plain = text.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--"))
+    head, _, power = plain.partition("\u00a0×\u00a010")
+    return float(head) * 10.0 ** int(power or 0)
+
+
+def test_the_drawn_step_ends_where_the_true_one_does(open_page, pages):
+    file, data = pages["plackett-luce"]
+    page = open_page(file)
+    for block in range(1, len(data["stages"])):
+        page.keyboard.press("ArrowRight")
+        for picture in ("#plane", "#zoom"):
+            tips = page.locator(f"{picture} polygon.made").evaluate_all(
+                "nodes => nodes.map((n) => [n.points[0].x, n.points[0].y])"
+            )
+            goal = page.locator(f"{picture} .goal").evaluate("n => [n.cx.baseVal.value, n.cy.baseVal.value]")
+            assert len(tips) == block
+            assert math.dist(tips[-1], goal) < 1e-3
+        assert page.locator("#plane .ring").count() == 1
+        retired = page.locator("#plane circle.retired").count()
+        assert retired == block - 1
+
+
+@every
+def test_text_and_lines_stand_out_in_both_schemes(open_page, pages, name):
+    file, data = pages[name]
+    page, last = open_page(file, motion="reduce"), len(data["stages"]) - 1
+    for block in {0, 1, min(2, last), last}:
+        page.locator("#slider").fill(str(block))
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            ground = page.evaluate(
+                "getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number)"
+            )
+            assert (contrast.luminance(ground) < 0.2) == (scheme == "dark")
+            many, faint = contrast.too_faint(page)
+            assert many > 80
+            assert faint == []
+
+
+def test_the_contrast_check_knows_what_is_too_faint(open_page, tmp_path):
+    (file := tmp_path / "faint.html").write_text(
+        "<!doctype html><body style='background:#fff'><p style='color:#777'>a</p><p style='color:#767676'>b</p>"
+        "<p style='color:rgb(0 0 0 / .5)'>c</p><main><svg><circle class=d stroke=#999999 r=1></circle></svg></main>"
+    )
+    many, faint = contrast.too_faint(open_page(file))
+    assert many == 4
+    assert faint == ["a: 4.48", "c: 4.00", "d: 2.85"]
+
+
+@every
+def test_nothing_scrolls_sideways_at_any_width(open_page, pages, name):
+    file, _ = pages[name]
+    page = open_page(file, motion="reduce")
+    wide = """() => [...document.querySelectorAll("body *:not(.quiet)")]
+      .filter((node) => !node.ownerSVGElement && node.getBoundingClientRect().right > innerWidth)
+      .map((node) => node.outerHTML.slice(0, 80))"""
+    for key in ("Home", "End"):
+        page.keyboard.press(key)
+        for width in (320, 360, 520, 700, 900, 1000, 1100):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(wide) == []
+
+
+def test_the_widest_tables_fit_a_telephone(open_page, tmp_path):
+    page = open_page(write(tmp_path / "wide.html", "attention-only", n=16), width=360, fragment="#block=2")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_every_control_and_picture_has_a_name_and_focus_is_seen(open_page, pages):
+    file, _ = pages["causal"]
+    page = open_page(file, fragment="#block=2")
+    unnamed = """() => [...document.querySelectorAll("button, input, svg:not([aria-hidden]), table, nav")]
+      .filter((n) => !(n.getAttribute("aria-label") || n.labels?.length || n.caption || n.textContent.trim()))
+      .map((n) => n.outerHTML.slice(0, 80))"""
+    assert page.evaluate(unnamed) == []
+    assert page.locator("#slider").get_attribute("aria-valuetext") == "Block 2 of 4"
+    assert page.locator("#plane").get_attribute("aria-label").startswith("W₀x at (")
+    assert page.locator("[aria-live=polite] #headline").count() == 1
+    seen = set()
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            """() => {
+              const node = document.activeElement;
+              const ring = getComputedStyle(node.type === "radio" ? node.nextElementSibling : node);
+              return [node.id || node.name, ring.outlineStyle, ring.outlineWidth];
+            }"""
+        )
+        seen.add(focused[0])
+        assert focused[1:] == ["solid", "3px"]
+    assert seen == {"first", "back", "slider", "next", "last", "asking"}
+
+
+def test_motion_is_left_out_where_it_is_not_wanted(open_page, pages):
+    file, _ = pages["plackett-luce"]
+    for motion, running in (("no-preference", True), ("reduce", False)):
+        page = open_page(file, motion=motion)
+        page.keyboard.press("ArrowRight")
+        assert (page.evaluate("document.getAnimations().length") > 0) == running
+
+
+def test_a_page_that_asks_for_more_than_itself_is_refused(open_page, pages, complaints):
+    """The page's own policy stops a script or picture that somebody puts into it."""
+    file, _ = pages["bradley-terry"]
+    page = open_page(file)
+    blocked = page.evaluate(
+        """async () => {
+          const heard = new Promise((done) => addEventListener("securitypolicyviolation", done));
+          const script = Object.assign(document.createElement("script"), { textContent: "window.broken = true" });
+          document.body.append(script);
+          return [(await heard).effectiveDirective, window.broken ?? null];
+        }"""
+    )
+    assert blocked == ["script-src-elem", None]
+    assert len(complaints) == 1
+    assert "Content Security Policy" in complaints.pop()
