@@ -130,14 +130,12 @@ class MultiHeadAttention(nn.Module):
         self.value = nn.Linear(config.width, block.heads * block.values, bias=config.bias)
         self.out = nn.Linear(block.heads * block.values, config.width, bias=config.bias)
 
-    def weights(self, stream: Tensor) -> Tensor:
-        """Attention [batch, heads, tokens, tokens] on a residual stream [batch, tokens, width]."""
-        scores = self._split(self.query(stream)) @ self._split(self.key(stream)).mT
-        if self.factor != 1:
-            scores = scores * self.factor
-        tokens = stream.shape[-2]
+    def weights(self, query: Tensor, key: Tensor) -> Tensor:
+        """Attention [batch, heads, tokens, tokens] from queries and keys [batch, heads, tokens, head_width]."""
+        scores = (query if self.factor == 1 else query * self.factor) @ key.mT
+        tokens = query.shape[-2]
         if self.causal:
-            future = torch.ones(tokens, tokens, dtype=torch.bool, device=stream.device).triu(1)
+            future = torch.ones(tokens, tokens, dtype=torch.bool, device=query.device).triu(1)
             scores = scores.masked_fill(future, -math.inf if self.kind == "softmax" else 0.0)
         if self.kind == "softmax":
             return scores.softmax(-1)
@@ -145,10 +143,30 @@ class MultiHeadAttention(nn.Module):
             return scores / torch.arange(1, tokens + 1, device=scores.device)[:, None]
         return scores / tokens
 
-    def forward(self, stream: Tensor) -> tuple[Tensor, Tensor]:
-        """What attention adds to the stream [batch, tokens, width], and its weights."""
-        weights = self.weights(stream)
-        return self.out((weights @ self._split(self.value(stream))).transpose(-3, -2).flatten(-2)), weights
+    def forward(self, stream: Tensor) -> Tensor:
+        """What attention adds to the stream [batch, tokens, width]."""
+        return self._merge(self.attend(*self.project(stream)))
+
+    def trace(self, stream: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, with the weights."""
+        query, key, value = self.project(stream)
+        weights = self.weights(query, key)
+        return self._merge(weights @ value), weights
+
+    def project(self, stream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of a stream, each [batch, heads, tokens, width of a head]."""
+        return self._split(self.query(stream)), self._split(self.key(stream)), self._split(self.value(stream))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Values carried to every token, [batch, heads, tokens, width of a head's values]."""
+        if self.kind == "softmax" and self.factor != 1:
+            return nn.functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+        # Unscaled scores are a construction's: they reach 10⁵, and its bounds are derived for these operations.
+        return self.weights(query, key) @ value
+
+    def _merge(self, carried: Tensor) -> Tensor:
+        added: Tensor = self.out(carried.transpose(-3, -2).flatten(-2))
+        return added
 
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[:-1], self.heads, x.shape[-1] // self.heads).transpose(-3, -2)
@@ -179,16 +197,23 @@ class TransformerBlock(nn.Module):
         self.norm_attention = _norm(config) if block.heads else nn.Identity()
         self.norm_feedforward = _norm(config) if block.feedforward else nn.Identity()
 
-    def forward(self, stream: Tensor) -> tuple[Tensor, Tensor]:
-        """The stream [batch, tokens, width] after the block, and the block's attention."""
+    def forward(self, stream: Tensor) -> Tensor:
+        """The stream [batch, tokens, width] after the block."""
+        if self.attention is not None:
+            stream = stream + self.attention(self.norm_attention(stream))
+        return self._feed(stream)
+
+    def trace(self, stream: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, with the block's attention."""
         tokens = stream.shape[-2]
         weights = stream.new_zeros(*stream.shape[:-2], 0, tokens, tokens)
         if self.attention is not None:
-            added, weights = self.attention(self.norm_attention(stream))
+            added, weights = self.attention.trace(self.norm_attention(stream))
             stream = stream + added
-        if self.feedforward is not None:
-            stream = stream + self.feedforward(self.norm_feedforward(stream))
-        return stream, weights
+        return self._feed(stream), weights
+
+    def _feed(self, stream: Tensor) -> Tensor:
+        return stream if self.feedforward is None else stream + self.feedforward(self.norm_feedforward(stream))
 
 
 class Transformer(nn.Module):
@@ -238,14 +263,15 @@ class Transformer(nn.Module):
         """
         stream = self._embed(tokens)
         for block in self.blocks:
-            stream, _ = block(stream)
+            stream = block(stream)
         return self._read(stream)
 
     def trace(self, tokens: Tensor) -> Trace:
         """The same forward pass, keeping every residual stream and all attention."""
         residual, attention = [self._embed(tokens)], []
         for block in self.blocks:
-            stream, weights = block(residual[-1])
+            assert isinstance(block, TransformerBlock)
+            stream, weights = block.trace(residual[-1])
             residual.append(stream)
             attention.append(weights)
         return Trace(self._read(residual[-1]), tuple(residual), tuple(attention))

@@ -1,0 +1,119 @@
+"""Commands of the laboratory: train a transformer, run an experiment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from secondlook.cli.terminal import console
+
+app = typer.Typer()
+lab_app = typer.Typer(help="Transformers trained from scratch on in-context alignment.", no_args_is_help=True)
+app.add_typer(lab_app, name="lab")
+
+Device = Annotated[str, typer.Option(help="cpu, cuda, or cuda:1.")]
+Bf16 = Annotated[bool, typer.Option("--bf16", help="Products of the forward pass in bfloat16.")]
+Compile = Annotated[bool, typer.Option("--compile", help="Compile the forward pass.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes, of one thread each; by default one a processor.")]
+
+
+@lab_app.command("train")
+def train(
+    folder: Annotated[Path, typer.Argument(help="Gets a folder for each run: weights, configuration, log.")],
+    config: Annotated[Path | None, typer.Option(help="JSON file of a run; missing fields have their defaults.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A field, e.g. rate=1e-3, task.p=0.5, shape.depth=4; repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds trained side by side, from the run's own on.")] = 1,
+    device: Device = "cpu",
+    bf16: Bf16 = False,
+    compile_: Compile = False,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 100,
+) -> None:
+    """Train a transformer. The same command goes on where it was stopped."""
+    from dataclasses import replace
+
+    from rich.progress import Progress
+
+    from secondlook.lab.run import Run
+    from secondlook.lab.store import Store
+    from secondlook.lab.train import Options
+
+    record: dict[str, Any] = json.loads(config.read_text("utf-8")) if config else {}
+    for pair in set_ or ():
+        _put(record, pair)
+    first = Run.of(record)
+    runs = [replace(first, seed=first.seed + number) for number in range(seeds)]
+    store = Store(folder, Options(device, bf16, compile_, save_every=save_every), together=seeds)
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("training", total=len(runs))
+        trained = store.train(runs, lambda done: progress.advance(bar, done))
+    for run in runs:
+        last = {name: value for name, value in trained[run].log[-1].items() if name != "step"}
+        said = ", ".join(f"{name} {value:.4f}" for name, value in last.items())
+        console.print(f"{run.name}: {said}", highlight=False, soft_wrap=True)
+    console.print(f"weights, configuration and log of each in {folder}", highlight=False, soft_wrap=True)
+
+
+@lab_app.command("run")
+def run(
+    names: Annotated[list[str], typer.Argument(help="L1 to L9, or all.")],
+    profile: Annotated[str, typer.Option(help="demo, quick, paper or released.")] = "quick",
+    out: Annotated[
+        Path, typer.Option(help="Gets a folder for each profile, and in it one for each experiment.")
+    ] = Path("runs/lab"),
+    workers: Workers = None,
+    together: Annotated[
+        int | None, typer.Option(min=1, help="Members of an ensemble, at most; by default 1 on a CPU, else 16.")
+    ] = None,
+    device: Device = "cpu",
+    bf16: Bf16 = False,
+    compile_: Compile = False,
+) -> None:
+    """Run experiments. What has been trained is not trained again."""
+    from functools import partial
+
+    from rich.progress import Progress
+
+    from secondlook.lab.experiment import Lab
+    from secondlook.lab.experiments import find
+    from secondlook.lab.profile import find as find_profile
+    from secondlook.lab.report import show
+    from secondlook.lab.result import conduct
+    from secondlook.lab.store import Store, processors
+    from secondlook.lab.train import Options
+
+    experiments = list({experiment.id: experiment for name in names for experiment in find(name)}.values())
+    size = find_profile(profile)
+    workers = workers or (processors() if device == "cpu" else 1)
+    # On a CPU an ensemble of small models takes longer than one after the other (bench/laboratory.py).
+    together = together or (1 if device == "cpu" else 16)
+    store = Store(out / "trained", Options(device, bf16, compile_, exam=size.exam), workers, together)
+    for experiment in experiments:
+        folder = out / size.name / experiment.id
+        with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
+            bar = progress.add_task(f"{experiment.id}: runs trained", total=None)
+            lab = Lab(size, store, partial(progress.advance, bar))
+            result = conduct(experiment, lab, folder, f"secondlook lab run {experiment.id} --profile {size.name}")
+        show(result, console)
+        console.print(f"result.json, figure.png and figure.svg in {folder}\n", highlight=False, soft_wrap=True)
+
+
+def _put(record: dict[str, Any], pair: str) -> None:
+    """Put name=value into a record; a dot leads into a part."""
+    name, equals, text = pair.partition("=")
+    if not (name and equals):
+        raise ValueError(f"setting {pair!r} is not name=value, e.g. shape.depth=4")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    *path, last = name.split(".")
+    if path not in ([], ["task"], ["shape"]):
+        raise ValueError(f"setting {pair!r}: only task and shape have parts, e.g. shape.depth=4")
+    for part in path:
+        record = record.setdefault(part, {})
+    record[last] = value

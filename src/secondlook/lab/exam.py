@@ -1,0 +1,89 @@
+"""Fresh problems on which predictions are judged: by the loss, by what is above its optimum, and by the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Self
+
+import torch
+from torch import Generator, Tensor
+
+from secondlook.lab.objectives import Objective, judge
+from secondlook.lab.optimum import optimum
+from secondlook.lab.tasks import Episodes, Task, sample
+from secondlook.lab.tokens import Layout, reads
+
+_SEED = 2**41  # no run draws from this stream
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """Problems that no run has trained on, the same for all runs of a task.
+
+    Attributes:
+        objective: What is judged.
+        episodes: The problems.
+        seen: The longest list of prefixes at which any layout reads.
+        least: The least loss there is at each, [batch, p], for `pl-cosine` at one query; else ``None``.
+    """
+
+    objective: Objective
+    episodes: Episodes
+    seen: tuple[int, ...]
+    least: Tensor | None
+
+    @classmethod
+    def of(cls, task: Task, objective: Objective, size: int) -> Exam:
+        """So many problems; made once."""
+        return _made(task, objective, size)
+
+    def to(self, device: str) -> Self:
+        """The same on another device."""
+        least = None if self.least is None else self.least.to(device)
+        return replace(self, episodes=self.episodes.to(device), least=least)
+
+    def floor(self, seen: list[int]) -> Tensor | None:
+        """The least loss [batch, p] at these prefixes."""
+        return None if self.least is None else self.least[:, [self.seen.index(k) for k in seen]]
+
+    def look(self, predictions: Tensor, seen: list[int]) -> dict[str, float]:
+        """Means over problems and prefixes.
+
+        Returns:
+            `loss`; `excess` over the optimum, if there is one; `error`, 1 − cosine with the truth; `squared`, squared
+            error relative to the truth's square.
+        """
+        loss, floor = judge(predictions, self.episodes, seen, self.objective), self.floor(seen)
+        found: dict[str, Any] = {"loss": loss.mean().item()}
+        if floor is not None:
+            found["excess"] = (loss - floor).mean().item()
+        truth = self.truth(seen)
+        found["error"] = angle(predictions, truth).mean().item()
+        found["squared"] = off(predictions, truth).mean().item()
+        return found
+
+    def truth(self, seen: list[int]) -> Tensor:
+        """Wx [batch, p, dy] where a prediction is made."""
+        single = self.episodes.truth.shape[1] == 1
+        return self.episodes.truth[:, [0] * len(seen) if single else seen]
+
+
+def angle(predictions: Tensor, truth: Tensor) -> Tensor:
+    """1 − cosine with the truth, mean over problems: [p]. The released code calls it normalised MSE."""
+    return 1 - torch.nn.functional.cosine_similarity(predictions, truth, dim=-1).mean(0)
+
+
+def off(predictions: Tensor, truth: Tensor) -> Tensor:
+    """Σ‖f − Wx‖² / Σ‖Wx‖² over problems: [p]."""
+    return (predictions - truth).square().sum((0, -1)) / truth.square().sum((0, -1))
+
+
+@lru_cache(maxsize=64)
+def _made(task: Task, objective: Objective, size: int) -> Exam:
+    layouts: tuple[Layout, ...] = ("merged", "interleaved")
+    seen = sorted({k for layout in layouts for k in reads(task, layout)[1]})
+    episodes = sample(task, size, Generator().manual_seed(_SEED))
+    bounded = objective == "pl-cosine" and not task.fresh
+    least = optimum(episodes, seen).loss if bounded else None
+    return Exam(objective, episodes, tuple(seen), least)

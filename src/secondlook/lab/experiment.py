@@ -1,0 +1,272 @@
+"""What every experiment is made of: variants that differ in one named factor, curves over seeds, parts of a claim."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from secondlook.lab.baselines import baselines
+from secondlook.lab.exam import Exam, angle, off
+from secondlook.lab.objectives import judge
+from secondlook.lab.profile import Profile
+from secondlook.lab.run import Run
+from secondlook.lab.store import Store, Tick
+from secondlook.lab.tokens import reads
+from secondlook.lab.train import Trained
+from secondlook.lab.verdict import Estimate, Part
+
+_PILOT = 10_000  # seeds on which rates are tuned, and nothing else
+Metric = Callable[[Tensor, Exam, list[int]], Tensor]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of a figure.
+
+    Attributes:
+        panel: The panel it is in.
+        label: Its name.
+        x: Where.
+        seeds: Its values, [seeds][x]; one seed has no interval.
+        kind: `transformer` or `baseline`, which are drawn differently; `published` for numbers that others measured.
+    """
+
+    panel: str
+    label: str
+    x: tuple[float, ...]
+    seeds: tuple[tuple[float, ...], ...]
+    kind: str = "transformer"
+
+    def estimates(self) -> list[Estimate]:
+        """Mean and interval at each x."""
+        return [Estimate.of(values) for values in np.array(self.seeds).T]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel of a figure.
+
+    Attributes:
+        name: By which curves refer to it.
+        title: What is seen.
+        x: Name of its horizontal axis.
+        y: Name of its vertical axis.
+        scale: `linear` or `log` of the vertical axis.
+    """
+
+    name: str
+    title: str
+    x: str
+    y: str
+    scale: str = "linear"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+        label: Its name.
+        run: The run, of any seed.
+        factor: The one field that it changes of what it is compared with, e.g. `shape.depth`; empty if nothing.
+        also: Fields that change with it, to make the comparison fair, and why; `rate` stands here where it was tuned.
+    """
+
+    label: str
+    run: Run
+    factor: str = ""
+    also: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an experiment found.
+
+    Attributes:
+        numbers: A number a seed of each part of the claim.
+        panels: Panels of its figure.
+        curves: And their lines.
+        variants: What was trained.
+        notes: Sentences about what was not run, or limits.
+    """
+
+    numbers: Mapping[str, Sequence[float]]
+    panels: tuple[Panel, ...]
+    curves: tuple[Curve, ...]
+    variants: tuple[Variant, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A claim, the thresholds at which it holds, and how to find out.
+
+    Attributes:
+        id: L1 to L9.
+        title: A few words.
+        claim: What is claimed.
+        source: Where.
+        parts: Numbers and thresholds; fixed before the run.
+        run: Finds the numbers.
+    """
+
+    id: str
+    title: str
+    claim: str
+    source: str
+    parts: tuple[Part, ...]
+    run: Callable[[Lab], Findings]
+
+
+class Lab:
+    """What experiments work with: a profile, and trained runs on disk.
+
+    Args:
+        profile: Sizes.
+        store: Where trained runs are.
+        tick: See `Store.train`.
+    """
+
+    def __init__(self, profile: Profile, store: Store, tick: Tick = lambda _: None) -> None:
+        self.profile, self.store, self.tick = profile, store, tick
+
+    @property
+    def base(self) -> Run:
+        """The run from which variants are made."""
+        return self.profile.base
+
+    def train(self, variants: Sequence[Variant]) -> dict[str, list[Trained]]:
+        """Every variant with every seed."""
+        runs = {variant.label: self.seeds(variant.run) for variant in variants}
+        done = self.store.train([run for several in runs.values() for run in several], self.tick)
+        return {label: [done[run] for run in several] for label, several in runs.items()}
+
+    def seeds(self, run: Run) -> list[Run]:
+        """The run with every seed of the profile."""
+        return [replace(run, seed=seed) for seed in range(self.profile.seeds)]
+
+    def tune(self, variants: Sequence[Variant]) -> list[Variant]:
+        """The variants at the rate at which half as many steps end with the least loss, on a pilot seed of its own."""
+        if not self.profile.rates:
+            return list(variants)
+        trials = {
+            (variant.label, rate): replace(variant.run, rate=rate, seed=_PILOT, steps=max(1, variant.run.steps // 2))
+            for variant in variants
+            for rate in self.profile.rates
+        }
+        done = self.store.train(list(trials.values()), self.tick)
+        tuned = []
+        for variant in variants:
+            rate = min(self.profile.rates, key=lambda rate: done[trials[variant.label, rate]].log[-1]["loss"])
+            rates = ", ".join(f"{rate:g}" for rate in self.profile.rates)
+            also = {**variant.also, "rate": f"tuned among {rates} on a pilot seed: {rate:g}"}
+            tuned.append(replace(variant, run=replace(variant.run, rate=rate), also=also))
+        return tuned
+
+    def exam(self, run: Run) -> Exam:
+        """Fresh problems of a run's task."""
+        return Exam.of(run.task, run.objective, self.profile.exam)
+
+    def examine(self, trained: Trained, metric: Metric) -> Tensor:
+        """A number at every prefix [p]."""
+        exam = self.exam(trained.run)
+        return metric(trained.predict(exam.episodes), exam, seen(trained.run))
+
+    def curve(self, panel: str, label: str, members: Sequence[Trained], metric: Metric) -> Curve:
+        """A metric at every prefix, a line for each variant."""
+        values = tuple(tuple(self.examine(member, metric).tolist()) for member in members)
+        return Curve(panel, label, tuple(map(float, seen(members[0].run))), values)
+
+    def baselines(self, panel: str, run: Run, metric: Metric, only: Sequence[str] = ()) -> list[Curve]:
+        """What needs no training, on the same problems."""
+        exam, at = self.exam(run), seen(run)
+        known = baselines(run.task)
+        names = only or tuple(known)
+        values = {name: metric(known[name](exam.episodes, at), exam, at) for name in names if name in known}
+        x = tuple(map(float, at))
+        return [Curve(panel, name, x, (tuple(value.tolist()),), "baseline") for name, value in values.items()]
+
+    def mean(self, members: Sequence[Trained], metric: Metric) -> np.ndarray:
+        """A metric's mean over prefixes, for each seed."""
+        return np.array([self.examine(member, metric).mean().item() for member in members])
+
+
+def descent_of(run: Run) -> str:
+    """The baseline that descends on what a run minimises."""
+    return "descent" if run.objective == "pl-cosine" or run.task.fresh else "descent, squared reward"
+
+
+def seen(run: Run) -> list[int]:
+    """How much a run has seen where it is judged."""
+    return reads(run.task, run.shape.layout)[1]
+
+
+def error(predictions: Tensor, exam: Exam, at: list[int]) -> Tensor:
+    """1 − cosine with the truth [p]."""
+    return angle(predictions, exam.truth(at))
+
+
+def squared(predictions: Tensor, exam: Exam, at: list[int]) -> Tensor:
+    """Squared error relative to the truth's square [p]."""
+    return off(predictions, exam.truth(at))
+
+
+def loss(predictions: Tensor, exam: Exam, at: list[int]) -> Tensor:
+    """The objective [p], in nats."""
+    return judge(predictions, exam.episodes, at, exam.objective).mean(0)
+
+
+def excess(predictions: Tensor, exam: Exam, at: list[int]) -> Tensor:
+    """The objective above its numerical optimum in each context [p], in nats."""
+    floor = exam.floor(at)
+    if floor is None:
+        raise ValueError(f"objective {exam.objective} has no optimum to compare with here; use pl-cosine at one query")
+    return (judge(predictions, exam.episodes, at, exam.objective) - floor).mean(0)
+
+
+def guess(exam: Exam, at: list[int]) -> Tensor:
+    """The loss [p] of guessing at random: directions drawn without looking."""
+    shape = (len(exam.episodes), len(at), exam.episodes.truth.shape[-1])
+    random = torch.randn(shape, generator=Generator().manual_seed(0), dtype=exam.episodes.truth.dtype)
+    return judge(random, exam.episodes, at, exam.objective).mean(0)
+
+
+def differences(base: Variant, other: Variant) -> set[str]:
+    """Fields in which two variants' runs differ, e.g. `shape.depth`; the seed does not count."""
+    return {
+        name
+        for name, value in _flat(asdict(other.run)).items()
+        if name != "seed" and value != _flat(asdict(base.run))[name]
+    }
+
+
+def check_fair(base: Variant, others: Sequence[Variant]) -> None:
+    """Refuse variants that change more than their factor and what they declare.
+
+    Raises:
+        ValueError: A field that changes and is not declared.
+    """
+    for other in others:
+        declared = {other.factor, *other.also}
+        if hidden := differences(base, other) - declared:
+            raise ValueError(
+                f"variant {other.label!r} also changes {', '.join(sorted(hidden))}: declare it, or undo it"
+            )
+
+
+def slug(label: str) -> str:
+    """A label as a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in record.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found

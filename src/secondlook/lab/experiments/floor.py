@@ -1,0 +1,76 @@
+"""L7: what the loss's optimum is, what trivial baselines reach, and how the error goes while the loss falls."""
+
+from __future__ import annotations
+
+from secondlook.lab.experiment import Curve, Experiment, Findings, Lab, Panel, Variant, error, seen
+from secondlook.lab.optimum import optimum
+from secondlook.lab.verdict import Part
+
+LAST = 15
+BEST = "best of n"
+
+
+def run(lab: Lab) -> Findings:
+    """The base beside everything that needs no training, and beside the numerical optimum of its own loss."""
+    variants = lab.tune([Variant("transformer", lab.base)])
+    members = lab.train(variants)["transformer"]
+    exam, at = lab.exam(lab.base), seen(lab.base)
+    place = at.index(LAST)
+    lowest = error(optimum(exam.episodes, at).prediction, exam, at)
+    optimal = Curve("error", "optimum of the loss", tuple(map(float, at)), (tuple(lowest.tolist()),), "baseline")
+    others = lab.baselines("error", lab.base, error)
+    best = next(curve for curve in others if curve.label == BEST).seeds[0][place]
+    reached = [lab.examine(member, error)[place].item() for member in members]
+    looks = [[look for look in member.log if look["step"] > 0] for member in members]
+    steps = tuple(look["step"] for look in looks[0])
+    curves = [lab.curve("error", "transformer", members, error), optimal, *others]
+    curves += [
+        Curve("training", name, steps, tuple(tuple(look[key] for look in log) for log in looks))
+        for name, key in (("1 − cosine", "error"), ("excess loss (nats)", "excess"))
+        if all(key in log[0] for log in looks)
+    ]
+    return Findings(
+        {
+            "optimum is not the truth": [lowest[place].item()] * len(members),
+            "transformer at the optimum": [abs(value - lowest[place].item()) for value in reached],
+            "trivial baseline": [value - best for value in reached],
+            "dips": [log[-1]["error"] - min(look["error"] for look in log) for log in looks],
+        },
+        (
+            Panel("error", "Distance from the truth", "examples in context", "1 − cosine with Wx"),
+            Panel("training", "While training, mean over prefixes", "steps", "1 − cosine; excess (nats)", "log"),
+        ),
+        tuple(curves),
+        tuple(variants),
+        ("The optimum is found in each context by itself, under the cosine reward.",),
+    )
+
+
+EXPERIMENT = Experiment(
+    "L7",
+    "baselines and the floor of the loss",
+    "Transformer and descent stop at the same error because both minimise the loss, whose optimum is not the truth.",
+    "ours",
+    (
+        Part(
+            "optimum is not the truth",
+            f"1 − cosine of the loss's optimum after {LAST} examples is above",
+            above=0.1,
+            whose="ours",
+        ),
+        Part(
+            "transformer at the optimum",
+            "the transformer's error differs from that by less than",
+            below=0.03,
+            whose="ours",
+        ),
+        Part(
+            "trivial baseline",
+            "copying the best response has less error than the transformer, by more than",
+            above=0.1,
+            whose="ours",
+        ),
+        Part("dips", "while training, the error was lower than at the end by more than", above=0.02),
+    ),
+    run,
+)

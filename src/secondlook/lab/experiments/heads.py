@@ -1,0 +1,78 @@
+"""L5: how many heads it takes, at a fixed width of the stream, and at a fixed width of each head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from secondlook.lab.experiment import Curve, Experiment, Findings, Lab, Panel, Variant, check_fair, guess, loss
+from secondlook.lab.verdict import Part
+
+
+def run(lab: Lab) -> Findings:
+    """Train every number of heads both ways."""
+    base, several = Variant("base", lab.base), lab.profile.heads
+    width = lab.base.shape.width // lab.base.shape.heads
+    shared = [
+        Variant(f"{heads} sharing", replace(lab.base, shape=replace(lab.base.shape, heads=heads)), "shape.heads")
+        for heads in several
+    ]
+    fixed = [
+        Variant(
+            f"{heads} of width {width}",
+            replace(lab.base, shape=replace(lab.base.shape, heads=heads, head_width=width)),
+            "shape.heads",
+            {"shape.head_width": f"{width}, whatever their number"},
+        )
+        for heads in several
+    ]
+    check_fair(base, [*shared, *fixed])
+    variants = [*shared, *fixed]
+    trained = lab.train(variants)
+    reached = {label: lab.mean(members, loss) for label, members in trained.items()}
+    exam = lab.exam(lab.base)
+    chance = guess(exam, list(exam.seen)).mean().item()
+    many = [reached[variant.label] for variant, heads in zip(shared, several, strict=True) if heads > 2]
+    one, best = reached["1 sharing"], np.min([reached[variant.label] for variant in shared], axis=0)
+    fixed_one, fixed_best = reached[fixed[0].label], np.min([reached[v.label] for v in fixed], axis=0)
+    return Findings(
+        {
+            "one": ((chance - one) / (chance - best)).tolist(),
+            "alike": (np.max(many or [one], axis=0) - np.min(many or [one], axis=0)).tolist(),
+            "one within": (one - best).tolist(),
+            "one of fixed width within": (fixed_one - fixed_best).tolist(),
+        },
+        (Panel("heads", "Loss at the end, mean over prefixes", "heads", "loss (nats)"),),
+        tuple(
+            Curve(
+                "heads",
+                label,
+                tuple(map(float, several)),
+                tuple(tuple(map(float, s)) for s in zip(*(reached[v.label] for v in kind), strict=True)),
+            )
+            for label, kind in ((f"width {lab.base.shape.width} shared", shared), (f"width {width} each", fixed))
+        ),
+        tuple(variants),
+        ("At the base's learning rate for all.",),
+    )
+
+
+EXPERIMENT = Experiment(
+    "L5",
+    "number of heads",
+    "One head fails; three, four and six are alike.",
+    "figure 1e",
+    (
+        Part("one", "of the way from a random guess to the best, one head makes less than", below=0.5),
+        Part("alike", "three and more heads are, in nats, within", below=0.1),
+        Part(
+            "one within",
+            "one head as wide as all others comes within so many nats of the best",
+            below=0.1,
+            whose="ours",
+        ),
+        Part("one of fixed width within", "and one no wider than each of the others within", below=0.1, whose="ours"),
+    ),
+    run,
+)

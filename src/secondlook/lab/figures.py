@@ -1,0 +1,66 @@
+"""Figures from `result.json` alone: transformers with their intervals, baselines dashed, others' numbers dotted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from secondlook.lab.checkpoint import whole
+
+_COLOURS = (
+    "#0b5cad",
+    "#c2410c",
+    "#15803d",
+    "#7c3aed",
+    "#b45309",
+    "#0f766e",
+    "#be185d",
+    "#4d7c0f",
+    "#334155",
+    "#a16207",
+)
+_LINES = {"transformer": "-", "baseline": "--", "published": ":"}
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Write the figure of a result as ``path`` with the endings .png and .svg.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    panels = result["panels"]
+    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "secondlook"}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(5.2 * len(panels), 4.4), layout="constrained")
+        for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+            _panel(axes, panel, [curve for curve in result["curves"] if curve["panel"] == panel["name"]])
+        figure.suptitle(f"{result['id']}: {result['title']} · profile {result['profile']}", fontsize=10)
+        for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+            with whole(path.with_name(path.name + ending)) as file:
+                figure.savefig(file, format=ending[1:], dpi=150, metadata=metadata)
+
+
+def _panel(axes: Any, panel: dict[str, Any], curves: list[dict[str, Any]]) -> None:
+    colours = iter(_COLOURS * (1 + len(curves) // len(_COLOURS)))
+    marks = iter(_MARKS * (1 + len(curves) // len(_MARKS)))
+    for curve in curves:
+        colour, mark, few = next(colours), next(marks), len(curve["x"]) <= 12
+        axes.plot(
+            curve["x"],
+            curve["value"],
+            _LINES[curve["kind"]],
+            color=colour,
+            label=curve["label"],
+            marker=mark if few or curve["kind"] == "published" else None,
+            markersize=4,
+            linewidth=1.6 if curve["kind"] == "transformer" else 1.1,
+        )
+        if None not in curve["low"]:
+            axes.fill_between(curve["x"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
+    axes.set(title=panel["title"], xlabel=panel["x"], ylabel=panel["y"], yscale=panel["scale"])
+    axes.grid(visible=True, alpha=0.25, linewidth=0.6)
+    axes.legend(fontsize=7, frameon=False)

@@ -1,0 +1,166 @@
+"""One training run, complete: what is solved, by which transformer, how it is trained. Its name follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, Self, get_args
+
+from secondlook.lab.objectives import OBJECTIVES, Objective
+from secondlook.lab.tasks import Task
+from secondlook.lab.tokens import Layout, inputs, length
+from secondlook.transformer import Activation, Attention, Block, TransformerConfig
+
+Schedule = Literal["cosine", "constant"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The transformer, without what follows from the task. It is causal whatever else it is.
+
+    Attributes:
+        layout: One token a triplet (`merged`), or three (`interleaved`), which get learned positions.
+        depth: Blocks.
+        width: Width of the residual stream.
+        heads: Heads of a block.
+        head_width: Width of a head; by default width / heads.
+        feedforward: Hidden units; by default 4·width, 0 for none.
+        attention: `softmax` or `linear`.
+        activation: `relu` or `gelu`.
+        norm: Whether layers are normalised.
+
+    Raises:
+        ValueError: A layout that is unknown, or heads that do not divide the width. Other sizes are judged by
+            `TransformerConfig`.
+    """
+
+    layout: Layout = "merged"
+    depth: int = 2
+    width: int = 48
+    heads: int = 4
+    head_width: int | None = None
+    feedforward: int | None = None
+    attention: Attention = "softmax"
+    activation: Activation = "relu"
+    norm: bool = True
+
+    def __post_init__(self) -> None:
+        if self.layout not in get_args(Layout):
+            raise ValueError(f"layout is {self.layout!r}: choose one of {', '.join(get_args(Layout))}")
+        if self.head_width is None and (self.heads < 1 or self.width % self.heads):
+            raise ValueError(f"heads is {self.heads}: give a divisor of width {self.width}, or head_width, too")
+
+    def transformer(self, task: Task) -> TransformerConfig:
+        """The architecture for a task."""
+        block = Block(
+            self.heads,
+            self.width // self.heads if self.head_width is None else self.head_width,
+            feedforward=4 * self.width if self.feedforward is None else self.feedforward,
+            attention=self.attention,
+        )
+        return TransformerConfig.uniform(
+            self.depth,
+            block,
+            inputs=inputs(task, self.layout),
+            outputs=task.dy,
+            width=self.width,
+            causal=True,
+            activation=self.activation,
+            norm=self.norm,
+            bias=True,
+            positions=length(task, self.layout) if self.layout == "interleaved" else 0,
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run.
+
+    Attributes:
+        task: What is solved.
+        shape: By which transformer.
+        objective: What it minimises, averaged over prefixes.
+        batch: Problems a step, all of them new.
+        steps: Steps of AdamW.
+        rate: Its learning rate.
+        schedule: Whether the rate falls to 0 along a cosine, or stays.
+        warmup: Steps over which it first rises from 0.
+        decay: Weight decay.
+        beta2: Decay of the average of squares.
+        clip: Largest norm of a gradient; 0 for any.
+        seed: Of weights and data. Runs with the same seed and task see the same problems.
+
+    Raises:
+        ValueError: A field out of range.
+    """
+
+    task: Task = field(default_factory=Task)
+    shape: Shape = field(default_factory=Shape)
+    objective: Objective = "pl-cosine"
+    batch: int = 128
+    steps: int = 600
+    rate: float = 3e-3
+    schedule: Schedule = "cosine"
+    warmup: int = 50
+    decay: float = 0.0
+    beta2: float = 0.98
+    clip: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (("objective", OBJECTIVES), ("schedule", get_args(Schedule))):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} is {value!r}: choose one of {', '.join(known)}")
+        for name, least in (("batch", 1), ("steps", 1), ("warmup", 0), ("decay", 0), ("clip", 0), ("seed", 0)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
+        if not (math.isfinite(self.rate) and self.rate > 0):
+            raise ValueError(f"rate is {self.rate}: give a positive number")
+        if not 0 <= self.beta2 < 1:
+            raise ValueError(f"beta2 is {self.beta2}: give a number from 0 to below 1")
+
+    @property
+    def name(self) -> str:
+        """Task, shape and seed for people, and a digest of everything."""
+        task, shape = self.task, self.shape
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+        return f"{task.name}-{self.objective}-{shape.layout}-d{shape.depth}-w{shape.width}-s{self.seed}-{digest}"
+
+    @property
+    def peers(self) -> Self:
+        """The run without what may differ among members of an ensemble; those with equal ones can train together."""
+        task = replace(self.task, p=0.0, noise="replace", name="fresh-query" if self.task.fresh else "released")
+        return replace(self, task=task, rate=1.0, decay=0.0, seed=0, objective="pl-cosine")
+
+    def factor(self, step: int) -> float:
+        """By which the rate is multiplied in a step, counted from 0."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        if self.schedule == "constant":
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+    def record(self) -> dict[str, Any]:
+        """As JSON has it; `of` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Self:
+        """A run from a record, in which fields may be missing.
+
+        Raises:
+            ValueError: A field that is unknown; the known ones are listed.
+        """
+        given = dict(record)
+        task, shape = _build(Task, given.pop("task", {})), _build(Shape, given.pop("shape", {}))
+        built: Self = _build(cls, {**given, "task": task, "shape": shape})
+        return built
+
+
+def _build(kind: type[Any], values: dict[str, Any]) -> Any:
+    known = [known.name for known in fields(kind)]
+    if unknown := values.keys() - set(known):
+        raise ValueError(f"{kind.__name__.lower()} has no field {min(unknown)!r}; known: {', '.join(known)}")
+    return kind(**values)

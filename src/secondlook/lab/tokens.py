@@ -1,0 +1,63 @@
+"""How a problem is shown to a transformer: one token a triplet, or three; and where its predictions are read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from secondlook.lab.tasks import Episodes, Task
+
+Layout = Literal["merged", "interleaved"]
+
+
+def inputs(task: Task, layout: Layout) -> int:
+    """Features of a token."""
+    return task.dx + task.dy + (2 if layout == "merged" else 4)
+
+
+def length(task: Task, layout: Layout) -> int:
+    """Tokens of a problem."""
+    per_query = 3 * task.n if layout == "interleaved" else task.n + task.fresh
+    return task.queries * per_query
+
+
+def reads(task: Task, layout: Layout) -> tuple[list[int], list[int]]:
+    """Tokens at which a prediction is read and judged, and how much has been seen there.
+
+    What is counted is responses, from 2 on, or, for `fresh-query`, queries with all their responses, from 1 on.
+    A merged token has its response in it; of the three of an interleaved triplet the prediction is read at the query,
+    which comes before the response, as in the paper.
+    """
+    if task.fresh:
+        per_query = length(task, layout) // task.queries
+        seen = list(range(1, task.queries))
+        return [per_query * k for k in seen], seen
+    if layout == "merged":
+        seen = list(range(2, task.n + 1))
+        return [k - 1 for k in seen], seen
+    seen = list(range(2, task.n))
+    return [3 * k for k in seen], seen
+
+
+def tokens(episodes: Episodes, layout: Layout) -> Tensor:
+    """Problems as tokens ``[batch, tokens, inputs]``, which hold x, y, r and what kind of token it is.
+
+    Merged: (x, y, r, 0), and for `fresh-query` before every query's responses (x, 0, 0, 1).
+    Interleaved: (x, 0, 0), (0, y, 0), (0, 0, r), each with its kind, one-hot.
+    """
+    y, r = episodes.responses, episodes.rewards[..., None]
+    x = episodes.queries[:, :, None].expand(*y.shape[:-1], -1)
+    if layout == "merged":
+        rows = torch.cat([x, y, r, torch.zeros_like(r)], dim=-1)
+        if rows.shape[1] > 1:
+            asked = torch.zeros_like(rows[:, :, :1])
+            asked[..., : x.shape[-1]], asked[..., -1] = x[:, :, :1], 1
+            rows = torch.cat([asked, rows], dim=2)
+        return rows.flatten(1, 2)
+    triplet = y.new_zeros(*y.shape[:-1], 3, x.shape[-1] + y.shape[-1] + 4)
+    dx = x.shape[-1]
+    triplet[..., 0, :dx], triplet[..., 1, dx:-4], triplet[..., 2, -4:-3] = x, y, r
+    triplet[..., -3:] = torch.eye(3, dtype=y.dtype, device=y.device)
+    return triplet.flatten(1, 3)

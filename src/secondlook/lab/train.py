@@ -1,0 +1,267 @@
+"""Training: several runs of equal shape as one batched model, each member as it would be by itself.
+
+All members' weights are stacked; one call of `torch.func` runs them all. AdamW works on every number by itself, and so
+makes each member's own step, at a rate of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call, vmap
+
+from secondlook.lab.checkpoint import load, save
+from secondlook.lab.exam import Exam
+from secondlook.lab.objectives import judge
+from secondlook.lab.run import Run
+from secondlook.lab.tasks import Episodes, sample
+from secondlook.lab.tokens import reads, tokens
+from secondlook.transformer import Transformer
+
+_DATA = 2**40  # problems and first weights of a seed come from different streams
+
+
+@dataclass(frozen=True)
+class Options:
+    """How, but not what, is computed.
+
+    Attributes:
+        device: Where.
+        bf16: Whether products of the forward pass are taken in bfloat16.
+        compile: Whether the forward pass is compiled.
+        save_every: Steps between checkpoints.
+        look_every: Steps between looks at fresh problems.
+        exam: How many of these.
+    """
+
+    device: str = "cpu"
+    bf16: bool = False
+    compile: bool = False
+    save_every: int = 100
+    look_every: int = 25
+    exam: int = 512
+
+
+_USUAL = Options()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A member when it was done.
+
+    Attributes:
+        run: What it is.
+        weights: Its state dict.
+        log: What was seen along the way: step, loss, excess, error of each look; see `Exam.look`.
+    """
+
+    run: Run
+    weights: dict[str, Tensor]
+    log: list[dict[str, float]] = field(default_factory=list)
+
+    def model(self) -> Transformer:
+        """The transformer."""
+        return Transformer.load(self.run.shape.transformer(self.run.task), self.weights)
+
+    @torch.no_grad()
+    def predict(self, episodes: Episodes) -> Tensor:
+        """Its predictions [batch, p, dy] where the run is judged."""
+        at, _ = reads(self.run.task, self.run.shape.layout)
+        outputs: Tensor = self.model()(tokens(episodes, self.run.shape.layout))
+        return outputs[:, at]
+
+
+class Ensemble:
+    """Members in training.
+
+    Args:
+        runs: Their runs; `Run.peers` must agree.
+        options: How to compute.
+
+    Raises:
+        ValueError: No run, or runs that cannot be members of one ensemble.
+    """
+
+    def __init__(self, runs: Sequence[Run], options: Options = _USUAL) -> None:
+        if len({run.peers for run in runs}) != 1:
+            raise ValueError(f"{len(runs)} runs differ in more than task noise, objective, rate, decay and seed")
+        self.runs, self.options, self.step = tuple(runs), options, 0
+        config = runs[0].shape.transformer(runs[0].task)
+        first = [Transformer(config, Generator().manual_seed(run.seed)).state_dict() for run in runs]
+        device = torch.device(options.device)
+        self.weights = {
+            name: torch.stack([weights[name] for weights in first]).to(device).requires_grad_() for name in first[0]
+        }
+        # Each member's share of the stacked weights is a leaf of its own for the optimiser, in the same memory.
+        self.leaves = [[weight.detach()[member] for weight in self.weights.values()] for member in range(len(runs))]
+        groups = [
+            {"params": leaves, "lr": run.rate, "weight_decay": run.decay, "betas": (0.9, run.beta2)}
+            for run, leaves in zip(runs, self.leaves, strict=True)
+        ]
+        self.optimizer = torch.optim.AdamW(groups, fused=True)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, [run.factor for run in runs])
+        self.generators = [Generator(device).manual_seed(_DATA + run.seed) for run in runs]
+        self.at, self.seen = reads(runs[0].task, runs[0].shape.layout)
+        with torch.device("meta"):
+            skeleton = Transformer(config)
+
+        body = skeleton if len(runs) == 1 else _Plain(skeleton)
+
+        def forward(weights: dict[str, Tensor], x: Tensor) -> Tensor:
+            outputs: Tensor = functional_call(body, weights, (x,))
+            return outputs
+
+        together = forward if len(runs) == 1 else vmap(forward)
+        self._forward = torch.compile(together, dynamic=False) if options.compile else together
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Predictions [members, batch, p, dy] from tokens [members, batch, tokens, inputs]."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.options.bf16):
+            if len(self) == 1:
+                outputs = self._forward({name: weight[0] for name, weight in self.weights.items()}, x[0])[None]
+            else:
+                outputs = self._forward({f"model.{name}": weight for name, weight in self.weights.items()}, x)
+        return outputs[:, :, self.at].float()
+
+    def advance(self) -> Tensor:
+        """One step of every member; the losses [members] before it.
+
+        Raises:
+            FloatingPointError: A loss that is not finite. Weights are as they were.
+        """
+        episodes = [
+            sample(run.task, run.batch, generator) for run, generator in zip(self.runs, self.generators, strict=True)
+        ]
+        layout = self.runs[0].shape.layout
+        predictions = self.predict(torch.stack([tokens(problems, layout) for problems in episodes]))
+        losses = torch.stack(
+            [
+                judge(made, problems, self.seen, run.objective).mean()
+                for run, made, problems in zip(self.runs, predictions, episodes, strict=True)
+            ]
+        )
+        if not losses.isfinite().all():
+            bad = int((~losses.isfinite()).nonzero()[0])
+            raise FloatingPointError(
+                f"the loss of {self.runs[bad].name} is {losses[bad].item()} in step {self.step}: what was saved is "
+                f"kept; lower its rate of {self.runs[bad].rate:g}"
+            )
+        gradients = torch.autograd.grad(losses.sum(), list(self.weights.values()))
+        for member, (run, leaves) in enumerate(zip(self.runs, self.leaves, strict=True)):
+            for leaf, gradient in zip(leaves, gradients, strict=True):
+                leaf.grad = gradient[member].contiguous()  # the fused step reads memory, not strides
+            if run.clip:
+                torch.nn.utils.clip_grad_norm_(leaves, run.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        return losses.detach()
+
+    def member(self, number: int) -> dict[str, Tensor]:
+        """A member's state dict, copied to the CPU."""
+        return {name: weight.detach()[number].to("cpu", copy=True) for name, weight in self.weights.items()}
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on."""
+        return {
+            "runs": [run.record() for run in self.runs],
+            "step": self.step,
+            "weights": {name: weight.detach() for name, weight in self.weights.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": {"last_epoch": self.schedule.last_epoch},
+            "generators": [generator.get_state() for generator in self.generators],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of the same runs.
+
+        Raises:
+            ValueError: It is of other runs.
+        """
+        if state["runs"] != [run.record() for run in self.runs]:
+            raise ValueError("the checkpoint is of other runs; give another folder, or remove it")
+        self.step = state["step"]
+        for name, weight in self.weights.items():
+            weight.detach().copy_(state["weights"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.last_epoch = state["schedule"]["last_epoch"]
+        for generator, held in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(held)
+
+
+class _Plain(nn.Module):
+    """The forward pass with attention written out: `vmap` has no rule for the fused one, and would loop."""
+
+    def __init__(self, model: Transformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model.trace(x).outputs
+
+
+def train(
+    runs: Sequence[Run],
+    folder: Path | None = None,
+    options: Options = _USUAL,
+    *,
+    tick: Callable[[int], None] = lambda _: None,
+) -> list[Trained]:
+    """Train runs of equal shape together, going on from a checkpoint if there is one.
+
+    Args:
+        runs: The members.
+        folder: Where checkpoints are kept; none for none. On a CPU a run that was stopped ends as one that was not,
+            bit for bit.
+        options: How to compute.
+        tick: Called after every step with the number of steps done.
+
+    Raises:
+        ValueError: Runs that cannot train together, or a checkpoint of other runs.
+        FloatingPointError: A loss that is not finite.
+        OSError: A checkpoint cannot be written; the one before it is kept.
+    """
+    ensemble = Ensemble(runs, options)
+    logs: list[list[dict[str, float]]] = [[] for _ in runs]
+    file = folder / "checkpoint.pt" if folder else None
+    if file and (held := load(file)):
+        ensemble.restore(held)
+        logs = held["logs"]
+        tick(ensemble.step)
+    exams = [Exam.of(run.task, run.objective, options.exam).to(options.device) for run in runs]
+    total = runs[0].steps
+    while ensemble.step < total:
+        if ensemble.step % options.look_every == 0:
+            _look(ensemble, exams, logs)
+        ensemble.advance()
+        tick(ensemble.step)
+        if ensemble.step == total:
+            _look(ensemble, exams, logs)
+        if file and (ensemble.step % options.save_every == 0 or ensemble.step == total):
+            save(file, {**ensemble.state(), "logs": logs})
+    return [Trained(run, ensemble.member(number), logs[number]) for number, run in enumerate(runs)]
+
+
+@torch.no_grad()
+def _look(ensemble: Ensemble, exams: Sequence[Exam], logs: list[list[dict[str, float]]]) -> None:
+    layout = ensemble.runs[0].shape.layout
+    made = ensemble.predict(torch.stack([tokens(exam.episodes, layout) for exam in exams]))
+    for log, exam, predictions in zip(logs, exams, made, strict=True):
+        log.append({"step": ensemble.step, **exam.look(predictions, ensemble.seen)})
+
+
+def groups(runs: Sequence[Run], most: int) -> Iterator[list[Run]]:
+    """Runs that can train together, at most so many; in the order of their first."""
+    together: dict[Run, list[Run]] = {}
+    for run in dict.fromkeys(runs):
+        together.setdefault(run.peers, []).append(run)
+    for members in together.values():
+        yield from (members[start : start + most] for start in range(0, len(members), most))

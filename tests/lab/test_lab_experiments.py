@@ -1,0 +1,214 @@
+"""Every experiment at a tiny size, from training to figure; and that variants change what they say, and no more."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+
+from secondlook.lab.experiment import (
+    Curve,
+    Lab,
+    Variant,
+    check_fair,
+    descent_of,
+    differences,
+    error,
+    excess,
+    guess,
+    loss,
+    seen,
+    squared,
+)
+from secondlook.lab.experiments import EXPERIMENTS, attention, depth, feedforward, find, fresh_query, heads
+from secondlook.lab.profile import PROFILES, Profile
+from secondlook.lab.profile import find as find_profile
+from secondlook.lab.result import conduct, parameters
+from secondlook.lab.run import Run, Shape
+from secondlook.lab.store import Store
+from secondlook.lab.tasks import Task
+from secondlook.lab.train import Options
+
+BASE = Run(Task(n=16, dx=3, dy=3), Shape(depth=2, width=12, heads=2), batch=8, steps=4, warmup=1)
+TINY = Profile("tiny", BASE, 2, 40, (1, 2), (2,), (1, 2, 3), (0.0, 1.0), rates=(1e-3, 1e-2))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    return Lab(TINY, Store(tmp_path_factory.mktemp("lab"), Options(exam=40, look_every=2)))
+
+
+@pytest.fixture(scope="module")
+def results(lab, tmp_path_factory):
+    """Every experiment, conducted once."""
+    out = tmp_path_factory.mktemp("results")
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr("secondlook.lab.experiments.descent.COMPARED", 16)
+    found = {name: (conduct(one, lab, out / name, f"run {name}"), out / name) for name, one in EXPERIMENTS.items()}
+    monkey.undo()
+    return found
+
+
+every = pytest.mark.parametrize("name", EXPERIMENTS)
+
+
+@every
+def test_a_result_holds_everything_and_has_a_figure(results, name):
+    result, folder = results[name]
+    assert json.loads((folder / "result.json").read_text()) == json.loads(json.dumps(result))
+    assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (folder / "figure.svg").read_bytes()
+    assert {path.name for path in folder.iterdir()} == {"result.json", "figure.png", "figure.svg"}
+    assert result["id"] == name
+    assert result["command"] == f"run {name}"
+    assert result["versions"]["torch"].startswith("2.")
+    assert result["seconds"] >= 0
+    assert result["configuration"]["base"] == json.loads(json.dumps(BASE.record()))
+
+
+@every
+def test_every_part_has_a_number_an_interval_and_a_verdict(results, name):
+    result, _ = results[name]
+    parts = EXPERIMENTS[name].parts
+    assert [part["name"] for part in result["parts"]] == [part.name for part in parts]
+    for part in result["parts"]:
+        assert part["seeds"] == TINY.seeds
+        assert part["low"] <= part["value"] <= part["high"]
+        assert part["verdict"] in ("supported", "not supported", "refuted")
+    assert result["verdict"] in ("supported", "not supported", "refuted")
+
+
+@every
+def test_curves_have_intervals_over_seeds_and_a_panel(results, name):
+    result, _ = results[name]
+    panels = {panel["name"] for panel in result["panels"]}
+    assert panels == {curve["panel"] for curve in result["curves"]}
+    for curve in result["curves"]:
+        values = np.array(curve["seeds"])
+        assert values.shape == (len(curve["seeds"]), len(curve["x"]))
+        assert len(values) == (TINY.seeds if curve["kind"] == "transformer" else 1)
+        assert curve["value"] == pytest.approx(values.mean(0).tolist())
+        if len(values) == 1:
+            assert curve["low"] == [None] * len(curve["x"])
+        else:
+            assert all(
+                low <= v <= high for low, v, high in zip(curve["low"], curve["value"], curve["high"], strict=True)
+            )
+
+
+@every
+def test_variants_change_what_they_declare(results, name):
+    """Read back from the file: against the first, each changes one factor, and what it declares to be fair."""
+    result, _ = results[name]
+    variants = [Variant(v["label"], Run.of(v["run"]), v["factor"], v["also"]) for v in result["variants"]]
+    by_layout = {}
+    for variant in variants:
+        first = by_layout.setdefault(variant.run.shape.layout, variant)
+        declared = {variant.factor, first.factor, *variant.also, *first.also}
+        assert differences(first, variant) <= declared
+        assert all(why for why in variant.also.values())
+        assert {"shape.depth", "shape.attention", "shape.feedforward", "shape.heads", "task.p", ""} >= {variant.factor}
+
+
+@every
+def test_what_is_trained_is_not_trained_again(results, lab, name, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("secondlook.lab.store.train", never)
+    monkeypatch.setattr("secondlook.lab.experiments.descent.COMPARED", 16)
+    again = EXPERIMENTS[name].run(lab)
+    for part in results[name][0]["parts"]:
+        assert np.mean(again.numbers[part["name"]]) == pytest.approx(part["value"], rel=1e-6, abs=1e-9)
+
+
+def test_a_rate_is_tuned_on_a_seed_that_is_not_judged(lab):
+    (tuned,) = lab.tune([Variant("x", BASE)])
+    assert tuned.run.rate in TINY.rates
+    assert tuned.also["rate"].startswith("tuned among 0.001, 0.01 on a pilot seed: ")
+    trials = {
+        rate: lab.store.load(replace(BASE, rate=rate, seed=10_000, steps=BASE.steps // 2)).log[-1]["loss"]
+        for rate in TINY.rates
+    }
+    assert tuned.run.rate == min(trials, key=trials.get)
+    assert not {run.seed for run in lab.seeds(BASE)} & {10_000}
+    still = Lab(replace(TINY, rates=()), lab.store)
+    assert still.tune([Variant("x", BASE)]) == [Variant("x", BASE)]
+
+
+def test_a_hidden_change_is_refused():
+    base = Variant("base", BASE)
+    wide = replace(BASE, shape=replace(BASE.shape, heads=1, width=24))
+    with pytest.raises(ValueError, match=r"variant 'one head' also changes shape.width: declare it, or undo it"):
+        check_fair(base, [Variant("one head", wide, "shape.heads")])
+    check_fair(base, [Variant("one head", wide, "shape.heads", {"shape.width": "for a reason"})])
+    assert differences(base, Variant("seed", replace(BASE, seed=5))) == set()
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_without_a_feed_forward_network_there_are_as_many_weights(profile):
+    base, matched = Variant("base", profile.base), feedforward.matched(profile.base)
+    assert matched.run.shape.feedforward == 0
+    assert parameters(matched) == pytest.approx(parameters(base), rel=0.02)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_profiles_can_be_built(profile):
+    """Every variant of every ablation is a transformer, and its heads divide its width."""
+    for count in profile.heads:
+        replace(profile.base.shape, heads=count).transformer(profile.base.task)
+    assert profile.seeds >= 3
+    assert len(seen(profile.base)) >= 17
+    assert {15, 14} <= set(seen(profile.base))
+
+
+def test_profiles_are_the_paper_s_and_the_code_s():
+    paper, released = find_profile("paper").base, find_profile("released").base
+    assert (paper.task.name, paper.objective, paper.steps) == ("paper", "pl-squared", 1500)
+    assert (released.task.name, released.objective, released.steps) == ("released", "pl-cosine", 3000)
+    shape = asdict(paper.shape)
+    assert asdict(released.shape) == shape
+    assert (shape["depth"], shape["width"], shape["heads"], shape["layout"]) == (20, 96, 3, "interleaved")
+    with pytest.raises(ValueError, match="profile 'big' is unknown; known: demo, quick, paper, released"):
+        find_profile("big")
+
+
+def test_metrics_are_what_they_say(lab):
+    exam, at = lab.exam(BASE), seen(BASE)
+    truth = exam.truth(at)
+    assert error(truth, exam, at).abs().max() < 1e-6
+    assert error(-3 * truth, exam, at) == pytest.approx(torch.full((len(at),), 2.0), abs=1e-5)
+    assert squared(truth * 0, exam, at) == pytest.approx(torch.ones(len(at)))
+    assert squared(2 * truth, exam, at) == pytest.approx(torch.ones(len(at)))
+    assert (excess(truth, exam, at) > 0).all()
+    random = guess(exam, at)
+    assert (random > loss(truth, exam, at)).all()
+
+
+def test_an_excess_without_an_optimum_is_refused(lab):
+    run = replace(BASE, objective="bt")
+    with pytest.raises(ValueError, match="objective bt has no optimum"):
+        excess(lab.exam(run).truth(seen(run)), lab.exam(run), seen(run))
+
+
+def test_the_baseline_descends_on_what_a_run_minimises():
+    assert descent_of(BASE) == "descent"
+    assert descent_of(replace(BASE, objective="pl-squared")) == "descent, squared reward"
+    assert descent_of(fresh_query.fresh(BASE)) == "descent"
+
+
+def test_experiments_are_found_by_id():
+    assert [one.id for one in find("all")] == [f"L{k}" for k in range(1, 10)]
+    assert find("l3") == [depth.EXPERIMENT]
+    with pytest.raises(ValueError, match="experiment 'L10' is unknown; known: L1, L2"):
+        find("L10")
+    assert {attention.EXPERIMENT.id, heads.EXPERIMENT.id} == {"L4", "L5"}
+
+
+def test_a_curve_s_interval_is_over_seeds():
+    curve = Curve("p", "x", (1.0, 2.0), ((1.0, 2.0), (3.0, 2.0)))
+    one, two = curve.estimates()
+    assert one.value == 2
+    assert one.low < 1 < 3 < one.high
+    assert two.low == two.high == 2

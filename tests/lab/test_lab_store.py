@@ -1,0 +1,87 @@
+"""Trained runs on disk: trained once, by one process or several, and whole or not at all."""
+
+import errno
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+
+from secondlook.lab import checkpoint
+from secondlook.lab.run import Run, Shape
+from secondlook.lab.store import Store
+from secondlook.lab.tasks import Task
+from secondlook.lab.train import Options, train
+
+TINY = Run(Task(n=5), Shape(depth=1, width=12, heads=2), batch=8, steps=6, warmup=2)
+OPTIONS = Options(exam=16, look_every=3, save_every=2)
+RUNS = [replace(TINY, seed=seed) for seed in range(3)]
+
+
+def weights(trained):
+    return {name: value.tolist() for name, value in trained.weights.items()}
+
+
+def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch):
+    store, ticks = Store(tmp_path, OPTIONS), []
+    first = store.train(RUNS[:2], ticks.append)
+    assert sum(ticks) == pytest.approx(2)
+    assert {path.name for path in tmp_path.iterdir()} == {RUNS[0].name, RUNS[1].name, "unfinished"}
+    trained = []
+    monkeypatch.setattr(
+        "secondlook.lab.store.train", lambda runs, *a, **k: trained.extend(runs) or train(runs, *a, **k)
+    )
+    again = store.train(RUNS)
+    assert trained == [RUNS[2]]
+    for run in RUNS[:2]:
+        assert weights(again[run]) == weights(first[run])
+        assert again[run].log == first[run].log
+        assert again[run].run == run
+
+
+def test_several_processes_train_the_same(tmp_path):
+    alone = Store(tmp_path / "one", OPTIONS, together=1).train(RUNS)
+    ticks = []
+    apart = Store(tmp_path / "two", OPTIONS, workers=2, together=1).train(RUNS, ticks.append)
+    assert sum(ticks) == 3
+    for run in RUNS:
+        for name, value in apart[run].weights.items():
+            torch.testing.assert_close(value, alone[run].weights[name], rtol=1e-4, atol=1e-6)
+
+
+def test_an_error_in_a_process_is_the_caller_s(tmp_path):
+    bad = [replace(run, rate=1e30, clip=0.0, warmup=0) for run in RUNS[:2]]
+    with pytest.raises(FloatingPointError, match="lower its rate of 1e\\+30"):
+        Store(tmp_path, OPTIONS, workers=2, together=1).train(bad)
+
+
+def test_a_run_that_was_not_trained_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train it first"):
+        Store(tmp_path).load(TINY)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
+    file = tmp_path / "checkpoint.pt"
+    checkpoint.save(file, {"step": 1})
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"cannot write .*checkpoint.pt: No space left on device; what was saved before"):
+        checkpoint.save(file, {"step": 2})
+    assert checkpoint.load(file) == {"step": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_folder_that_cannot_be_is_one_line():
+    with pytest.raises(OSError, match=r"cannot write /proc/nowhere/checkpoint.pt: .*; what was saved before is kept"):
+        checkpoint.save(checkpoint.Path("/proc/nowhere/checkpoint.pt"), {"step": 1})
+
+
+def test_bytes_that_are_no_checkpoint_are_refused(tmp_path):
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(b"half a file")
+    with pytest.raises(ValueError, match="is no checkpoint; remove it"):
+        checkpoint.load(file)
+    assert checkpoint.load(tmp_path / "none.pt") is None

@@ -1,0 +1,46 @@
+"""A verdict is where an interval lies beside a threshold that was there before."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from secondlook.lab.verdict import Estimate, Part, overall
+
+
+def test_an_interval_is_student_s():
+    values = [1.0, 2.0, 4.0, 4.5]
+    found = Estimate.of(values)
+    low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert (found.value, found.low, found.high) == pytest.approx((np.mean(values), low, high))
+    assert Estimate.of([3.0]).low == -np.inf
+
+
+@pytest.mark.parametrize(
+    ("values", "above", "below"),
+    [
+        ([1.0, 1.1, 0.9], "supported", "refuted"),
+        ([-1.0, -1.1, -0.9], "refuted", "supported"),
+        ([-1.0, 1.0, 0.5], "not supported", "not supported"),
+        ([1.0], "not estimated", "not estimated"),
+    ],
+)
+def test_a_part_is_judged_by_its_whole_interval(values, above, below):
+    estimate = Estimate.of(values)
+    assert Part("x", "x is above", above=0.0).judge(estimate) == above
+    assert Part("x", "x is below", below=0.0).judge(estimate) == below
+
+
+def test_a_claim_is_as_good_as_its_worst_part():
+    assert overall(["supported", "supported"]) == "supported"
+    assert overall(["supported", "not supported"]) == "not supported"
+    assert overall(["supported", "not supported", "refuted"]) == "refuted"
+    assert overall([]) == "not estimated"
+
+
+def test_what_cannot_be_judged_is_refused():
+    with pytest.raises(ValueError, match="needs one threshold"):
+        Part("x", "x", above=1.0, below=2.0)
+    with pytest.raises(ValueError, match="needs one threshold"):
+        Part("x", "x")
+    with pytest.raises(ValueError, match="numbers of 2 seeds, 1 not finite"):
+        Estimate.of([1.0, float("nan")])
