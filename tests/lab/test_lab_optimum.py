@@ -129,6 +129,21 @@ def test_derivatives():
     torch.testing.assert_close(at.hessian[0], torch.autograd.functional.hessian(plain, u))
 
 
+@pytest.mark.parametrize("n", [2, 40])
+def test_descents_arrive_from_anywhere(n):
+    """Also from the worst direction there is, where the curvature points the wrong way."""
+    g = Generator().manual_seed(0)
+    unit = torch.nn.functional.normalize(torch.randn(300, n, 4, generator=g, dtype=torch.float64), dim=-1)
+    problems = _Problems(unit, torch.ones(300, n, dtype=torch.float64))
+    worst = problems.polish(torch.nn.functional.normalize(unit.sum(1), dim=-1)).u
+    for u in (-worst, worst + 1e-3 * unit[:, 0], torch.randn(300, 4, generator=g, dtype=torch.float64)):
+        start = problems.at(torch.nn.functional.normalize(u, dim=-1))
+        end = problems.polish(start.u)
+        along = end.slope - (end.slope * end.u).sum(-1, keepdim=True) * end.u
+        assert along.abs().max() < 1e-6
+        assert (end.loss <= start.loss).all()
+
+
 def test_numbers_seen_in_first_trials():
     """§3: 14.71 nats, .379/.328/.306/.298/.294 from the truth, 15.39 at the truth; to what 300 contexts can tell."""
     episodes, seen = draw(Task("released"), 300, dtype=torch.float32), list(range(2, 20))

@@ -125,6 +125,19 @@ def test_tasks_that_differ_in_noise_share_all_else(task, noise):
         assert torch.equal(plain.rewards, noisy.rewards) == (p == 0)
 
 
+@every
+@pytest.mark.parametrize("noise", NOISES)
+def test_noise_does_not_change_what_is_drawn_next(task, noise):
+    states, values = [], []
+    for p in (0.0, 0.4, 1.0):
+        g = Generator().manual_seed(0)
+        values.append(sample(with_(task, noise=noise, p=p), 5, g).rewards.sort(-1).values)
+        states.append(g.get_state())
+    assert all(torch.equal(state, states[0]) for state in states)
+    if task.name == "preference-only":
+        assert all(torch.equal(value, values[0]) for value in values)
+
+
 def test_who_is_hit_by_less_noise_is_hit_by_more_and_gets_the_same():
     rewards = [draw(Task(p=p), 50).rewards for p in (0.0, 0.25, 0.5, 1.0)]
     for less, more in pairwise(rewards[:-1]):

@@ -15,7 +15,7 @@ from secondlook.lab.train import Trained
 from secondlook.lab.verdict import Part
 from secondlook.objective import Contexts, Reward
 
-RATES, STEPS = (0.03, 0.1, 0.3), 50
+RATES, STEPS = (0.1, 0.3, 1.0), 100
 COMPARED = 64  # contexts whose sensitivities are compared, and as many others to choose the descent by
 PROBED = ("truth", "mean response", "best response", "regression direction", "last iterate")
 
