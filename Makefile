@@ -25,6 +25,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/readme_table.py --check
+	$(BIN)/python tools/lab_table.py --check
 
 # The committed numbers and the README's table, from a fresh run.
 results: $(STAMP)

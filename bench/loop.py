@@ -4,7 +4,7 @@ The model answers at once but yields to the others first, as any real call does.
 away the cost of awaiting the same calls without the loop is the loop's own: it must stay below 1 ms a round.
 """
 
-# ruff: noqa: D101, D102, ARG001, ARG002  the methods are those of the protocols, and do as little as they can
+# ruff: noqa: D101, ARG001, ARG002  the methods are those of the protocols, and do as little as they can
 
 from __future__ import annotations
 

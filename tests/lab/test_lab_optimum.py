@@ -51,10 +51,10 @@ def test_no_direction_of_the_plane_is_better(task):
 
 def test_where_one_descent_proves_nothing_several_find_the_best():
     """Noise with its minimum inside the ball: there are local minima, and the first descent can end in one."""
-    episodes, seen = draw(Task("paper", n=30, dy=2, p=1.0), 64), [10, 30]
+    episodes, seen = draw(Task("paper", n=30, dy=2, p=1.0), 400), [8, 30]
     found = optimum(episodes, seen)
-    assert (found.gap > 1e-3).sum() > 5
-    torch.testing.assert_close(found.loss, grid(episodes, seen, 3600), rtol=0, atol=1e-4)
+    assert (found.gap > 1e-3).sum() > 100
+    torch.testing.assert_close(found.loss, grid(episodes, seen, 720), rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("task", [Task("released"), Task("paper"), Task("paper", p=1.0)])

@@ -67,6 +67,8 @@ def test_the_rate_rises_and_falls_as_it_says():
         ({"schedule": "linear"}, "schedule is 'linear'"),
         ({"shape": {"heads": 5}}, "heads is 5: give a divisor of width 48"),
         ({"shape": {"layout": "flat"}}, "layout is 'flat'"),
+        ({"shape": {"layout": "interleaved"}, "task": {"n": 2}}, "n is 2: an interleaved token .* give at least 3"),
+        ({"task": {"noise": "gaussian", "p": float("inf")}}, "p is inf: give a probability"),
     ],
 )
 def test_what_is_unknown_or_out_of_range_is_refused(record, message):

@@ -33,7 +33,7 @@ def main() -> None:
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         code = _STOPPED
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         fail(" ".join(str(error).split()) or type(error).__name__)
     if code == _STOPPED:
         fail("stopped; what was logged is kept, run the same command again to go on", code)

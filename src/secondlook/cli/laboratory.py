@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from secondlook.cli.terminal import console
+from secondlook.cli.terminal import bar, console, processors
 
 app = typer.Typer()
 lab_app = typer.Typer(help="Transformers trained from scratch on in-context alignment.", no_args_is_help=True)
@@ -36,8 +36,6 @@ def train(
     """Train a transformer. The same command goes on where it was stopped."""
     from dataclasses import replace
 
-    from rich.progress import Progress
-
     from secondlook.lab.run import Run
     from secondlook.lab.store import Store
     from secondlook.lab.train import Options
@@ -48,9 +46,9 @@ def train(
     first = Run.of(record)
     runs = [replace(first, seed=first.seed + number) for number in range(seeds)]
     store = Store(folder, Options(device, bf16, compile_, save_every=save_every), together=seeds)
-    with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("training", total=len(runs))
-        trained = store.train(runs, lambda done: progress.advance(bar, done))
+    with bar() as progress:
+        task = progress.add_task("training", total=len(runs))
+        trained = store.train(runs, lambda done: progress.advance(task, done))
     for run in runs:
         last = {name: value for name, value in trained[run].log[-1].items() if name != "step"}
         said = ", ".join(f"{name} {value:.4f}" for name, value in last.items())
@@ -76,14 +74,12 @@ def run(
     """Run experiments. What has been trained is not trained again."""
     from functools import partial
 
-    from rich.progress import Progress
-
     from secondlook.lab.experiment import Lab
     from secondlook.lab.experiments import find
     from secondlook.lab.profile import find as find_profile
     from secondlook.lab.report import show
     from secondlook.lab.result import conduct
-    from secondlook.lab.store import Store, processors
+    from secondlook.lab.store import Store
     from secondlook.lab.train import Options
 
     experiments = list({experiment.id: experiment for name in names for experiment in find(name)}.values())
@@ -94,9 +90,9 @@ def run(
     store = Store(out / "trained", Options(device, bf16, compile_, exam=size.exam), workers, together)
     for experiment in experiments:
         folder = out / size.name / experiment.id
-        with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
-            bar = progress.add_task(f"{experiment.id}: runs trained", total=None)
-            lab = Lab(size, store, partial(progress.advance, bar))
+        with bar() as progress:
+            task = progress.add_task(f"{experiment.id}: runs trained", total=None)
+            lab = Lab(size, store, partial(progress.advance, task))
             result = conduct(experiment, lab, folder, f"secondlook lab run {experiment.id} --profile {size.name}")
         show(result, console)
         console.print(f"result.json, figure.png and figure.svg in {folder}\n", highlight=False, soft_wrap=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from secondlook.cli.terminal import console
+from secondlook.cli.terminal import bar, console, fail, processors
 
 app = typer.Typer()
 _FEW = 4  # sizes that are done before another process has started
@@ -30,19 +29,28 @@ def prove(
 
     Exit code 1 if a bound or an accuracy does not hold.
     """
-    from rich.progress import Progress
+    import torch
 
     from secondlook.construct.prove import Grid, Row, evidence, parts, table
 
     if json_ and not json_.absolute().parent.is_dir():
         raise FileNotFoundError(f"folder {json_.parent} does not exist; create it, or write to another")
+    if json_ and json_.is_dir():
+        raise IsADirectoryError(f"{json_} is a folder; name a file in it")
     usual = Grid()
     grid = Grid(d or usual.d, n or usual.n, steps or usual.steps, each=each, seed=seed)
-    workers = workers or (len(os.sched_getaffinity(0)) if len(grid) > _FEW else 1)
+    workers = workers or (processors() if len(grid) > _FEW else 1)
     rows: list[Row] = []
-    with Progress(console=console, transient=True) as progress:
-        for found in progress.track(evidence(grid, workers), total=parts(grid), description="proving"):
-            rows += found
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # most of these matrices are too small for more
+    try:
+        with bar() as progress:
+            for found in progress.track(evidence(grid, workers), total=parts(grid), description="proving"):
+                rows += found
+    except KeyboardInterrupt:
+        fail("stopped; nothing was kept, a smaller grid takes seconds: secondlook prove -d 5 -n 8", 130)
+    finally:
+        torch.set_num_threads(threads)
     console.print(table(rows, every=every))
     failed = [row for row in rows if not row.passed]
     console.print(f"{len(rows) - len(failed)} of {len(rows)} checks passed", highlight=False)

@@ -30,9 +30,9 @@ def pick_top_reward(
 def tell_top_reward(promise: Promise, target: Address, hidden: Pair | None, extra: tuple[Match, ...] = ()) -> Head:
     """Tell every token the highest live reward, to compare its own with.
 
-    The same scores as `pick_top_reward`, carrying r: low by at most Σ_m e^{−Lm}·(r_top − r_m), which is far below
-    the Δ/2 at which a comparison would go wrong once L exceeds 3 (Σ_m m·e^{−Lm}·(range/Δ) is what matters for ranges
-    of many gaps; r_top − r_m grows linearly in m while e^{−Lm} falls exponentially).
+    The same scores as `pick_top_reward`, carrying r: low by at most Σ_m e^{−β(r_top − r_m)}·(r_top − r_m), which is at
+    most Δ·e^{−L}/(1−e^{−L})² (each summand falls as its reward falls, once L ≥ 1). The comparison needs it within Δ/4:
+    L ≥ 1.77 suffices.
     """
     head = pick_top_reward(promise, (Move("reward", target),), hidden, extra)
     return Head("tell the top reward", head.score, head.moves)

@@ -79,7 +79,7 @@ class Promise:
 
     @property
     def resolvable(self) -> float:
-        """The least gap at which rounding the rewards, and adding up to n of their comparisons, cannot change ranks."""
+        """The least gap that rounding of the rewards, and of one comparison, cannot close."""
         return 16 * self.roundoff * self.max_reward
 
     @property

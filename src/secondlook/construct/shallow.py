@@ -63,7 +63,8 @@ def _rank(layout: ResidualLayout, promise: Promise) -> list[Unit]:
 def _missing(layout: ResidualLayout, n: int) -> list[Unit]:
     """Flag k (1 ≤ k ≤ N−2): the token ranks before k, so term k has lost it. The last flag: it is the lowest of all.
 
-    Ranks are integers up to rounding; a flag is exactly 0 where it must be, and at least ½·2 = 1 elsewhere.
+    Ranks are integers up to rounding; a flag is exactly 0 where it must be, and elsewhere at least ½·2 = 1 less twice
+    what rounding takes off the rank (at the least gap a promise allows, a quarter), for which `hide_score` allows.
     """
     (rank,), (one,), flags = layout.where("rank"), layout.where("one"), layout.where("missing")
     before = [Unit(((rank, -1.0), (one, k - 0.5)), ((flags[k - 1], 2.0),)) for k in range(1, n - 1)]

@@ -17,10 +17,11 @@ _COLOURS = (
     "#be185d",
     "#4d7c0f",
     "#334155",
-    "#a16207",
+    "#dc2626",
 )
-_LINES = {"transformer": "-", "baseline": "--", "published": ":"}
+_DASHES = ("--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+_MANY = 6  # curves of a panel whose legend does not hide them
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
@@ -33,9 +34,18 @@ def draw(result: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     panels = result["panels"]
-    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "secondlook"}
+    style: Any = {
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.labelsize": 9,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.hashsalt": "secondlook",
+    }
     with mpl.rc_context(style):
-        figure = Figure(figsize=(5.2 * len(panels), 4.4), layout="constrained")
+        figure = Figure(figsize=(5.6 * len(panels), 4.0), layout="constrained")
         for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
             _panel(axes, panel, [curve for curve in result["curves"] if curve["panel"] == panel["name"]])
         figure.suptitle(f"{result['id']}: {result['title']} · profile {result['profile']}", fontsize=10)
@@ -45,22 +55,23 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 
 def _panel(axes: Any, panel: dict[str, Any], curves: list[dict[str, Any]]) -> None:
-    colours = iter(_COLOURS * (1 + len(curves) // len(_COLOURS)))
-    marks = iter(_MARKS * (1 + len(curves) // len(_MARKS)))
-    for curve in curves:
-        colour, mark, few = next(colours), next(marks), len(curve["x"]) <= 12
+    for number, curve in enumerate(curves):
+        colour, own = _COLOURS[number % len(_COLOURS)], curve["kind"] == "transformer"
+        # A pattern goes on where colours begin again, so that no two lines look alike.
+        dash = "-" if own else _DASHES[number // len(_COLOURS) + (number % 2)]
         axes.plot(
             curve["x"],
             curve["value"],
-            _LINES[curve["kind"]],
+            linestyle=":" if curve["kind"] == "published" else dash,
             color=colour,
             label=curve["label"],
-            marker=mark if few or curve["kind"] == "published" else None,
+            marker=_MARKS[number % len(_MARKS)] if len(curve["x"]) <= 12 else None,
             markersize=4,
-            linewidth=1.6 if curve["kind"] == "transformer" else 1.1,
+            linewidth=1.6 if own else 1.1,
         )
         if None not in curve["low"]:
             axes.fill_between(curve["x"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
     axes.set(title=panel["title"], xlabel=panel["x"], ylabel=panel["y"], yscale=panel["scale"])
     axes.grid(visible=True, alpha=0.25, linewidth=0.6)
-    axes.legend(fontsize=7, frameon=False)
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)} if len(curves) > _MANY else {}
+    axes.legend(fontsize=7, frameon=False, **place)

@@ -10,6 +10,7 @@ from torch.nn import functional as F  # noqa: N812  its name everywhere
 
 from secondlook.lab.tasks import Episodes
 from secondlook.objective import Reward, prefix_plackett_luce, scores
+from secondlook.objective.checks import check_shapes
 
 Objective = Literal["pl-squared", "pl-cosine", "bt", "infonce", "regression"]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
@@ -35,6 +36,11 @@ def judge(predictions: Tensor, episodes: Episodes, seen: list[int], objective: O
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"objective is {objective!r}: choose one of {', '.join(OBJECTIVES)}")
+    check_shapes(
+        predictions=(predictions, "batch p dy"),
+        truth=(episodes.truth, "batch q dy"),
+        seen=(torch.tensor(seen), "p"),
+    )
     single = episodes.queries.shape[1] == 1
     at = [0] * len(seen) if single else seen
     if objective == "regression":

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, get_args
 
 from secondlook.lab.objectives import OBJECTIVES, Objective
 from secondlook.lab.tasks import Task
-from secondlook.lab.tokens import Layout, inputs, length
+from secondlook.lab.tokens import Layout, inputs, length, reads
 from secondlook.transformer import Activation, Attention, Block, TransformerConfig
 
 Schedule = Literal["cosine", "constant"]
@@ -116,6 +116,8 @@ class Run:
         for name, least in (("batch", 1), ("steps", 1), ("warmup", 0), ("decay", 0), ("clip", 0), ("seed", 0)):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
+        if not reads(self.task, self.shape.layout)[0]:
+            raise ValueError(f"n is {self.task.n}: an interleaved token has not seen its own response, give at least 3")
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise ValueError(f"rate is {self.rate}: give a positive number")
         if not 0 <= self.beta2 < 1:

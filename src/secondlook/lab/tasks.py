@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
@@ -59,7 +60,7 @@ class Task:
             raise ValueError(f"n is {self.n}: a ranking to learn from needs at least 2 responses")
         if self.fresh != (self.queries > 1):
             raise ValueError(f"queries is {self.queries}: give 2 or more for fresh-query, and 1 for other tasks")
-        if not 0 <= self.p <= (float("inf") if self.noise == "gaussian" else 1):
+        if not (0 <= self.p <= 1 or (self.noise == "gaussian" and 1 < self.p < math.inf)):
             raise ValueError(f"p is {self.p}: give a probability (noise gaussian: a standard deviation)")
 
     @property

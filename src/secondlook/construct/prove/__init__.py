@@ -24,7 +24,7 @@ def evidence(grid: Grid, workers: int = 1) -> Iterator[list[Row]]:
 
     Yields `parts(grid)` times. Several workers are several processes, for the grid.
     """
-    yield [prove_shift(n, grid.seed) for n in (2, max(grid.n))]
+    yield [prove_shift(n, grid.seed) for n in sorted({2, max(grid.n)})]
     yield [*prove_convexity(grid.seed), *prove_sign(grid.seed)]
     for found in sweeps(grid.seed):
         yield [*found.rows, found.summary()]

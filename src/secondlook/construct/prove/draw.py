@@ -15,8 +15,8 @@ FAMILIES = {
     "worst first": "the same, given in the opposite order",
     "one gap": "two rewards the least gap apart, the others spread out",
     "long": "all responses as long as was promised",
-    "twins": "responses in pairs that differ by 10⁻⁶ of their length",
-    "cluster": "all responses within 10⁻³ of each other, far from the prediction",
+    "twins": "responses in pairs that differ by about 10⁻⁶ of their length",
+    "cluster": "all responses about 10⁻³ of the norm from each other in every coordinate, far from the prediction",
     "line": "responses on a line through the prediction",
     "repeated": "the same response every second time",
 }
@@ -80,7 +80,10 @@ def _responses(promise: Promise, generator: Generator, prediction: Tensor, famil
     if family == "long":
         return _normalised(y) * longest
     if family == "twins":
-        y = y[:, : (n + 1) // 2].repeat_interleave(2, dim=1)[:, :n] * (1 + 1e-6 * _normal(generator, batch, n, 1))
+        y = y[:, : (n + 1) // 2].repeat_interleave(2, dim=1)[:, :n]
+        # Cut to length before they are told apart: cut afterwards, they would become one.
+        size = y.norm(dim=-1, keepdim=True).clamp_max(longest * (1 - 1e-5))
+        y = size * (_normalised(y) + 1e-6 * _normal(generator, *y.shape) / promise.d**0.5)
     elif family == "cluster":
         y = center + 1e-3 * promise.max_norm * y
     elif family == "line":
@@ -94,7 +97,9 @@ def _responses(promise: Promise, generator: Generator, prediction: Tensor, famil
 def _rewards(promise: Promise, generator: Generator, batch: int, family: str, gap: float | None) -> Tensor:
     """Rewards [batch, n] within ±max_reward, at least `gap` apart."""
     n, least = promise.n, promise.min_gap if gap is None else gap
-    room = 2 * promise.max_reward - (n - 1) * least
+    # A gap must survive the subtraction that made it, where there is room for that.
+    stretch = min(1 + 1e-12, 2 * promise.max_reward / ((n - 1) * least))
+    room = max(0.0, 2 * promise.max_reward - (n - 1) * least * stretch)
     if family == "random":
         spare = _uniform(generator, batch, n, low=0.0, high=room).sort(dim=-1).values
     elif family == "one gap":
@@ -102,8 +107,7 @@ def _rewards(promise: Promise, generator: Generator, batch: int, family: str, ga
         spare = torch.cat([even[:1], even]).expand(batch, n)
     else:
         spare = _uniform(generator, batch, 1, low=0.0, high=room).expand(batch, n)
-    # A gap must survive the subtraction that made it.
-    ladder = torch.arange(n, dtype=torch.float64) * least * (1 + 1e-12)
+    ladder = torch.arange(n, dtype=torch.float64) * least * stretch
     ascending = (spare + ladder - promise.max_reward).clamp(-promise.max_reward, promise.max_reward)
     if family == "worst first":
         return ascending

@@ -58,10 +58,19 @@ class Grid:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.n) < 2:
-            raise ValueError(f"n is {min(self.n)}; a ranking to learn from needs at least 2")
+        for name, least in (("d", 1), ("n", 2), ("steps", 1)):
+            if (smallest := min(getattr(self, name))) < least:
+                raise ValueError(f"{name} is {smallest}; give at least {least}")
         if self.each < 1:
             raise ValueError(f"each is {self.each}; give at least one context of each family")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}; give a whole number from 0 to 2^63 - 1")
+        if not 0 < self.min_gap <= WIDE_GAP:
+            raise ValueError(
+                f"min_gap is {self.min_gap}; give at most {WIDE_GAP}, every size is run at that gap as well"
+            )
+        if (most := int(2 / WIDE_GAP)) < max(self.n):
+            raise ValueError(f"n is {max(self.n)}; at most {most} rewards {WIDE_GAP} apart fit between -1 and 1")
 
     def __len__(self) -> int:
         return len(self.d) * len(self.n) * len(self.steps)
@@ -151,13 +160,14 @@ def judge(construction: Construction[Any], parts: Sequence[tuple[Any, Tensor]], 
 
 
 def limit_of(promise: Promise, gap: float) -> float | None:
-    """In float64: 10⁻¹² a gradient step for gaps from 10⁻² and up to 20 responses, 10⁻⁹ for the rest of the grid.
+    """In float64: 10⁻¹²·K·N/2 for gaps from 10⁻² and up to 20 responses, 10⁻⁹ for the rest of the grid.
 
-    Where a step nearly vanishes, the scale is 10⁻³ of ‖y‖, and a rounding of y is 2·10⁻¹³ of that; K steps make K.
+    Where a step nearly vanishes, the scale is 10⁻³ of ‖y‖, and a rounding of y is 2·10⁻¹³ of that; K(N−1) terms make as
+    many. Draw enough contexts, and some row comes near: with 400 of each family, 2.3·10⁻¹² for N = 5 and one step.
     """
     if promise.dtype != torch.float64:
         return None
-    return 1e-12 * promise.steps if gap >= WIDE_GAP and promise.n <= 20 else 1e-9
+    return 1e-12 * promise.steps * promise.n / 2 if gap >= WIDE_GAP and promise.n <= 20 else 1e-9
 
 
 def _joined(parts: Sequence[Contexts | MultiQueryContexts]) -> Contexts | MultiQueryContexts:

@@ -57,8 +57,8 @@ class Row:
     parameters: int | None = None
 
     def record(self) -> dict[str, Any]:
-        """The fields as JSON has them: no bound is null."""
-        return vars(self) | {"bound": self.bound if math.isfinite(self.bound) else None}
+        """The fields as JSON has them: no bound, and an error that is no number, is null."""
+        return {name: None if isinstance(x, float) and not math.isfinite(x) else x for name, x in vars(self).items()}
 
 
 def architecture(construction: Construction[Any]) -> dict[str, int]:

@@ -6,6 +6,7 @@ against βΔ has slope −1, until rounding takes over.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class Sweep:
         what = f"{last.construction}, least error {self.best:.0e} from βΔ = {self.enough:g}"
         fields = {**vars(last), "sharpness": None, "contexts": sum(row.contexts for row in self.rows)}
         if self.slope is None or self.tightness is None:
-            bound = max(row.bound for row in self.rows if row.error == self.best)
+            bound = max((row.bound for row in self.rows if row.error == self.best), default=math.inf)
             fields |= {"construction": f"{what}: that error", "error": self.best, "bound": bound, "passed": held}
             return Row(**fields)
         off = abs(self.slope - SLOPE)
@@ -79,12 +80,12 @@ def sweep(build: Callable[[Promise], Construction[Contexts]], dtype: torch.dtype
     ratio = np.array([row.bound for row in rows]) / errors
     sharpness = np.array(SHARPNESS, dtype=float)
     fitted = (sharpness >= STEEP) & (errors >= CLEAR * errors[-1])
-    best = errors.min()
-    enough = sharpness[errors <= 1.1 * best][0]
+    best = float(errors.min())
+    enough = float(sharpness[errors <= 1.1 * best].min(initial=np.inf))
     if fitted.sum() < POINTS:
         return Sweep(rows, None, None, best, enough)
     slope = stats.linregress(sharpness[fitted], np.log(errors[fitted])).slope
-    return Sweep(rows, float(slope), float(ratio[fitted].max()), float(best), float(enough))
+    return Sweep(rows, float(slope), float(ratio[fitted].max()), best, enough)
 
 
 def _point(build: Callable[[Promise], Construction[Contexts]], dtype: torch.dtype, sharpness: float, seed: int) -> Row:

@@ -54,6 +54,7 @@ def write(
         ValueError: What cannot be shown, and what to do.
         OSError: The file cannot be written.
     """
+    find(name)
     target = Path(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"folder {target.parent} does not exist; create it, or write to another")

@@ -54,7 +54,7 @@ def run(lab: Lab) -> Findings:
 
 
 def fresh(base: Run) -> Run:
-    """The base on fresh queries, for half as many steps again, and with a squared reward, so that lengths count, too."""
+    """The base on fresh queries, for half as many steps again, and with the squared reward: lengths count, too."""
     task = Task("fresh-query", n=3, queries=8, dx=base.task.dx, dy=base.task.dy)
     return replace(base, task=task, objective="pl-squared", steps=3 * base.steps // 2)
 
