@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -258,11 +257,6 @@ def check_fair(base: Variant, others: Sequence[Variant]) -> None:
             raise ValueError(
                 f"variant {other.label!r} also changes {', '.join(sorted(hidden))}: declare it, or undo it"
             )
-
-
-def slug(label: str) -> str:
-    """A label as a file's name."""
-    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

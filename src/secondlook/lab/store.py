@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -51,8 +51,7 @@ class Store:
         tick(len(set(runs)) - len(missing))
         # Large ones first, so that no worker is left with the largest at the end.
         work = sorted(groups(missing, self.together), key=_cost, reverse=True)
-        for members in self._here(work, tick) if min(self.workers, len(work)) < 2 else self._apart(work):
-            tick(members if isinstance(members, float) else float(len(members)))
+        (self._here if min(self.workers, len(work)) < 2 else self._apart)(work, tick)
         return {run: self.load(run) for run in runs}
 
     def load(self, run: Run) -> Trained:
@@ -67,7 +66,7 @@ class Store:
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
         return Trained(run, load_file(folder / "model.safetensors"), log)
 
-    def _here(self, work: list[list[Run]], tick: Tick) -> Iterator[float]:
+    def _here(self, work: list[list[Run]], tick: Tick) -> None:
         for members in work:
             done = 0
 
@@ -77,15 +76,14 @@ class Store:
                 done = now
 
             self._group(members, step)
-            yield 0.0
 
-    def _apart(self, work: list[list[Run]]) -> Iterator[list[Run]]:
+    def _apart(self, work: list[list[Run]], tick: Tick) -> None:
         pool = ProcessPoolExecutor(min(self.workers, len(work)), get_context("spawn"), _alone)
         try:
             waiting = {pool.submit(self._group, members): members for members in work}
             for done in as_completed(waiting):
                 done.result()
-                yield waiting[done]
+                tick(len(waiting[done]))
         finally:
             pool.shutdown(cancel_futures=True)
 
