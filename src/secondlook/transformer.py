@@ -155,7 +155,13 @@ class MultiHeadAttention(nn.Module):
 
     def project(self, stream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of a stream, each [batch, heads, tokens, width of a head]."""
-        return self._split(self.query(stream)), self._split(self.key(stream)), self._split(self.value(stream))
+        maps = (self.query, self.key, self.value)
+        # One product in place of three: a third of the passes over the stream, and over its gradient.
+        weight = torch.cat([linear.weight for linear in maps])
+        bias = None if self.query.bias is None else torch.cat([linear.bias for linear in maps])
+        widths = [linear.out_features for linear in maps]
+        query, key, value = nn.functional.linear(stream, weight, bias).split(widths, -1)
+        return self._split(query), self._split(key), self._split(value)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Values carried to every token, [batch, heads, tokens, width of a head's values]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
@@ -118,10 +119,17 @@ class Episodes:
         test = self.queries[:, seen : seen + 1]
         return MultiQueryContexts(self.queries[:, cut], self.responses[:, cut], self.rewards[:, cut], test)
 
+    def part(self, share: slice) -> Self:
+        """Some of the problems."""
+        return self._each(lambda x: x[share])
+
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """The same on another device or in another dtype; arguments as for ``torch.Tensor.to``."""
+        return self._each(lambda x: x.to(*args, **kwargs))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         held = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: x.to(*args, **kwargs) for name, x in held.items() if x is not None})
+        return replace(self, **{name: change(x) for name, x in held.items() if x is not None})
 
 
 def sample(task: Task, batch: int, generator: Generator, dtype: torch.dtype = torch.float32) -> Episodes:

@@ -18,10 +18,11 @@ from torch.func import functional_call, vmap
 from secondlook.lab.checkpoint import load, save
 from secondlook.lab.exam import Exam
 from secondlook.lab.objectives import judge
+from secondlook.lab.pieces import Pieces, cut
 from secondlook.lab.run import Run
 from secondlook.lab.tasks import Episodes, sample
 from secondlook.lab.tokens import reads, tokens
-from secondlook.transformer import Transformer
+from secondlook.transformer import Transformer, TransformerConfig
 
 _DATA = 2**40  # problems and first weights of a seed come from different streams
 
@@ -107,28 +108,23 @@ class Ensemble:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, [run.factor for run in runs])
         self.generators = [Generator(device).manual_seed(_DATA + run.seed) for run in runs]
         self.at, self.seen = reads(runs[0].task, runs[0].shape.layout)
-        with torch.device("meta"):
-            skeleton = Transformer(config)
-
-        body = skeleton if len(runs) == 1 else _Plain(skeleton)
-
-        def forward(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-            outputs: Tensor = functional_call(body, weights, (x,))
-            return outputs
-
-        together = forward if len(runs) == 1 else vmap(forward)
-        self._forward = torch.compile(together, dynamic=False) if options.compile else together
+        whole = [slice(0, runs[0].batch)]
+        self.pieces = Pieces(cut(runs[0]) if device.type == "cpu" and not options.compile else whole)
+        # A call puts its weights into the module for as long as it lasts: calls side by side need one each.
+        forwards = [_forward(config, len(runs)) for _ in self.pieces.slices]
+        self._forwards = [torch.compile(call, dynamic=False) for call in forwards] if options.compile else forwards
 
     def __len__(self) -> int:
         return len(self.runs)
 
-    def predict(self, x: Tensor) -> Tensor:
-        """Predictions [members, batch, p, dy] from tokens [members, batch, tokens, inputs]."""
+    def predict(self, x: Tensor, piece: int = 0) -> Tensor:
+        """Predictions [members, batch, p, dy] from tokens [members, batch, tokens, inputs], of a piece of the batch."""
+        forward = self._forwards[piece]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.options.bf16):
             if len(self) == 1:
-                outputs = self._forward({name: weight[0] for name, weight in self.weights.items()}, x[0])[None]
+                outputs = forward({name: weight[0] for name, weight in self.weights.items()}, x[0])[None]
             else:
-                outputs = self._forward({f"model.{name}": weight for name, weight in self.weights.items()}, x)
+                outputs = forward({f"model.{name}": weight for name, weight in self.weights.items()}, x)
         return outputs[:, :, self.at].float()
 
     def advance(self) -> Tensor:
@@ -140,21 +136,15 @@ class Ensemble:
         episodes = [
             sample(run.task, run.batch, generator) for run, generator in zip(self.runs, self.generators, strict=True)
         ]
-        layout = self.runs[0].shape.layout
-        predictions = self.predict(torch.stack([tokens(problems, layout) for problems in episodes]))
-        losses = torch.stack(
-            [
-                judge(made, problems, self.seen, run.objective).mean()
-                for run, made, problems in zip(self.runs, predictions, episodes, strict=True)
-            ]
-        )
+        worked = self.pieces.map(lambda piece, share: self._gradients(piece, [some.part(share) for some in episodes]))
+        losses = torch.stack([losses for losses, _ in worked]).sum(0)
         if not losses.isfinite().all():
             bad = int((~losses.isfinite()).nonzero()[0])
             raise FloatingPointError(
                 f"the loss of {self.runs[bad].name} is {losses[bad].item()} in step {self.step}: what was saved is "
                 f"kept; lower its rate of {self.runs[bad].rate:g}"
             )
-        gradients = torch.autograd.grad(losses.sum(), list(self.weights.values()))
+        gradients = [torch.stack(shares).sum(0) for shares in zip(*(made for _, made in worked), strict=True)]
         for member, (run, leaves) in enumerate(zip(self.runs, self.leaves, strict=True)):
             for leaf, gradient in zip(leaves, gradients, strict=True):
                 leaf.grad = gradient[member].contiguous()  # the fused step reads memory, not strides
@@ -163,7 +153,19 @@ class Ensemble:
         self.optimizer.step()
         self.schedule.step()
         self.step += 1
-        return losses.detach()
+        return losses
+
+    def _gradients(self, piece: int, episodes: list[Episodes]) -> tuple[Tensor, Sequence[Tensor]]:
+        """A piece's share of the losses [members] and of the gradients."""
+        layout = self.runs[0].shape.layout
+        predictions = self.predict(torch.stack([tokens(problems, layout) for problems in episodes]), piece)
+        losses = torch.stack(
+            [
+                judge(made, problems, self.seen, run.objective).mean() * (len(problems) / run.batch)
+                for run, made, problems in zip(self.runs, predictions, episodes, strict=True)
+            ]
+        )
+        return losses.detach(), torch.autograd.grad(losses.sum(), list(self.weights.values()))
 
     def member(self, number: int) -> dict[str, Tensor]:
         """A member's state dict, copied to the CPU."""
@@ -195,6 +197,19 @@ class Ensemble:
         self.schedule.last_epoch = state["schedule"]["last_epoch"]
         for generator, held in zip(self.generators, state["generators"], strict=True):
             generator.set_state(held)
+
+
+def _forward(config: TransformerConfig, members: int) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
+    """The forward pass as a function of weights: one member's, or all members' stacked."""
+    with torch.device("meta"):
+        skeleton = Transformer(config)
+    body = skeleton if members == 1 else _Plain(skeleton)
+
+    def forward(weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        outputs: Tensor = functional_call(body, weights, (x,))
+        return outputs
+
+    return forward if members == 1 else vmap(forward)
 
 
 class _Plain(nn.Module):
