@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -72,6 +74,15 @@ def test_a_rate_that_explodes_is_one_line(tmp_path):
     settings = ("--set", "rate=1e30", "--set", "warmup=0", "--set", "clip=0")
     line = secondlook("lab", "train", tmp_path, *SMALL, *settings).error
     assert "what was saved is kept; lower its rate of 1e+30" in line
+
+
+def test_memory_that_is_not_there_is_one_line(tmp_path):
+    """A real process that may have 4 GB, and a batch of 20 million problems."""
+    limited = f"ulimit -v 4000000; {sys.executable} -m secondlook.cli lab train out --set batch=20000000"
+    done = subprocess.run(["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: out of memory; what was saved is kept. Take smaller batches")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path):

@@ -160,7 +160,7 @@ class MultiHeadAttention(nn.Module):
         weight = torch.cat([linear.weight for linear in maps])
         bias = None if self.query.bias is None else torch.cat([linear.bias for linear in maps])
         widths = [linear.out_features for linear in maps]
-        query, key, value = nn.functional.linear(stream, weight, bias).split(widths, -1)
+        query, key, value = torch.split(nn.functional.linear(stream, weight, bias), widths, -1)
         return self._split(query), self._split(key), self._split(value)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

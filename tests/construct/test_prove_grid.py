@@ -13,9 +13,10 @@ from term_by_term import a_promise, by_autograd, descent_on_weights, drawn, one_
 
 from secondlook.construct import attention_only, bradley_terry, causal, multi_query, plackett_luce, shallow
 from secondlook.construct.bounds import bound
-from secondlook.construct.prove.grid import SINGLE, WIDE_GAP, Grid, _alone, eta, judge, limit_of, prove_grid
+from secondlook.construct.prove.grid import SINGLE, WIDE_GAP, Grid, eta, judge, limit_of, prove_grid
 from secondlook.construct.prove.row import architecture, name_of
 from secondlook.construct.reference import reference
+from secondlook.machine import alone
 
 SMALL = Grid((1, 3), (2, 3), (1, 2))
 CONSTRUCTIONS = {
@@ -171,7 +172,7 @@ def test_a_worker_takes_one_core_and_leaves_ctrl_c_to_its_parent():
     before, threads = signal.getsignal(signal.SIGINT), torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        _alone()
+        alone()
         assert torch.get_num_threads() == 1
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:

@@ -9,22 +9,11 @@ import torch
 from torch import Generator
 
 from secondlook.lab import baselines as room
-from secondlook.lab.baselines import (
-    baselines,
-    bayes_fresh,
-    bayes_paper,
-    bayes_released,
-    best_of_n,
-    constructed,
-    gradient_descent,
-    mean,
-    regression,
-    ridge_best,
-    ridge_weighted,
-    tune,
-    weighted_mean,
-)
+from secondlook.lab.averages import best_of_n, mean, regression, ridge_best, ridge_weighted, weighted_mean
+from secondlook.lab.baselines import baselines
+from secondlook.lab.descents import constructed, gradient_descent, tune
 from secondlook.lab.objectives import judge
+from secondlook.lab.posterior import bayes_fresh, bayes_paper, bayes_released
 from secondlook.lab.tasks import Task, sample
 from secondlook.lab.tokens import reads
 from secondlook.objective import descend, query_step
@@ -189,7 +178,6 @@ def test_a_query_of_zero_says_nothing():
 
 @pytest.mark.parametrize("task", [replace(PAPER, dy=5), FRESH], ids=lambda task: task.name)
 def test_nothing_comes_closer_to_the_truth_than_the_posterior_mean(task, monkeypatch):
-    monkeypatch.setattr(room, "RATES", (0.01, 0.1))
     monkeypatch.setattr(room, "STEPS", (2, 20))
     episodes = draw(task, 500)
     seen = [1, 2, 3, 5] if task.fresh else SEEN
@@ -353,7 +341,6 @@ DESCENTS = {"descent", "descent, tuned"}
     ids=lambda value: value.name if isinstance(value, Task) else "",
 )
 def test_what_applies_to_a_task(task, names, monkeypatch):
-    monkeypatch.setattr(room, "RATES", (0.01, 0.1))
     monkeypatch.setattr(room, "STEPS", (2, 5))
     known = baselines(task)
     other = "cosine" if task.fresh else "squared"

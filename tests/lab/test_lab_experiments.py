@@ -73,7 +73,7 @@ def test_every_part_has_a_number_an_interval_and_a_verdict(results, name):
     parts = EXPERIMENTS[name].parts
     assert [part["name"] for part in result["parts"]] == [part.name for part in parts]
     for part in result["parts"]:
-        assert part["seeds"] == TINY.seeds
+        assert part["n"] == TINY.seeds
         assert part["low"] <= part["value"] <= part["high"]
         assert part["verdict"] in ("supported", "not supported", "refuted")
     assert result["verdict"] in ("supported", "not supported", "refuted")

@@ -74,10 +74,10 @@ def run(
     """Run experiments. What has been trained is not trained again."""
     from functools import partial
 
+    from secondlook.evidence.report import show
     from secondlook.lab.experiment import Lab
     from secondlook.lab.experiments import find
     from secondlook.lab.profile import find as find_profile
-    from secondlook.lab.report import show
     from secondlook.lab.result import conduct
     from secondlook.lab.store import Store
     from secondlook.lab.train import Options

@@ -1,44 +1,13 @@
-"""Files that are there in whole or not at all."""
+"""Checkpoints, which are there in whole or not at all."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
-
-@contextlib.contextmanager
-def whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to that takes the place of ``path`` when it is complete, and leaves it alone otherwise.
-
-    Raises:
-        OSError: It cannot be written; the message says what is kept.
-    """
-    part = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # A temporary file is its owner's alone; a result is as readable as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        part.replace(path)
-    except BaseException as error:
-        if part:
-            part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(f"cannot write {path}: {error.strerror or error}; what was saved before is kept") from error
-        raise
+from secondlook.machine import whole
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.verdict import Part
 from secondlook.lab.baselines import baselines
 from secondlook.lab.exam import Exam, angle, off
 from secondlook.lab.objectives import judge
@@ -18,52 +20,9 @@ from secondlook.lab.run import Run
 from secondlook.lab.store import Store, Tick
 from secondlook.lab.tokens import reads
 from secondlook.lab.train import Trained
-from secondlook.lab.verdict import Estimate, Part
 
 _PILOT = 10_000  # seeds on which rates are tuned, and nothing else
 Metric = Callable[[Tensor, Exam, list[int]], Tensor]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A line of a figure.
-
-    Attributes:
-        panel: The panel it is in.
-        label: Its name.
-        x: Where.
-        seeds: Its values, [seeds][x]; one seed has no interval.
-        kind: `transformer` or `baseline`, which are drawn differently; `published` for numbers that others measured.
-    """
-
-    panel: str
-    label: str
-    x: tuple[float, ...]
-    seeds: tuple[tuple[float, ...], ...]
-    kind: str = "transformer"
-
-    def estimates(self) -> list[Estimate]:
-        """Mean and interval at each x."""
-        return [Estimate.of(values) for values in np.array(self.seeds).T]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A panel of a figure.
-
-    Attributes:
-        name: By which curves refer to it.
-        title: What is seen.
-        x: Name of its horizontal axis.
-        y: Name of its vertical axis.
-        scale: `linear` or `log` of the vertical axis.
-    """
-
-    name: str
-    title: str
-    x: str
-    y: str
-    scale: str = "linear"
 
 
 @dataclass(frozen=True)

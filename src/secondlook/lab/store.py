@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -11,12 +10,11 @@ from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save
 
-from secondlook.lab.checkpoint import whole
 from secondlook.lab.run import Run
 from secondlook.lab.train import Options, Trained, groups, train
+from secondlook.machine import alone, whole
 
 Tick = Callable[[float], None]
 
@@ -78,7 +76,7 @@ class Store:
             self._group(members, step)
 
     def _apart(self, work: list[list[Run]], tick: Tick) -> None:
-        pool = ProcessPoolExecutor(min(self.workers, len(work)), get_context("spawn"), _alone)
+        pool = ProcessPoolExecutor(min(self.workers, len(work)), get_context("spawn"), alone)
         try:
             waiting = {pool.submit(self._group, members): members for members in work}
             for done in as_completed(waiting):
@@ -111,9 +109,3 @@ def _cost(members: list[Run]) -> float:
     run = members[0]
     triple = 3 if run.shape.layout == "interleaved" else 1
     return len(members) * run.steps * run.batch * run.shape.depth * run.shape.width**2 * run.task.n * triple
-
-
-def _alone() -> None:
-    """A worker leaves the other cores to the other workers, and Ctrl-C to the process that started it."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from secondlook.construct.promise import Promise
 from secondlook.construct.prove.draw import FAMILIES, draw, draw_queries
 from secondlook.construct.prove.row import Row, architecture, name_of
 from secondlook.construct.reference import reference
+from secondlook.machine import alone
 from secondlook.objective import Contexts, MultiQueryContexts
 
 QUERIES, COHERENCE = 2, 0.5
@@ -88,17 +88,11 @@ def prove_grid(grid: Grid, workers: int = 1) -> Iterator[list[Row]]:
     if workers == 1:
         yield from map(one, sizes)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _alone)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), alone)
     try:
         yield from pool.map(one, sizes)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _alone() -> None:
-    """A worker leaves the other cores to the other workers, and Ctrl-C to the process that started it."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def eta(n: int, max_norm: float) -> float:

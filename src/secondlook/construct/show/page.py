@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from secondlook.construct.show.document import document
 from secondlook.construct.show.exhibits import find
 from secondlook.construct.show.panels import Json
 from secondlook.construct.show.record import record
+from secondlook.machine import whole
 
 _SCRIPTS = ("tables.js", "numbers.js", "plane.js", "page.js")
 
@@ -61,24 +59,9 @@ def write(
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; name a file in it")
     page = render(name, n=n, steps=steps, eta=eta, seed=seed)
-    handle, part = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        # A temporary file is its owner's alone; a page is as readable as any new file.
-        Path(part).chmod(0o666 & ~_umask())
-        Path(part).replace(target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(part).unlink()
-        raise
+    with whole(target) as file:
+        file.write(page.encode())
     return target
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _fill(data: Json) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from secondlook.lab.experiment import Experiment, Findings, Lab, Panel, Variant, check_fair, error, guess, loss
-from secondlook.lab.verdict import Part
+from secondlook.evidence.curves import Panel
+from secondlook.evidence.verdict import Part
+from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, error, guess, loss
 
 
 def run(lab: Lab) -> Findings:

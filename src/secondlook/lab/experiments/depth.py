@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from secondlook.lab.experiment import Curve, Experiment, Findings, Lab, Panel, Variant, check_fair, loss
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.verdict import Part
+from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, loss
 from secondlook.lab.run import Run
 from secondlook.lab.tokens import Layout
-from secondlook.lab.verdict import Part
 
 SHALLOW = 2
 

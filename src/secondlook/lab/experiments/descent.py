@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.verdict import Part
 from secondlook.lab import behaviour, patterns, probes
-from secondlook.lab.experiment import Curve, Experiment, Findings, Lab, Panel, Variant
+from secondlook.lab.experiment import Experiment, Findings, Lab, Variant
 from secondlook.lab.rules import CONTROLS, GradientDescent
 from secondlook.lab.tasks import Episodes
 from secondlook.lab.train import Trained
-from secondlook.lab.verdict import Part
 from secondlook.objective import Contexts, Reward
 
 RATES, STEPS = (0.1, 0.3, 1.0), 100

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from secondlook.lab.experiment import Experiment, Findings, Lab, Panel, Variant, check_fair, error, guess, loss
+from secondlook.evidence.curves import Panel
+from secondlook.evidence.verdict import Part
+from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, error, guess, loss
 from secondlook.lab.run import Run
-from secondlook.lab.verdict import Part
 
 
 def run(lab: Lab) -> Findings:

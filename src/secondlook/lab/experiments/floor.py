@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from secondlook.lab.experiment import Curve, Experiment, Findings, Lab, Panel, Variant, error, seen
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.verdict import Part
+from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, error, seen
 from secondlook.lab.optimum import optimum
-from secondlook.lab.verdict import Part
 
 LAST = 15
 BEST = "best of n"

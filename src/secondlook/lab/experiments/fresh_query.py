@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from secondlook.lab.experiment import Experiment, Findings, Lab, Panel, Variant, check_fair, loss, squared
+from secondlook.evidence.curves import Panel
+from secondlook.evidence.verdict import Part
+from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, loss, squared
 from secondlook.lab.experiments.feedforward import matched
 from secondlook.lab.run import Run
 from secondlook.lab.tasks import Task
-from secondlook.lab.verdict import Part
 
 ABLATIONS = ("1 block", "linear", "1 head", "without, heads wider")
 

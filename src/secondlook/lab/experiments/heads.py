@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from secondlook.lab.experiment import Curve, Experiment, Findings, Lab, Panel, Variant, check_fair, guess, loss
-from secondlook.lab.verdict import Part
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.verdict import Part
+from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, guess, loss
 
 
 def run(lab: Lab) -> Findings:

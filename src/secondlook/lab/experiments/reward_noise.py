@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from secondlook.lab.experiment import Curve, Experiment, Findings, Lab, Panel, Variant, descent_of, error, seen
-from secondlook.lab.verdict import Part
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.verdict import Part
+from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, descent_of, error, seen
 
 LAST = 15
 # The released code's stored result (§3): p, then 1 − cosine at 2 and at 15 examples.

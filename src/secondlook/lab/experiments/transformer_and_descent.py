@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from secondlook.lab.experiment import Experiment, Findings, Lab, Panel, Variant, descent_of, error, loss, seen
-from secondlook.lab.verdict import Part
+from secondlook.evidence.curves import Panel
+from secondlook.evidence.verdict import Part
+from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, descent_of, error, loss, seen
 
 FEW, MANY = 2, 14
 

@@ -52,16 +52,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with its 95% interval by Student's t; infinite for a single seed."""
+    """A number with its 95% interval, infinite where it cannot be told, and how many observations it rests on."""
 
     value: float
     low: float
     high: float
-    seeds: int
+    n: int
 
     @classmethod
     def of(cls, values: Sequence[float] | np.ndarray) -> Estimate:
-        """From one number a seed.
+        """Mean of one number a seed, with an interval by Student's t; of a single seed it has none.
 
         Raises:
             ValueError: No number, or one that is not finite.

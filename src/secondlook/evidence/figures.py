@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from secondlook.lab.checkpoint import whole
+from secondlook.machine import whole
 
 _COLOURS = (
     "#0b5cad",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from secondlook.lab.verdict import Estimate, Part, overall
+from secondlook.evidence.verdict import Estimate, Part, overall
 
 
 def test_an_interval_is_student_s():

@@ -1,0 +1,90 @@
+"""`result.json`: what was claimed, found and judged, and everything needed to do it again."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.figures import draw
+from secondlook.evidence.verdict import Estimate, Part, overall
+from secondlook.machine import whole
+
+_PACKAGES = ("secondlook", "torch", "numpy", "scipy", "matplotlib")
+
+
+def write(result: dict[str, Any], folder: Path) -> None:
+    """Write `result.json` and its figure as PNG and SVG.
+
+    Raises:
+        OSError: They cannot be written; what was there before is kept.
+    """
+    with whole(folder / "result.json") as file:
+        file.write((json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+    draw(result, folder / "figure")
+
+
+def judged(parts: Sequence[Part], numbers: Mapping[str, Sequence[float] | Estimate]) -> dict[str, Any]:
+    """The verdict, and every part with its number, interval and verdict, as JSON has them."""
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        number = numbers[part.name]
+        estimate = number if isinstance(number, Estimate) else Estimate.of(number)
+        side = {"above": part.above} if part.above is not None else {"below": part.below}
+        found.append({"name": part.name, "says": part.says, "whose": part.whose, **side, **_estimate(estimate)})
+        found[-1]["verdict"] = part.judge(estimate)
+    # The claim's own parts decide; a rival explanation's have verdicts of their own.
+    own = [part for part in found if part["whose"] == "paper"] or found
+    return {"verdict": overall([part["verdict"] for part in own]), "parts": found}
+
+
+def pictured(panels: Sequence[Panel], curves: Sequence[Curve]) -> dict[str, Any]:
+    """Panels and curves as JSON has them."""
+    return {"panels": [asdict(panel) for panel in panels], "curves": [_curve(curve) for curve in curves]}
+
+
+def provenance() -> dict[str, Any]:
+    """Versions of packages and of the code."""
+    versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+    return {"versions": versions, "commit": _commit()}
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    low, high = (x if math.isfinite(x) else None for x in (estimate.low, estimate.high))
+    return {"value": estimate.value, "low": low, "high": high, "n": estimate.n}
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    estimates = [_estimate(estimate) for estimate in curve.estimates()]
+    columns = {name: [estimate[name] for estimate in estimates] for name in ("value", "low", "high")}
+    return {
+        "panel": curve.panel,
+        "label": curve.label,
+        "kind": curve.kind,
+        "x": list(curve.x),
+        **columns,
+        "seeds": [list(values) for values in curve.seeds],
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the code, with + if it was changed since; none outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],  # noqa: S607
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip() or None
