@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Processes that share the test files; a thread each.
+WORKERS ?= 2
 
-.PHONY: install demo test check results soak bench
+.PHONY: install demo test check site results soak bench
 
 install: $(STAMP)
 
@@ -17,7 +19,7 @@ demo: $(STAMP)
 	$(BIN)/secondlook demo
 
 test: $(STAMP)
-	$(BIN)/pytest -m 'not soak' --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not soak' -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -26,6 +28,10 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/python tools/readme_table.py --check
 	$(BIN)/python tools/lab_table.py --check
+
+# The pages of docs/ as a site; a link to nowhere is an error.
+site: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The committed numbers and the README's table, from a fresh run.
 results: $(STAMP)
