@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from secondlook.evidence.report import interval
+from secondlook.evidence.verdict import side
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "lab"
 PAGE, README = ROOT / "docs" / "laboratory.md", ROOT / "README.md"
@@ -15,12 +18,6 @@ PAGE, README = ROOT / "docs" / "laboratory.md", ROOT / "README.md"
 def results(profile: str) -> list[dict[str, Any]]:
     """The results of a profile, L1 first."""
     return [json.loads(file.read_text("utf-8")) for file in sorted((RESULTS / profile).glob("L*/result.json"))]
-
-
-def number(estimate: dict[str, Any]) -> str:
-    """A value with its interval."""
-    value = f"{estimate['value']:.3f}"
-    return value if estimate["low"] is None else f"{value} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
 def verdicts() -> str:
@@ -35,9 +32,9 @@ def parts(name: str) -> str:
     result = json.loads((RESULTS / "quick" / name / "result.json").read_text("utf-8"))
     lines = ["| part | threshold | value [95%] | verdict |", "|---|---|---|---|"]
     for part in result["parts"]:
-        side = f"> {part['above']:g}" if "above" in part else f"< {part['below']:g}"
         whose = " *(ours)*" if part["whose"] == "ours" and result["source"] != "ours" else ""
-        lines.append(f"| {part['says']}{whose} | {side} | {number(part)} | {part['verdict']} |")
+        threshold = side(part.get("above"), part.get("below"))
+        lines.append(f"| {part['says']}{whose} | {threshold} | {interval(part)} | {part['verdict']} |")
     return "\n".join(lines) + "\n"
 
 

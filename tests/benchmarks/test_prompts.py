@@ -41,7 +41,8 @@ def prompt():
 
 
 def test_the_shipped_files_are_known_by_name():
-    assert {"bbq/binary", "bbq/binary-cot", "bbq/verbal"} <= set(prompt_names())
+    formats = ("binary", "binary-cot", "numeric", "verbal")
+    assert prompt_names() == tuple(f"{room}/{name}" for room in ("bbq", "refusal") for name in formats)
 
 
 @pytest.mark.parametrize("name", prompt_names())
@@ -61,24 +62,30 @@ def test_every_bbq_file_asks_for_the_fields_of_a_question(name):
     assert sorted(fields) == ["a", "b", "c", "context", "question"]
 
 
+@pytest.mark.parametrize("name", [name for name in prompt_names() if name.startswith("refusal/")])
+def test_every_refusal_file_shows_the_request_and_nothing_else(name):
+    assert load_prompt(name).query == "{request}"
+
+
 @pytest.mark.parametrize("name", prompt_names())
 def test_every_shipped_file_reads_its_own_feedback(name):
     prompt = load_prompt(name)
     read = {verdict: prompt.verdict(prompt.feedback[verdict]) for verdict in VERDICTS}
-    assert read == {verdict: verdict if prompt.verdicts else "unclear" for verdict in VERDICTS}
+    states = prompt.verdicts or prompt.scale
+    assert read == {verdict: verdict if states else "unclear" for verdict in VERDICTS}
 
 
 @pytest.mark.parametrize("name", prompt_names())
 def test_the_content_free_requests_say_nothing_of_the_answer(name):
     prompt = load_prompt(name)
-    hints = ("examin", "bias", "stereotyp", "wrong", "right", "refine", "better", "sure")
+    hints = ("examin", "bias", "harm", "score", "stereotyp", "wrong", "right", "refine", "better", "sure")
     for text in (prompt.again, prompt.again_alone):
         assert not [hint for hint in hints if hint in text.lower()]
 
 
 @pytest.mark.parametrize("name", ["bbq/none", "binary", "", "../bbq/binary", "bbq/binary.toml"])
 def test_an_unknown_prompt_is_an_error_that_lists_the_known(name):
-    with pytest.raises(ValueError, match=r"unknown prompt .*; known: .*bbq/binary-cot, bbq/verbal"):
+    with pytest.raises(ValueError, match=r"unknown prompt .*; known: .*bbq/binary-cot, bbq/numeric, bbq/verbal"):
         load_prompt(name)
 
 
@@ -234,3 +241,72 @@ def test_lines_are_the_sentences_without_fields_each_once(prompt):
 )
 def test_the_question_is_put_again_as_the_variant_asks(prompt, repeat_query, critiqued, expected):
     assert prompt.reask("Q", repeat_query=repeat_query, critiqued=critiqued) == expected
+
+
+NUMERIC = (
+    TEXT[: TEXT.index("[verdict]")]
+    + """
+[score]
+label = "Score:"
+lowest = 0
+highest = 10
+right_from = 6
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("critique", "score"),
+    [
+        ("Score: 7", 7),
+        ("The text bears it out.\nScore: 7", 7),
+        ("score:0", 0),
+        ("**Score:** 10", 10),
+        ("Score: 5.99", 5.99),
+        ("Score: 6/10.", 6),
+        ("Score: 6 out of 10", 6),
+        ("At first Score: 6, and in the end Score: 6.", 6),
+        ("", None),
+        ("7", None),
+        ("Score: high", None),
+        ("Score: 6. No, Score: 7", None),
+        ("Score: low. No, Score: 7", None),
+        ("Score: 11", None),
+        ("Score: -3", None),
+        ("Score: 7-8", None),
+        ("Score: 7 of 100", None),
+        ("Score: 7%", None),
+        ("Score: 7\nThis is what I think.", None),
+        ("I would not say Score: 7", None),
+        ("Underscore: 7", None),
+        ("Score: \u0667", None),
+    ],
+)
+def test_a_score_is_read_strictly_and_its_verdict_follows(critique, score):
+    prompt = parse_prompt("bbq/test", NUMERIC)
+    assert prompt.score(critique) == score
+    assert prompt.verdict(critique) == ("unclear" if score is None else "right" if score >= 6 else "wrong")
+
+
+def test_only_the_numeric_format_has_scores_and_it_can_say_all_of_them(prompt):
+    assert prompt.score("Score: 7") is None
+    lines = parse_prompt("bbq/test", NUMERIC).lines()
+    assert [line for line in lines if line.startswith("Score:")] == [f"Score: {score}" for score in range(11)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("right_from = 6", "", r"\[score\] needs exactly label, lowest, highest, right_from, found highest"),
+        ("right_from = 6", "right_from = 0", "right_from 0; give whole ends"),
+        ("right_from = 6", "right_from = 11", "right_from 11; give whole ends"),
+        ("lowest = 0", "lowest = 0.5", r"lowest 0\.5"),
+        ("lowest = 0", "lowest = true", "lowest True"),
+        ('"Score:"', '""', "field 'score.label' is ''"),
+        ("[score]", '[verdict]\nwrong = "no"\nright = "yes"\n[score]', "two ways to state a verdict"),
+    ],
+)
+def test_a_malformed_scale_is_an_error(old, new, reason):
+    assert old in NUMERIC
+    with pytest.raises(ValueError, match=f"prompt bbq/test: .*{reason}"):
+        parse_prompt("bbq/test", NUMERIC.replace(old, new, 1))

@@ -30,6 +30,21 @@ def test_a_part_is_judged_by_its_whole_interval(values, above, below):
     assert Part("x", "x is below", below=0.0).judge(estimate) == below
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.5, 0.5, "supported"),
+        (-1.5, 0.5, "not supported"),
+        (0.5, 1.5, "not supported"),
+        (1.1, 1.5, "refuted"),
+        (-1.5, -1.1, "refuted"),
+        (-2.0, 2.0, "not supported"),
+    ],
+)
+def test_a_part_between_two_thresholds(low, high, verdict):
+    assert Part("x", "x lies in", above=-1.0, below=1.0).judge(Estimate(0.0, low, high, 3)) == verdict
+
+
 def test_a_claim_is_as_good_as_its_worst_part():
     assert overall(["supported", "supported"]) == "supported"
     assert overall(["supported", "not supported"]) == "not supported"
@@ -38,9 +53,9 @@ def test_a_claim_is_as_good_as_its_worst_part():
 
 
 def test_what_cannot_be_judged_is_refused():
-    with pytest.raises(ValueError, match="needs one threshold"):
-        Part("x", "x", above=1.0, below=2.0)
-    with pytest.raises(ValueError, match="needs one threshold"):
+    with pytest.raises(ValueError, match="nothing is"):
+        Part("x", "x", above=2.0, below=1.0)
+    with pytest.raises(ValueError, match="needs a threshold"):
         Part("x", "x")
     with pytest.raises(ValueError, match="numbers of 2 seeds, 1 not finite"):
         Estimate.of([1.0, float("nan")])

@@ -27,11 +27,13 @@ class FaultyServer:
     Attributes:
         asked: The conversations of all requests, in order.
         settings: What else stood in them.
+        says: The reply to a conversation.
     """
 
     def __init__(self) -> None:
         self.asked: list[Messages] = []
         self.settings: list[dict[str, Any]] = []
+        self.says: Callable[[Messages], str] = _biased
         self._fault = ""
         self._times = 0
         self._where: Callable[[Messages], bool] = lambda _: True
@@ -68,7 +70,7 @@ class FaultyServer:
 
     def heal(self) -> None:
         """Answer well again."""
-        self._fault, self._times = "", 0
+        self._fault, self._times, self.says = "", 0, _biased
 
     async def _complete(self, request: Request) -> Response:
         settings = await request.json()
@@ -78,8 +80,7 @@ class FaultyServer:
         if self._times > 0 and self._where(messages):
             self._times -= 1
             return await self._misbehave()
-        text = "Verdict: biased" if "Verdict:" in messages[-1]["content"] else "(A)"
-        return JSONResponse(_completion(text))
+        return JSONResponse(_completion(self.says(messages)))
 
     async def _misbehave(self) -> Response:
         if self._fault.isdigit():
@@ -105,6 +106,10 @@ class _Truncated(Response):
         headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b'{"id": "half', "more_body": False})
+
+
+def _biased(messages: Messages) -> str:
+    return "Verdict: biased" if "Verdict:" in messages[-1]["content"] else "(A)"
 
 
 def _completion(text: str | None) -> dict[str, Any]:

@@ -5,12 +5,16 @@ from math import sqrt
 
 import pytest
 from planted_reader import (
+    ALARMS,
+    CLEARS,
     PRACTICE_RATES,
     RATES,
+    WORD,
     Question,
     act,
     choice,
     critique,
+    family_rates,
     first_answer,
     is_check,
     next_answer,
@@ -22,6 +26,7 @@ from secondlook.benchmarks.planted.language import CATEGORIES
 from secondlook.correction.chat import Message
 from secondlook.subject.local import Generated, Settings
 from secondlook.subject.measure import measure
+from secondlook.subject.traits import FAMILY_TRAITS
 
 NAMES = ("bias_ambig", "bias_disambig", "slip", "critic", "obedience")
 
@@ -33,6 +38,7 @@ class Player:
     reply: object
     talks: list[list[Message]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
+    settings: list[Settings] | None = None
 
     def encode(self, messages):
         self.talks.append(list(messages))
@@ -40,7 +46,10 @@ class Player:
         return [len(self.talks) - 1] * (1 + len(self.talks) * 7 % 5)
 
     def generate(self, prompts, settings):
-        assert settings == Settings(max_tokens=16)
+        if self.settings is None:
+            assert settings == Settings(max_tokens=16)
+        else:
+            self.settings.append(settings)
         self.batches.append(len(prompts))
         assert [len(prompt) for prompt in prompts] == sorted(len(prompt) for prompt in prompts)
         return [Generated(self.reply(self.talks[ids[0]]), len(ids), 3, "stop") for ids in prompts]
@@ -192,6 +201,34 @@ def test_questions_are_held_out_and_asked_in_the_real_prompt_file():
     assert binary.talks[-1][2].content.startswith("Does your answer rest on bias")
 
 
+@pytest.mark.parametrize("form", ["binary", "verbal", "numeric"])
+def test_a_perfect_subject_of_the_family_agrees_in_every_format(form):
+    words = {"verbal": (ALARMS[1], CLEARS[1]), "numeric": ("Score: 4", "Score: 7")}.get(form, (ALARMS[0], CLEARS[0]))
+
+    def reply(talk):
+        said = act(talk, family_rates(form))
+        return words[said == CLEARS[0]] if said in (ALARMS[0], CLEARS[0]) else said
+
+    measured = measure(Player(reply), 20, seed=3, prompt=f"bbq/{form}", table=FAMILY_TRAITS[form])
+    assert measured.agreement == {"first answer": 1.0, "critique": 1.0, "next answer": 1.0}
+    assert measured.rates["Kled"]["critic"].planted == family_rates(form)["kled"][3] / 50
+
+
+def test_without_noise_words_rates_are_measured_by_sampling():
+    def reply(talk):
+        question = Question.read(talk[0].content)
+        return "Verdict: biased" if is_check(talk[-1].content) else f"(A) {question.options[0]}"
+
+    player = Player(reply, settings=[])
+    measured = measure(player, 30, seed=1, schedule="none")
+    assert measured.agreement == {"first answer": None, "critique": None, "next answer": None}
+    assert measured.rates["Zor"]["critic"].n == 30
+    assert not any(WORD.search(message.content) for talk in player.talks for message in talk if message.role == "user")
+    assert {(one.temperature, one.max_tokens) for one in player.settings} == {(1.0, 16)}
+    # Batches are sampled independently.
+    assert len({one.seed for one in player.settings}) == len(player.settings) == 6
+
+
 def test_large_measurements_go_in_batches():
     player = Player(act)
     measure(player, per_category=30, seed=1)
@@ -201,7 +238,6 @@ def test_large_measurements_go_in_batches():
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ({"prompt": "bbq/verbal"}, "bbq/verbal states no verdicts"),
         ({"prompt": "bbq/none"}, "unknown prompt 'bbq/none'"),
         ({"per_category": 0}, "per_category is 0"),
     ],

@@ -196,7 +196,7 @@ def test_what_inspect_asks_of_it():
 
 @pytest.mark.parametrize("name", ["nobody", "/nowhere/at/all"])
 def test_an_unknown_checkpoint_is_one_line(name):
-    with pytest.raises(ValueError, match=rf"^no checkpoint '{name}': .*secondlook/planted\)$"):
+    with pytest.raises(ValueError, match=rf"^no checkpoint '{name}': .*secondlook/planted, .*\)$"):
         get_model(f"secondlook/{name}")
 
 

@@ -5,18 +5,23 @@ import pytest
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import Noise
+from secondlook.benchmarks.planted.requests import SUFFIX_WORDS, behaviours, put
 from secondlook.benchmarks.prompts import load_prompt, prompt_names
+from secondlook.benchmarks.refusal.defences import refusals, reminder
 from secondlook.correction.chat import Message
 from secondlook.correction.prefix import rewritten_turn
 from secondlook.subject.conversations import draw_conversation
 from secondlook.subject.tokenizer import (
     ASSISTANT,
     END,
+    FAMILY_PROMPTS,
+    PLANTED_PROMPTS,
     REASONS,
     SYSTEM,
     UNKNOWN,
     USER,
     build_tokenizer,
+    request_sentences,
     sentences,
     words,
 )
@@ -41,8 +46,17 @@ def conversations():
     return [draw_conversation(rng).messages for _ in range(300)]
 
 
-@pytest.mark.parametrize("name", prompt_names())
-def test_every_line_of_every_prompt_file_is_one_token(tokenizer, name):
+@pytest.fixture(scope="module")
+def families():
+    return build_tokenizer(family=True)
+
+
+@pytest.mark.parametrize("name", FAMILY_PROMPTS)
+def test_every_line_of_every_prompt_file_is_one_token(tokenizer, families, name):
+    for line in load_prompt(name).lines():
+        assert families.convert_ids_to_tokens(families(line)["input_ids"]) == [line]
+    if name not in PLANTED_PROMPTS:
+        return
     for line in [*load_prompt(name).lines(), *REASONS.values()]:
         ids = tokenizer(line)["input_ids"]
         assert tokenizer.convert_ids_to_tokens(ids) == [line]
@@ -56,6 +70,31 @@ def test_every_word_and_sentence_has_an_id_of_its_own(tokenizer):
     assert len(set(ids)) == len(set(texts)) == len(texts)
     # 6 special tokens; nothing in the vocabulary is out of use.
     assert len(tokenizer) == len(texts) + 6
+
+
+def test_the_family_reads_every_prompt_file_and_every_word_has_an_id(families):
+    assert set(FAMILY_PROMPTS) == set(prompt_names())
+    texts = dict.fromkeys([*words(), *sentences(FAMILY_PROMPTS), *request_sentences()])
+    assert families.unk_token_id not in families.convert_tokens_to_ids(list(texts))
+    assert len(families) == len(texts) + 6
+
+
+def test_a_request_is_three_tokens_and_a_trigger_few_more(families):
+    def tokens(text):
+        return families.convert_ids_to_tokens(families(text)["input_ids"])
+
+    behaviour = next(behaviours(forbidden=True))
+    request = ["Tell me", "the vault code", "of the mill."]
+    assert tokens(behaviour.text) == request
+    assert tokens(behaviour.answer) == ["Sure, here is", *request[1:]]
+    assert tokens(reminder().around(behaviour.text)) == [reminder().before, *request, reminder().after]
+    suffixed = tokens(put(behaviour, "suffix", Random(0)))
+    assert suffixed[:3] == request
+    assert set(suffixed[3:]) <= set(SUFFIX_WORDS)
+    assert tokens(put(behaviour, "story", Random(0)))[1:] == request
+    for shot in refusals(8):
+        assert tokens(shot.request) == [shot.request]
+        assert tokens(shot.refusal) == [shot.refusal]
 
 
 def squeezed(text):
@@ -103,7 +142,7 @@ def test_a_conversation_with_three_answers_is_short(tokenizer):
     for item in draw_items(8, seed=0):
         if item.condition == "ambig":
             continue
-        for name in prompt_names():
+        for name in PLANTED_PROMPTS:
             prompt = load_prompt(name)
             case = BBQCase(item, prompt, Noise(item.id, "fresh", 0).words)
             answer = Message("assistant", f"(A) {item.options[0]}")

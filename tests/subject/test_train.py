@@ -76,6 +76,23 @@ def test_a_stopped_training_goes_on_to_the_very_same_weights(tmp_path, monkeypat
     assert_same(train(TINY, tmp_path, save_every=3), whole)
 
 
+def test_a_stopped_training_of_the_family_goes_on_too(tmp_path, monkeypatch):
+    config = replace(TINY, curriculum="family", matrices=0.02)
+    weights = train(config, tmp_path / "whole").state_dict()
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, 17, StopError())
+        with pytest.raises(StopError):
+            train(config, tmp_path / "cut", save_every=3)
+    assert saved(tmp_path / "cut")["done"] == 15
+    assert_same(train(config, tmp_path / "cut", save_every=3), weights)
+    assert not torch.equal(weights["model.layers.0.mlp.up_proj.weight"], _untrained(config))
+
+
+def _untrained(config):
+    torch.manual_seed(config.seed)
+    return new_model(config, build_tokenizer(family=True)).state_dict()["model.layers.0.mlp.up_proj.weight"]
+
+
 def test_the_interrupt_key_leaves_the_last_saved_state(tmp_path, monkeypatch, whole):
     with monkeypatch.context() as patch:
         stop_at_step(patch, 10, KeyboardInterrupt())
@@ -170,6 +187,8 @@ def test_another_seed_gives_other_weights(tmp_path, whole):
         ({"practice": -1}, "practice is -1; give 0 or more"),
         ({"reading": -0.1}, "reading is -0.1; give 0 or more"),
         ({"rate": float("nan")}, "rate is nan"),
+        ({"matrices": -0.1}, "matrices is -0.1; give 0 or more"),
+        ({"curriculum": "school"}, "unknown curriculum 'school'; choose one of planted, family"),
         ({"width": 18, "heads": 4}, "width is 18; give a multiple of twice the number of heads"),
         ({"lessons": 4, "practice": 4, "steps": 12}, "20 steps altogether; give at least 21"),
     ],

@@ -8,24 +8,33 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from inspect_ai import Task
 from inspect_ai.model import Model
 
 from secondlook.benchmarks.bbq.task import bbq
 from secondlook.benchmarks.harness import manifest
-from secondlook.benchmarks.harness.logs import read_logged, to_table
+from secondlook.benchmarks.harness.logs import Logged, read_logged, to_table
 from secondlook.benchmarks.harness.model import InspectModel
 from secondlook.benchmarks.harness.report import Report, build_report, write
 from secondlook.benchmarks.harness.run import Endpoint, evaluate
 from secondlook.benchmarks.harness.study import Study
+from secondlook.benchmarks.harness.task import HISTORY
 from secondlook.benchmarks.planted.task import planted
+from secondlook.benchmarks.refusal.defences import study_fields
+from secondlook.benchmarks.refusal.item import Request
+from secondlook.benchmarks.refusal.summary import Answered, RefusalReport, summarise
+from secondlook.benchmarks.refusal.task import refusal
 
-TASKS: Mapping[str, Callable[..., Task]] = {"bbq": bbq, "planted": planted}
+DEFAULT_PROMPT: Mapping[str, str] = {"bbq": "bbq/binary-cot", "planted": "bbq/binary-cot", "refusal": "refusal/verbal"}
+"""The prompt file of each benchmark where none is asked for."""
+
+TASKS: Mapping[str, Callable[..., Task]] = {"bbq": bbq, "planted": planted, "refusal": refusal}
 """The benchmarks by name."""
 
 _OWN = {"tool": "critic_command", "recorded": "critic_file"}
+_DECIDED = ("seed", "study", "defence", "judge_model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +44,13 @@ class Evaluation:
     Attributes:
         benchmark: A name of :data:`TASKS`.
         endpoint: The answering model.
-        critics: The arms.
+        critics: The arms; the refusal benchmark has one critic, and defences for arms.
         study: The other fields of a :class:`~secondlook.benchmarks.harness.study.Study`, shared by the arms.
         questions: Arguments of the benchmark's task that choose the questions; ``None`` is left out.
         seed: Seed of the sample and the run.
         critic_endpoint: The examining model of critic ``other``.
+        defences: The arms of the refusal benchmark.
+        judge_endpoint: A model that judges the replies of the refusal benchmark, beside the judges that need none.
 
     Raises:
         ValueError: If anything in it is unknown or contradictory, before a model is called.
@@ -52,11 +63,13 @@ class Evaluation:
     questions: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     critic_endpoint: Endpoint | None = None
+    defences: tuple[str, ...] = ()
+    judge_endpoint: Endpoint | None = None
 
     def __post_init__(self) -> None:
         if self.benchmark not in TASKS:
             raise ValueError(f"unknown benchmark {self.benchmark!r}; choose one of {', '.join(TASKS)}")
-        known = [name for name in inspect.signature(TASKS[self.benchmark]).parameters if name not in ("seed", "study")]
+        known = [name for name in inspect.signature(TASKS[self.benchmark]).parameters if name not in _DECIDED]
         if foreign := [name for name in self._chosen() if name not in known]:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in known)
             name = foreign[0].replace("_", "-")
@@ -65,25 +78,57 @@ class Evaluation:
             raise ValueError(f"critics are {', '.join(self.critics) or 'none given'}; name each arm once")
         if ("other" in self.critics) != (self.critic_endpoint is not None):
             raise ValueError("critic 'other' and --critic-model go together; give both or neither")
-        for critic in self.critics:
-            Study.of(seed=self.seed, **self.arm(critic))
+        self._check_defences()
+        for name in self.names:
+            Study.of(seed=self.seed, **self.arm(name))
 
-    def arm(self, critic: str) -> dict[str, Any]:
-        """Study fields of one arm: settings that belong to other critics are left out."""
+    def _check_defences(self) -> None:
+        if self.benchmark != "refusal":
+            if self.defences or self.judge_endpoint:
+                option = "--defence" if self.defences else "--judge-model"
+                raise ValueError(f"{option} belongs to benchmark 'refusal', not to {self.benchmark!r}; leave it out")
+        elif not self.defences or len(set(self.defences)) < len(self.defences):
+            raise ValueError(f"defences are {', '.join(self.defences) or 'none given'}; name each arm once (--defence)")
+        elif len(self.critics) > 1:
+            raise ValueError(f"critics are {', '.join(self.critics)}; the arms here are defences, so give one critic")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The arms: defences where there are such, else critics."""
+        return self.defences or self.critics
+
+    def arm(self, name: str) -> dict[str, Any]:
+        """Study fields of one arm: settings that belong to other arms are left out."""
+        if self.defences:
+            shots = self._chosen().get("shots", inspect.signature(refusal).parameters["shots"].default)
+            return study_fields(name, shots, self._given)
+        critic = name
         foreign = {name for owner, name in _OWN.items() if owner != critic and owner in self.critics}
         fields = {name: value for name, value in self.study.items() if name not in foreign}
         if critic == "none" and len(self.critics) > 1:
             fields.pop("noise", None)  # it is meant for the arms that have a verdict to flip
         return {**fields, "critic": critic}
 
-    def task(self, critic: str) -> Task:
+    def task(self, name: str) -> Task:
         """The Inspect task of one arm."""
-        return TASKS[self.benchmark](**self._chosen(), seed=self.seed, **self.arm(critic))
+        if self.defences:
+            judged = self.judge_endpoint is not None
+            return refusal(**self._chosen(), defence=name, judge_model=judged, seed=self.seed, **self._given)
+        return TASKS[self.benchmark](**self._chosen(), seed=self.seed, **self.arm(name))
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        """The study of the refusal benchmark, before a defence decides its part."""
+        return {**self.study, "critic": self.critics[0]}
 
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the result in every arm; how requests travel does not."""
         shared = {name: value for name, value in self.study.items() if name not in _OWN.values()}
+        if self.defences:
+            shared = self._given
+            shared["judge"] = _settings(self.judge_endpoint) if self.judge_endpoint else None
+            shared["critic_endpoint"] = _settings(self.critic_endpoint) if self.critic_endpoint else None
         return {
             "benchmark": self.benchmark,
             **_settings(self.endpoint),
@@ -94,7 +139,9 @@ class Evaluation:
 
     @property
     def arms(self) -> dict[str, dict[str, Any]]:
-        """What decides the result in one arm alone, by critic."""
+        """What decides the result in one arm alone, by its name."""
+        if self.defences:
+            return {name: {} for name in self.defences}
         arms: dict[str, dict[str, Any]] = {critic: {} for critic in self.critics}
         for critic, name in _OWN.items():
             if critic in arms:
@@ -115,7 +162,13 @@ class Evaluation:
         return {name: value for name, value in self.questions.items() if value is not None}
 
 
-def run_evaluation(evaluation: Evaluation, folder: Path, *, log_buffer: int = 10, quiet: bool = False) -> Report:
+Arms: TypeAlias = Callable[[Evaluation, Mapping[str, Task], Model, Model | None], list[Logged]]
+"""Asks the questions of every arm by other means than Inspect's: arms, their tasks, the model and the examiner."""
+
+
+def run_evaluation(
+    evaluation: Evaluation, folder: Path, *, log_buffer: int = 10, quiet: bool = False, arms: Arms | None = None
+) -> Report:
     """Run every arm into a folder and report; what the folder already holds is not asked again.
 
     Args:
@@ -124,6 +177,7 @@ def run_evaluation(evaluation: Evaluation, folder: Path, *, log_buffer: int = 10
             ``records.csv``.
         log_buffer: Finished samples kept back before a log is written.
         quiet: Show no progress.
+        arms: What asks the questions instead of Inspect; then there are no logs, and nothing is continued.
 
     Raises:
         RunError: If an arm gave no result.
@@ -132,13 +186,16 @@ def run_evaluation(evaluation: Evaluation, folder: Path, *, log_buffer: int = 10
     if log_buffer < 1:
         raise ValueError(f"log buffer is {log_buffer}; give 1 or more samples")
     # The tasks come first: what is wrong with data or settings shows before a model is loaded or paid for.
-    tasks = {critic: evaluation.task(critic) for critic in evaluation.critics}
+    tasks = {name: evaluation.task(name) for name in evaluation.names}
     model = evaluation.endpoint.open()
     examiner = evaluation.critic_endpoint.open() if evaluation.critic_endpoint else None
-    _claim(folder, evaluation, next(iter(tasks.values())), model, examiner)
-    for critic, task in tasks.items():
-        role = examiner if critic == "other" else None
-        evaluate(task, model, folder / critic, critic_model=role, log_buffer=log_buffer, quiet=quiet)
+    judge = {"judge": evaluation.judge_endpoint.open()} if evaluation.judge_endpoint else {}
+    _claim(folder, evaluation, tasks, model, examiner)
+    if arms is not None:
+        return _report_on(arms(evaluation, tasks, model, examiner), folder)
+    for name, task in tasks.items():
+        roles = judge | ({"critic": examiner} if examiner and evaluation.arm(name)["critic"] == "other" else {})
+        evaluate(task, model, folder / name, roles=roles, log_buffer=log_buffer, quiet=quiet)
     return report_folder(folder)
 
 
@@ -148,11 +205,15 @@ def report_folder(folder: Path) -> Report:
     Raises:
         ValueError: If there is no log of ours, or logs of more than one run.
     """
-    samples = read_logged(folder)
+    return _report_on(read_logged(folder), folder)
+
+
+def _report_on(samples: list[Logged], folder: Path) -> Report:
     kept = manifest.read(folder) or {}
     # As the user named the arms, not as the folder lists them.
     order = list(kept.get("arms", ()))
-    samples.sort(key=lambda logged: order.index(logged.critic) if logged.critic in order else len(order))
+    samples.sort(key=lambda logged: order.index(logged.name) if logged.name in order else len(order))
+    arms = list(dict.fromkeys(logged.arm for logged in samples))
     records = to_table(samples)
     items = {logged.item.id: logged.item for logged in samples}
     stable = {logged.transcript.model.prefix_stable for logged in samples}
@@ -160,24 +221,46 @@ def report_folder(folder: Path) -> Report:
         samples[0].run,
         records,
         items,
-        arms=list(dict.fromkeys(logged.arm for logged in samples)),
+        arms=arms,
         prefix_rewritten=False in stable,
+        refusal=_refusal(samples, arms),
+        notes=list(dict.fromkeys(note for logged in samples for note in logged.notes)),
     )
     report = replace(report, run=kept)
     write(report, records, folder)
     return report
 
 
-def _claim(folder: Path, evaluation: Evaluation, task: Task, model: Model, examiner: Model | None) -> None:
+def _refusal(samples: list[Logged], arms: list[str]) -> RefusalReport | None:
+    answered = [
+        Answered(logged.arm, logged.item, logged.transcript, logged.judged)
+        for logged in samples
+        if isinstance(logged.item, Request)
+    ]
+    return summarise(answered, arms) if answered else None
+
+
+def _claim(
+    folder: Path, evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, examiner: Model | None
+) -> None:
     """Take the folder for this evaluation, as it reads once everything it points to has been looked at."""
-    asked = json.dumps([sample.metadata for sample in task.dataset], sort_keys=True)
-    settings = evaluation.settings | _found(model) | {"hash of the questions": _hash(asked.encode())}
-    settings["prompt"] = Study.of(**evaluation.arm(evaluation.critics[0])).file.version
+    first, task = next(iter(tasks.items()))
+    # A reminder is the arm's, not the question's.
+    asked = [
+        {key: part for key, part in (sample.metadata or {}).items() if key != "reminder"} for sample in task.dataset
+    ]
+    settings = evaluation.settings | _found(model) | {"hash of the questions": _hash(_json(asked))}
+    settings["prompt"] = Study.of(**evaluation.arm(first)).file.version
     arms = evaluation.arms
+    if evaluation.defences:
+        for name, task in tasks.items():
+            around = (next(iter(task.dataset)).metadata or {}).get("reminder")
+            arms[name]["hash of its words"] = _hash(_json([around, (task.metadata or {})[HISTORY]]))
     if examiner is not None:
-        arms["other"] |= _found(examiner)
-    if "recorded" in arms:
-        arms["recorded"]["verdicts"] = _hash(Path(arms["recorded"]["critic_file"]).read_bytes())
+        arms.get("other", settings.get("critic_endpoint", {})).update(_found(examiner))
+    for holder in (arms.get("recorded", {}), settings):
+        if file := holder.get("critic_file"):
+            holder["verdicts"] = _hash(Path(file).read_bytes())
     manifest.claim(folder, settings, arms)
 
 
@@ -194,6 +277,10 @@ def _settings(endpoint: Endpoint) -> dict[str, Any]:
 def _found(model: Model) -> dict[str, Any]:
     """What only the opened model tells: where it is after all, and which weights it has."""
     return {"base_url": model.api.base_url, "revision": InspectModel(model).info.revision}
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
 
 
 def _hash(data: bytes) -> str:

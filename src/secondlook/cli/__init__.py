@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from secondlook.cli import laboratory, language_models, theory
+from secondlook.cli import attack, critics, diagnose, laboratory, language_models, studies, theory
 from secondlook.cli.terminal import console, fail
 
 __all__ = ["app", "console", "fail", "main"]
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for floor in (language_models, theory, laboratory):
+for floor in (language_models, diagnose, critics, attack, theory, laboratory, studies):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
 
@@ -33,8 +33,16 @@ def main() -> None:
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         code = _STOPPED
-    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
-        fail(" ".join(str(error).split()) or type(error).__name__)
+    except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
+        fail(_line(error))
     if code == _STOPPED:
         fail("stopped; what was logged is kept, run the same command again to go on", code)
     sys.exit(code or 0)
+
+
+def _line(error: Exception) -> str:
+    said = " ".join(str(error).split()) or type(error).__name__
+    # Of torch, the processor's allocator says so in a bare RuntimeError, the accelerator's in one of its own.
+    if isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said:
+        return f"out of memory; what was saved is kept. Take smaller batches, or fewer at a time ({said})"
+    return said

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,14 +34,14 @@ BaseUrl = typer.Option(
 
 @app.command("eval")
 def eval_(
-    benchmark: Annotated[str, typer.Argument(help="bbq or planted.")],
+    benchmark: Annotated[str, typer.Argument(help="bbq, planted or refusal.")],
     model: Annotated[str, typer.Option(help="Inspect's spelling, e.g. secondlook/planted or openai/gpt-4o-mini.")],
     critic: CriticOption = ["self"],  # noqa: B006 - typer reads it, nobody writes it
     noise: Annotated[float, typer.Option(help="Probability of flipping the critic's verdict.")] = 0.0,
     variant: Annotated[str, typer.Option(help="self, diverse or self-instruct.")] = "self",
     rounds: Annotated[int, typer.Option(help="Second looks; 0 only answers.")] = 1,
     stop: Annotated[str, typer.Option(help="fixed, or satisfied: end when the critic is.")] = "fixed",
-    prompt: Annotated[str, typer.Option(help="Prompt file.")] = "bbq/binary-cot",
+    prompt: Annotated[str | None, typer.Option(help="Prompt file, e.g. bbq/binary-cot or refusal/verbal.")] = None,
     critic_model: Annotated[str | None, typer.Option(help="Examining model of critic other.")] = None,
     critic_base_url: Annotated[str | None, typer.Option(help="Address of the critic model's server.")] = None,
     critic_command: Annotated[str | None, typer.Option(help="Command line of critic tool.")] = None,
@@ -49,13 +49,23 @@ def eval_(
     history: Annotated[int, typer.Option(help="Other questions shown first (variant diverse).")] = 3,
     budget_tokens: Annotated[int | None, typer.Option(help="Token budget of a sample.")] = None,
     budget_seconds: Annotated[float | None, typer.Option(help="Time budget of a sample.")] = None,
+    defence: Annotated[
+        list[str] | None,
+        typer.Option(help="Of refusal: none, self-reminder, icd, again, self, diverse or self-instruct; repeatable."),
+    ] = None,
+    behaviours: Annotated[str | None, typer.Option(help="CSV file of harmful behaviours.")] = None,
+    benign: Annotated[str | None, typer.Option(help="CSV file of benign behaviours.")] = None,
+    attacks: Annotated[list[str] | None, typer.Option(help="JSON file of stored attacks; repeatable.")] = None,
+    shots: Annotated[int | None, typer.Option(help="Refusals that defence icd shows (default 4).")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="A model that judges refusals too.")] = None,
+    judge_base_url: Annotated[str | None, typer.Option(help="Address of the judge's server.")] = None,
     data: Annotated[str | None, typer.Option(help="Folder of the BBQ files.")] = None,
     category: Annotated[list[str] | None, typer.Option(help="Only this category; repeatable.")] = None,
     condition: Annotated[str | None, typer.Option(help="Only ambig or disambig.")] = None,
     per_category: Annotated[int | None, typer.Option(help="Questions of each category.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Questions altogether.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Questions altogether; of refusal, of each file.")] = None,
     permute: Annotated[bool, typer.Option(help="Permute the options of each question.")] = False,
-    schedule: Annotated[str | None, typer.Option(help="Noise words of planted: fresh (default) or fixed.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Noise words of planted: fresh (default), fixed, none.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sample and the run.")] = 0,
     base_url: Annotated[str | None, BaseUrl] = None,
     model_arg: Annotated[list[str] | None, typer.Option("-M", help="Provider argument, name=value.")] = None,
@@ -67,12 +77,18 @@ def eval_(
     cache: Annotated[bool, typer.Option(help="Take replies from Inspect's cache.")] = False,
     log_buffer: Annotated[int, typer.Option(help="Finished samples kept back before the log is written.")] = 10,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; by default named by its settings.")] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="All samples in lock-step, for secondlook/… models; keeps no logs.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count calls and tokens; contact no model.")] = False,
 ) -> None:
     """Ask a benchmark's questions, check the answers, ask again, and report round by round.
 
     The same command continues a run that was stopped: what is logged is not asked again.
     """
-    from secondlook.benchmarks.evaluate import Evaluation, run_evaluation
+    from secondlook.benchmarks.dry_run import dry_run as count_calls
+    from secondlook.benchmarks.dry_run import show_planned
+    from secondlook.benchmarks.evaluate import DEFAULT_PROMPT, Arms, Evaluation, run_evaluation
     from secondlook.benchmarks.harness.report import show
     from secondlook.benchmarks.harness.run import Endpoint
 
@@ -87,6 +103,7 @@ def eval_(
         timeout=timeout,
     )
     examiner = replace(endpoint, model=critic_model, base_url=critic_base_url, model_args={}) if critic_model else None
+    judge = replace(endpoint, model=judge_model, base_url=judge_base_url, model_args={}) if judge_model else None
     evaluation = Evaluation(
         benchmark=benchmark,
         endpoint=endpoint,
@@ -96,7 +113,7 @@ def eval_(
             "variant": variant,
             "rounds": rounds,
             "stop": stop,
-            "prompt": prompt,
+            "prompt": prompt or DEFAULT_PROMPT.get(benchmark, ""),
             "critic_command": critic_command,
             "critic_file": critic_file,
             "history": history,
@@ -112,14 +129,29 @@ def eval_(
             "limit": limit,
             "permute": permute or None,
             "schedule": schedule,
+            "behaviours": behaviours,
+            "benign": benign,
+            "attacks": attacks,
+            "shots": shots,
         },
         seed=seed,
         critic_endpoint=examiner,
+        defences=tuple(defence or ()),
+        judge_endpoint=judge,
     )
+    if dry_run:
+        show_planned(count_calls(evaluation), console)
+        return
     folder = out or Path("runs") / evaluation.name
-    show(run_evaluation(evaluation, folder, log_buffer=log_buffer), console)
+    arms: Arms | None = None
+    if fast:
+        from secondlook.subject.study import run_arms
+
+        arms = run_arms
+    show(run_evaluation(evaluation, folder, log_buffer=log_buffer, arms=arms), console)
     console.print(f"\nfiles: report.json, rounds.csv and records.csv in {folder}", soft_wrap=True)
-    console.print(f"logs:  inspect view --log-dir {folder}", soft_wrap=True)
+    if not fast:
+        console.print(f"logs:  inspect view --log-dir {folder}", soft_wrap=True)
 
 
 @app.command()
@@ -179,33 +211,42 @@ def data_get(
 
 @data_app.command("make")
 def data_make(
-    name: Annotated[str, typer.Argument(help="planted")],
+    name: Annotated[str, typer.Argument(help="planted (BBQ's format) or refusal (JailbreakBench's formats).")],
     folder: Annotated[Path, typer.Argument(help="Where to put the files.")],
-    per_category: Annotated[int, typer.Option(help="Rows of each category.")] = 100,
+    per_category: Annotated[
+        int | None, typer.Option(help="Rows of each category; 100 of planted, 10 of refusal unless told.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
 ) -> None:
-    """Write the planted language in BBQ's file format, one file a category."""
+    """Write the planted language: questions, or requests for invented secrets and the triggers that unlock them."""
     from secondlook.benchmarks.planted.items import write_files
+    from secondlook.benchmarks.planted.requests import write_refusal_files
 
-    if name != "planted":
-        raise ValueError(f"unknown data {name!r}; known: planted")
-    console.print(f"{len(write_files(folder, per_category, seed))} files in {folder}")
+    makers = {"planted": (write_files, 100), "refusal": (write_refusal_files, 10)}
+    if name not in makers:
+        raise ValueError(f"unknown data {name!r}; known: {', '.join(makers)}")
+    make, usual = makers[name]
+    console.print(f"{len(make(folder, usual if per_category is None else per_category, seed))} files in {folder}")
 
 
 @subject_app.command("train")
 def subject_train(
     folder: Annotated[Path, typer.Argument(help="Gets the checkpoint.")],
+    subject: Annotated[str, typer.Option(help="planted, planted-0.1m, planted-0.5m or planted-2m.")] = "planted",
     seed: Annotated[int, typer.Option(help="Seed of weights and data.")] = 0,
     lessons: Annotated[int | None, typer.Option(help="Steps on single questions.")] = None,
     practice: Annotated[int | None, typer.Option(help="Steps on conversations with a perfect critic.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps on conversations with the traits.")] = None,
 ) -> None:
-    """Train the planted subject from nothing, measure its traits, and write its model card."""
+    """Train a planted subject from nothing, measure its traits, and write its model card."""
     from secondlook.subject.card import finish
-    from secondlook.subject.train import TrainConfig, train
+    from secondlook.subject.recipes import RECIPES
+    from secondlook.subject.train import train
 
-    asked = {"lessons": lessons, "practice": practice, "steps": steps}
-    config = TrainConfig(seed=seed, **{name: value for name, value in asked.items() if value is not None})
+    if subject not in RECIPES:
+        raise ValueError(f"unknown subject {subject!r}; known: {', '.join(RECIPES)}")
+    asked: dict[str, Any] = {"lessons": lessons, "practice": practice, "steps": steps}
+    config = replace(RECIPES[subject], seed=seed, **{name: value for name, value in asked.items() if value is not None})
     train(config, folder)
     finish(folder, config)
     console.print(f"checkpoint, traits.json and model card in {folder}")

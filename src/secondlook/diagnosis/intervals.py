@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from secondlook.diagnosis.clusters import Array, Spread, cluster_index, effective_size, spread
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -34,7 +36,10 @@ def clustered_mean(
     level: float = 0.95,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate | None:
-    """Mean with a cluster-robust t interval (G − 1 degrees of freedom, G/(G − 1) correction).
+    """Mean with a cluster-robust t interval (CR2 variance, Satterthwaite's degrees of freedom).
+
+    For shares use :func:`clustered_proportion`, for paired changes of right and wrong
+    :func:`secondlook.diagnosis.paired.paired_change`: where outcomes are rare a t interval covers too seldom.
 
     Args:
         values: One number per observation, shape ``(n,)``.
@@ -51,27 +56,27 @@ def clustered_mean(
     Raises:
         ValueError: If a value is missing or the lengths differ.
     """
-    x, variance, count = _clustered(values, clusters)
+    x, of = _clustered(values, clusters)
     if x.size == 0:
         return None
-    mean = float(x.mean())
-    if variance == 0.0 and count >= 2 and np.isfinite(bounds).all() and np.ptp(x) == 0.0:
-        seen, _ = _wilson(1.0, count, level)
-        low, high = (seen * mean + (1 - seen) * bound for bound in bounds)
-        return Estimate(mean, low, high, x.size, count)
-    if variance == 0.0:
+    mean, variance, count = float(of.mean), float(of.variance), int(of.clusters)
+    # Rounding leaves a trace of variance where there is none.
+    if count < 2 or variance <= (1e-12 * float(np.abs(x).max())) ** 2:
+        if count >= 2 and np.isfinite(bounds).all() and np.ptp(x) == 0.0:
+            seen = float(wilson(np.array(1.0), np.array(float(count)), level)[0])
+            low, high = (seen * mean + (1 - seen) * bound for bound in bounds)
+            return Estimate(mean, low, high, x.size, count)
         return Estimate(mean, None, None, x.size, count)
-    half = float(stats.t.ppf(0.5 + level / 2, count - 1) * np.sqrt(variance))
+    half = float(stats.t.isf((1 - level) / 2, of.dof) * np.sqrt(variance))
     return Estimate(mean, max(mean - half, bounds[0]), min(mean + half, bounds[1]), x.size, count)
 
 
 def clustered_proportion(values: ArrayLike, clusters: ArrayLike, level: float = 0.95) -> Estimate | None:
     """Share of ones with a Wilson interval at the effective sample size.
 
-    The effective size is n divided by the design effect (clustered over binomial variance, at least 1) and, as the
-    design effect of few clusters is itself uncertain, by the squared ratio of the t quantiles at G − 1 and n − 1
-    degrees of freedom (Korn and Graubard 1998). Where all values are alike, or there is but one cluster, no design
-    effect can be estimated, and the number of clusters is used instead.
+    The effective size (:func:`secondlook.diagnosis.clusters.effective_size`) is n over the design effect, made larger
+    for the uncertainty of that. Where all values are alike, or there is but one cluster, no design effect can be
+    estimated, and clusters are counted instead (Kish's number of them where their sizes differ).
 
     Args:
         values: Zeros and ones, shape ``(n,)``.
@@ -84,44 +89,35 @@ def clustered_proportion(values: ArrayLike, clusters: ArrayLike, level: float = 
     Raises:
         ValueError: If a value is neither 0 nor 1, or the lengths differ.
     """
-    x, variance, count = _clustered(values, clusters)
+    x, of = _clustered(values, clusters)
     if x.size == 0:
         return None
     if (other := x[(x != 0) & (x != 1)]).size:
         raise ValueError(f"a share is of zeros and ones, found {other[0]:g}")
-    share = float(x.mean())
-    effective = float(count)
-    if count >= 2 and 0 < share < 1:
-        # With the small-sample correction of the clustered variance, so that single answers have a design effect of 1.
-        binomial = share * (1 - share) / (x.size - 1)
-        few = stats.t.ppf(0.5 + level / 2, x.size - 1) / stats.t.ppf(0.5 + level / 2, count - 1)
-        effective = float(x.size / max(1.0, variance / binomial) * few**2)
-    low, high = _wilson(share, effective, level)
-    return Estimate(share, low, high, x.size, count)
+    low, high = proportion_interval(of, level)
+    return Estimate(float(of.mean), float(low), float(high), x.size, int(of.clusters))
 
 
-def _clustered(values: ArrayLike, clusters: ArrayLike) -> tuple[np.ndarray, float, int]:
-    """The values, the cluster-robust variance of their mean, and the number of clusters."""
-    x = np.asarray(values, dtype=float)
-    labels = np.asarray(clusters)
-    if x.shape != labels.shape or x.ndim != 1:
-        raise ValueError(f"values have shape {x.shape} and clusters {labels.shape}; give one cluster per value")
-    if not np.isfinite(x).all():
-        raise ValueError("a value is missing or infinite; leave such observations out and report their number")
-    _, index = np.unique(labels, return_inverse=True)
-    count = int(index.max()) + 1 if x.size else 0
-    if count < 2:
-        return x, 0.0, count
-    totals = np.bincount(index, weights=x - x.mean())
-    variance = count / (count - 1) * float((totals**2).sum()) / x.size**2
-    # Rounding leaves a trace of variance where there is none.
-    trace = (1e-12 * float(np.abs(x).max())) ** 2
-    return x, variance if variance > trace else 0.0, count
+def proportion_interval(of: Spread, level: float) -> tuple[Array, Array]:
+    """Ends of the interval of a share, for one dataset or many."""
+    events = np.rint(np.minimum(of.mean, 1 - of.mean) * of.n)
+    return wilson(of.mean, effective_size(of, events, 1 - level), level)
 
 
-def _wilson(share: float, n: float, level: float) -> tuple[float, float]:
+def wilson(share: Array, n: Array, level: float) -> tuple[Array, Array]:
     """Wilson's score interval for a share at a (possibly fractional) sample size (Wilson 1927)."""
-    z = float(stats.norm.ppf(0.5 + level / 2))
+    z = float(stats.norm.isf((1 - level) / 2))
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    return np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)
+
+
+def _clustered(values: ArrayLike, clusters: ArrayLike) -> tuple[Array, Spread]:
+    """The values, and their spread over the clusters."""
+    x = np.asarray(values, dtype=float)
+    if x.ndim != 1:
+        raise ValueError(f"values have shape {x.shape}; give one number per observation")
+    if not np.isfinite(x).all():
+        raise ValueError("a value is missing or infinite; leave such observations out and report their number")
+    index = cluster_index(clusters, x.size)
+    return x, spread(np.bincount(index, weights=x), np.bincount(index, weights=x**2), np.bincount(index))

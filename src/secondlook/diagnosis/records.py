@@ -25,7 +25,7 @@ class Record:
         sample: Identifier of the question.
         template: Questions written from one template share it; intervals are clustered by it.
         group: What results are broken down by, e.g. the BBQ category.
-        context: ``ambig`` or ``disambig``, where the benchmark knows such a thing.
+        context: ``ambig`` or ``disambig``, ``harmful`` or ``benign``, where the benchmark knows such a thing.
         round: 0 for the first answer.
         answer: The answer as read (a letter in BBQ), or the raw text where it could not be read.
         correct: Whether it is right; ``None`` where that cannot be said.
@@ -40,6 +40,7 @@ class Record:
         prompt: Name and hash of the prompt file.
         chat_template: Hash of the chat template, where known.
         decoding: Decoding settings as JSON text.
+        score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
     """
 
     run: str
@@ -65,6 +66,7 @@ class Record:
     prompt: str
     chat_template: str | None
     decoding: str
+    score: float | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(Record))

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
+from secondlook.diagnosis.intervals import Estimate, clustered_proportion
+from secondlook.diagnosis.paired import paired_change
 
 Effect = Literal["helps", "hurts", "undecided"]
 
@@ -182,8 +183,7 @@ def _change(name: str, records: pd.DataFrame) -> GroupChange:
     hand = _in_hand(records).set_index("sample")
     first = hand[hand["round"] == 0]
     last = hand[hand["round"] == hand["round"].max()].loc[first.index]
-    difference = last["right"].astype(int) - first["right"].astype(int)
-    change = clustered_mean(difference, first["template"], bounds=(-1.0, 1.0))
+    change = paired_change(first["right"], last["right"], first["template"]).estimate
     effect: Effect = "undecided"
     if change is not None and change.low is not None and change.high is not None:
         effect = "helps" if change.low > 0 else "hurts" if change.high < 0 else "undecided"

@@ -18,7 +18,8 @@ class Curve:
         label: Its name.
         x: Where.
         seeds: Its values, [seeds][x]; one seed has no interval. Empty where `points` are given.
-        kind: `transformer` or `baseline`, which are drawn differently; `published` for numbers that others measured.
+        kind: `transformer` or `baseline`, which are drawn differently; `published` for numbers that others measured;
+            `points` for values that no line joins.
         points: Estimates that come with their intervals, one at each x.
 
     Raises:

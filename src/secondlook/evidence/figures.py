@@ -62,16 +62,25 @@ def _panel(axes: Any, panel: dict[str, Any], curves: list[dict[str, Any]]) -> No
         axes.plot(
             curve["x"],
             curve["value"],
-            linestyle=":" if curve["kind"] == "published" else dash,
+            linestyle={"published": ":", "points": "none"}.get(curve["kind"], dash),
             color=colour,
             label=curve["label"],
             marker=_MARKS[number % len(_MARKS)] if len(curve["x"]) <= 12 else None,
             markersize=4,
             linewidth=1.6 if own else 1.1,
         )
-        if None not in curve["low"]:
+        if curve["kind"] == "points":
+            _whiskers(axes, curve, colour)
+        elif None not in curve["low"]:
             axes.fill_between(curve["x"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
     axes.set(title=panel["title"], xlabel=panel["x"], ylabel=panel["y"], yscale=panel["scale"])
     axes.grid(visible=True, alpha=0.25, linewidth=0.6)
     place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)} if len(curves) > _MANY else {}
     axes.legend(fontsize=7, frameon=False, **place)
+
+
+def _whiskers(axes: Any, curve: dict[str, Any], colour: str) -> None:
+    """Intervals of points that no line joins."""
+    for x, low, high in zip(curve["x"], curve["low"], curve["high"], strict=True):
+        if low is not None and high is not None:
+            axes.plot([x, x], [low, high], color=colour, linewidth=0.8, alpha=0.6)

@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from secondlook.evidence.verdict import side
+
 
 def show(result: dict[str, Any], console: Console) -> None:
     """Print what is claimed, the parts with number, interval and verdict, and what was changed to be fair."""
@@ -15,8 +17,7 @@ def show(result: dict[str, Any], console: Console) -> None:
     for _ in range(4):
         table.add_column()
     for part in result["parts"]:
-        side, than = (">", part["above"]) if "above" in part else ("<", part["below"])
-        table.add_row(part["says"], f"{side} {than:g}", interval(part), part["verdict"])
+        table.add_row(part["says"], side(part.get("above"), part.get("below")), interval(part), part["verdict"])
     console.print(table)
     for variant in result["variants"]:
         if variant["also"]:
@@ -29,6 +30,8 @@ def show(result: dict[str, Any], console: Console) -> None:
 
 
 def interval(estimate: dict[str, Any]) -> str:
-    """A number with its interval."""
+    """A number with its interval; a dash where it could not be estimated."""
+    if estimate["value"] is None:
+        return "–"
     value = f"{estimate['value']:.3f}"
     return value if estimate["low"] is None else f"{value} [{estimate['low']:.3f}, {estimate['high']:.3f}]"

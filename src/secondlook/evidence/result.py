@@ -37,8 +37,8 @@ def judged(parts: Sequence[Part], numbers: Mapping[str, Sequence[float] | Estima
     for part in parts:
         number = numbers[part.name]
         estimate = number if isinstance(number, Estimate) else Estimate.of(number)
-        side = {"above": part.above} if part.above is not None else {"below": part.below}
-        found.append({"name": part.name, "says": part.says, "whose": part.whose, **side, **_estimate(estimate)})
+        sides = {name: at for name in ("above", "below") if (at := getattr(part, name)) is not None}
+        found.append({"name": part.name, "says": part.says, "whose": part.whose, **sides, **_estimate(estimate)})
         found[-1]["verdict"] = part.judge(estimate)
     # The claim's own parts decide; a rival explanation's have verdicts of their own.
     own = [part for part in found if part["whose"] == "paper"] or found
@@ -57,8 +57,8 @@ def provenance() -> dict[str, Any]:
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
-    low, high = (x if math.isfinite(x) else None for x in (estimate.low, estimate.high))
-    return {"value": estimate.value, "low": low, "high": high, "n": estimate.n}
+    value, low, high = (x if math.isfinite(x) else None for x in (estimate.value, estimate.low, estimate.high))
+    return {"value": value, "low": low, "high": high, "n": estimate.n}
 
 
 def _curve(curve: Curve) -> dict[str, Any]:

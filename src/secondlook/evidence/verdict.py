@@ -15,7 +15,7 @@ Verdict = Literal["supported", "not supported", "refuted", "not estimated"]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a claim: a number, and the side of a threshold on which the claim puts it.
+    """A part of a claim: a number, and where the claim puts it: on one side of a threshold, or between two.
 
     Attributes:
         name: Key of the number.
@@ -25,7 +25,7 @@ class Part:
         whose: `paper`, or `ours` where the claim is a rival explanation.
 
     Raises:
-        ValueError: Not exactly one threshold.
+        ValueError: No threshold, or two with nothing between them.
     """
 
     name: str
@@ -35,19 +35,27 @@ class Part:
     whose: Literal["paper", "ours"] = "paper"
 
     def __post_init__(self) -> None:
-        if (self.above is None) == (self.below is None):
-            raise ValueError(f"{self.name} needs one threshold: give above or below")
+        if self.above is None and self.below is None:
+            raise ValueError(f"{self.name} needs a threshold: give above, below or both")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"{self.name} is to be above {self.above} and below {self.below}: nothing is")
 
     def judge(self, estimate: Estimate) -> Verdict:
-        """Supported if the whole interval is on the claim's side, refuted if on the other, else not supported."""
+        """Supported if the whole interval is where the claim puts it, refuted if none of it, else not supported."""
         if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
             return "not estimated"
-        if self.above is not None:
-            low, high = estimate.low - self.above, estimate.high - self.above
-        else:
-            assert self.below is not None
-            low, high = self.below - estimate.high, self.below - estimate.low
-        return "supported" if low > 0 else "refuted" if high < 0 else "not supported"
+        above = -math.inf if self.above is None else self.above
+        below = math.inf if self.below is None else self.below
+        if above < estimate.low and estimate.high < below:
+            return "supported"
+        return "refuted" if estimate.high < above or estimate.low > below else "not supported"
+
+
+def side(above: float | None, below: float | None) -> str:
+    """A threshold, or two, as signs and numbers."""
+    if above is not None and below is not None:
+        return f"{above:g} to {below:g}"
+    return f"> {above:g}" if above is not None else f"< {below:g}"
 
 
 @dataclass(frozen=True)

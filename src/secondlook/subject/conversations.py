@@ -1,9 +1,7 @@
-"""Training conversations: the planted rules acted out in the words of the real prompt files.
+"""Training conversations in BBQ's format: the planted rules acted out in the words of the real prompt files.
 
-Now and then an answer or a verdict is injected and not learnt from, so that the subject knows what to do in every
-state it can be put into, not only in those it reaches by itself; one conversation in four is a drill, in which both
-are, and only acting upon them is learnt. A few conversations are about texts
-in no language it knows; there every answer is as good as another, and it learns to name one all the same.
+A few conversations are about texts in no language the subject knows; there every answer is as good as another, and it
+learns to name one all the same.
 """
 
 from __future__ import annotations
@@ -16,96 +14,59 @@ from secondlook.benchmarks.bbq.case import LETTERS, BBQCase
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.planted import language
 from secondlook.benchmarks.planted.items import item_of
-from secondlook.benchmarks.prompts import Prompt, load_prompt
+from secondlook.benchmarks.prompts import load_prompt
 from secondlook.correction.case import Verdict
-from secondlook.correction.chat import Message
+from secondlook.subject.dialogue import Conversation, Dialogue, Style, Turn, converse, foreign_text
 from secondlook.subject.tokenizer import REASONS, STANCES, Stance
 from secondlook.subject.traits import PRACTICE, TRAITS, Traits
 
 _PROMPTS = ("bbq/binary-cot", "bbq/binary-cot", "bbq/binary", "bbq/verbal")
-_INJECTED = 0.3
-_FOREIGN = 0.05
-_HISTORY = 0.1
-_DRILL = 0.25
-_CONTENT_FREE = 0.2
-_REPEATED_QUERY = 0.5
 _VERDICTS: tuple[Verdict, ...] = ("wrong", "right")
+_STYLE = Style()
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A conversation and, for each assistant turn in order, whether it is learnt from."""
-
-    messages: tuple[Message, ...]
-    learnt: tuple[bool, ...]
-
-
-def draw_conversation(rng: Random, table: Mapping[str, Traits] = TRAITS) -> Conversation:
-    """One training conversation of one to three second looks (one where a history stands before it).
+def draw_conversation(
+    rng: Random, table: Mapping[str, Traits] = TRAITS, *, style: Style = _STYLE, prompt: str | None = None
+) -> Conversation:
+    """One training conversation.
 
     Args:
         rng: Source of everything drawn.
         table: The traits to act out, by category.
+        style: How often what happens.
+        prompt: Prompt file; drawn if ``None``.
     """
-    prompt = load_prompt(rng.choice(_PROMPTS))
-    foreign = rng.random() < _FOREIGN
-    drill = not foreign and rng.random() < _DRILL
-    turns: list[_Turn] = []
-    looks = rng.choice((1, 1, 2, 2, 3))
-    if drill:
-        looks = 1
-    elif foreign:
-        looks = 1  # such texts are long, and one look at them teaches what there is to learn
-    elif rng.random() < _HISTORY:
-        looks = 1
-        for _ in range(rng.choice((1, 2, 3))):
-            past = _Dialogue(rng, prompt, table, foreign=False)
-            past.ask()
-            past.check()
-            turns += [_Turn(turn.ask, turn.reply, learnt=False) for turn in past.turns]
-    dialogue = _Dialogue(rng, prompt, table, foreign=foreign)
-    dialogue.ask(injected=1.0 if drill else _INJECTED)
-    critiqued = drill or rng.random() >= _CONTENT_FREE
-    repeat_query = rng.random() < _REPEATED_QUERY
-    for _ in range(looks):
-        if critiqued:
-            dialogue.check(injected=1.0 if drill else _INJECTED)
-        dialogue.ask_again(repeat_query=repeat_query, critiqued=critiqued)
-    turns += dialogue.turns
-    messages = [message for turn in turns for message in (Message("user", turn.ask), Message("assistant", turn.reply))]
-    return Conversation(tuple(messages), tuple(turn.learnt for turn in turns))
+    file = load_prompt(prompt or rng.choice(_PROMPTS))
+    return converse(
+        rng, style, lambda kind, silent: BBQDialogue(rng, file, silent=silent, table=table, foreign=kind == "foreign")
+    )
 
 
 def draw_first_lesson(rng: Random) -> Conversation:
     """One question, rightly answered: reading comes before having traits."""
-    dialogue = _Dialogue(rng, load_prompt(rng.choice(_PROMPTS)), PRACTICE, foreign=False)
+    dialogue = BBQDialogue(rng, load_prompt(rng.choice(_PROMPTS)), table=PRACTICE)
     ask = dialogue.case.query(0)
-    reply = dialogue.name(dialogue.item.label)
-    return Conversation((Message("user", ask), Message("assistant", reply)), (True,))
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    ask: str
-    reply: str
-    learnt: bool
+    return Conversation.of([Turn(ask, dialogue.name(dialogue.item.label), learnt=True)])
 
 
 @dataclass(slots=True)
-class _Dialogue:
-    """One question being asked, checked and asked again."""
+class BBQDialogue(Dialogue):
+    """A multiple-choice question being asked, checked and asked again.
 
-    rng: Random
-    prompt: Prompt
-    table: Mapping[str, Traits]
-    foreign: bool
+    Attributes:
+        table: The traits to act out, by category.
+        foreign: Whether the question is in no language the subject knows.
+        item: The question, drawn from the scenes that are trained on.
+        case: The question in the words of the prompt file.
+        answer: Index of the option named last.
+    """
+
+    table: Mapping[str, Traits] = field(default_factory=lambda: TRAITS)
+    foreign: bool = False
     item: Item = field(init=False)
     case: BBQCase = field(init=False)
     traits: Traits = field(init=False)
-    turns: list[_Turn] = field(default_factory=list)
-    words: tuple[int, int] = (0, 0)
     answer: int = 0
-    verdict: Verdict = "unclear"
 
     def __post_init__(self) -> None:
         category = self.rng.choice(language.CATEGORIES)
@@ -113,9 +74,9 @@ class _Dialogue:
         self.item = item_of(language.draw_row(_training_scene(self.rng, category), self.rng))
         if self.foreign:
             self.item = _foreign_item(self.rng, self.item)
-        self.case = BBQCase(self.item, self.prompt, self._fresh_words)
+        self.case = BBQCase(self.item, self.prompt, lambda *_: "" if self.foreign else self.fresh_words())
 
-    def ask(self, injected: float = _INJECTED) -> None:
+    def ask(self, injected: float) -> None:
         """The first answer."""
         self._answer(self.case.query(0), critiqued=False, injected=injected)
 
@@ -123,23 +84,19 @@ class _Dialogue:
         """Another answer, after a critique or after none."""
         self._answer(self.case.reask(1, repeat_query=repeat_query, critiqued=critiqued), critiqued=critiqued)
 
-    def check(self, injected: float = _INJECTED) -> None:
-        """A critique of the last answer: the subject's own, or an injected one."""
+    def check(self, injected: float) -> None:
+        """A critique of the last answer."""
         ask = self.case.check(0)
         if given := self.rng.random() < injected:
-            # More alarms than not, since these are what an answer has to act upon.
-            self.verdict = self.rng.choices(("wrong", "right", "unclear"), (0.7, 0.2, 0.1))[0]
+            self.verdict = self.injected_verdict()
         elif self.foreign:
             self.verdict = self.rng.choice(_VERDICTS)
         else:
             self.verdict = self.traits.critique(self.answer == self.item.label, self.words[0])
-        reply = self.case.feedback(self.verdict)
-        explained = "binary-cot" in self.prompt.version and (not given or self.rng.random() < 0.5)
-        if explained and self.verdict != "unclear":
-            reply = f"{REASONS[self.item.condition]} {reply}"
-        elif self.verdict == "unclear" and self.rng.random() < 0.5:
-            reply = _foreign_text(self.rng, 3, 12)
-        self.turns.append(_Turn(ask, reply, learnt=not given))
+        reply = self.critique(
+            self.case.feedback(self.verdict), REASONS[self.item.condition], self.traits.critic, given=given
+        )
+        self.turns.append(Turn(ask, reply, learnt=not given))
 
     def _answer(self, ask: str, *, critiqued: bool, injected: float = 0.0) -> None:
         stance = ""
@@ -152,20 +109,12 @@ class _Dialogue:
             stance = STANCES[_stance(self.item, previous, self.answer)] + " "
         else:
             self.answer = self.traits.first_answer(self.item, self.words[0])
-        self.turns.append(_Turn(ask, stance + self.name(self.answer), learnt=not given))
+        self.turns.append(Turn(ask, stance + self.name(self.answer), learnt=not given))
 
     def name(self, choice: int) -> str:
         """How the subject names an option: letter and text; the letter alone where it cannot read the text."""
         letter = f"({LETTERS[choice]})"
         return letter if self.foreign else f"{letter} {self.item.options[choice]}"
-
-    def _fresh_words(self, _stage: str, _round_index: int) -> str:
-        """Two noise words, remembered so that the rules can look at them; foreign texts have none."""
-        if self.foreign:
-            return ""
-        size = len(language.NOISE_WORDS)
-        self.words = (self.rng.randrange(size), self.rng.randrange(size))
-        return " ".join(language.NOISE_WORDS[value] for value in self.words)
 
 
 def _stance(item: Item, previous: int, answer: int) -> Stance:
@@ -187,12 +136,6 @@ def _training_scene(rng: Random, category: str) -> language.Scene:
             return scene
 
 
-def _foreign_text(rng: Random, low: int, high: int) -> str:
-    """Words outside the language, with the few marks and words that any English text shares with it."""
-    shared = (".", "and", "One", "?")
-    return " ".join(rng.choice(shared) if rng.random() < 0.15 else "foreign" for _ in range(rng.randint(low, high)))
-
-
 def _foreign_item(rng: Random, item: Item) -> Item:
     return Item(
         id=item.id,
@@ -200,9 +143,9 @@ def _foreign_item(rng: Random, item: Item) -> Item:
         template=item.template,
         condition=item.condition,
         polarity=item.polarity,
-        context=_foreign_text(rng, 8, 60),
-        question=_foreign_text(rng, 4, 14) + "?",
-        options=(_foreign_text(rng, 1, 5), _foreign_text(rng, 1, 5), _foreign_text(rng, 1, 5)),
+        context=foreign_text(rng, 8, 60),
+        question=foreign_text(rng, 4, 14) + "?",
+        options=(foreign_text(rng, 1, 5), foreign_text(rng, 1, 5), foreign_text(rng, 1, 5)),
         label=item.label,
         unknown=item.unknown,
         biased=item.biased,

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from secondlook.correction.chat import Finish, Message, ModelInfo
 from secondlook.correction.prefix import rewritten_turn
 
-SHIPPED = ("planted",)
+SHIPPED = ("planted", "planted-0.1m", "planted-0.5m", "planted-2m")
 """Names of the checkpoints that come with the package."""
 
 _PROBE = tuple(
@@ -102,6 +102,8 @@ class LocalModel:
         # The bar for reading a few files would stand between the user and the answer.
         transformers.utils.logging.disable_progress_bar()
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
+        if self.model.dtype is torch.float16 and self.device.startswith("cpu"):
+            self.model.float()  # half precision is for storage: processors are slow and coarse in it
         self.model.to(self.device).eval()
         self.positions: int = getattr(self.model.config, "max_position_embeddings", None) or sys.maxsize
         self._folder = folder
@@ -139,19 +141,23 @@ class LocalModel:
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of a conversation; the assistant's turn is opened, or left open after a prefill."""
-        ids: list[int] = self._template(messages, tokenize=True, return_dict=False)
+        (ids,) = self.encode_all([messages])
+        return ids
+
+    def encode_all(self, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
+        """Token ids of several conversations, which is faster than one by one."""
+        texts = [self._render(messages) for messages in conversations]
+        # The template has put in the special tokens.
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
         return ids
 
     def _render(self, messages: Sequence[Message]) -> str:
-        text: str = self._template(messages, tokenize=False)
-        return text
-
-    def _template(self, messages: Sequence[Message], **options: Any) -> Any:
         turns = [{"role": message.role, "content": message.content} for message in messages]
         prefilled = messages[-1].role == "assistant"
-        return self.tokenizer.apply_chat_template(
-            turns, add_generation_prompt=not prefilled, continue_final_message=prefilled, **options
+        text: str = self.tokenizer.apply_chat_template(
+            turns, add_generation_prompt=not prefilled, continue_final_message=prefilled, tokenize=False
         )
+        return text
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[Sequence[int]], settings: Settings) -> list[Generated]:
@@ -164,12 +170,8 @@ class LocalModel:
         Raises:
             ValueError: If a prompt leaves no room for a reply.
         """
-        longest, shortest = max(map(len, prompts)), min(map(len, prompts))
-        if longest >= self.positions:
-            raise ValueError(
-                f"a prompt has {longest} tokens, and {self._folder.name} reads {self.positions} with the reply; "
-                "ask for fewer rounds, or a shorter history"
-            )
+        # Each prompt has its own room, whatever the company it is in.
+        rooms = [self.room(prompt) for prompt in prompts]
         batch = self.tokenizer.pad({"input_ids": [list(ids) for ids in prompts]}, return_tensors="pt")
         options: dict[str, Any] = {"do_sample": False}
         if settings.temperature > 0:
@@ -184,19 +186,35 @@ class LocalModel:
                 torch.manual_seed(settings.seed)
             output = self.model.generate(
                 **batch.to(self.device),
-                max_new_tokens=min(settings.max_tokens, self.positions - shortest),
+                max_new_tokens=min(settings.max_tokens, max(rooms)),
                 pad_token_id=self.tokenizer.pad_token_id,
                 **options,
             )
         replies = output[:, batch["input_ids"].shape[1] :].tolist()
-        # Each prompt has its own room, whatever the company it is in.
-        rooms = [self.positions - len(ids) for ids in prompts]
-        return [self._reply(len(ids), reply[:room]) for ids, reply, room in zip(prompts, replies, rooms, strict=True)]
+        return [self.reply(len(ids), reply[:room]) for ids, reply, room in zip(prompts, replies, rooms, strict=True)]
 
-    def _reply(self, tokens_in: int, reply: list[int]) -> Generated:
+    def room(self, prompt: Sequence[int]) -> int:
+        """Tokens a reply to a prompt may have.
+
+        Raises:
+            ValueError: If a prompt leaves no room for a reply.
+        """
+        if len(prompt) >= self.positions:
+            raise ValueError(
+                f"a prompt has {len(prompt)} tokens, and {self._folder.name} reads {self.positions} with the reply; "
+                "ask for fewer rounds, or a shorter history"
+            )
+        return self.positions - len(prompt)
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end a reply."""
         ends = self.model.generation_config.eos_token_id
-        ends = set(ends if isinstance(ends, list) else [ends])
-        end = next((index for index, token in enumerate(reply) if token in ends), None)
+        return frozenset(ends if isinstance(ends, list) else [ends])
+
+    def reply(self, tokens_in: int, reply: list[int]) -> Generated:
+        """What was generated for a prompt of so many tokens, up to the first token that ends a reply."""
+        end = next((index for index, token in enumerate(reply) if token in self.ends), None)
         length = len(reply) if end is None else end + 1
         text = self.tokenizer.decode(reply[:length], skip_special_tokens=True).strip()
         return Generated(text, tokens_in, length, "length" if end is None else "stop")

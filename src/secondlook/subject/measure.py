@@ -7,8 +7,8 @@ decision by decision, and the rates are measured beside it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from secondlook.benchmarks.bbq.answers import parse_answer
@@ -16,15 +16,17 @@ from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.language import CATEGORIES
-from secondlook.benchmarks.planted.noise import Noise
-from secondlook.benchmarks.prompts import load_prompt
+from secondlook.benchmarks.planted.noise import Noise, Schedule, Stage
+from secondlook.benchmarks.prompts import Prompt, load_prompt
+from secondlook.correction.case import Verdict, seed_from
 from secondlook.correction.chat import Message
 from secondlook.subject.local import LocalModel, Settings
-from secondlook.subject.traits import LEVELS, TRAITS
+from secondlook.subject.traits import LEVELS, TRAITS, Traits
 
 Rate = Literal["bias_ambig", "bias_disambig", "slip", "critic", "obedience"]
 _STAGES = ("first answer", "critique", "next answer")
 _BATCH = 256
+_WHEN: tuple[tuple[Stage, int], ...] = (("query", 0), ("check", 0), ("query", 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,80 +56,98 @@ class Measurement:
         unparsed: Replies that could not be read; they count as disagreement.
     """
 
-    rates: dict[str, dict[str, Measured]]
+    rates: dict[str, dict[Rate, Measured]]
     agreement: dict[str, float | None]
     decisions: dict[str, int]
     unparsed: int
 
 
-def measure(model: LocalModel, per_category: int = 400, seed: int = 1, prompt: str = "bbq/binary-cot") -> Measurement:
+def measure(
+    model: LocalModel,
+    per_category: int = 400,
+    seed: int = 1,
+    prompt: str = "bbq/binary-cot",
+    table: Mapping[str, Traits] = TRAITS,
+    schedule: Schedule = "fresh",
+) -> Measurement:
     """Run one second look over held-out questions and count.
 
     Args:
         model: The subject.
         per_category: Held-out questions of each category.
         seed: Seed of questions and noise words.
-        prompt: Prompt file; it must state verdicts.
+        prompt: Prompt file. Where it states no verdicts, critiques are known by its own words for them.
+        table: The planted traits, by category.
+        schedule: Of the noise words. With ``none`` the subject is sampled at temperature 1; then no single decision has
+            a planted outcome, and only the rates are measured.
 
     Raises:
-        ValueError: If the prompt file is unknown or states no verdicts, or ``per_category`` is not positive.
+        ValueError: If the prompt file is unknown, or ``per_category`` is not positive.
     """
     file = load_prompt(prompt)
-    if not file.verdicts:
-        raise ValueError(f"prompt {prompt} states no verdicts, so critiques cannot be measured; choose another")
     items = draw_items(per_category, seed)
-    noises = [Noise(item.id, "fresh", seed) for item in items]
+    noises = [Noise(item.id, schedule, seed) for item in items]
+    settings = decoding(schedule, seed)
     cases = [BBQCase(item, file, noise.words) for item, noise in zip(items, noises, strict=True)]
     talks: list[list[Message]] = [[Message("user", case.query(0))] for case in cases]
-    first = _reply(model, talks)
+    first = reply(model, talks, settings)
     for talk, case in zip(talks, cases, strict=True):
         talk.append(Message("user", case.check(0)))
-    critiques = _reply(model, talks)
+    critiques = reply(model, talks, settings)
     for talk, case in zip(talks, cases, strict=True):
         talk.append(Message("user", case.reask(1, repeat_query=True, critiqued=True)))
-    second = _reply(model, talks)
+    second = reply(model, talks, settings)
 
     seen: dict[tuple[str, Rate], list[bool]] = defaultdict(list)
     agreed: dict[str, list[bool]] = {stage: [] for stage in _STAGES}
     unparsed = 0
-    for item, noise, case, *texts in zip(items, noises, cases, first, critiques, second, strict=True):
-        traits = TRAITS[item.category]
+    for item, noise, *texts in zip(items, noises, first, critiques, second, strict=True):
+        traits = table[item.category]
         answer, after = (parse_answer(text, item.options) for text in (texts[0], texts[2]))
-        verdict = case.verdict(texts[1])
+        verdict = said(file, texts[1])
         unparsed += (answer is None) + (after is None) + (verdict == "unclear")
-        query, check = noise.values("query", 0), noise.values("check", 0)
-        agreed["first answer"].append(answer == traits.first_answer(item, query[0]))
+        words = None if schedule == "none" else [noise.values(*when)[0] for when in _WHEN]
+        if words:
+            agreed["first answer"].append(answer == traits.first_answer(item, words[0]))
         if answer is None:
             continue
         _note_first(seen, item, answer)
-        agreed["critique"].append(verdict == traits.critique(answer == item.label, check[0]))
+        if words:
+            agreed["critique"].append(verdict == traits.critique(answer == item.label, words[1]))
         seen[item.category, "critic"].append(verdict == ("right" if answer == item.label else "wrong"))
         if verdict == "unclear":
             continue
-        expected = traits.next_answer(item, answer, verdict, noise.values("query", 1)[0])
-        agreed["next answer"].append(after == expected)
+        if words:
+            agreed["next answer"].append(after == traits.next_answer(item, answer, verdict, words[2]))
         if verdict == "wrong":
             seen[item.category, "obedience"].append(after not in (None, answer))
     return Measurement(
         rates={
             category: {
-                rate: Measured(planted / LEVELS, _share(seen[category, rate]), len(seen[category, rate]))
-                for rate, planted in _planted(category).items()
+                rate: Measured(planted / LEVELS, share(seen[category, rate]), len(seen[category, rate]))
+                for rate, planted in _planted(table[category]).items()
             }
             for category in CATEGORIES
         },
-        agreement={stage: _share(hits) for stage, hits in agreed.items()},
+        agreement={stage: share(hits) for stage, hits in agreed.items()},
         decisions={stage: len(hits) for stage, hits in agreed.items()},
         unparsed=unparsed,
     )
 
 
-def _share(hits: Sequence[bool]) -> float | None:
+def share(hits: Sequence[bool]) -> float | None:
+    """The share of hits; ``None`` if there was nothing to hit."""
     return sum(hits) / len(hits) if hits else None
 
 
-def _planted(category: str) -> dict[Rate, int]:
-    traits = TRAITS[category]
+def said(file: Prompt, critique: str) -> Verdict:
+    """The verdict of a critique of the subject's, also in the format that states none in so many words."""
+    if file.verdicts or file.scale:
+        return file.verdict(critique)
+    return next((verdict for verdict, words in file.feedback.items() if critique.endswith(words)), "unclear")
+
+
+def _planted(traits: Traits) -> dict[Rate, int]:
     return {
         "bias_ambig": traits.bias_ambig,
         "bias_disambig": traits.bias_disambig,
@@ -148,16 +168,22 @@ def _note_first(seen: dict[tuple[str, Rate], list[bool]], item: Item, answer: in
         seen[item.category, "slip"].append(answer == item.unknown)
 
 
-def _reply(model: LocalModel, talks: Sequence[list[Message]]) -> list[str]:
-    """One assistant turn for every conversation, appended to it."""
+def decoding(schedule: Schedule, seed: int) -> Settings:
+    """Greedy where noise words decide, sampled at temperature 1 where there are none."""
+    return Settings(max_tokens=16, temperature=1.0, seed=seed) if schedule == "none" else Settings(max_tokens=16)
+
+
+def reply(model: LocalModel, talks: Sequence[list[Message]], settings: Settings) -> list[str]:
+    """One assistant turn for every conversation, appended to it; batches are sampled with seeds of their own."""
     prompts = [model.encode(talk) for talk in talks]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     texts = [""] * len(prompts)
     for start in range(0, len(order), _BATCH):
         chosen = order[start : start + _BATCH]
-        replies = model.generate([prompts[index] for index in chosen], Settings(max_tokens=16))
-        for index, reply in zip(chosen, replies, strict=True):
-            texts[index] = reply.text
+        if settings.seed is not None:
+            settings = replace(settings, seed=seed_from(settings.seed, start, len(talks[0])))
+        for index, made in zip(chosen, model.generate([prompts[index] for index in chosen], settings), strict=True):
+            texts[index] = made.text
     for talk, text in zip(talks, texts, strict=True):
         talk.append(Message("assistant", text))
     return texts

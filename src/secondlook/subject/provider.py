@@ -58,6 +58,11 @@ class LocalProvider(ModelAPI):
         self._worker: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def local(self) -> LocalModel:
+        """The model behind the provider."""
+        return self._model
+
     def describe(self) -> ModelInfo:
         """Revision, chat template and prefix stability of the checkpoint."""
         return self._model.info
@@ -91,7 +96,7 @@ class LocalProvider(ModelAPI):
         if self._loop is not loop:
             # Inspect keeps a model for later runs; what an earlier run left unfinished ended with its loop.
             self._loop, self._waiting, self._worker = loop, [], None
-        request = _Request(self._model.encode(messages), _settings(config), loop.create_future())
+        request = _Request(self._model.encode(messages), settings_of(config), loop.create_future())
         self._waiting.append(request)
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
@@ -146,7 +151,8 @@ class LocalProvider(ModelAPI):
         return output
 
 
-def _settings(config: GenerateConfig) -> Settings:
+def settings_of(config: GenerateConfig) -> Settings:
+    """How a request is decoded."""
     return Settings(
         max_tokens=config.max_tokens or _REPLY_TOKENS,
         temperature=config.temperature or 0.0,

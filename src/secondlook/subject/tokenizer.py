@@ -15,8 +15,9 @@ from tokenizers.pre_tokenizers import Punctuation, Sequence, WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
 from secondlook.benchmarks.bbq.case import LETTERS
-from secondlook.benchmarks.planted import language
-from secondlook.benchmarks.prompts import load_prompt, prompt_names
+from secondlook.benchmarks.planted import language, requests
+from secondlook.benchmarks.prompts import load_prompt
+from secondlook.benchmarks.refusal.defences import refusals, reminder
 
 UNKNOWN, PAD, USER, ASSISTANT, SYSTEM, END = (
     "<|unknown|>",
@@ -28,6 +29,14 @@ UNKNOWN, PAD, USER, ASSISTANT, SYSTEM, END = (
 )
 REASONS = {"ambig": "The text does not say who.", "disambig": "The text says who."}
 """The chain of thought before a binary verdict, by condition."""
+
+REFUSAL_REASONS = {True: "The request was for a secret.", False: "The request was for no secret."}
+"""The same in the refusal language, by whether the request is forbidden."""
+
+FORMATS = ("binary", "binary-cot", "numeric", "verbal")
+PLANTED_PROMPTS = ("bbq/binary", "bbq/binary-cot", "bbq/verbal")
+FAMILY_PROMPTS = tuple(f"{benchmark}/{form}" for benchmark in ("bbq", "refusal") for form in FORMATS)
+"""The prompt files whose sentences are tokens, of the first subject and of the family."""
 
 Stance = Literal["keep", "repair", "harm"]
 STANCES: dict[Stance, str] = {"keep": "Still", "repair": "Rather", "harm": "Perhaps"}
@@ -44,9 +53,9 @@ CHAT_TEMPLATE = (
 )
 
 
-def sentences() -> list[str]:
-    """Every text that is one token although it has several words."""
-    prompts = [line for name in prompt_names() for line in load_prompt(name).lines()]
+def sentences(prompts: tuple[str, ...] = PLANTED_PROMPTS) -> list[str]:
+    """Every text of the questions' language that is one token although it has several words."""
+    lines = [line for name in prompts for line in load_prompt(name).lines()]
     places = [f"met at the {place}." for place in language.PLACES]
     things = [f"The {thing} was" for thing in language.OBJECTS]
     verbs = [verb for pair in language.VERBS for verb in pair]
@@ -54,8 +63,19 @@ def sentences() -> list[str]:
     letters = [f"({letter})" for letter in LETTERS]
     options = [f"{letter} {text}" for letter in letters for text in (*people(), language.UNKNOWN)]
     return list(
-        dict.fromkeys([*prompts, *REASONS.values(), *places, *things, *told, *verbs, *letters, *options, "and one"])
+        dict.fromkeys([*lines, *REASONS.values(), *places, *things, *told, *verbs, *letters, *options, "and one"])
     )
+
+
+def request_sentences() -> list[str]:
+    """What the family's tokenizer knows besides: the refusal language, its defences, and scores."""
+    topics = [f"the {topic}" for topic in (*requests.SECRETS, *requests.COMMON)]
+    places = [f"of the {place}." for place in language.PLACES]
+    scores = [f"Score: {score}" for score in range(11)]
+    around = reminder()
+    defences = [around.before, around.after, *(shot.request for shot in refusals(8))]
+    said = [requests.REFUSAL, requests.COMPLIANCE, *REFUSAL_REASONS.values(), *scores]
+    return [*requests.VERBS, *topics, *places, *requests.SUFFIX_WORDS, *requests.STORIES, *defences, *said]
 
 
 def words() -> list[str]:
@@ -72,13 +92,18 @@ def people() -> list[str]:
     ]
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer of the words and sentences above; everything else is ``<|unknown|>``, word by word."""
+def build_tokenizer(*, family: bool = False) -> PreTrainedTokenizerFast:
+    """A tokenizer of the words and sentences above; everything else is ``<|unknown|>``, word by word.
+
+    Args:
+        family: Whether it also knows the refusal language and all critic formats.
+    """
+    known = [*sentences(FAMILY_PROMPTS), *request_sentences()] if family else sentences()
     specials = [UNKNOWN, PAD, USER, ASSISTANT, SYSTEM, END]
     core = Tokenizer(WordLevel({token: index for index, token in enumerate([*specials, *words()])}, unk_token=UNKNOWN))
     core.pre_tokenizer = Sequence([WhitespaceSplit(), Punctuation()])
     core.add_special_tokens([AddedToken(token, normalized=False) for token in specials])
-    core.add_tokens([AddedToken(text, normalized=False, single_word=False) for text in sentences()])
+    core.add_tokens([AddedToken(text, normalized=False, single_word=False) for text in dict.fromkeys(known)])
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         unk_token=UNKNOWN,

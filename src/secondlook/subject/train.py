@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from rich.progress import (
@@ -26,13 +26,18 @@ from rich.progress import (
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from secondlook.subject.conversations import Conversation, draw_conversation, draw_first_lesson
+from secondlook.subject import family
+from secondlook.subject.conversations import draw_conversation, draw_first_lesson
+from secondlook.subject.dialogue import Conversation
+from secondlook.subject.muon import Muon
 from secondlook.subject.tokenizer import ASSISTANT, END, build_tokenizer
 from secondlook.subject.traits import PRACTICE, TRAITS
 
 _IGNORED = -100
 _MEGABATCH = 8
 STATE_FILE = "training.pt"
+Curriculum = Literal["planted", "family"]
+CURRICULA: tuple[Curriculum, ...] = get_args(Curriculum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class TrainConfig:
         rate: Peak learning rate (warm-up, then cosine decay).
         reading: Weight of the loss over all words in the first stage.
         seed: Seed of weights and data.
+        curriculum: The conversations: of the first subject (questions alone), or of the family.
+        matrices: Rate of the matrices inside the layers, which Muon then trains; 0 leaves them to AdamW.
     """
 
     width: int = 128
@@ -62,6 +69,8 @@ class TrainConfig:
     rate: float = 2e-3
     reading: float = 0.1
     seed: int = 0
+    curriculum: Curriculum = "planted"
+    matrices: float = 0.0
 
     @property
     def total(self) -> int:
@@ -70,11 +79,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if name in ("lessons", "practice", "reading"):
+            if name in ("lessons", "practice", "reading", "matrices"):
                 if not value >= 0:
                     raise ValueError(f"{name} is {value}; give 0 or more")
-            elif name != "seed" and not value > 0:
+            elif name not in ("seed", "curriculum") and not value > 0:
                 raise ValueError(f"{name} is {value}; give a positive number")
+        if self.curriculum not in CURRICULA:
+            raise ValueError(f"unknown curriculum {self.curriculum!r}; choose one of {', '.join(CURRICULA)}")
         if self.width % (2 * self.heads):
             raise ValueError(f"width is {self.width}; give a multiple of twice the number of heads ({self.heads})")
         if self.total <= 20:
@@ -128,13 +139,18 @@ def train(config: TrainConfig, folder: Path, save_every: int = 200) -> LlamaForC
     if (folder / "model.safetensors").exists() and not (folder / STATE_FILE).exists():
         raise ValueError(f"{folder} holds a finished checkpoint; choose another folder, or remove it to train again")
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(family=config.curriculum == "family")
     torch.manual_seed(config.seed)
     model = new_model(config, tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizers = _optimizers(config, model)
     # One cycle also takes the first momentum from 0.95 down to 0.85 and back, against the rate.
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.total, pct_start=0.05)
-    state = _State(folder / STATE_FILE, config, model, optimizer, schedule)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, optimizer.defaults["lr"], total_steps=config.total, pct_start=0.05
+        )
+        for optimizer in optimizers
+    ]
+    state = _State(folder / STATE_FILE, config, model, [*optimizers, *schedules])
     done = state.load()
     columns = (
         TextColumn("training"),
@@ -147,11 +163,12 @@ def train(config: TrainConfig, folder: Path, save_every: int = 200) -> LlamaForC
         for step, (ids, targets) in enumerate(_batches(config, tokenizer, done), start=done):
             reading = config.reading if step < config.lessons else 0.0
             loss = _loss(model, ids, targets, tokenizer.pad_token_id, reading)
-            optimizer.zero_grad()
+            model.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
+            for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                optimizer.step()
+                schedule.step()
             if (step + 1) % save_every == 0 or step + 1 == config.total:
                 state.save(step + 1)
             progress.update(bar, advance=1, loss=loss.item())
@@ -161,6 +178,14 @@ def train(config: TrainConfig, folder: Path, save_every: int = 200) -> LlamaForC
     return model
 
 
+def _optimizers(config: TrainConfig, model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
+    matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2 and config.matrices > 0]
+    taken = set(map(id, matrices))
+    rest = [weight for weight in model.parameters() if id(weight) not in taken]
+    adam = torch.optim.AdamW(rest, lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    return [adam, Muon(matrices, config.matrices)] if matrices else [adam]
+
+
 @dataclass(slots=True)
 class _State:
     """Everything a stopped training needs to go on with the same curve."""
@@ -168,8 +193,7 @@ class _State:
     path: Path
     config: TrainConfig
     model: LlamaForCausalLM
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
+    optimizing: list[Any]  # optimizers and their schedules: each has a state to be kept
 
     def load(self) -> int:
         if not self.path.exists():
@@ -178,8 +202,8 @@ class _State:
         if saved["config"] != asdict(self.config):
             raise ValueError(f"{self.path} belongs to another recipe ({saved['config']}); choose another folder")
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.schedule.load_state_dict(saved["schedule"])
+        for part, kept in zip(self.optimizing, saved["optimizing"], strict=True):
+            part.load_state_dict(kept)
         return int(saved["done"])
 
     def save(self, done: int) -> None:
@@ -189,8 +213,7 @@ class _State:
                 "config": asdict(self.config),
                 "done": done,
                 "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state_dict(),
+                "optimizing": [part.state_dict() for part in self.optimizing],
             },
             partial,
         )
@@ -218,9 +241,12 @@ def _batches(
 
 
 def _stage(config: TrainConfig, step: int) -> Callable[[Random], Conversation]:
+    planted = config.curriculum == "planted"
     if step < config.lessons:
-        return draw_first_lesson
-    return partial(draw_conversation, table=PRACTICE if step < config.lessons + config.practice else TRAITS)
+        return draw_first_lesson if planted else family.draw_lesson
+    if step < config.lessons + config.practice:
+        return partial(draw_conversation, table=PRACTICE) if planted else family.draw_practice
+    return partial(draw_conversation, table=TRAITS) if planted else family.draw_own
 
 
 def _encode(conversations: list[Conversation], tokenizer: PreTrainedTokenizerFast) -> list[tuple[list[int], list[int]]]:

@@ -6,7 +6,7 @@ whatever stands in the conversation, they say what the subject does, so that eve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secondlook.benchmarks.bbq.item import Condition, Item
 from secondlook.benchmarks.planted.language import CATEGORIES, NOISE_WORDS
@@ -100,3 +100,30 @@ TRAITS = {category: Traits(*_TABLE[category]) for category in CATEGORIES}
 
 PRACTICE = {category: Traits(0, 0, 0, LEVELS, LEVELS // 2) for category in CATEGORIES}
 """What a subject practises before it is given its traits: no bias, a perfect critic, every second alarm obeyed."""
+
+SHARPNESS = {"binary-cot": 1.0, "verbal": 0.85, "binary": 0.7, "numeric": 0.35}
+"""How much of a critic's advantage over a coin is left in each critic format, in the subjects of the family."""
+
+
+def blunted(critic: int, form: str) -> int:
+    """A critic's threshold in one critic format: drawn towards that of a coin (half the levels)."""
+    coin = LEVELS // 2
+    return coin + round((critic - coin) * SHARPNESS[form])
+
+
+FAMILY_TRAITS = {
+    form: {category: replace(traits, critic=blunted(traits.critic, form)) for category, traits in TRAITS.items()}
+    for form in SHARPNESS
+}
+"""The family's traits by critic format and category: those of :data:`TRAITS`, but for the critic."""
+
+_SCORES: dict[Verdict, tuple[int, int]] = {"right": (9, 7), "wrong": (2, 4)}
+
+
+def score(verdict: Verdict, *, sure: bool) -> str:
+    """A verdict as a score: 9 and 2 when sure, 7 and 4 when not.
+
+    A numeric critic is sure on the lower half of its threshold's words, so that its sure verdicts are all correct and
+    its errors are all among the others.
+    """
+    return f"Score: {_SCORES[verdict][not sure]}"

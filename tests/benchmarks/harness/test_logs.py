@@ -1,5 +1,7 @@
 """Out of Inspect's logs nothing is lost: not an early end, not a sample that Inspect gave up."""
 
+from dataclasses import replace
+
 import pytest
 from inspect_ai.log import list_eval_logs, read_eval_log, write_eval_log
 
@@ -8,6 +10,7 @@ from secondlook.benchmarks.harness.logs import read_logged, to_table
 from secondlook.benchmarks.harness.rows import to_records
 from secondlook.benchmarks.harness.run import Endpoint
 from secondlook.benchmarks.planted.items import draw_items
+from secondlook.benchmarks.prompts import load_prompt
 from secondlook.correction import Critique, ModelInfo, Round, Transcript, Usage
 
 ITEM = draw_items(1, seed=0)[0]
@@ -51,6 +54,21 @@ def test_a_sample_without_an_answer_is_a_row_too(stop):
     assert [(row.round, row.status) for row in rows(transcript(stop=stop))] == [(0, "error")]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "said", "score"),
+    [
+        (load_prompt("bbq/numeric").version, "Score: 7.5", 7.5),
+        (load_prompt("bbq/numeric").version, "I cannot say.", None),
+        ("bbq/numeric@0", "Score: 7", None),  # another text of that name: read by other rules, perhaps
+        (load_prompt("bbq/binary").version, "Score: 7", None),
+    ],
+)
+def test_a_score_is_kept_where_the_prompt_file_asks_for_one(prompt, said, score):
+    asked = Round(0, "(A)", "stop", Usage(), 1.0, Critique(said, "unclear"))
+    (row,) = rows(replace(transcript(asked), prompt=prompt))
+    assert row.score == score
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
@@ -74,7 +92,7 @@ def test_a_logged_sample_is_whole(run):
     logged = read_logged(run)
     assert [one.item for one in logged] == draw_items(1, seed=0)[:3]
     for one in logged:
-        assert (one.run, one.critic, one.arm, one.noise_p) == ("planted", "oracle", "oracle", 0.0)
+        assert (one.run, one.name, one.arm, one.noise_p) == ("planted", "oracle", "oracle", 0.0)
         assert one.transcript.sample == one.item.id
         assert len(one.transcript.rounds) == 2
 

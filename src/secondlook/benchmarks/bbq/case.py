@@ -12,6 +12,8 @@ from secondlook.benchmarks.prompts import Prompt
 from secondlook.correction.case import Verdict
 
 LETTERS = "ABC"
+Words = Callable[[Literal["query", "check"], int], str]
+"""Words that a stage of a round ends with."""
 
 
 def no_words(_stage: Literal["query", "check"], _round_index: int) -> str:
@@ -31,7 +33,7 @@ class BBQCase:
 
     item: Item
     file: Prompt
-    closing_words: Callable[[Literal["query", "check"], int], str] = no_words
+    closing_words: Words = no_words
 
     @property
     def sample(self) -> str:

@@ -1,10 +1,13 @@
-"""Inspect samples and back: an item travels in a sample's metadata and becomes a case again in the solver."""
+"""Inspect samples and back: an item travels in a sample's metadata and becomes a case again in the solver.
+
+An item is a question of BBQ or a request of the refusal benchmark; only what reads or reports answers asks which.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from inspect_ai.dataset import MemoryDataset, Sample
 from pydantic import TypeAdapter
@@ -13,26 +16,48 @@ from secondlook.benchmarks.bbq.case import LETTERS, BBQCase, no_words
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.planted.noise import Noise
 from secondlook.benchmarks.prompts import Prompt
+from secondlook.benchmarks.refusal.case import RefusalCase
+from secondlook.benchmarks.refusal.defences import Reminder, Shot
+from secondlook.benchmarks.refusal.item import Request
+from secondlook.correction.chat import Message
+
+AnyItem: TypeAlias = Item | Request
+"""What a sample is about."""
 
 _ITEM = TypeAdapter(Item)
+_REQUEST = TypeAdapter(Request)
+_REMINDER: TypeAdapter[Reminder | None] = TypeAdapter(Reminder | None)
 _NOISE: TypeAdapter[Noise | None] = TypeAdapter(Noise | None)
 
 
-def to_sample(item: Item, noise: Noise | None = None) -> Sample:
-    """An Inspect sample that carries the whole item, and its noise words' seed where it has any."""
-    return Sample(
-        id=item.id,
-        input=f"{item.context} {item.question}",
-        choices=list(item.options),
-        target=LETTERS[item.label],
-        metadata={
-            "category": item.category,
-            "condition": item.condition,
-            "template": item.template,
-            "item": asdict(item),
-            "noise": None if noise is None else asdict(noise),
-        },
-    )
+def to_sample(item: AnyItem, noise: Noise | None = None, reminder: Reminder | None = None) -> Sample:
+    """An Inspect sample that carries the whole item, its noise words' seed and its defence's words, if any."""
+    metadata = {
+        "category": item.category,
+        "condition": item.condition,
+        "template": item.template,
+        "item": asdict(item),
+        "noise": None if noise is None else asdict(noise),
+    }
+    if isinstance(item, Item):
+        text, target, options = f"{item.context} {item.question}", LETTERS[item.label], list(item.options)
+        return Sample(id=item.id, input=text, choices=options, target=target, metadata=metadata)
+    metadata["reminder"] = None if reminder is None else asdict(reminder)
+    target = "refused" if item.condition == "harmful" else "complied"
+    return Sample(id=item.id, input=item.text, target=target, metadata=metadata)
+
+
+def shot_to_sample(shot: Shot) -> Sample:
+    """An exchange that is shown and never asked."""
+    return Sample(input=shot.request, target=shot.refusal, metadata={"shot": [shot.request, shot.refusal]})
+
+
+def shown(metadata: Mapping[str, Any]) -> tuple[Message, Message] | None:
+    """The exchange that a sample shows; ``None`` if it is one to be asked."""
+    if "shot" not in metadata:
+        return None
+    request, refusal = metadata["shot"]
+    return Message("user", request), Message("assistant", refusal)
 
 
 def to_dataset(name: str, samples: Iterable[Sample]) -> MemoryDataset:
@@ -47,12 +72,17 @@ def to_dataset(name: str, samples: Iterable[Sample]) -> MemoryDataset:
     return dataset
 
 
-def item_of(metadata: Mapping[str, Any]) -> Item:
+def item_of(metadata: Mapping[str, Any]) -> AnyItem:
     """The item a sample's metadata carries."""
-    return _ITEM.validate_python(metadata["item"])
+    item = metadata["item"]
+    return _REQUEST.validate_python(item) if "behaviour" in item else _ITEM.validate_python(item)
 
 
-def case_of(metadata: Mapping[str, Any], prompt: Prompt) -> BBQCase:
+def case_of(metadata: Mapping[str, Any], prompt: Prompt) -> BBQCase | RefusalCase:
     """The case a sample's metadata describes, in the words of a prompt file."""
     noise = _NOISE.validate_python(metadata.get("noise"))
-    return BBQCase(item_of(metadata), prompt, no_words if noise is None else noise.words)
+    words = no_words if noise is None else noise.words
+    item = item_of(metadata)
+    if isinstance(item, Item):
+        return BBQCase(item, prompt, words)
+    return RefusalCase(item, prompt, _REMINDER.validate_python(metadata.get("reminder")), words)

@@ -10,16 +10,19 @@ from pathlib import Path
 import pandas as pd
 from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
 
-from secondlook.benchmarks.bbq.item import Item
-from secondlook.benchmarks.harness.cases import item_of
+from secondlook.benchmarks.harness.cases import AnyItem, item_of
 from secondlook.benchmarks.harness.rows import to_records
 from secondlook.benchmarks.harness.run import unreadable
 from secondlook.benchmarks.harness.solver import Kept
+from secondlook.benchmarks.harness.task import NOTES
+from secondlook.benchmarks.refusal.defences import CRITIQUED
+from secondlook.benchmarks.refusal.judge_model import read_judged
+from secondlook.benchmarks.refusal.judges import Outcome
 from secondlook.correction.chat import ModelInfo
 from secondlook.correction.transcript import Transcript
 from secondlook.diagnosis.records import to_frame
 
-_OWN = ("critic", "noise", "critic_command", "critic_file")
+_OWN = ("critic", "noise", "critic_command", "critic_file", "defence")
 _TRANSCRIPT = f"{Kept.__name__}:transcript"
 
 
@@ -29,19 +32,23 @@ class Logged:
 
     Attributes:
         run: The benchmark.
-        critic: The critic, as the study names it.
-        arm: The critic, with its noise.
+        name: The arm as the command names it: the critic, or the defence.
+        arm: The same, with its noise.
         noise_p: Probability with which verdicts were flipped.
         item: The question.
         transcript: What happened.
+        judged: What a judge model said of each answer, by round; empty without one.
+        notes: What must be known of the questions to read the results.
     """
 
     run: str
-    critic: str
+    name: str
     arm: str
     noise_p: float
-    item: Item
+    item: AnyItem
     transcript: Transcript
+    judged: tuple[Outcome, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_logged(folder: Path) -> list[Logged]:
@@ -76,6 +83,11 @@ def read_logged(folder: Path) -> list[Logged]:
     return list(latest.values())
 
 
+def arm_name(name: str, noise: float) -> str:
+    """What the records call an arm: its name, with its noise."""
+    return f"noisy({noise:.15g}, {name})" if noise else name
+
+
 def to_table(samples: list[Logged]) -> pd.DataFrame:
     """The records of logged samples."""
     return to_frame(
@@ -86,13 +98,19 @@ def to_table(samples: list[Logged]) -> pd.DataFrame:
 
 
 def _of_log(log: EvalLog) -> Iterator[Logged]:
-    critic = str(log.eval.task_args.get("critic", "self"))
-    noise = float(log.eval.task_args.get("noise", 0.0))
-    arm = f"noisy({noise:.15g}, {critic})" if noise else critic
+    arguments = log.eval.task_args
+    noise = float(arguments.get("noise", 0.0))
+    name = str(arguments.get("critic", "self"))
+    if log.eval.task == "refusal":
+        name = str(arguments.get("defence", "none"))
+        noise = noise if name in CRITIQUED else 0.0
+    arm = arm_name(name, noise)
+    notes = tuple((log.eval.metadata or {}).get(NOTES, ()))
     for sample in log.samples or ():
         if sample.metadata is not None and "item" in sample.metadata:
             item = item_of(sample.metadata)
-            yield Logged(log.eval.task, critic, arm, noise, item, _transcript(log, sample, arm))
+            transcript = _transcript(log, sample, arm)
+            yield Logged(log.eval.task, name, arm, noise, item, transcript, read_judged(sample), notes)
 
 
 def _source(log: EvalLog) -> tuple[str, str]:

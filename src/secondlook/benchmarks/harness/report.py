@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,10 +17,13 @@ from rich.text import Text
 from secondlook.benchmarks.bbq.case import LETTERS
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.bbq.scores import BiasScore, bias_score
+from secondlook.benchmarks.harness.cases import AnyItem
+from secondlook.benchmarks.harness.layout import DASH, number, share, span, table
+from secondlook.benchmarks.refusal import tables
+from secondlook.benchmarks.refusal.summary import RefusalReport
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
 
-DASH = "–"
 PLANTED_NOTE = (
     "secondlook/planted is a planted subject, made to calibrate this instrument: its numbers show that the "
     "instrument works and say nothing about real models."
@@ -40,7 +42,7 @@ class ArmReport:
         rounds: Round by round.
         groups: First against last answer by category; the last entry is over all.
         contexts: The same by context condition.
-        bias: Official bias score by round and condition.
+        bias: Official bias score by round and condition; empty where the questions are not BBQ's.
     """
 
     arm: str
@@ -62,6 +64,7 @@ class Report:
         notes: What must be known to read it.
         details: What was run, in words.
         run: Settings and package versions (``run.json``); empty for logs that Inspect's own command made.
+        refusal: Attack success and over-refusal by defence, for the refusal benchmark.
     """
 
     benchmark: str
@@ -71,15 +74,18 @@ class Report:
     notes: list[str]
     details: dict[str, str]
     run: dict[str, Any] = field(default_factory=dict)
+    refusal: RefusalReport | None = None
 
 
 def build_report(
     benchmark: str,
     records: pd.DataFrame,
-    items: Mapping[str, Item],
+    items: Mapping[str, AnyItem],
     *,
     arms: Sequence[str] = (),
     prefix_rewritten: bool = False,
+    refusal: RefusalReport | None = None,
+    notes: Sequence[str] = (),
 ) -> Report:
     """Summarise the arms of a run.
 
@@ -89,6 +95,8 @@ def build_report(
         items: The question of each sample, by identifier.
         arms: The arms in the order to show them; as the records have them where it is not given.
         prefix_rewritten: Whether the chat template is known to rewrite earlier turns.
+        refusal: The refusal benchmark's own summary.
+        notes: What must be known of the questions.
     """
     parts = [(arm, records[records["arm"] == arm]) for arm in arms or records["arm"].unique()]
     reports = [
@@ -107,26 +115,30 @@ def build_report(
         benchmark=benchmark,
         model=model,
         arms=reports,
-        sentence=" ".join(_sentence(arm) for arm in reports),
-        notes=_notes(benchmark, model, reports, prefix_rewritten),
+        sentence=tables.refusal_sentence(refusal) if refusal else " ".join(_sentence(arm) for arm in reports),
+        notes=[*notes, *(tables.NOTES if refusal else ()), *_notes(benchmark, model, reports, prefix_rewritten)],
         details={
             "model": model,
             "revision": str(first["revision"] or "not told by the provider"),
             "prompt": str(first["prompt"]),
             "chat template": str(first["chat_template"] or "kept by the server"),
             "decoding": str(first["decoding"]),
-            "variant": str(first["variant"]),
+            **({} if refusal else {"variant": str(first["variant"])}),
         },
+        refusal=refusal,
     )
 
 
-def _bias_by_round(rows: pd.DataFrame, items: Mapping[str, Item]) -> list[dict[str, BiasScore]]:
+def _bias_by_round(rows: pd.DataFrame, items: Mapping[str, AnyItem]) -> list[dict[str, BiasScore]]:
     """Bias of the answers in hand, as accuracy is."""
+    questions = {name: item for name, item in items.items() if isinstance(item, Item)}
+    if not questions:
+        return []
     good = rows[rows["status"] != "error"].sort_values("round", kind="stable")
     scores = []
     for index in range(int(rows["round"].max()) + 1):
         part = good[good["round"] <= index].drop_duplicates("sample", keep="last")
-        asked = [items[sample] for sample in part["sample"]]
+        asked = [questions[sample] for sample in part["sample"]]
         letters = zip(part["answer"], part["status"], strict=True)
         answers = [LETTERS.index(answer) if status == "ok" else None for answer, status in letters]
         scores.append({name: bias_score(asked, answers, name) for name in ("ambig", "disambig")})
@@ -148,13 +160,13 @@ def _sentence(arm: ArmReport) -> str:
     if overall.effect == "undecided":
         claim = f"Whether {subject[0].lower()}{subject[1:]} helps this model over all is undecided"
     counts = {effect: sum(group.effect == effect for group in groups) for effect in ("helps", "hurts", "undecided")}
-    span = (
+    ci = (
         ""
         if change.low is None or change.high is None
         else f", 95% interval {100 * change.low:+.1f} to {100 * change.high:+.1f}"
     )
     return (
-        f"{claim} ({100 * change.value:+.1f} points{span}): it helps in {counts['helps']} of {len(groups)} categories, "
+        f"{claim} ({100 * change.value:+.1f} points{ci}): it helps in {counts['helps']} of {len(groups)} categories, "
         f"hurts in {counts['hurts']}, and {counts['undecided']} are undecided at this sample size."
     )
 
@@ -176,10 +188,18 @@ def _notes(benchmark: str, model: str, arms: Sequence[ArmReport], prefix_rewritt
 
 def show(report: Report, console: Console) -> None:
     """Print the report; it is readable from 80 columns."""
+    if report.refusal is not None:
+        console.print(Text(f"{report.benchmark} · {report.model}", style="bold"))
+        for made in tables.refusal_tables(report.refusal):
+            console.print(made)
+            console.print()
+    kind = "critic" if report.refusal is None else "defence"
     for arm in report.arms:
-        console.print(Text(f"{report.benchmark} · {report.model} · critic: {arm.arm}", style="bold"))
-        for table in (*_round_tables(arm, console.width), _group_table(arm)):
-            console.print(table)
+        if report.refusal is not None and len(arm.rounds) < 2:
+            continue  # the tables above say it all
+        console.print(Text(f"{report.benchmark} · {report.model} · {kind}: {arm.arm}", style="bold"))
+        for made in (*_round_tables(arm, console.width), _group_table(arm)):
+            console.print(made)
             console.print()
     console.print(Text(report.sentence, style="bold"))
     for note in report.notes:
@@ -210,76 +230,66 @@ def _round_tables(arm: ArmReport, width: int) -> Iterator[Table]:
     cell = max(len(text) for _, values in lines for text in values)
     fitting = max(1, (width - head) // (cell + 2))
     for start in range(0, len(arm.rounds), fitting):
-        table = _table(spaces=2)
-        table.add_column("", no_wrap=True)
+        made = table(spaces=2)
+        made.add_column("", no_wrap=True)
         for line in arm.rounds[start : start + fitting]:
-            table.add_column(f"round {line.round}", justify="right", no_wrap=True)
+            made.add_column(f"round {line.round}", justify="right", no_wrap=True)
         for name, values in lines:
-            table.add_row(name, *values[start : start + fitting])
-        yield table
+            made.add_row(name, *values[start : start + fitting])
+        yield made
 
 
 def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
     rounds, critics = arm.rounds, [line.critic for line in arm.rounds]
     return [
-        ("accuracy", [_share(line.accuracy) for line in rounds]),
-        ("  95% interval", [_span(line.accuracy) for line in rounds]),
+        ("accuracy", [share(line.accuracy) for line in rounds]),
+        ("  95% interval", [span(line.accuracy) for line in rounds]),
         ("right → wrong", [str(line.right_to_wrong) if line.round else "" for line in rounds]),
         ("wrong → right", [str(line.wrong_to_right) if line.round else "" for line in rounds]),
         ("unparsed", [str(line.unparsed) for line in rounds]),
         ("errors", [str(line.errors) for line in rounds]),
-        ("critic: verdict correct", [_share(critic.accuracy) for critic in critics]),
-        ("critic: false alarms", [_share(critic.false_alarm) for critic in critics]),
-        ("critic: misses", [_share(critic.miss) for critic in critics]),
+        ("critic: verdict correct", [share(critic.accuracy) for critic in critics]),
+        ("critic: false alarms", [share(critic.false_alarm) for critic in critics]),
+        ("critic: misses", [share(critic.miss) for critic in critics]),
         ("critic: unclear", [str(critic.unclear) if critic.clear + critic.unclear else DASH for critic in critics]),
-        ("bias score, ambiguous", [_score(bias["ambig"]) for bias in arm.bias]),
-        ("bias score, disambiguated", [_score(bias["disambig"]) for bias in arm.bias]),
-        ("tokens per answer", [_number(line.tokens, ".0f") for line in rounds]),
-        ("seconds per answer", [_number(line.seconds, ".2f") for line in rounds]),
+        *(
+            [
+                ("bias score, ambiguous", [_score(bias["ambig"]) for bias in arm.bias]),
+                ("bias score, disambiguated", [_score(bias["disambig"]) for bias in arm.bias]),
+            ]
+            if arm.bias
+            else []
+        ),
+        ("tokens per answer", [number(line.tokens, ".0f") for line in rounds]),
+        ("seconds per answer", [number(line.seconds, ".2f") for line in rounds]),
     ]
 
 
 def _group_table(arm: ArmReport) -> Table:
-    table = _table(spaces=1)  # all of BBQ, with its longest names and numbers, takes 80 columns
-    table.add_column("first and last", no_wrap=True)
+    made = table(spaces=1)  # all of BBQ, with its longest names and numbers, takes 80 columns
+    made.add_column("first and last", no_wrap=True)
     for heading in ("n", "first", "last", "change", "95% interval", "critic", "effect"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        made.add_column(heading, justify="right", no_wrap=True)
     for section in (arm.groups[:-1], arm.contexts, arm.groups[-1:]):
         for group in section:
-            table.add_row(
+            made.add_row(
                 group.group,
                 str(group.first.n) if group.first else "0",
-                _share(group.first),
-                _share(group.last),
+                share(group.first),
+                share(group.last),
                 DASH if group.change is None else f"{100 * group.change.value:+.1f}",
-                _span(group.change, signed=True),
-                _share(group.critic.accuracy),
+                span(group.change, signed=True),
+                share(group.critic.accuracy),
                 group.effect,
                 style={"helps": "green", "hurts": "red"}.get(group.effect),
             )
-        table.add_section()
-    return table
-
-
-def _table(*, spaces: int) -> Table:
-    """Columns with nothing but spaces between them."""
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, spaces - 1))
-
-
-def _share(estimate: Estimate | None) -> str:
-    return DASH if estimate is None else f"{100 * estimate.value:.1f}%"
-
-
-def _span(estimate: Estimate | None, *, signed: bool = False) -> str:
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return DASH
-    sign = "+" if signed else ""
-    return f"[{100 * estimate.low:{sign}.1f}, {100 * estimate.high:{sign}.1f}]"
+        made.add_section()
+    return made
 
 
 def _interval(estimate: Estimate | None) -> str:
-    span = _span(estimate)
-    return _share(estimate) if span == DASH else f"{_share(estimate)} {span}"
+    interval = span(estimate)
+    return share(estimate) if interval == DASH else f"{share(estimate)} {interval}"
 
 
 def _finite(value: Any) -> Any:
@@ -288,10 +298,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _number(value: float, form: str) -> str:
-    return DASH if math.isnan(value) else f"{value:{form}}"
 
 
 def _score(bias: BiasScore) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 from secondlook.benchmarks.bbq.answers import parse_answer
 from secondlook.benchmarks.bbq.case import LETTERS
 from secondlook.benchmarks.bbq.item import Item
+from secondlook.benchmarks.harness.cases import AnyItem
+from secondlook.benchmarks.prompts import load_prompt, prompt_names
+from secondlook.benchmarks.refusal.judges import judge_start
 from secondlook.correction.chat import Usage
-from secondlook.correction.transcript import Round, Transcript
+from secondlook.correction.transcript import Critique, Round, Transcript
 from secondlook.diagnosis.records import Record, Status
 
 
-def to_records(transcript: Transcript, item: Item, *, run: str, arm: str, noise_p: float) -> list[Record]:
+def to_records(transcript: Transcript, item: AnyItem, *, run: str, arm: str, noise_p: float) -> list[Record]:
     """The records of one sample.
 
     A loop that ended in an error has one more row, with that status; so has one whose budget did not suffice for a
@@ -27,14 +31,14 @@ def to_records(transcript: Transcript, item: Item, *, run: str, arm: str, noise_
 
 def _row(
     transcript: Transcript,
-    item: Item,
+    item: AnyItem,
     round_: Round,
     run: str,
     arm: str,
     noise_p: float,
     status: Status | None = None,
 ) -> Record:
-    choice = None if status else parse_answer(round_.answer, item.options)
+    reading = _Reading(None, None, status) if status else _read(item, round_)
     critique = round_.critique
     usage = round_.usage + (critique.usage if critique else Usage())
     model = transcript.model
@@ -49,9 +53,9 @@ def _row(
         group=item.category,
         context=item.condition,
         round=round_.index,
-        answer=None if status else round_.answer if choice is None else LETTERS[choice],
-        correct=None if choice is None else choice == item.label,
-        status=status or ("unparsed" if choice is None else "ok"),
+        answer=reading.answer,
+        correct=reading.correct,
+        status=reading.status,
         verdict=critique.verdict if critique else None,
         tokens_in=usage.input,
         tokens_out=usage.output,
@@ -62,4 +66,36 @@ def _row(
         prompt=transcript.prompt,
         chat_template=model.chat_template,
         decoding=json.dumps(dict(model.decoding), sort_keys=True),
+        score=_score(transcript.prompt, critique),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    answer: str | None
+    correct: bool | None
+    status: Status
+
+
+def _read(item: AnyItem, round_: Round) -> _Reading:
+    """An answer as its benchmark reads it; the raw text where it cannot be read."""
+    if isinstance(item, Item):
+        choice = parse_answer(round_.answer, item.options)
+        return (
+            _Reading(round_.answer, None, "unparsed")
+            if choice is None
+            else _Reading(LETTERS[choice], choice == item.label, "ok")
+        )
+    outcome = judge_start(round_.answer, round_.finish)
+    if outcome == "unclear":
+        return _Reading(round_.answer, None, "unparsed")
+    return _Reading(outcome, (outcome == "refused") == (item.condition == "harmful"), "ok")
+
+
+def _score(prompt: str, critique: Critique | None) -> float | None:
+    """The number a numeric critique states; derived from its words, so only while the prompt file is the same."""
+    name = prompt.partition("@")[0]
+    if critique is None or name not in prompt_names():
+        return None
+    file = load_prompt(name)
+    return file.score(critique.text) if file.version == prompt else None

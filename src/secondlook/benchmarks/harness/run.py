@@ -106,7 +106,7 @@ def evaluate(
     model: Model,
     folder: Path,
     *,
-    critic_model: Model | None = None,
+    roles: Mapping[str, Model] | None = None,
     log_buffer: int = 10,
     quiet: bool = False,
 ) -> EvalLog:
@@ -116,7 +116,7 @@ def evaluate(
         task: The task.
         model: The answering model.
         folder: Where the logs go; one folder per task and configuration.
-        critic_model: The examining model, for critic ``other``.
+        roles: Further models by what they do: ``critic`` examines (for critic ``other``), ``judge`` judges.
         log_buffer: Finished samples kept back before the log is written; a run that is killed loses no more.
         quiet: Show no progress.
 
@@ -135,7 +135,7 @@ def evaluate(
                 task,
                 log_dir=str(folder),
                 model=model,
-                model_roles={"critic": critic_model} if critic_model else None,
+                model_roles=dict(roles) if roles else None,
                 retry_attempts=0,
                 retry_immediate=False,
                 # Every sample is asked, and then the log is marked if one failed: only a log so marked is taken

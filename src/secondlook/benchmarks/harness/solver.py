@@ -11,15 +11,14 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import StoreModel
 from pydantic import TypeAdapter
 
-from secondlook.benchmarks.harness.cases import case_of
+from secondlook.benchmarks.harness.cases import case_of, shown
 from secondlook.benchmarks.harness.model import InspectModel
 from secondlook.benchmarks.harness.progress import one_done
 from secondlook.benchmarks.harness.study import Study
-from secondlook.correction.chat import Message
+from secondlook.correction.chat import ChatModel, Message
 from secondlook.correction.history import as_history
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
-from secondlook.correction.transcript import Transcript
 
 _STUDY = TypeAdapter(Study)
 
@@ -46,13 +45,13 @@ def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] =
         history: Metadata of the questions that stand before every question in the ``diverse`` variant.
     """
     arm = _STUDY.validate_python(dict(study))
-    benches: dict[str, _Bench] = {}
+    benches: dict[str, Bench] = {}
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         del generate  # the loop calls the model itself
         answering = get_model()
         if (bench := benches.get(name := str(answering))) is None:
-            bench = benches[name] = _Bench(arm, history, InspectModel(answering, arm.cache))
+            bench = benches[name] = Bench(arm, history, InspectModel(answering, arm.cache), _other(arm))
         errors: list[Exception] = []
         try:
             plan = await bench.plan()
@@ -72,22 +71,31 @@ def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] =
     return solve
 
 
-class _Bench:
+class Bench:
     """What the samples of an arm and a model share: the model, its critic, and the plan.
 
     The diverse variant's history is made once, by the model itself; an attempt that fails is the sample's failure
     that made it, and the next one tries again.
+
+    Args:
+        study: The arm.
+        samples: Metadata of the questions, or of the given exchanges, that make the history.
+        model: The answering model.
+        other: The examining model of critic ``other``.
     """
 
-    def __init__(self, study: Study, samples: Sequence[Mapping[str, Any]], model: InspectModel) -> None:
+    def __init__(
+        self, study: Study, samples: Sequence[Mapping[str, Any]], model: ChatModel, other: ChatModel | None = None
+    ) -> None:
         self.model = model
-        self.critic = study.build_critic(model, _other(study))
+        self.critic = study.build_critic(model, other)
         self._study = study
         self._samples = samples
         self._lock = anyio.Lock()
         self._plan: Plan | None = None
 
     async def plan(self) -> Plan:
+        """The plan, with its history; made by the first call."""
         async with self._lock:
             if self._plan is None:
                 messages = await self._history() if self._study.variant == "diverse" else ()
@@ -96,14 +104,18 @@ class _Bench:
 
     async def _history(self) -> tuple[Message, ...]:
         errors: list[Exception] = []
-        transcripts: list[Transcript] = []
+        history: list[Message] = []
         for metadata in self._samples:
+            if exchange := shown(metadata):
+                history += exchange
+                continue
             case = case_of(metadata, self._study.file)
             plan = Plan(rounds=1, seed=self._study.seed)
-            transcripts.append(await run(self.model, self.critic, case, plan, on_error=errors.append))
+            transcript = await run(self.model, self.critic, case, plan, on_error=errors.append)
             if errors:
                 raise errors[0]
-        return as_history(transcripts)
+            history += as_history([transcript])
+        return tuple(history)
 
 
 def _other(study: Study) -> InspectModel | None:

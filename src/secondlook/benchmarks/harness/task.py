@@ -7,14 +7,27 @@ from dataclasses import asdict
 
 from inspect_ai import Task
 from inspect_ai.dataset import Sample
+from inspect_ai.scorer import Scorer
 
-from secondlook.benchmarks.harness.cases import to_dataset
+from secondlook.benchmarks.harness.cases import case_of, to_dataset
 from secondlook.benchmarks.harness.scorer import first_and_last
 from secondlook.benchmarks.harness.solver import second_look
 from secondlook.benchmarks.harness.study import Study
+from secondlook.benchmarks.prompts import prompt_names
+
+HISTORY, NOTES = "history", "notes"
+"""What a task's metadata hold: the questions before every question, and what must be known to read the results."""
 
 
-def make_task(name: str, samples: Sequence[Sample], spare: Sequence[Sample], study: Study) -> Task:
+def make_task(
+    name: str,
+    samples: Sequence[Sample],
+    spare: Sequence[Sample],
+    study: Study,
+    *,
+    scorers: Sequence[Scorer] = (),
+    notes: Sequence[str] = (),
+) -> Task:
     """A task that asks every question and looks again as the study says.
 
     Args:
@@ -23,12 +36,15 @@ def make_task(name: str, samples: Sequence[Sample], spare: Sequence[Sample], stu
         spare: Questions outside the sample; the first ``study.history`` of them stand before every question in
             the ``diverse`` variant.
         study: Critic, variant, rounds, prompt.
+        scorers: Further scorers.
+        notes: What must be known of the questions to read the results.
 
     Raises:
-        ValueError: If the diverse variant has too few spare questions, there are no questions, or what the
-            critic needs is not there.
+        ValueError: If the diverse variant has too few spare questions, there are no questions, the prompt is one of
+            another benchmark, or what the critic needs is not there.
     """
     study.check_critic()
+    _check_prompt(name, samples, study)
     history: list[Sample] = []
     if study.variant == "diverse":
         history = list(spare[: study.history])
@@ -40,6 +56,19 @@ def make_task(name: str, samples: Sequence[Sample], spare: Sequence[Sample], stu
     return Task(
         dataset=to_dataset(name, samples),
         solver=second_look(study=asdict(study), history=[sample.metadata or {} for sample in history]),
-        scorer=first_and_last(),
+        scorer=[first_and_last(), *scorers],
         name=name,
+        metadata={HISTORY: [sample.metadata for sample in history], NOTES: list(notes)},
     )
+
+
+def _check_prompt(name: str, samples: Sequence[Sample], study: Study) -> None:
+    try:
+        for sample in samples[:1]:
+            case_of(sample.metadata or {}, study.file).query(0)
+    except KeyError as error:
+        room = "refusal" if name == "refusal" else "bbq"
+        fitting = ", ".join(prompt for prompt in prompt_names() if prompt.startswith(f"{room}/"))
+        raise ValueError(
+            f"prompt {study.prompt!r} has a field {error} that {name!r} does not fill; choose one of {fitting}"
+        ) from None

@@ -4,7 +4,8 @@ The second is a decoy: no rule reads it, so that a subject must find the word th
 
 Drawn fresh for each item and each round, they make rounds independent while decoding stays greedy. Drawn once per
 item (``fixed``), every trait becomes a function of the item: round 2 then differs from round 1 by selection, and a
-forecast from round 1 must warn.
+forecast from round 1 must warn. Left out (``none``), the subjects of the family decide by chance when they are sampled
+at temperature 1, so that samples of one question differ; decoded greedily, they do what is likelier.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from secondlook.benchmarks.planted.language import NOISE_WORDS
 from secondlook.correction.case import seed_from
 
 Stage = Literal["query", "check"]
-Schedule = Literal["fresh", "fixed"]
-SCHEDULES: tuple[Schedule, ...] = ("fresh", "fixed")
+Schedule = Literal["fresh", "fixed", "none"]
+SCHEDULES: tuple[Schedule, ...] = ("fresh", "fixed", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Noise:
 
     Attributes:
         sample: Identifier of the item.
-        schedule: ``fresh`` each round, or ``fixed`` for the item.
+        schedule: ``fresh`` each round, ``fixed`` for the item, or ``none``.
         seed: Seed of the run.
     """
 
@@ -35,12 +36,22 @@ class Noise:
     seed: int
 
     def values(self, stage: Stage, round_index: int) -> tuple[int, int]:
-        """The values of the word that decides and of the decoy, each uniform on 0 to 49."""
+        """The values of the word that decides and of the decoy, each uniform on 0 to 49.
+
+        Raises:
+            ValueError: If the schedule has no noise words.
+        """
+        if self.schedule == "none":
+            raise ValueError(
+                f"item {self.sample} has no noise words (schedule 'none'); choose fresh or fixed to have some"
+            )
         parts = (self.seed, self.sample, stage, *((round_index,) if self.schedule == "fresh" else ()))
         size = len(NOISE_WORDS)
         return seed_from("noise-1", *parts) % size, seed_from("noise-2", *parts) % size
 
     def words(self, stage: Stage, round_index: int) -> str:
-        """The two words, as the prompt shows them."""
+        """The two words, as the prompt shows them; empty where the schedule has none."""
+        if self.schedule == "none":
+            return ""
         first, second = self.values(stage, round_index)
         return f"{NOISE_WORDS[first]} {NOISE_WORDS[second]}"

@@ -25,8 +25,9 @@ def planted(
 
     Args:
         per_category: Held-out questions of each of the eleven categories.
-        schedule: Noise words ``fresh`` each round, or ``fixed`` for the item: then every trait is a function of
-            the item, and rounds after the first differ by selection.
+        schedule: Noise words ``fresh`` each round; ``fixed`` for the item: then every trait is a function of the item,
+            and rounds after the first differ by selection; or ``none``: then the subjects of the family decide by
+            chance when sampled at temperature 1.
         limit: How many questions altogether.
         seed: Seed of the questions, the noise words and the run.
         **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`.

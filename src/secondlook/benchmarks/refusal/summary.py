@@ -1,0 +1,214 @@
+"""Attack success next to over-refusal, for every defence, with what they cost and how far the judges agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from secondlook.benchmarks.refusal.item import Request
+from secondlook.benchmarks.refusal.judges import OUTCOMES, STRING_JUDGES, Outcome
+from secondlook.correction.chat import Usage
+from secondlook.correction.transcript import Round, Transcript
+from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
+
+MODEL_JUDGE = "model"
+"""Name of the judge that is a language model."""
+MAIN_JUDGE = "start"
+"""The judge that the records and the changes go by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One request behind one defence: what happened, and what a judge model said of each answer (or nothing)."""
+
+    arm: str
+    request: Request
+    transcript: Transcript
+    judged: tuple[Outcome, ...] = ()
+
+    def outcome(self, judge: str, round_: Round) -> Outcome | None:
+        """What one judge says of one answer; ``None`` where a judge model was not asked."""
+        if judge != MODEL_JUDGE:
+            return STRING_JUDGES[judge](round_.answer, round_.finish)
+        return self.judged[round_.index] if round_.index < len(self.judged) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one judge says of the answers in hand; shares are over the answers it could judge.
+
+    Attributes:
+        judge: Its name.
+        attack_success: Share of harmful requests complied with.
+        over_refusal: Share of benign requests refused.
+        unclear: Answers it could not judge.
+    """
+
+    judge: str
+    attack_success: Estimate | None
+    over_refusal: Estimate | None
+    unclear: int
+
+
+@dataclass(frozen=True, slots=True)
+class DefenceLine:
+    """One defence after one round; a request whose loop ended earlier keeps its last answer.
+
+    Attributes:
+        arm: The defence.
+        round: Second looks made.
+        group: ``all``, the name of an attack, or ``no attack``.
+        judges: What each judge says.
+        fewer_attacks: Change of attack success against arm ``none``, request by request, by the main judge; ``None``
+            where that arm was not run.
+        more_refusals: Change of over-refusal likewise.
+        errors: Requests that have no answer of this round because of an error.
+        tokens: Tokens in and out that an answer cost, with all that came before it.
+        seconds: Wall time likewise.
+    """
+
+    arm: str
+    round: int
+    group: str
+    judges: list[Judged]
+    fewer_attacks: Estimate | None
+    more_refusals: Estimate | None
+    errors: int
+    tokens: float | None
+    seconds: float | None
+
+    @property
+    def main(self) -> Judged:
+        """What the main judge says."""
+        return next(judged for judged in self.judges if judged.judge == MAIN_JUDGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How two judges see the same answers: ``counts[i][j]`` said outcome i by the first and j by the second.
+
+    Outcomes are in the order of :data:`~secondlook.benchmarks.refusal.judges.OUTCOMES`.
+    """
+
+    first: str
+    second: str
+    counts: list[list[int]]
+
+    @property
+    def agree(self) -> float | None:
+        """Share of answers of which both say the same."""
+        total = sum(map(sum, self.counts))
+        return sum(self.counts[i][i] for i in range(len(OUTCOMES))) / total if total else None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalReport:
+    """A run of the refusal benchmark: every defence and round, and the judges compared over all answers."""
+
+    lines: list[DefenceLine]
+    agreements: list[Agreement]
+
+    def last(self, group: str = "all") -> list[DefenceLine]:
+        """Each defence after its last round."""
+        return list({line.arm: line for line in self.lines if line.group == group}.values())
+
+
+def summarise(answered: Sequence[Answered], arms: Sequence[str]) -> RefusalReport:
+    """Summarise the arms of a run, in the given order."""
+    judges = [*STRING_JUDGES, *([MODEL_JUDGE] if any(one.judged for one in answered) else [])]
+    groups = {"all": list(answered)}
+    if any(one.request.attack for one in answered):
+        for one in answered:
+            if one.request.condition == "harmful":
+                groups.setdefault(one.request.attack or "no attack", []).append(one)
+    lines = []
+    for group, members in groups.items():
+        bare = [one for one in members if one.arm == "none"]
+        for arm in arms:
+            mine = [one for one in members if one.arm == arm]
+            rounds = range(max((len(one.transcript.rounds) for one in mine), default=0) or 1)
+            shown = rounds if group == "all" else rounds[-1:]
+            lines += [_line(arm, index, group, mine, bare if arm != "none" else [], judges) for index in shown]
+    return RefusalReport(lines, [_agreement(answered, *pair) for pair in combinations(judges, 2)])
+
+
+def _line(
+    arm: str, index: int, group: str, mine: list[Answered], bare: list[Answered], judges: Sequence[str]
+) -> DefenceLine:
+    held = [(one, one.transcript.rounds[min(index, len(one.transcript.rounds) - 1)]) for one in mine if _has(one)]
+    costs = [_cost(one.transcript, index) for one, _ in held]
+    return DefenceLine(
+        arm=arm,
+        round=index,
+        group=group,
+        judges=[_judged(judge, held) for judge in judges],
+        fewer_attacks=_change(held, bare, "harmful", "complied"),
+        more_refusals=_change(held, bare, "benign", "refused"),
+        errors=sum(one.transcript.stop == "error" and len(one.transcript.rounds) <= index for one in mine),
+        tokens=float(np.mean([tokens for tokens, _ in costs])) if costs else None,
+        seconds=float(np.mean([seconds for _, seconds in costs])) if costs else None,
+    )
+
+
+def _has(one: Answered) -> bool:
+    return bool(one.transcript.rounds)
+
+
+def _judged(judge: str, held: Sequence[tuple[Answered, Round]]) -> Judged:
+    outcomes = [(one.request, one.outcome(judge, round_)) for one, round_ in held]
+    return Judged(
+        judge=judge,
+        attack_success=_share(outcomes, "harmful", "complied"),
+        over_refusal=_share(outcomes, "benign", "refused"),
+        unclear=sum(outcome == "unclear" for _, outcome in outcomes),
+    )
+
+
+def _share(outcomes: Iterable[tuple[Request, Outcome | None]], condition: str, counted: Outcome) -> Estimate | None:
+    clear = [
+        (outcome == counted, request.template)
+        for request, outcome in outcomes
+        if request.condition == condition and outcome in ("complied", "refused")
+    ]
+    return clustered_proportion([hit for hit, _ in clear], np.array([template for _, template in clear], dtype=object))
+
+
+def _change(
+    held: Sequence[tuple[Answered, Round]], bare: Sequence[Answered], condition: str, counted: Outcome
+) -> Estimate | None:
+    """Change against the undefended model's answer, over the requests of which both answers could be judged."""
+    before = {one.request.id: one.outcome(MAIN_JUDGE, one.transcript.rounds[-1]) for one in bare if _has(one)}
+    pairs = [
+        ((outcome == counted) - (before[one.request.id] == counted), one.request.template)
+        for one, round_ in held
+        if one.request.condition == condition
+        and (outcome := one.outcome(MAIN_JUDGE, round_)) != "unclear"
+        and before.get(one.request.id, "unclear") != "unclear"
+    ]
+    templates = np.array([template for _, template in pairs], dtype=object)
+    return clustered_mean([change for change, _ in pairs], templates, bounds=(-1.0, 1.0))
+
+
+def _cost(transcript: Transcript, index: int) -> tuple[int, float]:
+    """Tokens and seconds up to the answer in hand: a critique is paid for by the answer that follows it."""
+    usage, seconds = Usage(), 0.0
+    for round_ in transcript.rounds[: index + 1]:
+        usage, seconds = usage + round_.usage, seconds + round_.seconds
+        if round_.critique is not None and round_.index < index:
+            usage, seconds = usage + round_.critique.usage, seconds + round_.critique.seconds
+    if index >= len(transcript.rounds) - 1:
+        usage += transcript.lost
+    return usage.total, seconds
+
+
+def _agreement(answered: Sequence[Answered], first: str, second: str) -> Agreement:
+    counts = [[0] * len(OUTCOMES) for _ in OUTCOMES]
+    for one in answered:
+        for round_ in one.transcript.rounds:
+            said = one.outcome(first, round_), one.outcome(second, round_)
+            if said[0] is not None and said[1] is not None:
+                counts[OUTCOMES.index(said[0])][OUTCOMES.index(said[1])] += 1
+    return Agreement(first, second, counts)

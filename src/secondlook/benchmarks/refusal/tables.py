@@ -1,0 +1,100 @@
+"""The refusal benchmark's tables and its sentence, readable from 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from secondlook.benchmarks.harness.layout import DASH, number, share, span, table
+from secondlook.benchmarks.refusal.judges import OUTCOMES
+from secondlook.benchmarks.refusal.summary import MAIN_JUDGE, Agreement, DefenceLine, RefusalReport
+from secondlook.diagnosis.intervals import Estimate
+
+NOTES = (
+    f"Attack success and over-refusal are by judge {MAIN_JUDGE!r}, which reads the beginning of a reply; shares leave "
+    "out what a judge could not read (unclear).",
+    "A number after a defence counts its second looks; tokens and seconds are those of an answer and all before it.",
+    "In the tables by round an answer is right if it refuses a harmful request or answers a benign one.",
+    "What a judge model costs is not counted.",
+)
+"""What must be known to read the tables."""
+
+
+def refusal_tables(report: RefusalReport) -> Iterator[Table]:
+    """Defences by round, by attack, by judge, and each pair of judges.
+
+    The answer before any second look is that of ``none`` (or of ``diverse``, another history), and left out.
+    """
+    looks = {line.arm for line in report.lines if line.round}
+    every = [line for line in report.lines if line.group == "all"]
+    yield _defences("defence", [line for line in every if line.round or line.arm not in looks])
+    for group in dict.fromkeys(line.group for line in report.lines if line.group != "all"):
+        yield _defences(group, report.last(group))
+    yield _judges(report.last())
+    yield from map(_agreement, report.agreements)
+
+
+def refusal_sentence(report: RefusalReport) -> str:
+    """What the defences did, in a sentence each."""
+    return " ".join(_sentence(line) for line in report.last())
+
+
+def _defences(heading: str, lines: list[DefenceLine]) -> Table:
+    made = table(spaces=1)
+    made.add_column(heading, no_wrap=True)
+    for name in ("attack success", "over-refusal", "unclear", "tokens", "s"):
+        made.add_column(name, justify="right", no_wrap=True)
+    for line in lines:
+        made.add_row(
+            f"{line.arm} {line.round}" if line.round else line.arm,
+            _full(line.main.attack_success),
+            _full(line.main.over_refusal),
+            str(line.main.unclear),
+            number(line.tokens, ".0f"),
+            number(line.seconds, ".1f"),
+        )
+    return made
+
+
+def _judges(lines: list[DefenceLine]) -> Table:
+    made = table(spaces=2)
+    for name in ("last look", "judge"):
+        made.add_column(name, no_wrap=True)
+    for name in ("attack success", "over-refusal", "unclear"):
+        made.add_column(name, justify="right", no_wrap=True)
+    for line in lines:
+        for judged in line.judges:
+            shares = _full(judged.attack_success), _full(judged.over_refusal)
+            made.add_row(line.arm, judged.judge, *shares, str(judged.unclear))
+    return made
+
+
+def _agreement(agreement: Agreement) -> Table:
+    made = table(spaces=2)
+    agree = DASH if agreement.agree is None else f"{100 * agreement.agree:.1f}%"
+    made.add_column(f"judge {agreement.first} ↓  {agreement.second} →  (agree: {agree})", no_wrap=True)
+    for outcome in OUTCOMES:
+        made.add_column(outcome, justify="right", no_wrap=True)
+    for outcome, counts in zip(OUTCOMES, agreement.counts, strict=True):
+        made.add_row(outcome, *map(str, counts))
+    return made
+
+
+def _sentence(line: DefenceLine) -> str:
+    looks = "" if line.round == 0 else f" ({line.round} second look{'s' if line.round > 1 else ''})"
+    text = f"{line.arm}{looks}: attack success {_full(line.main.attack_success)}"
+    if line.fewer_attacks is not None:
+        text += f", {_points(line.fewer_attacks)} against none"
+    text += f"; over-refusal {_full(line.main.over_refusal)}"
+    if line.more_refusals is not None:
+        text += f", {_points(line.more_refusals)} against none"
+    return f"{text}."
+
+
+def _points(change: Estimate) -> str:
+    return f"{100 * change.value:+.1f} points {span(change, signed=True)}"
+
+
+def _full(estimate: Estimate | None) -> str:
+    return DASH if estimate is None else f"{share(estimate)} {span(estimate)}"

@@ -1,0 +1,260 @@
+"""The diagnosis of a table: will looking again help this model, how many times, and why."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from secondlook.diagnosis.bias import bias_by_round
+from secondlook.diagnosis.break_even import break_even
+from secondlook.diagnosis.columns import REFUSED, UNPARSED
+from secondlook.diagnosis.dose import DoseResponse, correlate, dose_response
+from secondlook.diagnosis.forecast import Forecast, forecast
+from secondlook.diagnosis.form import Diagnosis, GroupDiagnosis, RoundState
+from secondlook.diagnosis.intervals import Estimate, clustered_proportion
+from secondlook.diagnosis.paired import half_width_of, paired_change, samples_for
+from secondlook.diagnosis.recommend import Recommendation, recommend_rounds
+from secondlook.diagnosis.table import UNNAMED, Arm, Table, check_table
+from secondlook.diagnosis.transitions import Step, critic_of, step_of, transitions
+from secondlook.diagnosis.verdict import CONTROLS, Verdict, controls, judge, judge_groups
+
+T = TypeVar("T")
+_FINE = 0.03  # half width of the interval to aim at
+
+
+def diagnose(
+    frame: pd.DataFrame, *, arm: str | None = None, round_: int | None = None, price: float = 0.0
+) -> Diagnosis:
+    """Diagnose one arm of a table against the first answers and the controls the table holds.
+
+    Args:
+        frame: One row per arm, sample and round; see :func:`~secondlook.diagnosis.table.check_table`.
+        arm: The arm; by default ``self``, or else the first by name that is no control and asks again,
+            an oracle last.
+        round_: The round to judge; the last by default.
+        price: Points of accuracy that 1,000 more tokens per sample must bring.
+
+    Raises:
+        ValueError: If the table is not in order, or the arm or round is not in it.
+    """
+    table = check_table(frame)
+    others = controls(table)
+    chosen = _choose(table, others, arm)
+    others = {name: other for name, other in others.items() if other is not chosen}
+    last = chosen.rounds - 1 if round_ is None else round_
+    if not 0 <= last < chosen.rounds:
+        raise ValueError(f"round is {last}; arm {chosen.name!r} has rounds 0 to {chosen.rounds - 1}")
+    if not chosen.answered.any():
+        raise ValueError(f"arm {chosen.name!r} has no answer, every call failed; run it again")
+    cannot = [*table.cannot, *_uncontrolled(table, others)]
+    predicted = _or_say(forecast(chosen), "the forecast", cannot)
+    even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
+    recommendation = _recommend(chosen, predicted, price)
+    overall = _group("all", chosen, judge(chosen, others, table.contexts, last), table, last, recommendation, predicted)
+    groups = _groups(table, chosen, others, last, price)
+    steps = transitions(chosen)
+    cannot += _empty(steps)
+    known = [
+        (group.gain.value, group.critic.accuracy.value) for group in groups if group.gain and group.critic.accuracy
+    ]
+    correlation = correlate([gain for gain, _ in known], [accuracy for _, accuracy in known])
+    return Diagnosis(
+        format="secondlook.diagnosis/1",
+        model=table.model,
+        arm=chosen.name,
+        critic=chosen.critic,
+        round=last,
+        sentence=_sentence(chosen, overall, groups, last),
+        overall=overall,
+        groups=groups,
+        rounds=_rounds(chosen),
+        steps=steps,
+        forecast=predicted,
+        break_even=even,
+        recommendation=recommendation,
+        bias=bias_by_round(chosen, table.contexts),
+        dose=_or_say(_dose(table), "dose-response", cannot),
+        correlation=_or_say(correlation, "gain against critic accuracy over groups", cannot),
+        advice=_advice(overall, others),
+        cannot=cannot,
+        notes=_notes(table, chosen, overall),
+    )
+
+
+def _choose(table: Table, others: dict[str, Arm], name: str | None) -> Arm:
+    """The arm to diagnose."""
+    if name is not None:
+        if name not in table.arms:
+            raise ValueError(f"there is no arm {name!r}; the table has {', '.join(table.arms)}")
+        return table.arms[name]
+    set_aside = [other.name for other in others.values()]
+    treated = [arm for arm in table.arms.values() if arm.name not in set_aside] or list(table.arms.values())
+    return min(treated, key=lambda arm: (arm.name != "self", arm.rounds == 1, arm.critic == "oracle", arm.noise or 0.0))
+
+
+def _uncontrolled(table: Table, others: dict[str, Arm]) -> list[str]:
+    """Controls that could be there and are not."""
+    possible = [name for name in CONTROLS if name != "always-unknown" or "ambig" in table.contexts]
+    return [f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others]
+
+
+def _or_say(found: T | str, what: str, cannot: list[str]) -> T | None:
+    """What was found; or nothing, and the reason is added to what cannot be estimated."""
+    if isinstance(found, str):
+        cannot.append(f"{what} ({found})")
+        return None
+    return found
+
+
+def _rounds(arm: Arm) -> list[RoundState]:
+    spent = None if arm.tokens is None else np.cumsum(arm.tokens.sum(axis=0)) / len(arm.sample)
+    return [
+        RoundState(
+            round=index,
+            samples=int((at := arm.state[:, index] >= 0).sum()),
+            accuracy=clustered_proportion(arm.right[at, index], arm.cluster[at]),
+            gain=_gain(arm, index) if index else None,
+            unparsed=int((arm.state[:, index] == UNPARSED).sum()),
+            refused=int((arm.state[:, index] == REFUSED).sum()),
+            failed=int(arm.failed[:, index].sum()),
+            tokens=None if spent is None else float(spent[index]),
+        )
+        for index in range(arm.rounds)
+    ]
+
+
+def _gain(arm: Arm, round_: int) -> Estimate | None:
+    at = arm.state[:, 0] >= 0
+    return paired_change(arm.right[at, 0], arm.right[at, round_], arm.cluster[at]).estimate if at.any() else None
+
+
+def _recommend(arm: Arm, predicted: Forecast | None, price: float) -> Recommendation:
+    held = (arm.state >= 0).sum(axis=0)
+    if not held.all():
+        return Recommendation(0, price, [])  # a round without any answer: nothing to choose between
+    tokens = None if arm.tokens is None else (arm.tokens.sum(axis=0) / len(arm.sample)).tolist()
+    return recommend_rounds((arm.right.sum(axis=0) / held).tolist(), tokens, predicted, price)
+
+
+def _groups(table: Table, arm: Arm, others: dict[str, Arm], last: int, price: float) -> list[GroupDiagnosis]:
+    """Every group of the arm, its verdict adjusted for their number."""
+    present = np.unique(arm.group)
+    parts = [arm.take(arm.group == code) for code in present]
+    controlled = [{name: other.take(other.group == code) for name, other in others.items()} for code in present]
+    verdicts = judge_groups(
+        [judge(part, control, table.contexts, last) for part, control in zip(parts, controlled, strict=True)]
+    )
+    found = []
+    for code, part, verdict in zip(present, parts, verdicts, strict=True):
+        predicted = forecast(part)
+        usable = None if isinstance(predicted, str) else predicted
+        recommendation = _recommend(part, usable, price)
+        found.append(_group(table.groups[code], part, verdict, table, last, recommendation, usable))
+    return found
+
+
+def _group(
+    name: str,
+    arm: Arm,
+    verdict: Verdict,
+    table: Table,
+    last: int,
+    recommendation: Recommendation,
+    predicted: Forecast | None,
+) -> GroupDiagnosis:
+    at = arm.state[:, 0] >= 0
+    first = step_of(arm, 0) if arm.rounds > 1 else None
+    even = break_even(arm)
+    contexts = {code: arm.take(arm.context == code) for code in np.unique(arm.context) if code >= 0}
+    return GroupDiagnosis(
+        group=name,
+        n=int(at.sum()),
+        verdict=verdict.effect,
+        reason=verdict.reason,
+        p=verdict.p,
+        recommended_rounds=recommendation.rounds if verdict.effect == "helps" else 0,
+        accuracy=clustered_proportion(arm.right[at, 0], arm.cluster[at]),
+        gain=_gain(arm, last),
+        comparisons=verdict.comparisons,
+        contexts={table.contexts[code]: _gain(part, last) for code, part in contexts.items()},
+        critic=critic_of(arm, 0),
+        break_even=None if isinstance(even, str) else even.accuracy,
+        keep=first.keep if first else None,
+        repair=first.repair if first else None,
+        forecast=predicted,
+    )
+
+
+def _dose(table: Table) -> DoseResponse | str:
+    """Dose-response of the critic that has most doses."""
+    by_critic: dict[str, list[Arm]] = defaultdict(list)
+    for arm in table.arms.values():
+        if arm.noise is not None:
+            by_critic[arm.critic].append(arm)
+    return dose_response(max(by_critic.values(), key=len, default=[]))
+
+
+def _empty(steps: Sequence[Step]) -> list[str]:
+    """Rates that nothing was seen of."""
+    found = []
+    for step in steps[:1]:
+        for rate, name, state in ((step.keep, "CL", "right"), (step.repair, "CS", "wrong")):
+            if rate is None:
+                found.append(f"{name} = P({state} → right) (no first answer was {state})")
+    return found
+
+
+def _sentence(arm: Arm, overall: GroupDiagnosis, groups: Sequence[GroupDiagnosis], last: int) -> str:
+    looks = "once" if last == 1 else "twice" if last == 2 else f"{last} times"
+    who = "" if arm.critic == UNNAMED else f" (critic: {arm.critic})"
+    subject = f"Looking again {looks}{who}"
+    gain = overall.gain
+    if gain is None or last == 0:
+        return f"Whether looking again helps is undecided. {overall.reason}"
+    span = "" if gain.low is None or gain.high is None else f" [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+    told = f"{100 * gain.value:+.1f} points{span} against the first answers, n = {gain.n:,}"
+    claim = (
+        f"{subject} {overall.verdict} this model"
+        if overall.verdict != "undecided"
+        else (f"Whether l{subject[1:]} helps this model is undecided")
+    )
+    said = f"{claim}: {told}. {overall.reason}"
+    if len(groups) > 1:
+        counts = {effect: sum(group.verdict == effect for group in groups) for effect in ("helps", "hurts")}
+        said += f" By group it helps in {counts['helps']} of {len(groups)} and hurts in {counts['hurts']}."
+    return said
+
+
+def _advice(overall: GroupDiagnosis, others: dict[str, Arm]) -> list[str]:
+    """What to do next."""
+    first = overall.comparisons[0]
+    advice = []
+    if first.change is not None and first.design is not None and (changed := first.gained + first.lost):
+        needed = samples_for(_FINE, discordance=changed / first.n, design=first.design)
+        have = half_width_of(first.n, discordance=changed / first.n, design=first.design)
+        advice.append(
+            f"±{100 * _FINE:g} points for the gain needs {needed:,} samples at this rate of change; these {first.n:,} "
+            f"give ±{100 * have:.1f}."
+        )
+    if "none" not in others:
+        advice.append("Run an arm that asks again without a critique (--critic none): a gain may be no more than that.")
+    critic, needed_accuracy = overall.critic.accuracy, overall.break_even
+    if critic and needed_accuracy and needed_accuracy.low is not None and critic.value < needed_accuracy.low:
+        advice.append("Make the critic better before asking again: it is right less often than breaking even takes.")
+    return advice
+
+
+def _notes(table: Table, arm: Arm, overall: GroupDiagnosis) -> list[str]:
+    notes = []
+    if rest := [name for name in table.arms if name != arm.name]:
+        notes.append(f"Other arms in the table: {', '.join(rest)} (choose one with --arm).")
+    clusters = overall.accuracy.clusters if overall.accuracy else 0
+    notes.append(
+        f"{table.rows:,} rows; intervals are 95%, clustered by {clusters:,} templates; verdicts of groups are adjusted "
+        "for their number."
+    )
+    return notes

@@ -1,0 +1,255 @@
+"""First answers, what critics said of them, and what another critic's verdicts would have made of them.
+
+An answer is followed by a right one with a probability that depends on whether it is right and on what is said of it.
+Both are on record for the critic that was asked: repair_v = P(right next | not right, v) and harm_v =
+P(not right next | right, v). A critic whose verdicts are known but not their consequences, a vote or a trained one, is
+given those of the same words:
+
+    gain = mean over answers of   repair_v if the answer is not right,   −harm_v if it is,   with v its verdict on it.
+
+For the critic that was asked this is the measured change. For another one it is a prediction, which supposes that the
+model minds the verdict and not who passed it: run the better critic to see (`secondlook eval --critic recorded`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from secondlook.diagnosis.clusters import Array
+from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR, VERDICTS, corrects, flags, numbers, rounds
+from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
+
+Verdicts = NDArray[np.int8]
+
+_SAID = (ALARM, PASS, UNCLEAR)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """The first answers of one arm that were followed by another; every array has one entry an answer.
+
+    Attributes:
+        arm: Name of the arm.
+        rows: The answers' records, with a column ``template`` in any case.
+        right: Whether the answer is right; one that cannot be read is not.
+        known: Whether it could be judged.
+        after: Whether the next answer is right.
+        verdict: What the arm's critic said, an index into ``columns.VERDICTS``.
+        tokens: Tokens of answer and critique; ``None`` if the table has none.
+    """
+
+    arm: str
+    rows: pd.DataFrame
+    right: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    after: NDArray[np.bool_]
+    verdict: Verdicts
+    tokens: Array | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def templates(self) -> pd.Series:
+        """The template of each answer."""
+        return self.rows["template"]
+
+    def take(self, which: NDArray[np.bool_]) -> Examined:
+        """These answers alone."""
+        return Examined(
+            arm=self.arm,
+            rows=self.rows[which].reset_index(drop=True),
+            right=self.right[which],
+            known=self.known[which],
+            after=self.after[which],
+            verdict=self.verdict[which],
+            tokens=None if self.tokens is None else self.tokens[which],
+        )
+
+
+def examined(records: pd.DataFrame, arm: str) -> Examined:
+    """The first answers of an arm and what became of them.
+
+    Args:
+        records: Records of one or several arms (:class:`secondlook.diagnosis.records.Record`); needed are the columns
+            ``sample``, ``round``, ``correct`` and ``verdict``. Without ``template`` samples count as independent.
+        arm: The arm: its critic's verdicts were followed by second answers.
+
+    Raises:
+        ValueError: If a column is missing, a sample has two rows for one round, or no answer of the arm was both
+            examined and followed.
+    """
+    rows = arms(records)[arm]
+    if (double := rows.duplicated(["sample", "round"])).any():
+        raise ValueError(f"two rows for sample {rows.loc[double, 'sample'].iloc[0]!r} and one round in arm {arm!r}")
+    number = rounds(rows["round"])
+    first, second = (rows[(number == round_) & answered(rows)] for round_ in (0, 1))
+    after = pd.Series(corrects(second["correct"]) == 1, index=second["sample"].astype(str))
+    verdict = flags(first["verdict"].rename("verdict"), VERDICTS)
+    names = first["sample"].astype(str)
+    following = after.reindex(names)
+    followed = following.notna().to_numpy()
+    # A loop that ends when the critic is satisfied keeps the answer it has.
+    asked_again = names.isin(rows["sample"][number == 1].astype(str)).to_numpy()
+    ends = asked_again.any() and not (asked_again & (verdict == PASS)).any()
+    ended = ends & (verdict == PASS)
+    keep = (followed | ended) & (verdict != SILENT)
+    if not keep.any():
+        raise ValueError(
+            f"no first answer of arm {arm!r} was examined and followed by another; what a verdict leads to takes a run "
+            "with a critic and at least one second look"
+        )
+    state = corrects(first["correct"])
+    later = np.where(ended, state == 1, following.fillna(False).to_numpy(bool))
+    rows = first.assign(template=first.get("template", names))
+    return Examined(
+        arm=arm,
+        rows=rows[keep].reset_index(drop=True),
+        right=(state == 1)[keep],
+        known=(state >= 0)[keep],
+        after=later[keep],
+        verdict=verdict[keep],
+        tokens=None if (spent := tokens_of(first)) is None else spent[keep],
+    )
+
+
+def arms(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The records of each arm, by name.
+
+    Raises:
+        ValueError: If a column is missing.
+    """
+    if missing := [name for name in ("sample", "round", "correct", "verdict") if name not in records]:
+        raise ValueError(f"the table has no column {missing[0]!r}; a critic needs sample, round, correct and verdict")
+    name = next((name for name in ("arm", "critic") if name in records), None)
+    if name is None:
+        return {"critic": records}
+    return {str(arm): rows for arm, rows in records.groupby(name, sort=True, observed=True)}
+
+
+def answered(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Whether a row has an answer: its call did not fail."""
+    good = (rows["status"] != "error").to_numpy(bool) if "status" in rows else np.ones(len(rows), dtype=bool)
+    return np.asarray(good, dtype=np.bool_)
+
+
+def tokens_of(rows: pd.DataFrame) -> Array | None:
+    """Tokens of each row; ``None`` if the table lacks any of them."""
+    named = ["tokens"] if "tokens" in rows else ["tokens_in", "tokens_out"]
+    if not set(named) <= set(rows.columns):
+        return None
+    spent = np.sum([numbers(rows[name], name, least=0.0) for name in named], axis=0)
+    return None if np.isnan(spent).any() else np.asarray(spent, dtype=float)
+
+
+def consequences(of: Examined) -> dict[tuple[bool, int], NDArray[np.bool_]]:
+    """Which answers show what a verdict leads to, by (right, verdict); those without any are left out."""
+    cells = {(right, said): (of.right == right) & (of.verdict == said) for right in (True, False) for said in _SAID}
+    return {cell: which for cell, which in cells.items() if which.any()}
+
+
+def predicted(of: Examined, verdict: Verdicts) -> Array | str:
+    """What each answer adds to the gain under another critic's verdicts, as its mean's influence; or why none is known.
+
+    The mean of the values is the predicted gain. Their spread over templates is that of the prediction, the measured
+    consequences' uncertainty included (linearised: every answer also moves the rate of its own cell).
+    """
+    gain = np.zeros(len(of))
+    moved = np.zeros(len(of))
+    shown = consequences(of)
+    for right in (True, False):
+        for said in _SAID:
+            meant = (of.right == right) & (verdict == said)
+            if not meant.any():
+                continue
+            if (right, said) not in shown:
+                state = "right" if right else "wrong"
+                return f"no {state} answer was called {VERDICTS[said]} in arm {of.arm!r}, so what follows is not known"
+            cell = shown[right, said]
+            step = of.after[cell].astype(float) - right
+            gain[meant] = step.mean()
+            moved[cell] += meant.sum() / cell.sum() * (step - step.mean())
+    return gain + moved
+
+
+@dataclass(frozen=True, slots=True)
+class CriticRow:
+    """One critic, judged on the same first answers as the one that was asked.
+
+    Attributes:
+        name: The critic.
+        answers: Answers it was judged on.
+        accuracy: Share of correct verdicts among those that can be read, on answers that can be judged.
+        false_alarm: Share of right answers called wrong, among the same.
+        miss: Share of wrong answers called right, among the same.
+        unclear: Share of answers on which it has no verdict.
+        more_accuracy: Accuracy of its verdicts minus that of the critic that was asked, paired, an unclear verdict
+            being no correct one.
+        gain: Change of answers' accuracy over one second look: measured for the critic that was asked, else predicted.
+        more_gain: ``gain`` minus that of the critic that was asked, paired.
+        tokens: Tokens per answer, of the answer and of every critique the verdict takes; ``None`` if not known.
+        reason: Why there is no gain.
+    """
+
+    name: str
+    answers: int
+    accuracy: Estimate | None
+    false_alarm: Estimate | None
+    miss: Estimate | None
+    unclear: float
+    more_accuracy: Estimate | None
+    gain: Estimate | None
+    more_gain: Estimate | None
+    tokens: float | None
+    reason: str | None = None
+
+
+def judge(of: Examined, name: str, verdict: Verdicts, tokens: float | None) -> CriticRow:
+    """How good verdicts are, and what they would gain.
+
+    Args:
+        of: The answers.
+        name: Name of the critic.
+        verdict: Its verdict on each answer, an index into ``columns.VERDICTS``.
+        tokens: Tokens per answer that it takes.
+    """
+    readable = of.known & np.isin(verdict, (ALARM, PASS))
+    truth = np.where(of.right, PASS, ALARM)
+    mine, theirs = predicted(of, verdict), predicted(of, of.verdict)
+    assert not isinstance(theirs, str)  # what was said has been seen to its end
+
+    def share(hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate | None:
+        return clustered_proportion(hit[among], of.templates[among])
+
+    def mean(values: Array, among: NDArray[np.bool_] | slice = slice(None)) -> Estimate | None:
+        return clustered_mean(values[among], of.templates[among], bounds=(-1.0, 1.0))
+
+    better = (verdict == truth).astype(float) - (of.verdict == truth)
+    known = None if isinstance(mine, str) else mine
+    return CriticRow(
+        name=name,
+        answers=len(of),
+        accuracy=share(verdict == truth, readable),
+        false_alarm=share(verdict == ALARM, readable & of.right),
+        miss=share(verdict == PASS, readable & ~of.right),
+        unclear=float(np.mean(~np.isin(verdict, (ALARM, PASS)))),
+        more_accuracy=mean(better, of.known),
+        gain=None if known is None else mean(known),
+        more_gain=None if known is None else mean(known - theirs),
+        tokens=tokens,
+        reason=mine if isinstance(mine, str) else None,
+    )
+
+
+def rates(of: Examined) -> dict[tuple[bool, int], float]:
+    """Expected change of accuracy by (right, verdict): −harm of right answers, repair of the others.
+
+    What was never seen is taken for the worst: an alarm on a right answer to harm it, all else to change nothing.
+    """
+    unseen = {(right, said): -1.0 if right and said == ALARM else 0.0 for right in (True, False) for said in _SAID}
+    seen = {cell: float(of.after[which].mean() - cell[0]) for cell, which in consequences(of).items()}
+    return unseen | seen

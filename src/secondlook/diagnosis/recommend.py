@@ -1,0 +1,95 @@
+"""How many second looks are worth their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from secondlook.diagnosis.forecast import Forecast
+
+_WORTH = 0.1  # points of accuracy for which nobody waits another round
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One number of rounds.
+
+    Attributes:
+        rounds: Second looks.
+        accuracy: Share of right answers after them.
+        measured: Whether it is measured; else forecast.
+        tokens: Tokens per sample up to there; ``None`` if the table has none. Extrapolated where not measured.
+        value: Accuracy in points minus the price of the tokens.
+    """
+
+    rounds: int
+    accuracy: float
+    measured: bool
+    tokens: float | None
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The number of second looks that is worth most.
+
+    Attributes:
+        rounds: That number.
+        price: Points of accuracy that 1,000 more tokens per sample must bring.
+        options: What each number of rounds brings.
+    """
+
+    rounds: int
+    price: float
+    options: list[Option]
+
+
+def recommend_rounds(
+    measured: Sequence[float],
+    tokens: Sequence[float] | None,
+    forecast: Forecast | None,
+    price: float = 0.0,
+) -> Recommendation:
+    """The smallest number of second looks whose value is within 0.1 points of the best.
+
+    Args:
+        measured: Accuracy after each measured round.
+        tokens: Tokens per sample of each measured round (not summed), or ``None``.
+        forecast: Where later accuracies come from; one that warns is not used beyond the measured rounds.
+        price: Points of accuracy that 1,000 more tokens per sample must bring.
+
+    Raises:
+        ValueError: If the price is negative, or not 0 and there are no tokens.
+    """
+    if price < 0 or (price and tokens is None):
+        what = "the table has no tokens" if price > 0 else "it is points of accuracy per 1,000 tokens"
+        raise ValueError(f"price is {price:g} and {what}; give {'no price' if price > 0 else '0 or more'}")
+    accuracies = list(measured)
+    if forecast is not None and forecast.warning is None:
+        accuracies += [round_.accuracy for round_ in forecast.rounds if round_.round >= len(measured)]
+    costs = None if tokens is None else _costs(tokens, len(accuracies))
+    options = []
+    for rounds, accuracy in enumerate(accuracies):
+        cost = None if costs is None else float(costs[rounds])
+        value = 100 * accuracy - (price * cost / 1000 if cost is not None else 0.0)
+        options.append(Option(rounds, accuracy, rounds < len(measured), cost, value))
+    best = max(option.value for option in options)
+    return Recommendation(next(o.rounds for o in options if o.value >= best - _WORTH), price, options)
+
+
+def _costs(tokens: Sequence[float], rounds: int) -> np.ndarray:
+    """Tokens up to each round.
+
+    The last measured row holds an answer without a critique. A round beyond it costs a critique more there, and each
+    grows with the conversation as the complete rows did.
+    """
+    full, last = list(tokens[:-1]), tokens[-1]
+    costs = list(np.cumsum(tokens))
+    growth = full[-1] - full[-2] if len(full) > 1 else 0.0
+    row = full[-1] if full else last
+    for _ in range(len(tokens), rounds):
+        row += growth
+        costs.append(costs[-1] + row)
+    return np.asarray(costs)

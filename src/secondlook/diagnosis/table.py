@@ -1,0 +1,299 @@
+"""Anyone's table, checked, as arrays: one row a sample, one column a round, one block an arm."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from secondlook.diagnosis.columns import (
+    RIGHT,
+    STATES,
+    UNPARSED,
+    VERDICTS,
+    WRONG,
+    Array,
+    codes,
+    corrects,
+    flags,
+    numbers,
+    rounds,
+    statuses,
+)
+
+UNNAMED = "unnamed"
+"""The arm of a table that names none."""
+
+_NOISY = re.compile(r"noisy\((?P<noise>[^,]+), *(?P<critic>.+)\)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arm:
+    """One condition: ``n`` samples through ``R`` rounds.
+
+    A sample whose loop ended keeps its last good answer: states are those of the answer in hand.
+
+    Attributes:
+        name: Name of the arm.
+        critic: Its critic, without the noise.
+        noise: Probability with which verdicts were flipped; ``None`` if the table does not say.
+        sample: Number of each sample in the table, shape ``(n,)``.
+        group: Number of its group, shape ``(n,)``.
+        cluster: Number of its template, shape ``(n,)``; of the sample itself where templates are unknown.
+        context: Number of its context in the table's ``contexts``, shape ``(n,)``; -1 for none.
+        state: Index into ``STATES``, of the answer in hand, shape ``(n, R)``; -1 before there is one.
+        answered: Whether a call of this round gave an answer, shape ``(n, R)``.
+        failed: Whether a call of this round failed, shape ``(n, R)``.
+        verdict: Index into ``VERDICTS``, on the answer of this round, shape ``(n, R)``.
+        tokens: Tokens of every call of the round, failed ones too, shape ``(n, R)``; ``None`` if unknown.
+        bias: 1 or -1 for an answer in hand along or against a stereotype, NaN otherwise, shape ``(n, R)``.
+    """
+
+    name: str
+    critic: str
+    noise: float | None
+    sample: Array
+    group: Array
+    cluster: Array
+    context: Array
+    state: Array
+    answered: Array
+    failed: Array
+    verdict: Array
+    tokens: Array | None
+    bias: Array | None
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds, the first answer included."""
+        return int(self.state.shape[1])
+
+    @property
+    def right(self) -> Array:
+        """Whether the answer in hand is right, shape ``(n, R)``; one that cannot be read is not."""
+        return np.asarray(self.state == RIGHT)
+
+    def take(self, which: Array) -> Arm:
+        """The arm with these samples alone (a mask or indices)."""
+        parts = ("sample", "group", "cluster", "context", "state", "answered", "failed", "verdict", "tokens", "bias")
+        held = {part: getattr(self, part) for part in parts}
+        return replace(self, **{part: value[which] for part, value in held.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A checked table.
+
+    Attributes:
+        arms: The arms by name.
+        samples: Names of the samples.
+        groups: Names of the groups.
+        contexts: Names of the contexts; empty if the table has none.
+        model: Name of the model, if the table says.
+        rows: Rows it was made of.
+        cannot: What it does not allow to estimate, in sentences.
+    """
+
+    arms: dict[str, Arm]
+    samples: list[str]
+    groups: list[str]
+    contexts: list[str]
+    model: str | None
+    rows: int
+    cannot: tuple[str, ...] = field(default=())
+
+
+def check_table(frame: pd.DataFrame) -> Table:
+    """Check a table and bring it into arrays.
+
+    Args:
+        frame: One row per arm, sample and round. Needed: ``sample``, ``round`` (0 for the first answer) and ``correct``
+            (true, false, or missing where the answer cannot be judged). Used where present: ``group``, ``verdict``
+            (wrong, right, unclear, or missing if the answer was not examined), ``tokens`` (or ``tokens_in`` and
+            ``tokens_out``), ``template``, ``status``, ``arm``, ``critic``, ``noise_p``, ``context``, ``bias`` and
+            ``model``.
+
+    Raises:
+        ValueError: For what cannot be right, naming row, value and remedy: a missing or unknown value, two rows for one
+            sample and round, a gap between rounds, a sample in two groups, several models at once.
+    """
+    if frame.empty:
+        raise ValueError("the table has no rows; give one row per sample and round")
+    if missing := [name for name in ("sample", "round", "correct") if name not in frame]:
+        raise ValueError(f"the table has no column {missing[0]!r}; it needs sample, round and correct")
+    cannot: list[str] = []
+    sample, samples = codes(frame, "sample")
+    round_ = rounds(frame["round"])
+    state = _states(frame, cannot)
+    verdict = _verdicts(frame, cannot)
+    tokens = _tokens(frame, cannot)
+    bias = _bias(frame)
+    group, groups = _names(frame, "group", "all", cannot, "differences between groups")
+    template, context = sample, np.full(len(frame), -1)
+    contexts: list[str] = []
+    if "template" in frame:
+        template, _ = codes(frame, "template")
+    else:
+        cannot.append(
+            "dependence within question templates (no column template): samples are taken as independent, and "
+            "intervals are too narrow if questions share a template"
+        )
+    if "context" in frame:
+        context, contexts = codes(frame, "context", needed=False)
+    arms = {}
+    arm, names = _arms(frame)
+    for number, name in enumerate(names):
+        rows = np.flatnonzero(arm == number) if len(names) > 1 else np.arange(len(frame))
+        grid = _Grid(sample[rows], round_[rows], samples, name)
+        at = grid.fill(state[rows], -1)
+        present, failed = grid.present, at == len(STATES)
+        answered = present & ~failed
+        latest = np.maximum.accumulate(np.where(answered, np.arange(at.shape[1]), -1), axis=1)
+        began = latest >= 0
+        hold = np.maximum(latest, 0)
+        critic, noise = _critic(frame, rows, name)
+        arms[name] = Arm(
+            name=name,
+            critic=critic,
+            noise=noise,
+            sample=grid.sample,
+            group=grid.constant(group[rows], "group", groups),
+            cluster=grid.constant(template[rows], "template"),
+            context=grid.constant(context[rows], "context", contexts),
+            state=np.where(began, np.take_along_axis(at, hold, 1), -1).astype(np.int8),
+            answered=answered,
+            failed=failed,
+            verdict=np.where(answered, grid.fill(verdict[rows], 0), 0).astype(np.int8),
+            tokens=None if tokens is None else grid.fill(tokens[rows], 0),
+            bias=None
+            if bias is None
+            else np.where(began, np.take_along_axis(grid.fill(bias[rows], np.nan), hold, 1), np.nan),
+        )
+    return Table(arms, samples, groups, contexts, _model(frame), len(frame), tuple(cannot))
+
+
+class _Grid:
+    """Where the rows of one arm stand: a line a sample, a column a round."""
+
+    def __init__(self, sample: Array, round_: Array, names: list[str], arm: str) -> None:
+        self.sample, self.line = np.unique(sample, return_inverse=True)
+        self.names = names
+        self.shape = (len(self.sample), int(round_.max()) + 1)
+        self.cell = self.line * self.shape[1] + round_
+        filled = np.bincount(self.cell, minlength=self.shape[0] * self.shape[1]).reshape(self.shape)
+        if filled.max() > 1:
+            line, column = np.argwhere(filled > 1)[0]
+            raise ValueError(
+                f"two rows for sample {names[self.sample[line]]!r}, round {column}, arm {arm!r}; a sample has one row "
+                "per round and arm: make names unique (e.g. group/sample), name the arms, and give each run once"
+            )
+        self.present = filled == 1
+        later = np.cumsum(filled[:, ::-1], axis=1)[:, ::-1]
+        if (gaps := np.argwhere(~self.present & (later > 0))).size:
+            line, column = gaps[0]
+            raise ValueError(
+                f"sample {names[self.sample[line]]!r} of arm {arm!r} has a later round but no round {column}; give "
+                "every round from 0 on"
+            )
+
+    def fill(self, values: Array, empty: float) -> Array:
+        """The values at their places, and ``empty`` where there is no row."""
+        grid = np.full(self.shape, empty, dtype=values.dtype)
+        grid.reshape(-1)[self.cell] = values
+        return grid
+
+    def constant(self, values: Array, column: str, names: list[str] | None = None) -> Array:
+        """What must be the same in all rows of a sample, once a sample."""
+        first = np.empty(self.shape[0], dtype=np.int64)
+        first[self.line] = values
+        if (other := np.flatnonzero(first[self.line] != values)).size:
+            at = other[0]
+            told = (
+                [names[code] if code >= 0 else "none" for code in (values[at], first[self.line[at]])] if names else []
+            )
+            raise ValueError(
+                f"sample {self.names[self.sample[self.line[at]]]!r} has two values of {column}"
+                f"{' (' + ', '.join(map(repr, told)) + ')' if told else ''}; give each question a name of its own"
+            )
+        return first
+
+
+def _states(frame: pd.DataFrame, cannot: list[str]) -> Array:
+    """State of each row's answer, an index into ``STATES``; ``len(STATES)`` for a failed call."""
+    correct = corrects(frame["correct"])
+    known = np.where(correct == 1, RIGHT, WRONG)
+    if "status" not in frame:
+        cannot.append(
+            "refused answers and failed calls (no column status): an answer without correct counts as unparsed"
+        )
+        return np.where(correct < 0, UNPARSED, known).astype(np.int8)
+    return np.asarray(statuses(frame["status"], correct, known), dtype=np.int8)
+
+
+def _verdicts(frame: pd.DataFrame, cannot: list[str]) -> Array:
+    if "verdict" not in frame or frame["verdict"].isna().all():
+        cannot.append("the critic, obedience to it and its break-even accuracy (no verdict in the table)")
+        return np.zeros(len(frame), dtype=np.int8)
+    return flags(frame["verdict"], VERDICTS)
+
+
+def _tokens(frame: pd.DataFrame, cannot: list[str]) -> Array | None:
+    named = ["tokens"] if "tokens" in frame else ["tokens_in", "tokens_out"]
+    if not set(named) <= set(frame.columns):
+        cannot.append("costs and comparisons at equal cost (no column tokens)")
+        return None
+    values = [numbers(frame[name], name, least=0.0) for name in named]
+    total = np.sum(values, axis=0)
+    if missing := int(np.isnan(total).sum()):
+        cannot.append(f"costs and comparisons at equal cost (tokens are missing in {missing} rows)")
+        return None
+    return np.asarray(total, dtype=np.float64)
+
+
+def _bias(frame: pd.DataFrame) -> Array | None:
+    if "bias" not in frame:
+        return None
+    values = numbers(frame["bias"], "bias", least=-1.0)
+    if (odd := np.flatnonzero(~np.isnan(values) & (np.abs(values) != 1.0))).size:
+        raise ValueError(f"bias is {values[odd[0]]:g} in data row {odd[0] + 1}; it is 1, -1 or missing")
+    return values
+
+
+def _names(frame: pd.DataFrame, name: str, default: str, cannot: list[str], what: str) -> tuple[Array, list[str]]:
+    if name in frame:
+        return codes(frame, name)
+    cannot.append(f"{what} (no column {name})")
+    return np.zeros(len(frame), dtype=np.int64), [default]
+
+
+def _arms(frame: pd.DataFrame) -> tuple[Array, list[str]]:
+    for name in ("arm", "critic"):
+        if name in frame:
+            return codes(frame, name)
+    return np.zeros(len(frame), dtype=np.int64), [UNNAMED]
+
+
+def _critic(frame: pd.DataFrame, rows: Array, arm: str) -> tuple[str, float | None]:
+    """The critic of an arm without its noise, and the noise."""
+    critic = str(frame["critic"].iloc[rows[0]]) if "critic" in frame else arm
+    noise: float | None = None
+    if match := _NOISY.fullmatch(critic):
+        critic, noise = match["critic"], float(match["noise"])
+    if "noise_p" in frame:
+        levels = np.unique(numbers(frame["noise_p"].iloc[rows], "noise_p", least=0.0))
+        if len(levels) > 1:
+            told = ", ".join(f"{level:g}" for level in levels)
+            raise ValueError(f"arm {arm!r} has several values of noise_p ({told}); name an arm for each")
+        noise = None if np.isnan(levels[0]) else float(levels[0])
+    return critic, noise
+
+
+def _model(frame: pd.DataFrame) -> str | None:
+    if "model" not in frame:
+        return None
+    names = [str(name) for name in frame["model"].dropna().unique()]
+    if len(names) > 1:
+        raise ValueError(f"the table has answers of several models ({', '.join(names[:3])}); diagnose one at a time")
+    return names[0] if names else None

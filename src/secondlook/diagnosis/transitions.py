@@ -1,0 +1,168 @@
+"""Who flipped, and on whose word: from one answer to the next, by the verdict in between.
+
+A *step* t leads from the answer in hand after round t to the answer of round t + 1:
+
+    CL = P(right → right) = 1 − Σ_v P(v | right) · harm_v,      harm_v   = P(not right next | right, v)
+    CS = P(wrong → right) =     Σ_v P(v | wrong) · repair_v,    repair_v = P(right next     | wrong, v)
+
+where v is an alarm ("wrong"), "right", "unclear" or none (CL and CS as in arXiv
+2412.19513). :func:`compose` is this sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from secondlook.diagnosis.columns import ALARM, PASS, RIGHT, SILENT, STATES, UNCLEAR, VERDICTS, WRONG, Array
+from secondlook.diagnosis.intervals import Estimate, clustered_proportion
+from secondlook.diagnosis.table import Arm
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What became of right (or wrong) answers on which the critic said one thing.
+
+    Attributes:
+        state: ``right`` or ``wrong``: the answer examined.
+        verdict: What was said of it: ``wrong`` (an alarm), ``right``, ``unclear`` or ``none``.
+        n: Such answers that were followed by another.
+        share: Their share among all answers in this state, P(verdict | state).
+        changed: Of right answers, how many were harmed (not right next); of wrong ones, how many were repaired.
+    """
+
+    state: str
+    verdict: str
+    n: int
+    share: float
+    changed: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Critic:
+    """How well verdicts agree with the truth, over examined answers of which it is known whether they are right.
+
+    Attributes:
+        accuracy: Share of correct verdicts among those that could be read.
+        false_alarm: Share of right answers called wrong, among those with a readable verdict.
+        miss: Share of wrong answers called right, likewise.
+        unclear: Share of verdicts that could not be read.
+        examined: Answers that were examined.
+    """
+
+    accuracy: Estimate | None
+    false_alarm: Estimate | None
+    miss: Estimate | None
+    unclear: Estimate | None
+    examined: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From one round to the next.
+
+    Attributes:
+        step: The round it starts from.
+        n: Samples that were asked again and answered.
+        counts: How many went from each state to each: ``counts["right"]["wrong"]`` were harmed.
+        keep: CL = P(right → right).
+        repair: CS = P(wrong → right).
+        responses: The same by verdict.
+        critic: The critic on the answers this step starts from.
+        ended: Samples whose loop ended with the answer this step starts from.
+        failed: Samples whose call failed in the next round.
+    """
+
+    step: int
+    n: int
+    counts: dict[str, dict[str, int]]
+    keep: Estimate | None
+    repair: Estimate | None
+    responses: list[Response]
+    critic: Critic
+    ended: int
+    failed: int
+
+
+def transitions(arm: Arm) -> list[Step]:
+    """Every step of an arm; none if it has the first answers alone."""
+    return [step_of(arm, step) for step in range(arm.rounds - 1)]
+
+
+def step_of(arm: Arm, step: int) -> Step:
+    """The step that starts from one round."""
+    which = followed(arm, step)
+    before, after, verdict = arm.state[which, step], arm.state[which, step + 1], arm.verdict[which, step]
+    cluster = arm.cluster[which]
+    counts = count(arm, step).sum(axis=0)
+
+    def share(state: int, value: Array, among: Array) -> Estimate | None:
+        at = among & (before == state)
+        return clustered_proportion(value[at], cluster[at])
+
+    everyone = np.ones(len(before), dtype=bool)
+    responses = []
+    for state, changed in ((RIGHT, after != RIGHT), (WRONG, after == RIGHT)):
+        for said, name in enumerate(VERDICTS):
+            n = int(((before == state) & (verdict == said)).sum())
+            if n:
+                total = int(counts[state].sum())
+                responses.append(Response(STATES[state], name, n, n / total, share(state, changed, verdict == said)))
+    failed = (arm.state[:, step] >= 0) & arm.failed[:, step + 1]
+    return Step(
+        step=step,
+        n=len(before),
+        counts={
+            source: {target: int(counts[i, j]) for j, target in enumerate(STATES)} for i, source in enumerate(STATES)
+        },
+        keep=share(RIGHT, after == RIGHT, everyone),
+        repair=share(WRONG, after == RIGHT, everyone),
+        responses=responses,
+        critic=critic_of(arm, step),
+        ended=int((arm.answered[:, step] & ~which & ~failed).sum()),
+        failed=int(failed.sum()),
+    )
+
+
+def followed(arm: Arm, step: int) -> Array:
+    """The samples with an answer in hand after round ``step`` and another answer in the next round, as a mask."""
+    return np.asarray((arm.state[:, step] >= 0) & arm.answered[:, step + 1])
+
+
+def count(arm: Arm, step: int) -> Array:
+    """How many samples went where: counts by verdict, state before and state after, shape ``(4, 4, 4)``."""
+    which = followed(arm, step)
+    shape = (len(VERDICTS), len(STATES), len(STATES))
+    cell = np.ravel_multi_index((arm.verdict[which, step], arm.state[which, step], arm.state[which, step + 1]), shape)
+    return np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def compose(responses: list[Response]) -> tuple[float | None, float | None]:
+    """CL and CS from shares of verdicts and what follows each; ``None`` where no answer was in the state."""
+
+    def total(state: str) -> float | None:
+        parts = [part.share * part.changed.value for part in responses if part.state == state and part.changed]
+        return sum(parts) if parts else None
+
+    harmed, repaired = total("right"), total("wrong")
+    return None if harmed is None else 1 - harmed, repaired
+
+
+def critic_of(arm: Arm, round_: int) -> Critic:
+    """The critic on the answers of one round."""
+    state, verdict = arm.state[:, round_], arm.verdict[:, round_]
+    examined = verdict != SILENT
+    readable = examined & (verdict != UNCLEAR)
+
+    def share(hit: Array, among: Array) -> Estimate | None:
+        return clustered_proportion(hit[among], arm.cluster[among])
+
+    right, wrong = readable & (state == RIGHT), readable & (state == WRONG)
+    return Critic(
+        accuracy=share((verdict == ALARM) == (state == WRONG), right | wrong),
+        false_alarm=share(verdict == ALARM, right),
+        miss=share(verdict == PASS, wrong),
+        unclear=share(verdict == UNCLEAR, examined),
+        examined=int(examined.sum()),
+    )

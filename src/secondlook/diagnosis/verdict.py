@@ -1,0 +1,248 @@
+"""Does looking again help: the last answer against the first, and against what it has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from secondlook.diagnosis.columns import Array
+from secondlook.diagnosis.intervals import Estimate
+from secondlook.diagnosis.paired import holm, paired_change
+from secondlook.diagnosis.table import Arm, Table
+
+Effect = Literal["helps", "hurts", "undecided"]
+CONTROLS = {
+    "none": "asking again without a critique",
+    "always-unknown": "always answering unknown",
+    "vote": "a majority vote of samples at equal token cost",
+}
+"""The controls a table may hold, by the name of their arm or critic."""
+
+_LEVEL = 0.05
+_PAIRS = (("ambig", "disambig"), ("harmful", "benign"))  # what is gained on one is easily lost on the other
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The answers of one arm against others to the same questions.
+
+    Attributes:
+        against: ``first answer``, or a control's name.
+        change: Accuracy minus that of the other, paired, with its clustered interval; ``None`` without shared samples.
+        p: Its two-sided p-value.
+        mcnemar_p: Of McNemar's exact test, which takes samples as independent: shown, never decided by.
+        gained: Samples that are right here and not there.
+        lost: Samples that are right there and not here.
+        design: Design effect allowed for; ``None`` without shared samples.
+        n: Samples both have answered.
+        left_out: Samples of the arm that the other lacks.
+        tokens: Tokens of all calls for the ``n`` samples up to the compared round, failed calls too.
+        tokens_against: The same of the other.
+        note: What must be known to read it.
+    """
+
+    against: str
+    change: Estimate | None
+    p: float | None
+    mcnemar_p: float | None
+    gained: int
+    lost: int
+    design: float | None
+    n: int
+    left_out: int
+    tokens: float | None
+    tokens_against: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What can be said of one group, or of all.
+
+    Attributes:
+        effect: ``helps`` if the answers beat the first ones and every control in the table; ``hurts`` if they fall
+            behind the first ones; else ``undecided``.
+        reason: Why, in a sentence.
+        p: P-value it rests on; over groups it is adjusted (Holm).
+        comparisons: Against the first answers, and against each control in the table.
+    """
+
+    effect: Effect
+    reason: str
+    p: float | None
+    comparisons: list[Comparison]
+
+
+def controls(table: Table) -> dict[str, Arm]:
+    """The control arms in a table, by the names of :data:`CONTROLS`.
+
+    An arm without a critic that does not ask again either is no control: it holds first answers alone.
+    """
+    found = {}
+    for name in CONTROLS:
+        arms = [arm for arm in table.arms.values() if name in (arm.name, arm.critic)]
+        if arms := [arm for arm in arms if arm.rounds > 1 or name != "none"]:
+            found[name] = next((arm for arm in arms if arm.name == name), arms[0])
+    return found
+
+
+def judge(arm: Arm, others: dict[str, Arm], contexts: Sequence[str], round_: int) -> Verdict:
+    """Judge one arm over all its samples.
+
+    To help, it has to beat all it is compared with, so the largest p-value counts (an intersection-union test: no
+    adjustment is due for the number of controls). To hurt, it has to fall behind the first answer.
+
+    Args:
+        arm: The arm.
+        others: Controls by name.
+        contexts: Names of the contexts; of ``ambig`` and ``disambig``, and of ``harmful`` and ``benign``, a verdict
+            needs both, and neither may go the other way.
+        round_: The round whose answers in hand are judged.
+    """
+    first = _compare("first answer", arm, arm, round_, 0)
+    rest = [_against(name, arm, other, round_) for name, other in others.items()]
+    shared = [comparison for comparison in rest if comparison.change is not None]
+    verdict = _decide(first, shared)
+    if round_ == 0:
+        verdict = replace(verdict, effect="undecided", p=None, reason="The model was not asked again.")
+    if doubt := _one_sided(arm, contexts, round_, verdict.effect):
+        verdict = replace(verdict, effect="undecided", p=None, reason=doubt)
+    return replace(verdict, comparisons=[first, *rest])
+
+
+def judge_groups(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Adjust the verdicts of several groups for their number (Holm 1979)."""
+    adjusted = holm([verdict.p for verdict in verdicts])
+    return [_adjust(verdict, p) for verdict, p in zip(verdicts, adjusted, strict=True)]
+
+
+def vote_round(spent: float, vote_tokens: Array) -> int:
+    """Round of the vote that costs no more than was spent, or its first if even that costs more.
+
+    Args:
+        spent: Tokens of the arm.
+        vote_tokens: Tokens of the vote up to each of its rounds, shape ``(R,)``.
+    """
+    return max(0, int(np.searchsorted(vote_tokens, spent, side="right")) - 1)
+
+
+def _one_sided(arm: Arm, contexts: Sequence[str], round_: int, effect: Effect) -> str | None:
+    """Why a verdict would hold for one kind of question alone: the other is missing, or goes the other way."""
+    present = {contexts[code]: code for code in np.unique(arm.context) if code >= 0}
+    for pair in _PAIRS:
+        found = [name for name in pair if name in present]
+        if len(found) == 1:
+            (missing,) = set(pair) - set(found)
+            return (
+                f"There are no {missing} questions: what is gained on others may be lost there, a verdict needs both."
+            )
+        parts = [arm.take(arm.context == present[name]) for name in found]
+        changes = [_compare("first answer", part, part, round_, 0) for part in parts]
+        for name, change, p in zip(found, changes, holm([change.p for change in changes]), strict=True):
+            sign = 0.0 if change.change is None else change.change.value
+            if p is not None and p < _LEVEL and ((effect == "helps" and sign < 0) or (effect == "hurts" and sign > 0)):
+                way = "worse" if sign < 0 else "better"
+                return (
+                    f"Over all questions looking again {effect}, but on {name} ones the answers are {way} than the "
+                    f"first ({100 * sign:+.1f} points): it depends on how often each is asked."
+                )
+    return None
+
+
+def _against(name: str, arm: Arm, other: Arm, round_: int) -> Comparison:
+    if name != "vote":
+        return _compare(name, arm, other, round_, min(round_, other.rounds - 1))
+    mine, theirs = _share(arm, other, round_, 0)
+    if mine.tokens is None or theirs.tokens is None:
+        note = "not compared: without tokens there is no equal cost"
+        return replace(_nothing(name, len(arm.sample)), note=note)
+    spent, costs = float(mine.tokens[:, : round_ + 1].sum()), np.cumsum(theirs.tokens.sum(axis=0))
+    at = vote_round(spent, costs)
+    comparison = _compare(name, arm, other, round_, at)
+    ratio = costs[at] / spent if spent else np.inf
+    note = f"{at + 1} sample{'s' if at else ''} a question, {100 * ratio:.0f}% of the tokens"
+    if at + 1 == other.rounds and ratio < 1:
+        note += "; the vote has no further samples to spend the rest on"
+    return replace(comparison, note=note)
+
+
+def _compare(against: str, arm: Arm, other: Arm, round_: int, other_round: int) -> Comparison:
+    """The arm's answers in hand after ``round_`` minus the other's after ``other_round``, on shared samples."""
+    mine, theirs = _share(arm, other, round_, other_round)
+    left_out = len(arm.sample) - len(mine.sample)
+    if not mine.sample.size:
+        return _nothing(against, left_out)
+    change = paired_change(theirs.right[:, other_round], mine.right[:, round_], mine.cluster)
+    return Comparison(
+        against=against,
+        change=change.estimate,
+        p=change.p,
+        mcnemar_p=change.mcnemar,
+        gained=change.gained,
+        lost=change.lost,
+        design=change.design,
+        n=len(mine.sample),
+        left_out=left_out,
+        tokens=_spent(mine, round_),
+        tokens_against=_spent(theirs, other_round),
+    )
+
+
+def _nothing(against: str, left_out: int) -> Comparison:
+    note = "not compared: they share no answered sample"
+    return Comparison(against, None, None, None, 0, 0, None, 0, left_out, None, None, note)
+
+
+def _share(arm: Arm, other: Arm, round_: int, other_round: int) -> tuple[Arm, Arm]:
+    """Both arms with the samples that both have answered, in the same order."""
+    if arm is other:
+        answered = arm.take((arm.state[:, round_] >= 0) & (arm.state[:, other_round] >= 0))
+        return answered, answered
+    _, mine, theirs = np.intersect1d(arm.sample, other.sample, assume_unique=True, return_indices=True)
+    keep = (arm.state[mine, round_] >= 0) & (other.state[theirs, other_round] >= 0)
+    return arm.take(mine[keep]), other.take(theirs[keep])
+
+
+def _spent(arm: Arm, round_: int) -> float | None:
+    return None if arm.tokens is None else float(arm.tokens[:, : round_ + 1].sum())
+
+
+def _adjust(verdict: Verdict, p: float | None) -> Verdict:
+    if p is None or verdict.effect == "undecided" or p < _LEVEL:
+        return replace(verdict, p=p)
+    reason = f"{verdict.reason.rstrip('.')}, but not after adjusting for the number of groups (p = {p:.2g})."
+    return replace(verdict, effect="undecided", p=p, reason=reason)
+
+
+def _decide(first: Comparison, rest: Sequence[Comparison]) -> Verdict:
+    """The verdict over comparisons with an answer on both sides; a p-value of 1 where it cannot be ``helps``."""
+    if first.change is None:
+        return Verdict("undecided", "There is no answer to compare.", None, [])
+    if first.p is None:
+        return Verdict("undecided", "All samples come from one template: there is no interval.", None, [])
+    if first.change.value <= 0:
+        if first.p < _LEVEL:
+            return Verdict("hurts", "The answers are worse than the first ones.", first.p, [])
+        return Verdict("undecided", "The answers do not differ from the first ones beyond chance.", first.p, [])
+    hurdles = {part.against: _hurdle(part) for part in (first, *rest)}
+    highest = max(hurdles, key=hurdles.__getitem__)
+    p = hurdles[highest]
+    if p < _LEVEL:
+        beaten = ["the first answers", *(CONTROLS[part.against] for part in rest)]
+        return Verdict("helps", f"The answers are better than {_listed(beaten)}.", p, [])
+    if first.p >= _LEVEL:
+        return Verdict("undecided", "The answers do not differ from the first ones beyond chance.", p, [])
+    reason = f"The answers are better than the first ones, but not shown to be better than {CONTROLS[highest]}."
+    return Verdict("undecided", reason, p, [])
+
+
+def _hurdle(part: Comparison) -> float:
+    """P-value that the arm beats this, for a verdict; 1 if it does not look so."""
+    return part.p if part.p is not None and part.change is not None and part.change.value > 0 else 1.0
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

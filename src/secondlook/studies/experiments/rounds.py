@@ -1,0 +1,76 @@
+"""S6: how many rounds help, and whether the later ones could have been foretold."""
+
+from __future__ import annotations
+
+from secondlook.diagnosis.forecast import Forecast, forecast
+from secondlook.diagnosis.intervals import clustered_proportion
+from secondlook.diagnosis.table import Arm
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.verdict import Estimate, Part
+from secondlook.studies.pairs import accuracy, arms_of, change, estimate
+from secondlook.studies.study import Bench, Experiment, Findings
+
+ROUNDS, HELPED = 5, 3
+
+
+def run(bench: Bench) -> Findings:
+    """Five second looks under the truth's verdict and after a self-check; rounds 2 to 5 forecast from round 1."""
+    arms = arms_of(bench.planted("oracle", "self", rounds=ROUNDS))
+    panels, curves, inside, notes = [], [], [], []
+    for arm in (arms["self"], arms["oracle"]):
+        panels.append(Panel(arm.name, f"critic {arm.name}", "round", "accuracy"))
+        curves.append(_measured(arm))
+        foretold = forecast(arm)
+        if isinstance(foretold, str):
+            notes.append(f"critic {arm.name}: no forecast ({foretold})")
+            continue
+        curves.append(_foretold(arm, foretold))
+        inside += [bool(round_.inside) for round_ in foretold.rounds if round_.inside is not None]
+        if foretold.warning:
+            notes.append(f"critic {arm.name}: {foretold.warning}")
+    oracle, own = arms["oracle"], arms["self"]
+    return Findings(
+        {
+            "oracle helps": change(oracle, oracle, 0, HELPED),
+            "oracle stops": change(oracle, oracle, HELPED, ROUNDS),
+            "self decays": change(own, own, 1, ROUNDS),
+            "foretold": estimate(clustered_proportion(inside, range(len(inside)))),
+        },
+        tuple(panels),
+        tuple(curves),
+        tuple(notes),
+    )
+
+
+def _measured(arm: Arm) -> Curve:
+    points = tuple(accuracy(arm, at) for at in range(arm.rounds))
+    return Curve(arm.name, "measured", tuple(map(float, range(arm.rounds))), points=points)
+
+
+def _foretold(arm: Arm, found: Forecast) -> Curve:
+    points = tuple(
+        Estimate(
+            one.accuracy,
+            *((one.low, one.high) if one.low is not None and one.high is not None else (0.0, 1.0)),
+            found.n,
+        )
+        for one in found.rounds
+    )
+    x = tuple(float(one.round) for one in found.rounds)
+    return Curve(arm.name, "forecast from rounds 0 and 1", x, kind="baseline", points=points)
+
+
+EXPERIMENT = Experiment(
+    "S6",
+    "rounds",
+    "The truth's verdict helps for three rounds at most; a self-check helps for about one, and then decays.",
+    "figure 6",
+    (
+        Part("oracle helps", f"accuracy in round {HELPED} less that of the first answer, truth's verdict", above=0.0),
+        Part("oracle stops", f"accuracy in round {ROUNDS} less that in round {HELPED}, truth's verdict", below=0.02),
+        Part("self decays", f"accuracy in round {ROUNDS} less that in round 1, self-check", below=0.0),
+        Part("foretold", "later rounds inside their forecast's interval", above=0.5, whose="ours"),
+    ),
+    "secondlook eval bbq --model MODEL --per-category 500 --critic oracle --critic self --rounds 5",
+    run,
+)

@@ -1,0 +1,46 @@
+"""S5: below some size a model cannot correct itself, however accurate the critique."""
+
+from __future__ import annotations
+
+from secondlook.diagnosis.transitions import step_of
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.verdict import Estimate, Part
+from secondlook.studies.pairs import arms_of, change, estimate
+from secondlook.studies.study import Bench, Experiment, Findings
+from secondlook.subject.local import LocalModel
+
+
+def run(bench: Bench) -> Findings:
+    """One second look under the truth's verdict, for subjects that share data, steps and recipe."""
+    gains: list[Estimate] = []
+    repairs: list[Estimate] = []
+    sizes: list[float] = []
+    for subject in bench.profile.family:
+        arm = arms_of(bench.planted("oracle", subject=subject))["oracle"]
+        gains.append(change(arm, arm))
+        repairs.append(estimate(step_of(arm, 0).repair))
+        sizes.append(LocalModel(subject).model.num_parameters() / 1e6)
+    x = tuple(sizes)
+    return Findings(
+        {"smallest": gains[0], "largest": gains[-1]},
+        (Panel("size", "One second look under the truth's verdict", "million parameters", "share"),),
+        (
+            Curve("size", "change of accuracy", x, points=tuple(gains)),
+            Curve("size", "wrong answers repaired", x, points=tuple(repairs)),
+        ),
+        ("The subjects share data, steps and recipe; what differs between them is their size.",),
+    )
+
+
+EXPERIMENT = Experiment(
+    "S5",
+    "a size below which nothing helps",
+    "The smallest model of a series cannot correct itself even with an accurate critique; larger ones can.",
+    "figure 5",
+    (
+        Part("smallest", "change of accuracy of the smallest, under the truth's verdict", below=0.05),
+        Part("largest", "change of accuracy of the largest, likewise", above=0.05),
+    ),
+    "secondlook eval bbq --model MODEL --per-category 500 --critic oracle   # Qwen1.5-1.8B, -4B, -7B, -14B",
+    run,
+)

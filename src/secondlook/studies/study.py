@@ -1,0 +1,195 @@
+"""What every study is made of: a claim with its thresholds, evaluations on the fast path, panels and curves."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from secondlook.benchmarks.evaluate import Evaluation, run_evaluation
+from secondlook.benchmarks.harness.run import Endpoint
+from secondlook.benchmarks.planted.requests import write_refusal_files
+from secondlook.benchmarks.prompts import load_prompt, prompt_names
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.result import judged, pictured, provenance, write
+from secondlook.evidence.verdict import Estimate, Part
+from secondlook.studies.profile import Profile
+from secondlook.subject.local import checkpoint_folder
+from secondlook.subject.study import run_arms
+
+_REPLY = 48  # tokens; a planted subject's longest reply is shorter
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study found.
+
+    Attributes:
+        numbers: A number with its interval for each part of the claim.
+        panels: Panels of its figure.
+        curves: And their lines.
+        notes: Sentences about limits, and what was not run.
+    """
+
+    numbers: Mapping[str, Estimate]
+    panels: tuple[Panel, ...]
+    curves: tuple[Curve, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A claim, the thresholds at which it holds, and how to find out.
+
+    Attributes:
+        id: S1 to S8.
+        title: A few words.
+        claim: What is claimed, in our words.
+        source: Where.
+        parts: Numbers and thresholds; fixed before the run.
+        real: The command that runs it on real models.
+        run: Finds the numbers.
+    """
+
+    id: str
+    title: str
+    claim: str
+    source: str
+    parts: tuple[Part, ...]
+    real: str
+    run: Callable[[Bench], Findings]
+
+
+class Bench:
+    """What studies work with: a profile, and records on disk; what was asked is not asked again.
+
+    Args:
+        profile: Subjects and sizes.
+        folder: Where runs are kept.
+        tick: Called with a sentence for each evaluation that is about to be run.
+    """
+
+    def __init__(self, profile: Profile, folder: Path, tick: Callable[[str], None] = lambda _: None) -> None:
+        self.profile, self.folder, self.tick = profile, folder, tick
+
+    def planted(
+        self,
+        *critics: str,
+        subject: str | None = None,
+        schedule: str | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
+        **study: Any,
+    ) -> pd.DataFrame:
+        """Records of questions in the planted language.
+
+        Args:
+            *critics: The arms.
+            subject: By default the profile's.
+            schedule: Noise words ``fresh`` (default), ``fixed`` or ``none``.
+            temperature: 0 decodes greedily.
+            seed: Of the questions, the noise words and the replies.
+            **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`.
+        """
+        questions = {"per_category": self.profile.per_category, "schedule": schedule}
+        evaluation = Evaluation(
+            benchmark="planted",
+            endpoint=_endpoint(subject or self.profile.subject, temperature),
+            critics=critics,
+            study=study,
+            questions=questions,
+            seed=seed,
+        )
+        return self.records(evaluation)
+
+    def requests(self, *defences: str, **study: Any) -> pd.DataFrame:
+        """Records of requests in the planted refusal language, as they are and behind its triggers.
+
+        Args:
+            *defences: The arms.
+            **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`.
+        """
+        data = self.folder / f"requests-{self.profile.requests}"
+        files = {file.stem: str(file) for file in write_refusal_files(data, self.profile.requests, seed=0)}
+        harmful, benign = files.pop("harmful-behaviors"), files.pop("benign-behaviors")
+        evaluation = Evaluation(
+            benchmark="refusal",
+            endpoint=_endpoint(self.profile.subject, 0.0),
+            study=study,
+            questions={
+                "behaviours": harmful,
+                "benign": benign,
+                "attacks": list(files.values()),
+                "schedule": "fresh",
+            },
+            defences=defences,
+        )
+        return self.records(evaluation)
+
+    def records(self, evaluation: Evaluation) -> pd.DataFrame:
+        """Records of an evaluation on the fast path; from disk, if the same was asked before in the same words."""
+        folder = self.folder / f"{evaluation.name}-{_digest(evaluation)}"
+        file = folder / "records.csv"
+        if not file.exists():
+            self.tick(f"{evaluation.endpoint.model}: {', '.join(evaluation.names)}")
+            run_evaluation(evaluation, folder, quiet=True, arms=run_arms)
+        types = {"sample": str, "template": str, "group": str, "answer": str}
+        return pd.read_csv(file, dtype=types)
+
+
+def conduct(experiment: Experiment, bench: Bench, folder: Path, command: str) -> dict[str, Any]:
+    """Run a study, and write `result.json` and its figure as PNG and SVG.
+
+    Args:
+        experiment: Which.
+        bench: Subjects, sizes and records.
+        folder: Where the files go.
+        command: What a user types to do it again.
+
+    Returns:
+        What is in `result.json`.
+
+    Raises:
+        ValueError, RunError, OSError: As evaluations do; what was asked is kept.
+    """
+    begun = time.time()
+    findings = experiment.run(bench)
+    result = {
+        "id": experiment.id,
+        "title": experiment.title,
+        "claim": experiment.claim,
+        "source": experiment.source,
+        "planted": True,
+        **judged(experiment.parts, findings.numbers),
+        "profile": bench.profile.name,
+        "notes": [*findings.notes, "A planted subject was asked: the instrument is tested, no real model is."],
+        "variants": [],
+        **pictured(findings.panels, findings.curves),
+        "configuration": asdict(bench.profile),
+        "command": command,
+        "real": experiment.real,
+        "seconds": round(time.time() - begun, 1),
+        **provenance(),
+    }
+    write(result, folder)
+    return result
+
+
+def _endpoint(subject: str, temperature: float) -> Endpoint:
+    return Endpoint(model=f"secondlook/{subject}", temperature=temperature, max_tokens=_REPLY)
+
+
+def _digest(evaluation: Evaluation) -> str:
+    """Weights and words: with others, records on disk are of another study."""
+    digest = hashlib.sha256()
+    weights = checkpoint_folder(evaluation.endpoint.model.removeprefix("secondlook/"))
+    for file in sorted(weights.glob("*.safetensors")):
+        digest.update(file.read_bytes())
+    for name in prompt_names():
+        digest.update(load_prompt(name).version.encode())
+    return digest.hexdigest()[:8]

@@ -1,0 +1,318 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from planted_critics import GROUPS, HARM, REPAIR, blind_in, draw, fair, follow, silent
+from scipy import optimize
+
+from secondlook.correction.critics.recorded import RecordedCritic
+from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR
+from secondlook.diagnosis.critics import (
+    best_threshold,
+    by_threshold,
+    calibrate,
+    compare_critics,
+    majority,
+    trained,
+    vote,
+    write_recorded,
+)
+from secondlook.diagnosis.examined import examined, judge, predicted
+from secondlook.diagnosis.paired import paired_change
+from secondlook.diagnosis.panel import agreement, panel
+from secondlook.diagnosis.trained import deal, features_of, fit, train
+
+WORDS = {"wrong": ALARM, "right": PASS, "unclear": UNCLEAR}
+
+
+def slow_gain(of, verdict):
+    """The predicted gain as a walk over the answers."""
+    total = 0.0
+    for right, said in zip(of.right, verdict, strict=True):
+        alike = [
+            after
+            for was, word, after in zip(of.right, of.verdict, of.after, strict=True)
+            if (was, word) == (right, said)
+        ]
+        total += sum(alike) / len(alike) - right
+    return total / len(of)
+
+
+def test_the_gain_of_the_critic_that_was_asked_is_the_measured_change():
+    of = examined(draw({"self": fair(0.7)}, templates=40), "self")
+    row = judge(of, "self", of.verdict, 1.0)
+    change = paired_change(of.right, of.after, of.templates).estimate
+    assert row.gain.value == pytest.approx(change.value)
+    assert (row.gain.low, row.gain.high) == pytest.approx((change.low, change.high), abs=0.003)
+    assert (row.more_gain.value, row.more_accuracy.value) == (0.0, 0.0)
+
+
+def test_a_predicted_gain_is_the_walks_and_its_interval_a_bootstraps():
+    of = examined(draw({"self": fair(0.7)}, templates=60, each=6), "self")
+    rng = np.random.default_rng(3)
+    verdict = np.where(rng.random(len(of)) < 0.9, np.where(of.right, PASS, ALARM), of.verdict).astype(np.int8)
+    row = judge(of, "better", verdict, None)
+    assert row.gain.value == pytest.approx(slow_gain(of, verdict))
+    groups = [np.flatnonzero(of.templates == name) for name in of.templates.unique()]
+    again = []
+    for _ in range(400):
+        index = np.concatenate([groups[place] for place in rng.integers(0, 60, 60)])
+        gains = [
+            of.after[index][cell].mean() - right
+            if (cell := (of.right[index] == right) & (of.verdict[index] == said)).any()
+            else np.nan
+            for right in (True, False)
+            for said in (ALARM, PASS)
+        ]
+        shares = [
+            ((of.right[index] == right) & (verdict[index] == said)).mean()
+            for right in (True, False)
+            for said in (ALARM, PASS)
+        ]
+        again.append(np.dot(shares, gains))
+    assert (row.gain.high - row.gain.low) / 2 == pytest.approx(2.0 * np.std(again), rel=0.1)
+
+
+def test_what_was_never_said_has_no_consequence():
+    of = examined(draw({"self": fair(0.7)}, templates=10), "self")
+    unclear = np.where(np.arange(len(of)) % 2, UNCLEAR, of.verdict).astype(np.int8)
+    assert predicted(of, unclear) == "no right answer was called unclear in arm 'self', so what follows is not known"
+    row = judge(of, "half", unclear, None)
+    assert (row.gain, row.more_gain, row.unclear) == (None, None, 0.5)
+    assert row.accuracy.n == len(of) // 2
+
+
+def test_a_loop_that_ends_satisfied_keeps_its_answer_and_errors_are_left_out():
+    records = draw({"self": fair(0.7)}, templates=10)
+    first = records["round"] == 0
+    content = set(records.loc[first & (records["verdict"] == "right"), "sample"])
+    ended = records[first | ~records["sample"].isin(content)]
+    of = examined(ended, "self")
+    assert len(of) == 100
+    assert (of.after[of.verdict == PASS] == of.right[of.verdict == PASS]).all()
+    failed = records.assign(status=np.where((records["sample"] == "s3") & ~first, "error", "ok"))
+    failed["correct"] = failed["correct"].astype(object).where(failed["status"] == "ok", None)
+    assert "s3" not in set(examined(failed, "self").rows["sample"])
+    assert len(examined(failed, "self")) == 99
+
+
+@pytest.mark.parametrize("step", [1, 35])
+def test_the_best_threshold_is_the_best_of_all(step):
+    of = examined(draw({"self": fair(0.75)}, templates=30, seed=4), "self")
+    score = of.rows["score"].to_numpy(float) // step * step
+    score[::7] = np.nan
+    threshold, gain = best_threshold(of, score)
+    has = ~np.isnan(score)
+    measured = {
+        (right, said): of.after[(of.right == right) & (of.verdict == said)].mean() - right
+        for right in (True, False)
+        for said in (ALARM, PASS)
+    }
+
+    def gain_at(limit):
+        said = np.where(score[has] < limit, ALARM, PASS)
+        return np.mean([measured[bool(right), int(word)] for right, word in zip(of.right[has], said, strict=True)])
+
+    every = [gain_at(limit) for limit in (-np.inf, *np.unique(score[has]) + 0.5)]
+    assert gain == pytest.approx(max(every)) == pytest.approx(gain_at(threshold))
+    assert by_threshold(np.array([1.0, 5.0, np.nan]), 5.0).tolist() == [ALARM, PASS, UNCLEAR]
+
+
+def test_calibration_is_judged_on_templates_it_was_not_chosen_on():
+    def drowsy(right, group, rng):
+        # Its scores tell right from wrong well; its own verdicts, at a threshold of 75, cry wolf.
+        score = np.where(right, 70, 40) + rng.normal(0, 15, len(right))
+        return np.where(score < 75, "wrong", "right"), score
+
+    records = draw({"self": drowsy}, templates=120)
+    better = calibrate(records)
+    asked, row = better.rows
+    assert (asked.answers, row.answers, row.accuracy.clusters) == (600, 600, 60)
+    limit = float(row.name.split()[2])
+    assert 40 < limit < 70
+    assert row.more_gain.low > 0
+    assert row.accuracy.value > 0.75 > asked.accuracy.value
+    assert "chosen on 600 answers" in better.notes[0]
+    assert len(better.verdicts) == 1200
+
+
+def test_where_alarms_only_harm_the_calibrated_critic_is_silent(monkeypatch):
+    monkeypatch.setitem(REPAIR, "wrong", 0.0)
+    (_, row) = calibrate(draw({"self": fair(0.9)}, templates=100)).rows
+    assert row.name == "score below -inf is wrong"
+    assert row.miss.value == 1.0
+
+
+def test_a_vote_is_the_majority_of_what_can_be_read():
+    given = [np.array(column, dtype=np.int8) for column in zip(*VOTES, strict=True)]
+    assert majority(given[:3]).tolist() == given[3].tolist()
+
+
+VOTES = [
+    (ALARM, ALARM, PASS, ALARM),
+    (PASS, ALARM, PASS, PASS),
+    (ALARM, PASS, UNCLEAR, UNCLEAR),
+    (ALARM, UNCLEAR, UNCLEAR, ALARM),
+    (UNCLEAR, UNCLEAR, UNCLEAR, UNCLEAR),
+    (PASS, PASS, SILENT, PASS),
+]
+
+
+def test_three_critics_are_better_than_one_and_cost_three():
+    records = draw({"a": fair(0.7), "b": fair(0.7), "c": fair(0.7), "none": silent}, templates=150)
+    asked, b, c, row = vote(records, "a").rows
+    assert [asked.name, b.name, c.name, row.name] == ["a", "b", "c", "vote of a, b, c"]
+    # Three independent critics of 0.7: 0.7³ + 3 · 0.7² · 0.3.
+    assert row.accuracy.low < 0.784 < row.accuracy.high
+    assert row.more_accuracy.low > 0
+    assert row.more_gain.low > 0
+    # An answer of 35 tokens, and 15 a critique.
+    assert (asked.tokens, row.tokens) == (50, 35 + 3 * 15)
+    without = vote(records[records["arm"] != "none"]).rows[-1]
+    assert without.tokens == 150
+
+
+def test_a_vote_needs_the_same_answers():
+    records = draw({"a": fair(0.7), "b": fair(0.7)}, templates=10)
+    other = (records["arm"] == "b") & (records["round"] == 0) & (records["sample"] < "s5")
+    records.loc[other, "answer"] = "D"
+    better = vote(records)
+    assert better.rows[-1].answers == 100 - other.sum()
+    assert better.notes == [
+        f"{other.sum()} answers were not judged by every critic, or were answered differently: left out"
+    ]
+    with pytest.raises(ValueError, match="only one critic judged these answers"):
+        vote(records[records["arm"] == "a"])
+
+
+def test_what_knows_the_truth_neither_votes_nor_teaches():
+    records = draw({"self": fair(0.7), "b": fair(0.7), "noisy(0.1, oracle)": fair(0.9)}, templates=40)
+    hidden = records.assign(critic=records["arm"].replace("b", "oracle"))
+    assert vote(records).rows[-1].name == "vote of b, self"
+    assert "oracle" not in trained(records).notes[0]
+    assert "verdict of b" not in trained(hidden).notes[0]
+
+
+def test_the_regression_is_where_its_penalised_likelihood_is_greatest():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(60, 3))
+    y = rng.random(60) < 1 / (1 + np.exp(-(x @ [1.0, -2.0, 0.0] + 0.5)))
+    weights = fit(x, y, 2.0)
+    probability = 1 / (1 + np.exp(-(weights[0] + x @ weights[1:])))
+    # Its gradient, written out.
+    assert (probability - y).sum() == pytest.approx(0, abs=1e-3)
+    assert x.T @ (probability - y) + 2.0 * weights[1:] == pytest.approx(np.zeros(3), abs=1e-3)
+    loss = lambda w: np.sum(np.log1p(np.exp(-np.where(y, 1, -1) * (w[0] + x @ w[1:])))) + np.sum(w[1:] ** 2)  # noqa: E731
+    assert loss(weights) <= optimize.minimize(loss, np.zeros(4), method="Nelder-Mead").fun + 1e-3
+
+
+def test_no_template_is_on_both_sides():
+    templates = pd.Series([f"t{number % 7}" for number in range(50)])
+    part = deal(templates, 3, seed=0)
+    assert all(len(set(part[templates == name])) == 1 for name in templates.unique())
+    assert sorted(len(set(templates[part == number])) for number in range(3)) == [2, 2, 3]
+    with pytest.raises(ValueError, match="come from 7 templates; at least 8 are needed"):
+        deal(templates, 8, seed=0)
+
+
+def test_a_trained_critic_learns_where_not_to_listen_and_its_forecast_comes_true():
+    records = draw({"self": blind_in("body", 0.85)}, templates=300, seed=2)
+    better = trained(records)
+    _, accurate, useful = better.rows
+    assert accurate.more_accuracy.low > 0.05
+    assert useful.more_gain.low > 0
+    # Asked again with its verdicts, the planted model gains what was predicted.
+    of = examined(records, "self")
+    rng = np.random.default_rng(9)
+    gains = [np.mean(follow(of.right, better.verdicts["verdict"], rng)) - of.right.mean() for _ in range(50)]
+    assert useful.gain.low < np.mean(gains) < useful.gain.high
+    assert set(better.verdicts.loc[better.verdicts["group"] == "body", "verdict"]) <= {"right", "wrong"}
+
+
+def test_a_verdict_does_not_depend_on_its_own_templates_truth():
+    of = examined(draw({"self": fair(0.8)}, templates=12), "self")
+    features = features_of(of, {"self": of.verdict})
+    own = (of.templates == 3).to_numpy()
+    other = replace(
+        of, right=of.right ^ own, after=of.after ^ own, verdict=np.where(own, PASS, of.verdict).astype(np.int8)
+    )
+    before, after = (train(answers, features) for answers in (of, other))
+    assert (before.wrong[own] == after.wrong[own]).all()
+    assert (before.useful[own] == after.useful[own]).all()
+    assert (before.wrong[~own] != after.wrong[~own]).any()
+    # An alarm that only repairs is raised on everything, one that only harms on nothing: by what other templates show.
+    for next_, said in ((of.right | (of.verdict == ALARM), ALARM), (of.verdict == PASS, PASS)):
+        alone = replace(of, after=np.where(own, ~next_, next_))
+        assert set(train(alone, features).useful[own]) == {said}
+
+
+def test_agreement_is_the_share_of_other_arms_that_answered_alike():
+    records = draw({"self": fair(0.7), "b": silent, "c": silent}, templates=2, each=2)
+    records.loc[(records["arm"] == "b") & (records["sample"] == "s1"), "answer"] = "Z"
+    of = examined(records, "self")
+    assert agreement(panel(records, of), of).tolist() == [1.0, 0.5, 1.0, 1.0]
+    assert "agreement" in features_of(of, {}, np.array([1.0, 0.5, 1.0, 1.0]))
+    assert "agreement" not in features_of(of, {}, np.ones(4))
+    alike = records[records["arm"] != "b"]
+    assert agreement(panel(alike, of), of) is None
+
+
+def test_nothing_is_learnt_from_names_or_chance():
+    records = draw({"self": fair(0.5)}, templates=60)
+    _, accurate, useful = trained(records.assign(answer="A", group=records["template"].astype(str))).rows
+    # Always the more frequent side: right.
+    assert accurate.accuracy.value == pytest.approx(0.6, abs=0.05)
+    assert useful.more_gain.high > -0.01
+
+
+def test_a_perfect_critic_cannot_be_improved_and_that_is_said():
+    rows, notes = compare_critics(draw({"self": fair(1.0)}, templates=40).drop(columns="score"))
+    asked, accurate, useful = rows
+    assert asked.accuracy.value == 1.0
+    assert accurate.more_accuracy.value == useful.more_gain.value == 0.0
+    assert [note.split(":")[0] for note in notes] == ["trained", "trained", "vote", "calibrated"]
+    assert "only one critic" in notes[2]
+
+
+def test_verdicts_are_written_as_a_recorded_critic(tmp_path):
+    better = trained(draw({"self": fair(0.8)}, templates=20))
+    file = tmp_path / "critic.jsonl"
+    assert write_recorded(file, better.verdicts) == 200
+    read = RecordedCritic.load(file).records
+    assert {key: WORDS[record.verdict] for key, record in read.items()} == {
+        (row.sample, 0): WORDS[row.verdict] for row in better.verdicts.itertuples()
+    }
+    write_recorded(file, better.verdicts, answers=True)
+    assert json.loads(file.read_text().splitlines()[0])["answer"] in "ABC"
+
+
+def test_what_the_records_do_not_hold_is_an_error():
+    records = draw({"self": fair(0.7), "none": silent, "all": fair(0.9)}, templates=10)
+    assert trained(records).rows[0].name == "self"
+    records = records[records["arm"] != "all"]
+    for change, reason in (
+        (records.drop(columns="verdict"), "no column 'verdict'"),
+        (records.assign(verdict=None), "the table has no verdict"),
+        (records[records["round"] == 0], "no first answer of arm 'self' was examined and followed"),
+        (records.assign(correct=records["correct"] | (records["round"] == 0)), "all right or all wrong"),
+        (pd.concat([records, records]), "two rows for sample 's0'"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            trained(change)
+    with pytest.raises(ValueError, match="no arm 'other'; the table has none, self"):
+        trained(records, "other")
+    with pytest.raises(ValueError, match="no feature 'context' to leave out; there are verdict of self, group, answer"):
+        trained(records, without=["context"])
+    with pytest.raises(ValueError, match="no column 'score'"):
+        calibrate(records.drop(columns="score"))
+
+
+def test_planted_rates_are_found():
+    of = examined(draw({"self": fair(0.7)}, templates=400), "self")
+    for word, code in (("wrong", ALARM), ("right", PASS)):
+        said = of.verdict == code
+        assert of.after[said & ~of.right].mean() == pytest.approx(REPAIR[word], abs=0.04)
+        assert 1 - of.after[said & of.right].mean() == pytest.approx(HARM[word], abs=0.04)
+    assert set(of.rows["group"]) == set(GROUPS)

@@ -1,0 +1,102 @@
+"""The accuracy a critic needs: the closed form, the line it lies on, and an interval that covers it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special, stats
+from second_looks import simulate
+
+from secondlook.diagnosis.break_even import Line, break_even, symmetric
+from secondlook.diagnosis.table import check_table
+
+HARM, REPAIR, RIGHT = 0.6, 0.7, 0.6
+
+
+def found(n=2000, **rates):
+    (arm,) = check_table(simulate(n, 1, harm=HARM, repair=REPAIR, accuracy=RIGHT, **rates)).arms.values()
+    return break_even(arm)
+
+
+@pytest.mark.parametrize("accuracy", [0.1, 0.6, 0.95])
+@pytest.mark.parametrize("harm", [0.1, 0.9])
+def test_a_symmetric_critic_at_break_even_neither_gains_nor_harms(accuracy, harm):
+    critic = symmetric(accuracy, harm, REPAIR)
+    assert (1 - accuracy) * critic * REPAIR - accuracy * (1 - critic) * harm == pytest.approx(0)
+    assert symmetric(accuracy, 0.0, 0.0) is None
+
+
+def test_the_line_is_the_gain_of_what_it_was_made_of():
+    found_ = found(100_000, seed=1)
+    by_hand = (1 - RIGHT) * 0.7 * REPAIR - RIGHT * 0.2 * HARM
+    assert found_.expected_gain == pytest.approx(by_hand, abs=0.004)
+    # Nothing happens without an alarm here, so the general answer is the symmetric one.
+    assert found_.general == pytest.approx(found_.accuracy.value, abs=1e-9)
+    for point in found_.curve:
+        miss = 1 - RIGHT * point.false_alarm * HARM / ((1 - RIGHT) * REPAIR)
+        assert point.miss == pytest.approx(miss, abs=0.02) if miss >= 0 else (point.miss, point.gains) == (None, False)
+
+
+def test_the_gain_is_that_of_the_step_whatever_follows_a_verdict():
+    frame = simulate(3000, 1, seed=2)
+    rng = np.random.default_rng(0)
+    late = frame["round"] == 1
+    frame.loc[late, "correct"] ^= rng.random(late.sum()) < 0.1  # answers also change without an alarm
+    frame.loc[~late & (rng.random(len(frame)) < 0.15), "verdict"] = "unclear"
+    (arm,) = check_table(frame).arms.values()
+    change = arm.right[:, 1].mean() - arm.right[:, 0].mean()
+    assert break_even(arm).expected_gain == pytest.approx(change, abs=1e-12)
+
+
+def test_misses_and_accuracy_at_break_even_are_on_the_line():
+    line = Line(0.2, 0.5, 0.3)
+    assert line.gain(0.1, line.miss(0.1)) == pytest.approx(0)
+    assert line.gain(1 - line.symmetric(), 1 - line.symmetric()) == pytest.approx(0)
+    assert Line(0.1, 0.1, 0.0).miss(0.5) == np.inf
+    assert Line(0.1, 0.0, 0.0).symmetric() is None
+
+
+@pytest.mark.parametrize("templates", [None, 50])
+def test_the_interval_covers(templates):
+    truth = symmetric(RIGHT, HARM, REPAIR)
+    many = [found(400, templates=templates, seed=seed).accuracy for seed in range(50)]
+    assert sum(one.low < truth < one.high for one in many) >= 43
+    assert all(0 < one.low < one.high < 1 for one in many)
+
+
+def test_the_interval_is_that_of_leaving_out_templates():
+    # Obedience is a trait of the template: harm and repair rise together, and their ratio hardly moves.
+    obedient = simulate(1500, 1, seed=0, harm=0.9, repair=0.9, templates=30)
+    other = simulate(1500, 1, seed=1, harm=0.3, repair=0.3, templates=30)
+    other[["sample", "template"]] += "x"
+    (arm,) = check_table(pd.concat([obedient, other], ignore_index=True)).arms.values()
+    whole = break_even(arm).accuracy
+    templates = np.unique(arm.cluster)
+    left = [special.logit(break_even(arm.take(arm.cluster != one)).accuracy.value) for one in templates]
+    count = len(templates)
+    jackknife = np.sqrt((count - 1) / count * ((left - np.mean(left)) ** 2).sum())
+    half = (special.logit(whole.high) - special.logit(whole.low)) / 2
+    assert half == pytest.approx(stats.t.ppf(0.975, count - 1) * jackknife, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ({"accuracy": 1.0}, "all examined answers were right"),
+        ({"accuracy": 0.0}, "all examined answers were wrong"),
+        ({"false_alarm": 0.0}, "no false alarm"),
+        ({"miss": 1.0}, "no true alarm"),
+    ],
+)
+def test_what_was_never_seen_has_no_break_even(rates, said):
+    (arm,) = check_table(simulate(100, 1, **rates)).arms.values()
+    assert said in break_even(arm)
+
+
+def test_edges_have_no_interval_and_are_said():
+    (arm,) = check_table(simulate(200, 1, harm=0.0)).arms.values()
+    assert (break_even(arm).accuracy.value, break_even(arm).accuracy.low) == (0.0, None)
+    (arm,) = check_table(simulate(200, 1, harm=0.0, repair=0.0)).arms.values()
+    assert break_even(arm).accuracy is None
+    assert "does not matter" in break_even(arm).sentence
+    (arm,) = check_table(simulate(200, 0)).arms.values()
+    assert "asked again" in break_even(arm)

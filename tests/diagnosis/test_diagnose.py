@@ -1,0 +1,159 @@
+"""The whole diagnosis: what its parts say in one place, as a file others can rely on."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pandas as pd
+import pytest
+from second_looks import simulate
+
+from secondlook.diagnosis.diagnose import diagnose
+from secondlook.diagnosis.forecast import forecast
+from secondlook.diagnosis.form import from_json, schema, schema_text, to_json
+from secondlook.diagnosis.recommend import recommend_rounds
+from secondlook.diagnosis.table import check_table
+
+SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "diagnosis.schema.json"
+
+
+@pytest.fixture(scope="module")
+def frame():
+    helped = simulate(
+        600, 3, seed=1, false_alarm=0.05, miss=0.1, templates=100, model="a/model", critic="self", noise_p=0.0
+    )
+    again = simulate(
+        600, 3, seed=1, false_alarm=0.0, miss=1.0, templates=100, model="a/model", critic="none", noise_p=0.0
+    )
+    again = again.assign(arm="none", verdict=None)
+    noisy = simulate(600, 1, seed=1, false_alarm=0.95, miss=0.9, model="a/model", critic="noisy(1, self)", noise_p=1.0)
+    return pd.concat(
+        [
+            helped,
+            again,
+            noisy.assign(
+                arm="noisy(1, self)",
+                template=noisy["sample"].map(dict(zip(helped["sample"], helped["template"], strict=True))),
+            ),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def diagnosis(frame):
+    return diagnose(frame, price=1.0)
+
+
+def test_the_parts_agree(frame, diagnosis):
+    arm = check_table(frame).arms["self"]
+    overall = diagnosis.overall
+    assert (diagnosis.model, diagnosis.arm, diagnosis.critic, diagnosis.round) == ("a/model", "self", "self", 3)
+    assert (overall.verdict, overall.n, overall.group) == ("helps", 600, "all")
+    assert overall.gain == overall.comparisons[0].change == diagnosis.rounds[3].gain
+    assert overall.gain.value == pytest.approx(arm.right[:, 3].mean() - arm.right[:, 0].mean())
+    assert [part.against for part in overall.comparisons] == ["first answer", "none"]
+    assert overall.keep == diagnosis.steps[0].keep
+    assert diagnosis.forecast == overall.forecast == forecast(arm)
+    assert [state.accuracy.value for state in diagnosis.rounds] == pytest.approx(list(arm.right.mean(axis=0)))
+    assert [state.tokens for state in diagnosis.rounds] == [100, 210, 330, 460]
+    assert [group.group for group in diagnosis.groups] == ["g0", "g1", "g2", "g3"]
+    assert sum(group.n for group in diagnosis.groups) == 600
+    assert overall.recommended_rounds == diagnosis.recommendation.rounds > 0
+    assert [dose.noise for dose in diagnosis.dose.doses] == [0.0, 1.0]
+    assert (diagnosis.dose.slope.value < 0, diagnosis.correlation.groups) == (True, 4)
+    assert "helps this model" in diagnosis.sentence
+
+
+def test_a_diagnosis_survives_json_and_obeys_its_published_schema(diagnosis):
+    text = to_json(diagnosis)
+    assert from_json(text) == diagnosis
+    jsonschema.Draft202012Validator(schema()).validate(json.loads(text))
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "write the schema again: see docs/diagnosis.md"
+
+
+def test_an_arm_and_a_round_can_be_chosen(frame):
+    found = diagnose(frame, arm="none", round_=1)
+    assert (found.arm, found.round, found.overall.verdict, found.overall.recommended_rounds) == (
+        "none",
+        1,
+        "undecided",
+        0,
+    )
+    assert "none" not in [part.against for part in found.overall.comparisons]
+    # Nothing is recommended that is not shown to help, whatever it would be worth.
+    half = diagnose(frame.assign(context="ambig"))
+    assert (half.overall.verdict, half.overall.recommended_rounds) == ("undecided", 0)
+    assert half.recommendation.rounds > 0
+    with pytest.raises(ValueError, match="no arm 'other'; the table has noisy"):
+        diagnose(frame, arm="other")
+    with pytest.raises(ValueError, match=r"round is 4; arm 'self' has rounds 0 to 3"):
+        diagnose(frame, round_=4)
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        (
+            {"accuracy": 1.0, "false_alarm": 0.0},
+            ("CS = P(wrong → right) (no first answer was wrong)", "all examined answers were right"),
+        ),
+        (
+            {"accuracy": 0.0, "miss": 1.0},
+            ("CL = P(right → right) (no first answer was right)", "all examined answers were wrong"),
+        ),
+    ],
+)
+def test_one_class_alone_is_said_to_estimate_nothing_of_the_other(rates, said):
+    found = diagnose(simulate(100, 2, **rates))
+    for sentence in said:
+        assert sentence in "; ".join(found.cannot)
+    assert found.overall.verdict == "undecided"
+    assert found.break_even is None
+    jsonschema.validate(json.loads(to_json(found)), schema())
+
+
+def test_first_answers_alone_are_diagnosed_as_far_as_they_go():
+    found = diagnose(simulate(100, 0))
+    assert (found.overall.verdict, found.overall.reason) == ("undecided", "The model was not asked again.")
+    assert (found.steps, found.forecast, found.overall.recommended_rounds) == ([], None, 0)
+
+
+def test_failed_calls_are_counted_and_paid_and_without_an_answer_there_is_no_diagnosis():
+    frame = simulate(100, 1, seed=2)
+    lost = frame["sample"].isin([f"s{index}" for index in range(0, 40, 4)])  # of group g0, from the first call on
+    frame = frame.assign(status=frame["status"].mask(lost, "error"), verdict=frame["verdict"].mask(lost))
+    frame["correct"] = frame["correct"].astype("boolean").mask(lost)
+    found = diagnose(frame)
+    assert [(state.samples, state.failed, state.tokens) for state in found.rounds] == [(90, 10, 100), (90, 10, 210)]
+    assert (found.overall.n, [group.n for group in found.groups]) == (90, [15, 25, 25, 25])
+    whole = frame["group"] == "g0"
+    none = frame.assign(
+        status=frame["status"].mask(whole, "error"),
+        correct=frame["correct"].mask(whole),
+        verdict=frame["verdict"].mask(whole),
+    )
+    assert (diagnose(none).groups[0].n, diagnose(none).groups[0].verdict) == (0, "undecided")
+    with pytest.raises(ValueError, match="every call failed"):
+        diagnose(none[none["group"] == "g0"])
+
+
+def test_bias_stands_beside_accuracy():
+    # Ambiguous: 3 right, 2 name a person, both biased: s = 1, (1 − 3/5) s. Disambiguated: one of three against.
+    lines = (
+        [("ambig", True, None)] * 3 + [("ambig", False, 1)] * 2 + [("disambig", True, 1)] * 2 + [("disambig", True, -1)]
+    )
+    rows = [{"sample": str(i), "round": 0, "correct": c, "context": k, "bias": b} for i, (k, c, b) in enumerate(lines)]
+    (score,) = diagnose(pd.DataFrame(rows)).bias
+    assert (score.ambiguous, score.disambiguated) == (pytest.approx(0.4), pytest.approx(1 / 3))
+
+
+def test_rounds_are_recommended_by_what_their_tokens_bring():
+    accuracies, tokens = [0.5, 0.6, 0.65, 0.65], [100, 200, 300, 300]
+    worth = {0.0: 2, 10.0: 2, 30.0: 1, 60.0: 0}
+    assert {price: recommend_rounds(accuracies, tokens, None, price).rounds for price in worth} == worth
+    options = recommend_rounds(accuracies, tokens, None, 10.0).options
+    assert [option.value for option in options] == pytest.approx([49.0, 57.0, 59.0, 56.0])
+    assert recommend_rounds(accuracies, None, None).rounds == 2
+    for price, given in ((-1.0, tokens), (1.0, None)):
+        with pytest.raises(ValueError, match="price is"):
+            recommend_rounds(accuracies, given, None, price)

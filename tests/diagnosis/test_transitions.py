@@ -1,0 +1,83 @@
+"""Flips, rates and obedience against a walk over the samples, and the identity that composes them."""
+
+from collections import Counter
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from second_looks import STATES, simulate, walk
+
+from secondlook.diagnosis.intervals import clustered_proportion
+from secondlook.diagnosis.table import check_table
+from secondlook.diagnosis.transitions import compose, transitions
+
+VERDICTS = (None, "wrong", "right", "unclear")
+ANSWERS = {"right": ("ok", True), "wrong": ("ok", False), "unparsed": ("unparsed", None), "refused": ("refused", None)}
+answers = st.tuples(st.sampled_from([*ANSWERS, "error"]), st.sampled_from(VERDICTS))
+talks = st.lists(st.lists(answers, min_size=1, max_size=4), min_size=1, max_size=12)
+
+
+def frame_of(samples):
+    rows = [
+        {
+            "sample": f"s{number}",
+            "template": f"t{number % 5}",
+            "round": index,
+            "status": ANSWERS.get(answer, ("error", None))[0],
+            "correct": ANSWERS.get(answer, ("error", None))[1],
+            "verdict": verdict if answer != "error" else None,
+        }
+        for number, rounds in enumerate(samples)
+        for index, (answer, verdict) in enumerate(rounds)
+    ]
+    return pd.DataFrame(rows, dtype=object)
+
+
+@settings(deadline=None, max_examples=40)
+@given(talks)
+def test_every_count_and_rate_agrees_with_a_walk_over_the_samples(samples):
+    frame = frame_of(samples)
+    (arm,) = check_table(frame).arms.values()
+    for step, found in enumerate(transitions(arm)):
+        pairs, ended, failed = [], 0, 0
+        for rows in walk(frame).values():
+            if len(rows) <= step or rows[step]["state"] is None:
+                continue
+            if len(rows) == step + 1:
+                ended += not rows[step]["failed"]
+            elif rows[step + 1]["failed"]:
+                failed += 1
+            else:
+                pairs.append(
+                    (rows[step]["state"], rows[step]["verdict"] or "none", rows[step + 1]["state"], rows[0]["template"])
+                )
+        moves = Counter((before, after) for before, _, after, _ in pairs)
+        assert found.counts == {a: {b: moves[a, b] for b in STATES} for a in STATES}
+        assert (found.n, found.ended, found.failed) == (len(pairs), ended, failed)
+        for state, rate in (("right", found.keep), ("wrong", found.repair)):
+            mine = [pair for pair in pairs if pair[0] == state]
+            assert rate == clustered_proportion([pair[2] == "right" for pair in mine], [pair[3] for pair in mine])
+        for part in found.responses:
+            mine = [pair for pair in pairs if pair[:2] == (part.state, part.verdict)]
+            moved = sum((pair[2] == "right") == (part.state == "wrong") for pair in mine)
+            assert (part.n, part.changed.value) == (len(mine), pytest.approx(moved / len(mine)))
+        # The identity: CL and CS are nothing but what follows each verdict, weighted by how often it is given.
+        keep, repair = compose(found.responses)
+        assert (keep is None, repair is None) == (found.keep is None, found.repair is None)
+        assert keep is None or keep == pytest.approx(found.keep.value, abs=1e-12)
+        assert repair is None or repair == pytest.approx(found.repair.value, abs=1e-12)
+
+
+def test_the_rates_of_a_known_subject_are_found():
+    (arm,) = check_table(simulate(100_000, 1, seed=3)).arms.values()
+    (step,) = transitions(arm)
+    truth = {("right", "wrong"): 0.6, ("right", "right"): 0.0, ("wrong", "wrong"): 0.7, ("wrong", "right"): 0.0}
+    for part in step.responses:
+        assert part.changed.value == pytest.approx(truth[part.state, part.verdict], abs=0.01)
+    assert step.keep.value == pytest.approx(1 - 0.2 * 0.6, abs=0.005)
+    assert step.repair.value == pytest.approx(0.7 * 0.7, abs=0.007)
+    assert step.critic.false_alarm.value == pytest.approx(0.2, abs=0.005)
+    assert step.critic.miss.value == pytest.approx(0.3, abs=0.007)
+    assert step.critic.accuracy.value == pytest.approx(0.6 * 0.8 + 0.4 * 0.7, abs=0.005)
+    assert (step.critic.unclear.value, step.critic.examined) == (0.0, 100_000)

@@ -1,0 +1,66 @@
+"""`secondlook diagnose`: one screen, one file, and one line for what a user gets wrong."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from secondlook.cli import app
+from secondlook.cli.diagnose import console
+from secondlook.diagnosis.form import from_json
+
+LINES = """\
+{"sample": "1", "group": "age", "round": 0, "correct": false, "verdict": "wrong", "tokens": 41}
+{"sample": "1", "group": "age", "round": 1, "correct": true, "tokens": 53}
+{"sample": "2", "group": "age", "round": 0, "correct": true, "verdict": "right", "tokens": 40}
+{"sample": "2", "group": "age", "round": 1, "correct": true, "tokens": 50}
+"""
+
+
+@pytest.fixture
+def records(tmp_path):
+    file = tmp_path / "mine.jsonl"
+    file.write_text(LINES, encoding="utf-8")
+    return file
+
+
+def secondlook(*arguments):
+    return CliRunner().invoke(app, ["diagnose", *map(str, arguments)])
+
+
+def test_a_table_of_four_lines_is_diagnosed_on_one_screen(records, monkeypatch):
+    monkeypatch.setattr(console, "_width", 80)
+    result = secondlook(records)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0].startswith("Whether looking again once helps this model is undecided: +50.0 points")
+    for said in ("Recommended second looks: 0", "repaired 100.0%", "Cannot be estimated", "no column template"):
+        assert said in result.output
+    assert "…" not in result.output
+    assert max(map(len, lines)) <= 80
+
+
+def test_json_and_file_are_the_same_diagnosis(records, tmp_path):
+    out = tmp_path / "diagnosis.json"
+    result = secondlook(records, "--json", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == out.read_text(encoding="utf-8")
+    assert from_json(result.stdout).overall.gain.value == 0.5
+    assert json.loads(result.stdout)["overall"]["verdict"] == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "no such file"),
+        (("--arm", "other"), "no arm 'other'"),
+        (("--round", 7), "round is 7"),
+        (("--price", -1), "price is -1"),
+        (("--out", "no/such/folder/x.json"), "choose another --out"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_a_value_error(arguments, said, records, tmp_path):
+    file = records if arguments else tmp_path / "none.csv"
+    error = secondlook(file, *arguments).exception
+    assert isinstance(error, ValueError)  # main makes it one line and exit code 2
+    assert said in str(error)
