@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # Processes that share the test files; a thread each.
 WORKERS ?= 2
 
-.PHONY: install demo test check site results soak bench
+.PHONY: install demo test check site results claims soak bench
 
 install: $(STAMP)
 
@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/secondlook demo
+	$(BIN)/secondlook reproduce --profile demo --browser
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not soak' -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered
@@ -28,6 +28,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/python tools/readme_table.py --check
 	$(BIN)/python tools/lab_table.py --check
+	$(BIN)/python tools/claims_table.py --check
 
 # The pages of docs/ as a site; a link to nowhere is an error.
 site: $(STAMP)
@@ -39,6 +40,13 @@ results: $(STAMP)
 	$(BIN)/secondlook demo --out runs/results
 	cp runs/results/report.json results/demo.json
 	$(BIN)/python tools/readme_table.py
+
+# The ledger: theory from a fresh run, all else from the committed results of the quick profile; its table and picture.
+claims: $(STAMP)
+	$(BIN)/secondlook reproduce --profile quick --committed --out runs/claims
+	cp runs/claims/claims.json results/claims.json
+	$(BIN)/python tools/claims_table.py
+	$(BIN)/python tools/claims_picture.py runs/claims/index.html docs/claims.png
 
 soak: $(STAMP)
 	$(BIN)/pytest -m soak -s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,20 @@ _COLOURS = (
 )
 _DASHES = ("--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+_UNDATED = {"CreationDate": None}
 _MANY = 6  # curves of a panel whose legend does not hide them
 
 
-def draw(result: dict[str, Any], path: Path) -> None:
-    """Write the figure of a result as ``path`` with the endings .png and .svg.
+def draw(
+    result: dict[str, Any], path: Path, *, endings: Sequence[str] = (".png", ".svg"), width: float | None = None
+) -> None:
+    """Write the figure of a result as ``path`` with these endings.
+
+    Args:
+        result: As in `result.json`.
+        path: Of the files, without ending.
+        endings: `.png`, `.svg`, `.pdf`.
+        width: In inches, two panels beside each other; by default panels are as wide as they like.
 
     Raises:
         OSError: It cannot be written.
@@ -45,11 +55,18 @@ def draw(result: dict[str, Any], path: Path) -> None:
         "svg.hashsalt": "secondlook",
     }
     with mpl.rc_context(style):
-        figure = Figure(figsize=(5.6 * len(panels), 4.0), layout="constrained")
-        for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+        columns = len(panels) if width is None else min(2, len(panels))
+        rows = -(-len(panels) // columns)
+        size = (5.6 * columns, 4.0) if width is None else (width, 2.6 * rows)
+        figure = Figure(figsize=size, layout="constrained")
+        places = figure.subplots(rows, columns, squeeze=False).flat
+        for panel, axes in zip(panels, places, strict=False):
             _panel(axes, panel, [curve for curve in result["curves"] if curve["panel"] == panel["name"]])
+        for empty in places:
+            empty.set_visible(False)
         figure.suptitle(f"{result['id']}: {result['title']} · profile {result['profile']}", fontsize=10)
-        for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+        for ending in endings:
+            metadata = {"Software": None} if ending == ".png" else {"Date": None} if ending == ".svg" else _UNDATED
             with whole(path.with_name(path.name + ending)) as file:
                 figure.savefig(file, format=ending[1:], dpi=150, metadata=metadata)
 

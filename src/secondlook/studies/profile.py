@@ -15,6 +15,7 @@ class Profile:
     Attributes:
         name: What users call it.
         subject: The planted subject that most studies ask.
+        speaker: The one that speaks the refusal language and every critic format.
         family: The subjects that a study of size compares, the smallest first.
         per_category: Held-out questions of each of the eleven categories.
         requests: Held-out behaviours that the refusal language asks for, of each of the ten topics of either kind.
@@ -23,6 +24,7 @@ class Profile:
 
     name: str
     subject: str
+    speaker: str
     family: tuple[str, ...]
     per_category: int
     requests: int
@@ -32,8 +34,8 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("demo", "planted", FAMILY, 40, 4),
-        Profile("quick", FAMILY[1], FAMILY, 200, 10),
+        Profile("demo", "planted", FAMILY[1], FAMILY, 40, 4),
+        Profile("quick", "planted", FAMILY[1], FAMILY, 200, 10),
     )
 }
 """Profiles by name."""

@@ -22,6 +22,7 @@ from secondlook.studies.profile import Profile
 from secondlook.subject.local import checkpoint_folder
 from secondlook.subject.study import run_arms
 
+_SHOWN = 3
 _REPLY = 48  # tokens; a planted subject's longest reply is shorter
 
 
@@ -119,13 +120,14 @@ class Bench:
         harmful, benign = files.pop("harmful-behaviors"), files.pop("benign-behaviors")
         evaluation = Evaluation(
             benchmark="refusal",
-            endpoint=_endpoint(self.profile.subject, 0.0),
+            endpoint=_endpoint(self.profile.speaker, 0.0),
             study=study,
             questions={
                 "behaviours": harmful,
                 "benign": benign,
                 "attacks": list(files.values()),
                 "schedule": "fresh",
+                "limit": 10 * self.profile.requests - _SHOWN,  # the diverse variant shows some that are not asked
             },
             defences=defences,
         )

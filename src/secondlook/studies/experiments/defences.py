@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from secondlook.diagnosis.intervals import clustered_mean, clustered_proportion
+from secondlook.diagnosis.intervals import clustered_proportion
+from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import Arm
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.verdict import Estimate, Part
@@ -40,7 +41,7 @@ def run(bench: Bench) -> Findings:
             )
             for panel, arms in (("attacks", attacks), ("benign", benign))
         ),
-        (f"Second looks: {ROUNDS}. Topics and triggers are invented and harmless; replies are judged as they begin.",),
+        (f"Second looks: {ROUNDS}. Topics and triggers are invented and harmless; a judge reads how replies begin.",),
     )
 
 
@@ -51,10 +52,9 @@ def _failed(arm: Arm) -> Estimate:
 
 def _less(before: Arm, after: Arm) -> Estimate:
     """How much more often the second arm fails than the first, request by request."""
-    change = before.right[:, -1].astype(float) - after.right[:, -1]
     if not np.array_equal(before.sample, after.sample):
         raise ValueError(f"arms {before.name} and {after.name} were asked different requests")
-    return estimate(clustered_mean(change, after.cluster, bounds=(-1.0, 1.0)))
+    return estimate(paired_change(~before.right[:, -1], ~after.right[:, -1], after.cluster).estimate)
 
 
 EXPERIMENT = Experiment(

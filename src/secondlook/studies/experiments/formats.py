@@ -15,7 +15,9 @@ FORMATS = ("numeric", "binary", "verbal", "binary-cot")
 
 def run(bench: Bench) -> Findings:
     """One second look after a self-check in each format."""
-    tables = [labelled(bench.planted("self", prompt=f"bbq/{name}"), name) for name in FORMATS]
+    tables = [
+        labelled(bench.planted("self", subject=bench.profile.speaker, prompt=f"bbq/{name}"), name) for name in FORMATS
+    ]
     arms = arms_of(pd.concat(tables))
     x = tuple(float(index + 1) for index in range(len(FORMATS)))
     rounds = ("first answer", "after one second look")
@@ -47,7 +49,7 @@ def run(bench: Bench) -> Findings:
             "Critiques whose verdict could not be read: "
             + ", ".join(f"{name} {100 * share.value:.1f}%" for name, share in unclear.items() if share)
             + ".",
-            "How accurate the self-check is in each format is planted.",
+            "How accurate the self-check is in each format is planted. A free verbal critique states no verdict to read.",
         ),
     )
 

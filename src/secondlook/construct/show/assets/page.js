@@ -80,7 +80,8 @@ function draw() {
 function go(block, asks = state.asks) {
   state.block = Math.min(LAST, Math.max(0, block));
   state.asks = asks;
-  history.replaceState(null, "", `#block=${state.block}&token=${state.asks + 1}`);
+  // Inside another page there is no address of its own that could remember the place.
+  if (location.protocol !== "about:") history.replaceState(null, "", `#block=${state.block}&token=${state.asks + 1}`);
   draw();
 }
 

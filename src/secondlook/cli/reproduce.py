@@ -1,0 +1,99 @@
+"""The ledger's command: every claim, its evidence, one page."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from secondlook.cli.terminal import console, processors
+
+app = typer.Typer()
+
+
+@app.command()
+def reproduce(
+    ids: Annotated[list[str] | None, typer.Argument(help="T1 to T11, L1 to L9, S1 to S8; by default all.")] = None,
+    profile: Annotated[str, typer.Option(help="demo, quick or full.")] = "demo",
+    out: Annotated[Path, typer.Option(help="Gets claims.json, index.html and figures, and keeps what is done.")] = Path(
+        "runs/reproduce"
+    ),
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each processor.")] = None,
+    committed: Annotated[
+        bool, typer.Option("--committed", help="Take committed evidence of this profile rather than gather it again.")
+    ] = False,
+    expected: Annotated[
+        Path | None, typer.Option(help="Verdicts to compare with; by default the committed results/claims.json.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page where there is a display.")] = False,
+) -> None:
+    """Gather the evidence of every claim, and write one page that says which of them held here.
+
+    The same command goes on where it was stopped. Exit code 1 if a claim that had held no longer does.
+    """
+    import torch
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from secondlook.reproduce.figures import draw_all
+    from secondlook.reproduce.ledger import find
+    from secondlook.reproduce.page import write_page
+    from secondlook.reproduce.run import RESULTS, fallen, jobs, reproduce, write
+
+    claims = find(ids or [])
+    torch.set_num_threads(1)  # most of what is run is too small for more, and processes share the cores
+    columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    bar = Progress(*columns, TextColumn("{task.description}"), console=console, transient=True)
+    bar.disable = not console.is_terminal
+    with bar:
+        task = bar.add_task("", total=len(jobs(claims)))
+        outcomes = reproduce(
+            claims,
+            profile,
+            out,
+            workers=workers or processors(),
+            kept=committed,
+            tell=lambda what: bar.update(task, description=what),
+            done=lambda: bar.advance(task),
+        )
+        bar.update(task, description="figures and page")
+        draw_all(outcomes, out / "figures")
+        write(outcomes, out / "claims.json")
+        page = write_page(outcomes, profile, out / "index.html")
+    _summary([outcome.record for outcome in outcomes])
+    console.print(f"page in {page.absolute()}", highlight=False, soft_wrap=True)
+    if browser and _display():
+        import webbrowser
+
+        webbrowser.open(page.absolute().as_uri())
+    for sentence in (lost := fallen(outcomes, expected or RESULTS / "claims.json")):
+        console.print(sentence, style="red", highlight=False, soft_wrap=True)
+    if lost:
+        raise typer.Exit(1)
+
+
+def _summary(records: list[dict[str, object]]) -> None:
+    from rich.table import Table
+
+    from secondlook.reproduce.words import verdict_of, worded
+
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for record in records:
+        table.add_row(
+            str(record["id"]), str(record["title"]), verdict_of(record), worded(record), str(record["evidence"] or "")
+        )
+    console.print(table, highlight=False)
+
+
+def _display() -> bool:
+    """Whether somebody could look at a page that is opened."""
+    return sys.platform in ("darwin", "win32") or any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY"))

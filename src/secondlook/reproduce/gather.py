@@ -1,0 +1,179 @@
+"""Evidence of a claim: gathered now, or read from what was committed, as one record in the same form for all floors."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from secondlook.reproduce import theory
+from secondlook.reproduce.ledger import Claim
+
+PROFILES = ("demo", "quick", "full")
+DEMO = ("L1", "L7", "S2")
+"""What the demo profile runs beside the theory; of all others it shows what was committed."""
+Describe = Callable[[str], None]
+
+
+def run(claim: Claim, profile: str, work: Path, workers: int, tell: Describe) -> dict[str, dict[str, Any]]:
+    """Run the job of a claim.
+
+    Args:
+        claim: Whose.
+        profile: One of `PROFILES`.
+        work: Where a job may keep what it can go on from.
+        workers: Processes.
+        tell: Called with what is being done.
+
+    Returns:
+        Findings by claim, of all claims with the same job.
+
+    Raises:
+        ValueError, RuntimeError, FloatingPointError, OSError: As the floors do; what was done is kept.
+    """
+    if claim.floor == "theory":
+        return theory.gather(claim.job, profile, workers)
+    command = claim.command.format(profile=profile)
+    one = _laboratory if claim.floor == "laboratory" else _study
+    return {claim.id: one(claim, profile, work, workers, command, tell)}
+
+
+def runs_here(claim: Claim, profile: str) -> bool:
+    """Whether a profile runs a claim on this machine."""
+    if claim.floor == "theory" or profile == "quick":
+        return True
+    if profile == "demo":
+        return claim.id in DEMO
+    return claim.floor == "laboratory" and _accelerated()
+
+
+def _accelerated() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _laboratory(claim: Claim, profile: str, work: Path, workers: int, command: str, tell: Describe) -> dict[str, Any]:
+    from secondlook.lab.experiment import Lab
+    from secondlook.lab.experiments import EXPERIMENTS
+    from secondlook.lab.profile import find
+    from secondlook.lab.result import conduct
+    from secondlook.lab.store import Store
+    from secondlook.lab.train import Options
+
+    full = profile == "full"
+    size = find("paper" if full else profile)
+    options = Options("cuda" if full else "cpu", exam=size.exam)
+    store = Store(work / "trained", options, 1 if full else workers, 16 if full else 1)
+    done = 0.0
+
+    def tick(runs: float) -> None:
+        nonlocal done
+        done += runs
+        tell(f"{claim.id}: {done:.0f} runs trained")
+
+    return conduct(EXPERIMENTS[claim.id], Lab(size, store, tick), work / size.name / claim.id, command)
+
+
+def _study(claim: Claim, profile: str, work: Path, _workers: int, command: str, tell: Describe) -> dict[str, Any]:
+    from secondlook.studies.experiments import EXPERIMENTS
+    from secondlook.studies.profile import find
+    from secondlook.studies.study import Bench, conduct
+
+    bench = Bench(find(profile), work / "asked", lambda what: tell(f"{claim.id}: {what}"))
+    return conduct(EXPERIMENTS[claim.id], bench, work / profile / claim.id, command)
+
+
+def committed(claim: Claim, results: Path) -> dict[str, Any] | None:
+    """What was committed of a claim, if it is about the same statement and thresholds."""
+    file = claim.committed(results)
+    if file is None or not file.is_file():
+        return None
+    result: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    found = [(part["name"], part.get("above"), part.get("below"), part["whose"]) for part in result["parts"]]
+    return result if (result["claim"], found) == (claim.statement, claim.declared()) else None
+
+
+def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, seconds: float) -> dict[str, Any]:
+    """A claim with its verdict, the number that decides it, and where they come from."""
+    verdict, parts = finding["verdict"], finding["parts"]
+    deciding = _deciding(parts, verdict)
+    if verdict == "verified" and claim.proof:
+        verdict = "proved"
+    if verdict == "not estimated":  # without an interval nothing is said of a claim
+        verdict = "not supported"
+    outcome = "planted" if claim.floor == "studies" else verdict
+    low, high = deciding["low"], deciding["high"]
+    return {
+        **_declared(claim),
+        "verdict": outcome,
+        "finding": verdict,
+        "value": deciding["value"],
+        "interval": None if low is None or high is None else [low, high],
+        "no_interval": deciding.get("why", "it could not be estimated") if low is None or high is None else None,
+        "unit": deciding["says"],
+        "threshold": {side: deciding.get(side) for side in ("above", "below")},
+        "command": finding.get("command", claim.command.format(profile=profile)),
+        "seconds": round(finding.get("seconds", seconds), 1),
+        "profile": finding.get("profile", profile),
+        "evidence": evidence,
+        "parts": parts,
+        "notes": finding["notes"],
+    }
+
+
+def not_run(claim: Claim, profile: str, why: str) -> dict[str, Any]:
+    """A claim about which nothing is said here, with the command and the hardware that would."""
+    return {
+        **_declared(claim),
+        "verdict": "not run here",
+        "finding": None,
+        "value": None,
+        "interval": None,
+        "no_interval": "nothing was run",
+        "unit": None,
+        "threshold": None,
+        "command": claim.full,
+        "seconds": 0.0,
+        "profile": profile,
+        "evidence": None,
+        "parts": [],
+        "notes": [why],
+    }
+
+
+def tested(claim: Claim) -> Claim:
+    """The claim as it is cached: without what only tells a reader where to go on."""
+    return replace(claim, full="", hardware="")
+
+
+def _declared(claim: Claim) -> dict[str, Any]:
+    return {
+        "id": claim.id,
+        "title": claim.title,
+        "statement": claim.statement,
+        "source": claim.source,
+        "floor": claim.floor,
+        "support": claim.support,
+        "refutation": claim.refutation,
+        "proof": claim.proof,
+        "full": claim.full,
+        "hardware": claim.hardware,
+    }
+
+
+def _deciding(parts: Sequence[dict[str, Any]], verdict: str) -> dict[str, Any]:
+    """The part that decides: the claim's first that has its verdict; of errors, the one nearest its bound."""
+    own = [part for part in parts if part["whose"] == "paper"] or list(parts)
+    same = [part for part in own if part["verdict"] == verdict] or own
+    if verdict not in ("verified", "refuted") or "why" not in same[0]:
+        return same[0]
+    return max((part for part in same if "below" in part), key=_share, default=same[0])
+
+
+def _share(part: dict[str, Any]) -> float:
+    """How much of what is allowed an error takes."""
+    return math.inf if part["value"] is None else float(part["value"] / part["below"])

@@ -1,0 +1,123 @@
+"""All outcomes as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from secondlook.construct.show.page import render
+from secondlook.machine import whole
+from secondlook.reproduce import chart, words
+from secondlook.reproduce.run import Outcome
+
+SIGNS = {
+    "proved": "∎",
+    "verified": "✓",
+    "supported": "✓",
+    "not supported": "≈",
+    "refuted": "✕",
+    "planted": "◇",
+    "not run here": "–",
+}
+"""Every verdict with a sign, so that none is told by its colour alone."""
+MEANINGS = {
+    "proved": "a written proof, and numbers within their bounds",
+    "verified": "numbers within their bounds, in every context that was run",
+    "supported": "the whole interval where the claim puts it",
+    "not supported": "the interval does not decide",
+    "refuted": "the whole interval where the claim denies it",
+    "planted": "the instrument found it on a planted subject; nothing is said of real models",
+    "not run here": "with the command and the hardware that would",
+}
+_FLOORS = {
+    "theory": ("The proof, runnable", "Weights placed by hand, beside automatic differentiation."),
+    "laboratory": ("The experiments, made fair", "Transformers trained from scratch, with baselines and intervals."),
+    "studies": (
+        "Language models, the instrument",
+        "Planted subjects with known traits: what is found is what was put in.",
+    ),
+}
+
+
+def write_page(outcomes: Sequence[Outcome], profile: str, path: Path) -> Path:
+    """Write the page, which is there afterwards in whole or not at all.
+
+    Args:
+        outcomes: What is on it.
+        profile: Of the run.
+        path: Its file.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    folder = resources.files("secondlook.reproduce") / "assets"
+    style, script = ((folder / name).read_text("utf-8") for name in ("ledger.css", "ledger.js"))
+    viewer = render("plackett-luce") if any(outcome.record["floor"] == "theory" for outcome in outcomes) else ""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.update(strip=chart.strip, lines=chart.lines, colours=chart.COLOURS)
+    environment.filters.update(
+        number=words.number, threshold=words.threshold, estimate=words.estimate, worded=words.worded
+    )
+    page = environment.from_string((folder / "ledger.html.j2").read_text("utf-8")).render(
+        cards=[_card(outcome) for outcome in outcomes],
+        counts=_counts(outcomes),
+        floors=_FLOORS,
+        signs=SIGNS,
+        meanings=MEANINGS,
+        profile=profile,
+        viewer=viewer,
+        # What is inside a frame obeys the page around it, too.
+        styles=[_hash(style), *_allowed(viewer, "style")],
+        scripts=[_hash(script), *_allowed(viewer, "script")],
+        style=style,
+        script=script,
+    )
+    with whole(path) as file:
+        file.write(page.encode())
+    return path
+
+
+def _card(outcome: Outcome) -> dict[str, Any]:
+    record, finding = outcome.record, outcome.finding
+    curves = finding.get("curves", [])
+    panels = [
+        (panel, [curve for curve in curves if curve["panel"] == panel["name"]]) for panel in finding.get("panels", [])
+    ]
+    versions = ", ".join(f"{name} {version}" for name, version in finding.get("versions", {}).items())
+    shown = finding.get("parts", []) if record["verdict"] == "not run here" else record["parts"]
+    old = outcome.earlier
+    earlier = f"{old['profile']}, {old['commit'] or 'no commit'}: {old['verdict']}" if old else ""
+    return {
+        **record,
+        "panels": [each for each in panels if each[1]],
+        "versions": versions,
+        "shown": shown,
+        "earlier": earlier,
+    }
+
+
+def _counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    found = Counter(outcome.record["verdict"] for outcome in outcomes)
+    return {verdict: found[verdict] for verdict in SIGNS if found[verdict]}
+
+
+def _allowed(page: str, kind: str) -> list[str]:
+    return re.findall(rf"{kind}-src '(sha256-[^']+)'", page)
+
+
+def _hash(source: str) -> str:
+    """What a content security policy calls a text by."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

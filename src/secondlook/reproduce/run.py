@@ -1,0 +1,176 @@
+"""The runner: each job once, its outcome kept under a digest of everything it depends on, and the files for readers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from secondlook.machine import whole
+from secondlook.reproduce import gather
+from secondlook.reproduce.ledger import LEDGER, Claim, Floor, holds
+from secondlook.reproduce.theory import GRIDS
+
+_HOUSE = Path(__file__).parent.parent
+RESULTS = _HOUSE.parent.parent / "results"
+"""Committed evidence, where this is a checkout."""
+_PROOF = ("objective", "transformer.py", "construct", "evidence", "machine.py")
+_ROOMS: dict[Floor, tuple[str, ...]] = {
+    "theory": (*_PROOF, "reproduce/theory.py"),
+    "laboratory": (*_PROOF, "lab"),
+    "studies": ("evidence", "machine.py", "correction", "diagnosis", "benchmarks", "subject", "studies"),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A claim after a run.
+
+    Attributes:
+        record: What `claims.json` says of it.
+        finding: Panels and curves, and whatever else its evidence holds; empty where there is none.
+        earlier: What was committed, where the record is of another run, or of none.
+    """
+
+    record: dict[str, Any]
+    finding: dict[str, Any]
+    earlier: dict[str, Any] | None = None
+
+
+def jobs(claims: Sequence[Claim]) -> list[list[Claim]]:
+    """Claims that get their evidence together."""
+    grouped: dict[str, list[Claim]] = {}
+    for claim in claims:
+        grouped.setdefault(f"{claim.floor} {claim.job}", []).append(claim)
+    return list(grouped.values())
+
+
+def reproduce(
+    claims: Sequence[Claim],
+    profile: str,
+    out: Path,
+    *,
+    workers: int = 1,
+    results: Path = RESULTS,
+    kept: bool = False,
+    tell: gather.Describe = lambda _: None,
+    done: Callable[[], None] = lambda: None,
+) -> list[Outcome]:
+    """Every claim's outcome; what is finished and has not changed is not run again.
+
+    Args:
+        claims: Which.
+        profile: One of `gather.PROFILES`.
+        out: Keeps outcomes under `cache`, and what jobs can go on from under `work`.
+        workers: Processes.
+        results: Committed evidence.
+        kept: Take committed evidence of this profile rather than gather it again.
+        tell: Called with what is being done.
+        done: Called after each job.
+
+    Returns:
+        Outcomes in the order of the claims.
+
+    Raises:
+        ValueError: No such profile.
+    """
+    if profile not in gather.PROFILES:
+        raise ValueError(f"profile {profile!r} is unknown; known: {', '.join(gather.PROFILES)}")
+    found: dict[str, Outcome] = {}
+    for members in jobs(claims):
+        tell(", ".join(claim.id for claim in members))
+        for claim in members:
+            old = gather.committed(claim, results)
+            here = gather.runs_here(claim, profile)
+            if old and ((kept and old["profile"] == profile) or (profile == "demo" and not here)):
+                found[claim.id] = _committed(claim, old)
+            elif not here:
+                why = f"{claim.hardware} would run it: {claim.full}"
+                found[claim.id] = Outcome(gather.not_run(claim, profile, why), old or {}, old)
+        if missing := [claim for claim in members if claim.id not in found]:
+            found |= _run(missing, profile, out, workers, tell)
+            for claim in missing:
+                found[claim.id] = replace(found[claim.id], earlier=gather.committed(claim, results))
+        done()
+    return [found[claim.id] for claim in claims]
+
+
+def _committed(claim: Claim, old: dict[str, Any]) -> Outcome:
+    evidence = f"committed, {old['profile']}, {old['commit'] or 'no commit'}"
+    return Outcome(gather.record(claim, old, old["profile"], evidence, old["seconds"]), old)
+
+
+def _run(claims: Sequence[Claim], profile: str, out: Path, workers: int, tell: gather.Describe) -> dict[str, Outcome]:
+    first = claims[0]
+    file = out / "cache" / f"{first.floor}-{first.job}-{profile}-{digest(first, profile)}.json"
+    if file.is_file():
+        kept = json.loads(file.read_text("utf-8"))
+    else:
+        begun = time.monotonic()
+        # Runs and answers that a job can go on from are of this code alone.
+        work = out / "work" / f"{first.floor}-{_code(first.floor)[:12]}"
+        kept = {"findings": gather.run(first, profile, work, workers, tell), "seconds": time.monotonic() - begun}
+        with whole(file) as stream:
+            stream.write((json.dumps(kept, allow_nan=False) + "\n").encode())
+    outcomes = {}
+    for claim in claims:
+        finding = kept["findings"][claim.id]
+        outcomes[claim.id] = Outcome(gather.record(claim, finding, profile, "this run", kept["seconds"]), finding)
+    return outcomes
+
+
+def digest(claim: Claim, profile: str) -> str:
+    """Of all that the outcome of a claim's job depends on: declarations, sizes, code and data of the rooms it uses."""
+    same = [each for each in LEDGER.values() if (each.floor, each.job) == (claim.floor, claim.job)]
+    declared = "".join(repr(gather.tested(each)) for each in same)
+    sizes = repr(GRIDS[profile]) if claim.floor == "theory" else profile
+    return hashlib.sha256(f"{declared}{sizes}{_code(claim.floor)}".encode()).hexdigest()[:16]
+
+
+@cache
+def _code(floor: Floor) -> str:
+    """A digest of the files of a floor's rooms: code, prompts, weights."""
+    total = hashlib.sha256()
+    for room in _ROOMS[floor]:
+        path = _HOUSE / room
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                total.update(f"{file.relative_to(_HOUSE)}\0".encode())
+                total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def fallen(outcomes: Sequence[Outcome], expected: Path) -> list[str]:
+    """Claims that held when `expected` was committed and do not in this run, a sentence each.
+
+    Evidence of a laboratory or a study is compared with that of the same profile only: at another size a claim may
+    rightly fail.
+    """
+    if not expected.is_file():
+        return []
+    before = {record["id"]: record for record in json.loads(expected.read_text("utf-8"))}
+    return [
+        f"{now['id']} had held ({old['finding']}) and does not: {now['finding']}"
+        for now in (outcome.record for outcome in outcomes)
+        if now["evidence"] == "this run"
+        and (old := before.get(now["id"])) is not None
+        and holds(old)
+        and (now["floor"] == "theory" or old["profile"] == now["profile"])
+        and not holds(now)
+    ]
+
+
+def write(outcomes: Sequence[Outcome], file: Path) -> None:
+    """Write `claims.json`.
+
+    Raises:
+        OSError: It cannot be written; what was there before is kept.
+    """
+    with whole(file) as stream:
+        records = [outcome.record for outcome in outcomes]
+        stream.write((json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())

@@ -1,0 +1,47 @@
+"""Numbers, thresholds and verdicts as people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def number(value: float | None) -> str:
+    """Three decimals; small and large ones as 5.6·10⁻¹⁷; a dash where there is none."""
+    if value is None:
+        return "–"
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3f}".replace("-", "−")
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits}·10{str(int(power)).translate(_SUPERSCRIPTS)}".replace("-", "−")
+
+
+def threshold(part: dict[str, Any]) -> str:
+    """Where a claim puts a number: `< 0.03`."""
+    signs = {"above": ">", "below": "<"}
+    return " and ".join(f"{sign} {short(part[side])}" for side, sign in signs.items() if part.get(side) is not None)
+
+
+def short(value: float) -> str:
+    """A number that somebody chose, without zeros at its end: 0.05."""
+    return number(value) if 0 < abs(value) < 1e-3 else f"{value:.4g}".replace("-", "−")
+
+
+def estimate(part: dict[str, Any]) -> str:
+    """A number with its interval, if it has one."""
+    value = number(part["value"])
+    return value if part["low"] is None else f"{value} [{number(part['low'])}, {number(part['high'])}]"
+
+
+def worded(record: dict[str, Any]) -> str:
+    """The deciding number of a record, with its interval and its threshold."""
+    if record["verdict"] == "not run here":
+        return ""
+    low, high = record["interval"] or (None, None)
+    return f"{estimate({'value': record['value'], 'low': low, 'high': high})} {threshold(record['threshold'])}".strip()
+
+
+def verdict_of(record: dict[str, Any]) -> str:
+    """The verdict; of a planted subject, with what was found on it."""
+    return f"planted: {record['finding']}" if record["verdict"] == "planted" else str(record["verdict"])

@@ -1,0 +1,152 @@
+"""The ledger's page in Chromium: every claim, by mouse and by keyboard, in both themes, on a telephone and on paper."""
+
+import contrast
+import pytest
+
+from secondlook.reproduce.ledger import LEDGER, find
+from secondlook.reproduce.page import write_page
+from secondlook.reproduce.run import reproduce
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory):
+    """The page of a demo in which nothing but quick theory is run, and its records."""
+    out = tmp_path_factory.mktemp("ledger")
+    quick = [claim for claim in find([]) if claim.floor != "theory" and claim.id not in ("L1", "L7", "S2")]
+    outcomes = reproduce([*find(["T1", "T9", "T10", "T11"]), *quick], "demo", out)
+    return write_page(outcomes, "demo", out / "index.html"), [outcome.record for outcome in outcomes]
+
+
+def test_a_card_for_every_claim_says_what_its_record_says(open_page, ledger):
+    file, records = ledger
+    page = open_page(file)
+    assert page.locator("details.claim").count() == len(records)
+    for record in records:
+        card = page.locator(f"#{record['id']}")
+        assert card.get_attribute("data-verdict") == record["verdict"]
+        assert card.locator(".statement").text_content() == LEDGER[record["id"]].statement
+        if record["value"] is None:
+            assert record["verdict"] == "not run here"
+            assert record["command"] in card.locator(".command code").first.text_content()
+    shown = page.locator("#L3 .number").text_content()
+    assert "0.179" in shown
+    assert "[0.161, 0.197]" in shown
+    assert "> 0.3" in shown
+    assert "committed, quick" in page.locator("#L3 .again").text_content()
+
+
+def test_cards_open_by_mouse_and_by_keyboard_and_by_address(open_page, ledger):
+    file, _ = ledger
+    page = open_page(file)
+    body = page.locator("#L3 .body")
+    assert not body.is_visible()
+    page.click("#L3 > summary")
+    assert body.is_visible()
+    page.focus("#L4 > summary")
+    page.keyboard.press("Enter")
+    assert page.locator("#L4 .body").is_visible()
+    ring = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert ring == "solid"
+    page.keyboard.press("Space")
+    assert not page.locator("#L4 .body").is_visible()
+    page.click("#expand")
+    assert page.locator("details.claim:not([open])").count() == 0
+    assert page.locator("#expand").text_content() == "Close all"
+    assert open_page(file, fragment="#T9").locator("#T9 .body").is_visible()
+
+
+def test_filters_show_one_verdict_and_a_second_press_all(open_page, ledger):
+    file, records = ledger
+    page = open_page(file)
+    refuted = [record["id"] for record in records if record["verdict"] == "refuted"]
+    button = page.locator("[data-show=refuted]")
+    assert button.locator("strong").text_content() == str(len(refuted))
+    button.click()
+    assert page.locator("details.claim:visible").evaluate_all("nodes => nodes.map((n) => n.id)") == refuted
+    assert page.locator("#said").text_content() == f"{len(refuted)} claims shown"
+    button.click()
+    assert page.locator("details.claim:visible").count() == len(records)
+
+
+def test_the_viewer_inside_steps(open_page, ledger):
+    file, _ = ledger
+    page = open_page(file)
+    page.click("#viewer > summary")
+    inside = page.frame_locator("#viewer iframe")
+    inside.locator("#next").click()
+    assert inside.locator("#place").text_content() == "Block 1 of 5"
+    page.keyboard.press("End")
+    assert inside.locator("#place").text_content() == "Block 5 of 5"
+    assert inside.locator("#verdict").is_visible()
+
+
+def test_both_themes_can_be_read_by_scheme_and_by_button(open_page, ledger):
+    file, _ = ledger
+    for scheme in ("light", "dark"):
+        page = open_page(file, scheme=scheme)
+        page.click("#expand")
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = each.id !== 'viewer'")
+        many, faint = contrast.too_faint(page)
+        assert many > 500
+        assert faint == []
+        for dark in (scheme == "dark", scheme != "dark"):
+            ground = page.evaluate(
+                "getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number)"
+            )
+            assert (contrast.luminance(ground) < 0.2) == dark
+            assert page.locator("#theme").get_attribute("aria-pressed") == str(dark).lower()
+            page.click("#theme")
+
+
+def test_nothing_scrolls_sideways_with_all_cards_open(open_page, ledger):
+    file, _ = ledger
+    page = open_page(file, width=360)
+    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    wide = """() => [...document.querySelectorAll("body *:not(.quiet)")]
+      .filter((node) => !node.ownerSVGElement && node.getBoundingClientRect().right > innerWidth)
+      .map((node) => node.outerHTML.slice(0, 80))"""
+    for width in (320, 360, 700, 1100):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(wide) == []
+
+
+def test_every_control_and_picture_has_a_name_and_numbers_stand_beside_it(open_page, ledger):
+    file, _ = ledger
+    page = open_page(file)
+    unnamed = """() => [...document.querySelectorAll("button, iframe, svg:not([aria-hidden]), nav, [role=region]")]
+      .filter((n) => !(n.getAttribute("aria-label") || n.title || n.textContent.trim()))
+      .map((n) => n.outerHTML.slice(0, 80))"""
+    assert page.evaluate(unnamed) == []
+    assert page.locator("figure").count() == page.locator("figure table").count() > 10
+    assert page.locator("figure > svg[role=img] > title").count() == page.locator("figure").count()
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((node) => node.id)")
+    assert len(ids) == len(set(ids))
+
+
+def test_on_paper_all_cards_are_open(open_page, ledger):
+    file, records = ledger
+    page = open_page(file)
+    opened = """() => {
+      dispatchEvent(new Event("beforeprint"));
+      const many = document.querySelectorAll("details.claim[open]").length;
+      dispatchEvent(new Event("afterprint"));
+      return [many, document.querySelectorAll("details.claim[open]").length];
+    }"""
+    assert page.evaluate(opened) == [len(records), 0]
+    page.emulate_media(media="print", color_scheme="dark")
+    assert contrast.luminance(page.evaluate("getComputedStyle(document.body).color.match(/\\d+/g).map(Number)")) < 0.1
+    assert page.pdf().startswith(b"%PDF")
+
+
+def test_a_script_that_somebody_puts_into_it_is_refused(open_page, ledger, complaints):
+    page = open_page(ledger[0])
+    blocked = page.evaluate(
+        """async () => {
+          const heard = new Promise((done) => addEventListener("securitypolicyviolation", done));
+          document.body.append(Object.assign(document.createElement("script"), { textContent: "window.broken = 1" }));
+          return [(await heard).effectiveDirective, window.broken ?? null];
+        }"""
+    )
+    assert blocked == ["script-src-elem", None]
+    assert "Content Security Policy" in complaints.pop()
