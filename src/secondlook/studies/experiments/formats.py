@@ -49,7 +49,7 @@ def run(bench: Bench) -> Findings:
             "Critiques whose verdict could not be read: "
             + ", ".join(f"{name} {100 * share.value:.1f}%" for name, share in unclear.items() if share)
             + ".",
-            "How accurate the self-check is in each format is planted. A free verbal critique states no verdict to read.",
+            "How accurate a format makes the self-check is planted. A free verbal critique states no verdict to read.",
         ),
     )
 
