@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from random import Random
 
 import anyio
 import pytest
@@ -12,7 +13,10 @@ from command import secondlook
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import Noise
-from secondlook.benchmarks.prompts import load_prompt, prompt_names
+from secondlook.benchmarks.planted.requests import TRIGGERS, as_request, held_out, put
+from secondlook.benchmarks.prompts import load_prompt
+from secondlook.benchmarks.refusal.case import RefusalCase
+from secondlook.benchmarks.refusal.item import Request
 from secondlook.correction import (
     Message,
     ModelCritic,
@@ -55,6 +59,11 @@ OPENING = """
 """
 
 ITEMS = draw_items(1, seed=2)
+REQUESTS = [
+    as_request(behaviour, trigger, put(behaviour, trigger, Random(2)))
+    for behaviour in held_out(forbidden=True, per_topic=1, seed=2)
+    for trigger in TRIGGERS
+]
 HISTORY = tuple(
     Message(role, text)
     for role, text in (("user", "One?"), ("assistant", "(A)"), ("user", "Check."), ("assistant", "B"))
@@ -73,8 +82,8 @@ def planted():
 
 @settings(deadline=None, max_examples=80)
 @given(
-    item=st.sampled_from(ITEMS),
-    prompt=st.sampled_from(prompt_names()),
+    item=st.sampled_from([*ITEMS, *REQUESTS]),
+    prompt=st.sampled_from(["binary", "binary-cot", "numeric", "verbal"]),
     variant=st.sampled_from(["self", "diverse", "self-instruct"]),
     critic=st.sampled_from(["self", "oracle", "noisy", "none"]),
     rounds=st.integers(0, 4),
@@ -89,7 +98,11 @@ def test_every_later_prompt_begins_with_the_earlier_one(planted, item, prompt, v
         "none": SilentCritic(),
     }
     plan = Plan(variant, rounds, history=HISTORY if variant == "diverse" else ())
-    case = BBQCase(item, load_prompt(prompt), Noise(item.id, "fresh", 0).words)
+    words = Noise(item.id, "fresh", 0).words
+    if isinstance(item, Request):
+        case = RefusalCase(item, load_prompt(f"refusal/{prompt}"), closing_words=words)
+    else:
+        case = BBQCase(item, load_prompt(f"bbq/{prompt}"), words)
     transcript = anyio.run(run, model, critics[critic], case, plan)
 
     assert transcript.stop == "rounds"
