@@ -25,6 +25,21 @@ pytestmark = pytest.mark.anyio
 ANSWERS = ("A", "C", "B")
 
 
+async def test_to_resample_is_to_ask_anew():
+    """Every answer has a conversation of its own; the transcript keeps all of them, and no critic is heard."""
+    opening = system("Be brief.")
+    model = ScriptedModel([([opening, user(f"s1: query {index}")], answer) for index, answer in enumerate("ACB")])
+
+    transcript = await run(model, OracleCritic(), EchoCase(), Plan("resample", rounds=2, seed=5))
+
+    model.finished()
+    assert [round_.answer for round_ in transcript.rounds] == ["A", "C", "B"]
+    assert [round_.critique for round_ in transcript.rounds] == [None] * 3
+    said = [part for index, answer in enumerate("ACB") for part in (user(f"s1: query {index}"), assistant(answer))]
+    assert transcript.messages == (opening, *said)
+    assert len({call.seed for call in model.calls}) == 3
+
+
 async def test_the_conversation_in_full():
     """Two second looks by the model itself, spelled out: this is what the paper's section 4 describes."""
     first = [system("Be brief."), user("s1: query 0")]

@@ -13,7 +13,7 @@ def test_defaults_are_one_second_look():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variant": "selfie"}, "variant is 'selfie': choose one of self, diverse, self-instruct"),
+        ({"variant": "selfie"}, "variant is 'selfie': choose one of self, diverse, self-instruct, resample"),
         ({"stop": "never"}, "stop is 'never': choose one of fixed, satisfied"),
         ({"rounds": -1}, "rounds is -1: give 0 or more second looks"),
         ({"max_tokens": 0}, "max_tokens is 0: give 1 or more, or None for no limit"),

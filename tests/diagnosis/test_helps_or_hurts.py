@@ -75,6 +75,8 @@ def test_samples_are_paired_by_name_whatever_their_order():
 def test_a_vote_gets_the_tokens_of_the_second_look_failed_calls_too():
     frame = simulate(200, 1, seed=4)  # 100 + 110 tokens a sample
     votes = control("vote", frame, rounds=5).assign(tokens=60)
+    first = votes["sample"].eq("s0") & votes["round"].eq(0)
+    votes.loc[first, "correct"] = ~votes.loc[first, "correct"]  # one answer is turned by the vote
     found = verdict(frame, votes).comparisons[1]
     assert (found.tokens, found.tokens_against, found.note) == (
         200 * 210,
@@ -86,6 +88,12 @@ def test_a_vote_gets_the_tokens_of_the_second_look_failed_calls_too():
     costly = frame.assign(tokens=np.where(failed, 170, 100), status=np.where(failed, "error", "ok"))
     costly["correct"] = costly["correct"].astype("boolean").mask(failed)
     assert verdict(costly, votes).comparisons[1].tokens_against == 200 * 240
+    same = votes[~votes["sample"].eq("s0")]
+    assert (
+        verdict(frame, same)
+        .comparisons[1]
+        .note.endswith("no vote changed an answer, as where replies are not sampled (temperature 0)")
+    )
     assert "no further samples" in verdict(frame, votes[votes["round"] < 2]).comparisons[1].note
     assert "no equal cost" in verdict(frame.drop(columns="tokens"), votes.drop(columns="tokens")).comparisons[1].note
     assert [vote_round(spent, np.asarray([10, 20, 30])) for spent in (5, 10, 29, 30, 99)] == [0, 0, 1, 2, 2]

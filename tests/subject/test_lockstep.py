@@ -115,8 +115,12 @@ def test_transcripts_are_those_of_inspects_path(planted, tmp_path, critic, study
         history=task.metadata[HISTORY],
     )
     assert len(fast) == questions["limit"]
+    # Which sample pays for a shared history is chance where all start at once.
     for transcript in fast:
-        assert bare(transcript) == bare(slow[transcript.sample])
+        assert bare(transcript, lost=Usage()) == bare(slow[transcript.sample], lost=Usage())
+    paid = [sum(one.lost.total for one in some) for some in (fast, slow.values())]
+    assert paid[0] == paid[1]
+    assert (paid[0] > 0) == (study.get("variant") == "diverse")
 
 
 def test_counts_are_exact(planted):

@@ -89,7 +89,7 @@ async def _plan(evaluation: Evaluation, name: str, task: Task) -> Planned:
     study = Study.of(seed=evaluation.seed, **_counted(evaluation.arm(name)))
     counter = Counter(evaluation.endpoint.max_tokens)
     bench = Bench(study, (task.metadata or {})[HISTORY], counter, counter)
-    plan = await bench.plan()
+    plan, _ = await bench.plan()
     for sample in task.dataset:
         await run(counter, bench.critic, case_of(sample.metadata or {}, study.file), plan)
     judged = len(task.dataset) * (study.rounds + 1) if evaluation.judge_endpoint else 0

@@ -19,8 +19,9 @@ from secondlook.benchmarks.harness.logs import Logged, read_logged, to_table
 from secondlook.benchmarks.harness.model import InspectModel
 from secondlook.benchmarks.harness.report import Report, build_report, write
 from secondlook.benchmarks.harness.run import Endpoint, evaluate
-from secondlook.benchmarks.harness.study import Study
+from secondlook.benchmarks.harness.study import VOTE, Study
 from secondlook.benchmarks.harness.task import HISTORY
+from secondlook.benchmarks.harness.unknown import UNKNOWN, always_unknown
 from secondlook.benchmarks.planted.task import planted
 from secondlook.benchmarks.refusal.defences import study_fields
 from secondlook.benchmarks.refusal.item import Request
@@ -33,7 +34,7 @@ DEFAULT_PROMPT: Mapping[str, str] = {"bbq": "bbq/binary-cot", "planted": "bbq/bi
 TASKS: Mapping[str, Callable[..., Task]] = {"bbq": bbq, "planted": planted, "refusal": refusal}
 """The benchmarks by name."""
 
-_OWN = {"tool": "critic_command", "recorded": "critic_file"}
+_OWN = {"tool": "critic_command", "recorded": "critic_file", VOTE: "votes"}
 _DECIDED = ("seed", "study", "defence", "judge_model")
 
 
@@ -76,6 +77,8 @@ class Evaluation:
             raise ValueError(f"benchmark {self.benchmark!r} has no --{name}; its questions are chosen by {options}")
         if not self.critics or len(set(self.critics)) < len(self.critics):
             raise ValueError(f"critics are {', '.join(self.critics) or 'none given'}; name each arm once")
+        if UNKNOWN in self.critics and (self.benchmark not in ("bbq", "planted") or len(self.critics) == 1):
+            raise ValueError(f"{UNKNOWN!r} is a control of bbq and planted, beside another arm; leave it out")
         if ("other" in self.critics) != (self.critic_endpoint is not None):
             raise ValueError("critic 'other' and --critic-model go together; give both or neither")
         self._check_defences()
@@ -94,8 +97,8 @@ class Evaluation:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The arms: defences where there are such, else critics."""
-        return self.defences or self.critics
+        """The arms that ask a model: defences where there are such, else critics."""
+        return self.defences or tuple(critic for critic in self.critics if critic != UNKNOWN)
 
     def arm(self, name: str) -> dict[str, Any]:
         """Study fields of one arm: settings that belong to other arms are left out."""
@@ -105,7 +108,7 @@ class Evaluation:
         critic = name
         foreign = {name for owner, name in _OWN.items() if owner != critic and owner in self.critics}
         fields = {name: value for name, value in self.study.items() if name not in foreign}
-        if critic == "none" and len(self.critics) > 1:
+        if critic in ("none", VOTE) and len(self.critics) > 1:
             fields.pop("noise", None)  # it is meant for the arms that have a verdict to flip
         return {**fields, "critic": critic}
 
@@ -212,6 +215,8 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     kept = manifest.read(folder) or {}
     # As the user named the arms, not as the folder lists them.
     order = list(kept.get("arms", ()))
+    if UNKNOWN in kept.get("arms", ()):
+        samples += always_unknown(samples)
     samples.sort(key=lambda logged: order.index(logged.name) if logged.name in order else len(order))
     arms = list(dict.fromkeys(logged.arm for logged in samples))
     records = to_table(samples)

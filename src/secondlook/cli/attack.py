@@ -48,6 +48,8 @@ def attack(
 
     if defence == "diverse":
         raise ValueError("defence 'diverse' shows other requests, which this command does not make; attack 'self'")
+    if defence == "vote":
+        raise ValueError("defence 'vote' has many answers to one prompt, with no last turn to optimise for")
     driver.check_place(out)
     search = driver.Search(steps=steps, width=width, passes=passes, start=start, seed=seed)
     fields = study_fields(defence, shots, {"prompt": prompt, "rounds": rounds})

@@ -23,7 +23,8 @@ CriticOption = Annotated[
     list[str],
     typer.Option(
         "--critic",
-        help="self, other, tool, recorded, oracle or none (asks again without a critique); repeat for several arms.",
+        help="self, other, tool, recorded or oracle; or a control: none (asks again without a critique), vote "
+        "(majority of answers at equal cost), always-unknown; repeat for several arms.",
     ),
 ]
 BaseUrl = typer.Option(
@@ -46,12 +47,15 @@ def eval_(
     critic_base_url: Annotated[str | None, typer.Option(help="Address of the critic model's server.")] = None,
     critic_command: Annotated[str | None, typer.Option(help="Command line of critic tool.")] = None,
     critic_file: Annotated[str | None, typer.Option(help="JSON Lines file of critic recorded.")] = None,
+    votes: Annotated[int | None, typer.Option(help="Answers of control vote; as many as the looks cost.")] = None,
     history: Annotated[int, typer.Option(help="Other questions shown first (variant diverse).")] = 3,
     budget_tokens: Annotated[int | None, typer.Option(help="Token budget of a sample.")] = None,
     budget_seconds: Annotated[float | None, typer.Option(help="Time budget of a sample.")] = None,
     defence: Annotated[
         list[str] | None,
-        typer.Option(help="Of refusal: none, self-reminder, icd, again, self, diverse or self-instruct; repeatable."),
+        typer.Option(
+            help="Of refusal: none, self-reminder, icd, again, vote, self, diverse, self-instruct; repeatable."
+        ),
     ] = None,
     behaviours: Annotated[str | None, typer.Option(help="CSV file of harmful behaviours.")] = None,
     benign: Annotated[str | None, typer.Option(help="CSV file of benign behaviours.")] = None,
@@ -116,6 +120,7 @@ def eval_(
             "prompt": prompt or DEFAULT_PROMPT.get(benchmark, ""),
             "critic_command": critic_command,
             "critic_file": critic_file,
+            "votes": votes,
             "history": history,
             "budget_tokens": budget_tokens,
             "budget_seconds": budget_seconds,

@@ -42,6 +42,7 @@ async def run(
     the critique's words alone, so a difference in the answers comes from these words. A critic that says
     nothing leaves out both the check question and the critique. An empty critique is replaced by
     ``case.feedback`` of its verdict, since servers refuse empty turns. The last answer is not examined.
+    In variant ``resample`` every round is the question alone, asked anew; nothing is examined.
 
     The last good answer is never lost: whatever goes wrong later ends the loop, and the rounds so far are
     returned. A cancellation from outside is passed on.
@@ -98,6 +99,7 @@ class _Conversation:
     messages: list[Message] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     lost: Usage = field(default_factory=Usage)
+    opening: int = 0
     tokens: int = 0
     deadline: float = math.inf
 
@@ -107,8 +109,12 @@ class _Conversation:
         if self.case.system is not None:
             self.messages.append(Message("system", self.case.system))
         self.messages.extend(self.plan.history)
+        self.opening = len(self.messages)
         await self._answer(0, self.case.query(0))
         for index in range(1, self.plan.rounds + 1):
+            if self.plan.variant == "resample":
+                await self._answer(index, self.case.query(index))
+                continue
             critique = await self._examine(index - 1)
             if self.plan.stop == "satisfied" and critique is not None and critique.verdict == "right":
                 return "satisfied"
@@ -123,8 +129,11 @@ class _Conversation:
     async def _answer(self, index: int, request: str) -> None:
         self._stop_if_spent()
         self.messages.append(Message("user", request))
+        shown = tuple(self.messages)
+        if self.plan.variant == "resample":
+            shown = (*shown[: self.opening], shown[-1])
         start = time.perf_counter()
-        completion = await self._in_time(self.model.complete(tuple(self.messages), seed=self._seed(index, "answer")))
+        completion = await self._in_time(self.model.complete(shown, seed=self._seed(index, "answer")))
         seconds = time.perf_counter() - start
         self.tokens += completion.usage.total
         if not completion.text.strip():

@@ -17,7 +17,9 @@ class Plan:
 
     Attributes:
         variant: How the question is put again: ``self`` repeats it, ``diverse`` also puts ``history`` before
-            it, ``self-instruct`` asks to refine the earlier answer without repeating the question.
+            it, ``self-instruct`` asks to refine the earlier answer without repeating the question. ``resample`` is
+            no second look but its control: every round asks the question anew, in a conversation of its own that
+            no critic sees, so that answers can vote.
         rounds: Number of second looks; 0 asks for the first answer only.
         stop: ``fixed`` makes all rounds; ``satisfied`` ends at the first answer the critic calls right.
         max_tokens: No call is started once this many tokens, input and output, are spent on a question.

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish, Message, ModelInfo, Usage
 
-Variant = Literal["self", "diverse", "self-instruct"]
+Variant = Literal["self", "diverse", "self-instruct", "resample"]
 Stop = Literal["rounds", "satisfied", "tokens", "seconds", "error"]
 
 
@@ -60,8 +60,9 @@ class Transcript:
         rounds: The rounds that produced an answer; empty only if the first call failed.
         stop: Why the loop ended.
         error: What went wrong, in one line, if ``stop`` is ``error``.
-        lost: Cost of the calls that brought no round: an empty completion, or a call cut off by the time
-            budget or by an error (counted in ``calls``; the tokens of those are not known).
+        lost: Cost of the calls that brought no round: an empty completion, a call cut off by the time budget or
+            by an error (counted in ``calls``; the tokens of those are not known), or what made a history that
+            other samples share.
     """
 
     sample: str

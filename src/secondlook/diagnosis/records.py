@@ -41,6 +41,7 @@ class Record:
         chat_template: Hash of the chat template, where known.
         decoding: Decoding settings as JSON text.
         score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
+        bias: 1 for an answer along a stereotype, -1 for one against it; ``None`` for any other, or where none is known.
     """
 
     run: str
@@ -67,6 +68,7 @@ class Record:
     chat_template: str | None
     decoding: str
     score: float | None = None
+    bias: int | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(Record))

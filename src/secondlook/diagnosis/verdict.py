@@ -166,6 +166,8 @@ def _against(name: str, arm: Arm, other: Arm, round_: int) -> Comparison:
     note = f"{at + 1} sample{'s' if at else ''} a question, {100 * ratio:.0f}% of the tokens"
     if at + 1 == other.rounds and ratio < 1:
         note += "; the vote has no further samples to spend the rest on"
+    if other.rounds > 1 and (theirs.state == theirs.state[:, :1]).all():
+        note += "; no vote changed an answer, as where replies are not sampled (temperature 0)"
     return replace(comparison, note=note)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -54,9 +55,10 @@ def run_study(
         Exception: What the model or the critic raised while the history was made.
     """
     bench = Bench(study, history, model, other)
-    (plan,) = anyio.run(together, [bench.plan])
+    ((plan, spent),) = anyio.run(together, [bench.plan])
     cases = [case_of(metadata, study.file) for metadata in samples]
-    return run_lockstep(model, bench.critic, cases, plan, chunk=chunk, on_transcript=on_transcript)
+    first, *others = run_lockstep(model, bench.critic, cases, plan, chunk=chunk, on_transcript=on_transcript)
+    return [replace(first, lost=first.lost + spent), *others]
 
 
 def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, examiner: Model | None) -> list[Logged]:

@@ -49,6 +49,34 @@ def test_an_error_is_a_row_of_its_own():
     assert made[1].tokens_in == 5
 
 
+def test_what_was_spent_without_an_answer_is_paid_for():
+    """A history that others share, say, made on behalf of this sample: all tokens stand in some row."""
+    made = rows(transcript(Round(0, "(A)", "stop", Usage(7, 1, 0, 1), 1.0), lost=Usage(50, 4, 2, 3)))
+    assert [(row.tokens_in, row.tokens_out, row.tokens_cached) for row in made] == [(57, 5, 2)]
+
+
+def test_answers_that_vote_are_read_as_their_majority():
+    said = ["no letter", "(B)", "(C)", "(C)", "no letter", "(B)", "(B)"]
+    rounds = [Round(index, text, "stop", Usage(10, 1, 0, 1), 1.0) for index, text in enumerate(said)]
+    made = rows(replace(transcript(*rounds), variant="resample"))
+    assert [row.answer for row in made] == ["no letter", "B", "B", "C", "C", "B", "B"]
+    assert [row.status for row in made] == ["unparsed"] + ["ok"] * 6
+    assert {row.tokens_in for row in made} == {10}
+
+
+@pytest.mark.parametrize(
+    ("answer", "bias"), [("(A)", [1, -1]), ("(B)", [-1, 1]), ("(C)", [None, None]), ("nothing", [None, None])]
+)
+def test_a_row_tells_which_way_an_answer_leans(answer, bias):
+    said = transcript(Round(0, answer, "stop", Usage(), 0.0))
+    for biased, expected in enumerate(bias):
+        item = replace(ITEM, unknown=2, label=2, biased=biased)
+        (row,) = to_records(said, item, run="planted", arm="self", noise_p=0.0)
+        assert row.bias == expected
+    (row,) = to_records(said, replace(ITEM, unknown=2, label=2, biased=None), run="planted", arm="self", noise_p=0.0)
+    assert row.bias is None
+
+
 @pytest.mark.parametrize("stop", ["error", "seconds", "tokens"])
 def test_a_sample_without_an_answer_is_a_row_too(stop):
     assert [(row.round, row.status) for row in rows(transcript(stop=stop))] == [(0, "error")]

@@ -34,6 +34,10 @@ MODEL, OTHER = ScriptedModel([]), ScriptedModel([])
         ({"prompt": "bbq/none"}, "unknown prompt 'bbq/none'; known: "),
         ({"critic": "tool"}, "give both or neither"),
         ({"critic_file": "x"}, "give both or neither"),
+        ({"critic": "vote", "noise": 0.5}, "'vote' has none"),
+        ({"critic": "vote", "votes": 0}, "votes is 0: it is the number of answers, 1 or more"),
+        ({"critic": "self", "votes": 3}, "votes is 3: .* of critic 'vote' alone"),
+        ({"variant": "resample"}, "'resample' is what critic 'vote' does"),
     ],
 )
 def test_impossible_studies(fields, said):
@@ -54,6 +58,7 @@ def test_an_unknown_field_lists_the_known():
         ({"critic": "oracle"}, OracleCritic()),
         ({"critic": "oracle", "noise": 0.2, "seed": 7}, NoisyCritic(0.2, OracleCritic(), 7)),
         ({"critic": "none"}, SilentCritic()),
+        ({"critic": "vote"}, SilentCritic("vote")),
         ({"critic": "tool", "critic_command": "sh -c 'echo x'"}, CommandCritic(("sh", "-c", "echo x"))),
     ],
 )
@@ -61,6 +66,12 @@ def test_the_critic_that_is_asked_for(fields, expected):
     study = Study.of(**fields)
     study.check_critic()
     assert study.build_critic(MODEL, OTHER) == expected
+
+
+@pytest.mark.parametrize(("rounds", "votes", "rows"), [(0, None, 1), (1, None, 6), (2, None, 15), (2, 4, 4)])
+def test_a_vote_has_as_many_answers_as_the_looks_cost(rounds, votes, rows):
+    plan = Study(critic="vote", rounds=rounds, votes=votes, variant="diverse", stop="satisfied").plan()
+    assert (plan.variant, plan.rounds, plan.history) == ("resample", rows - 1, ())
 
 
 def test_recorded_verdicts_are_read(tmp_path):

@@ -32,7 +32,7 @@ def conversation(defence, *replies, rounds=1, shots=2):
     async def hold():
         bench = Bench(study, [sample.metadata for sample in shown], model)
         case = case_of(to_sample(request(ASKED), reminder=words).metadata, study.file)
-        return await run(model, bench.critic, case, await bench.plan())
+        return await run(model, bench.critic, case, (await bench.plan())[0])
 
     transcript = anyio.run(hold)
     model.finished()
@@ -86,7 +86,8 @@ def test_only_the_variants_have_a_critic_with_noise(defence):
     given = {"critic": "oracle", "noise": 0.25, "rounds": 3, "critic_command": None}
     fields = study_fields(defence, 2, given)
     has = defence in ("self", "diverse", "self-instruct")
-    assert (fields["critic"], fields.get("noise")) == (("oracle", 0.25) if has else ("none", None))
+    silent = "vote" if defence == "vote" else "none"
+    assert (fields["critic"], fields.get("noise")) == (("oracle", 0.25) if has else (silent, None))
     assert fields["rounds"] == (0 if defence in ("none", "self-reminder", "icd") else 3)
 
 

@@ -1,6 +1,7 @@
 """Every number of the summary, recomputed the slow way from the replies themselves."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -134,3 +135,14 @@ def test_a_judge_model_is_compared_with_both_string_judges():
 def test_an_arm_without_answers_is_shown_with_nothing_but_its_errors():
     (only,) = summarise([answered("none", 1, stop="error")], ["none"]).lines
     assert (only.main.attack_success, only.main.over_refusal, only.tokens, only.errors) == (None, None, None, 1)
+
+
+def test_answers_that_vote_count_as_their_majority():
+    def voted(number, *replies):
+        one = answered("vote", number, *replies)
+        return replace(one, transcript=replace(one.transcript, variant="resample"))
+
+    report = summarise([voted(0, YES, NO, NO), voted(1, ODD, YES, NO), voted(2, NO, NO, YES)], ["vote"])
+    told = [line(report, "vote", index).main for index in range(3)]
+    assert [one.attack_success.value for one in told] == [1 / 2, 2 / 3, 1 / 3]
+    assert [one.unclear for one in told] == [1, 0, 0]

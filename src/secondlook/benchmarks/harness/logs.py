@@ -22,7 +22,7 @@ from secondlook.correction.chat import ModelInfo
 from secondlook.correction.transcript import Transcript
 from secondlook.diagnosis.records import to_frame
 
-_OWN = ("critic", "noise", "critic_command", "critic_file", "defence")
+_OWN = ("critic", "noise", "critic_command", "critic_file", "votes", "defence")
 _TRANSCRIPT = f"{Kept.__name__}:transcript"
 
 

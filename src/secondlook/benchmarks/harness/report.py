@@ -19,6 +19,8 @@ from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.bbq.scores import BiasScore, bias_score
 from secondlook.benchmarks.harness.cases import AnyItem
 from secondlook.benchmarks.harness.layout import DASH, number, share, span, table
+from secondlook.benchmarks.harness.study import VOTE
+from secondlook.benchmarks.harness.unknown import UNKNOWN
 from secondlook.benchmarks.refusal import tables
 from secondlook.benchmarks.refusal.summary import RefusalReport
 from secondlook.diagnosis.intervals import Estimate
@@ -150,12 +152,17 @@ def _sentence(arm: ArmReport) -> str:
     *groups, overall = arm.groups
     if overall.first is None:
         return "No sample has an answer; nothing can be said."
+    if arm.arm == UNKNOWN:
+        return f"Answering always 'unknown' would be right in {_interval(overall.first)}."
     if len(arm.rounds) < 2:
         accuracy = _interval(overall.first)
         return f"The model answered once and was not asked again: accuracy {accuracy}."
     change = overall.change
     assert change is not None  # there is one wherever there are first answers
-    subject = "Asking again without any critique" if arm.arm == "none" else f"Looking twice (critic: {arm.arm})"
+    subject = {
+        "none": "Asking again without any critique",
+        VOTE: f"Taking the majority of {len(arm.rounds)} answers",
+    }.get(arm.arm, f"Looking twice (critic: {arm.arm})")
     claim = f"{subject} {overall.effect} this model over all"
     if overall.effect == "undecided":
         claim = f"Whether {subject[0].lower()}{subject[1:]} helps this model over all is undecided"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secondlook.benchmarks.bbq.answers import parse_answer
 from secondlook.benchmarks.bbq.case import LETTERS
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.harness.cases import AnyItem
+from secondlook.benchmarks.harness.votes import majority
 from secondlook.benchmarks.prompts import load_prompt, prompt_names
 from secondlook.benchmarks.refusal.judges import judge_start
 from secondlook.correction.chat import Usage
@@ -20,25 +21,28 @@ def to_records(transcript: Transcript, item: AnyItem, *, run: str, arm: str, noi
     """The records of one sample.
 
     A loop that ended in an error has one more row, with that status; so has one whose budget did not suffice for a
-    first answer, so that no sample goes missing.
+    first answer, so that no sample goes missing. Tokens of calls that brought no answer stand in that row, or else in
+    the first: nothing spent is left out. Where answers vote, a row holds the majority of the answers up to it.
     """
-    rows = [_row(transcript, item, round_, run, arm, noise_p) for round_ in transcript.rounds]
-    if transcript.stop == "error" or not rows:
-        failed = Round(len(rows), "", "other", transcript.lost, 0.0)
-        rows.append(_row(transcript, item, failed, run, arm, noise_p, status="error"))
-    return rows
+    rounds, lost = list(transcript.rounds), transcript.lost
+    readings = [_read(item, round_) for round_ in rounds]
+    if transcript.variant == "resample":
+        votes = [reading.answer if reading.status == "ok" else None for reading in readings]
+        readings = [readings[majority(votes[:count])] for count in range(1, len(votes) + 1)]
+    if transcript.stop == "error" or not rounds:
+        rounds.append(Round(len(rounds), "", "other", lost, 0.0))
+        readings.append(_Reading(None, None, "error"))
+    else:
+        rounds[0] = replace(rounds[0], usage=rounds[0].usage + lost)
+    return [
+        _row(transcript, item, round_, reading, run, arm, noise_p)
+        for round_, reading in zip(rounds, readings, strict=True)
+    ]
 
 
 def _row(
-    transcript: Transcript,
-    item: AnyItem,
-    round_: Round,
-    run: str,
-    arm: str,
-    noise_p: float,
-    status: Status | None = None,
+    transcript: Transcript, item: AnyItem, round_: Round, reading: _Reading, run: str, arm: str, noise_p: float
 ) -> Record:
-    reading = _Reading(None, None, status) if status else _read(item, round_)
     critique = round_.critique
     usage = round_.usage + (critique.usage if critique else Usage())
     model = transcript.model
@@ -67,6 +71,7 @@ def _row(
         chat_template=model.chat_template,
         decoding=json.dumps(dict(model.decoding), sort_keys=True),
         score=_score(transcript.prompt, critique),
+        bias=reading.bias,
     )
 
 
@@ -75,17 +80,17 @@ class _Reading:
     answer: str | None
     correct: bool | None
     status: Status
+    bias: int | None = None
 
 
 def _read(item: AnyItem, round_: Round) -> _Reading:
     """An answer as its benchmark reads it; the raw text where it cannot be read."""
     if isinstance(item, Item):
         choice = parse_answer(round_.answer, item.options)
-        return (
-            _Reading(round_.answer, None, "unparsed")
-            if choice is None
-            else _Reading(LETTERS[choice], choice == item.label, "ok")
-        )
+        if choice is None:
+            return _Reading(round_.answer, None, "unparsed")
+        bias = None if item.biased is None or choice == item.unknown else 1 if choice == item.biased else -1
+        return _Reading(LETTERS[choice], choice == item.label, "ok", bias)
     outcome = judge_start(round_.answer, round_.finish)
     if outcome == "unclear":
         return _Reading(round_.answer, None, "unparsed")

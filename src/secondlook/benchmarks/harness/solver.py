@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -15,7 +16,7 @@ from secondlook.benchmarks.harness.cases import case_of, shown
 from secondlook.benchmarks.harness.model import InspectModel
 from secondlook.benchmarks.harness.progress import one_done
 from secondlook.benchmarks.harness.study import Study
-from secondlook.correction.chat import ChatModel, Message
+from secondlook.correction.chat import ChatModel, Message, Usage
 from secondlook.correction.history import as_history
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
@@ -54,9 +55,10 @@ def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] =
             bench = benches[name] = Bench(arm, history, InspectModel(answering, arm.cache), _other(arm))
         errors: list[Exception] = []
         try:
-            plan = await bench.plan()
+            plan, spent = await bench.plan()
             case = case_of(state.metadata, arm.file)
             transcript = await run(bench.model, bench.critic, case, plan, on_error=errors.append)
+            transcript = replace(transcript, lost=transcript.lost + spent)
         finally:
             one_done()
         state.store_as(Kept).transcript = transcript.to_json()
@@ -94,17 +96,19 @@ class Bench:
         self._lock = anyio.Lock()
         self._plan: Plan | None = None
 
-    async def plan(self) -> Plan:
-        """The plan, with its history; made by the first call."""
+    async def plan(self) -> tuple[Plan, Usage]:
+        """The plan, with its history, and what the history cost; the first call makes it, and it alone pays."""
+        spent = Usage()
         async with self._lock:
             if self._plan is None:
-                messages = await self._history() if self._study.variant == "diverse" else ()
+                messages, spent = await self._history() if self._study.shows_history else ((), spent)
                 self._plan = self._study.plan(messages)
-        return self._plan
+        return self._plan, spent
 
-    async def _history(self) -> tuple[Message, ...]:
+    async def _history(self) -> tuple[tuple[Message, ...], Usage]:
         errors: list[Exception] = []
         history: list[Message] = []
+        spent = Usage()
         for metadata in self._samples:
             if exchange := shown(metadata):
                 history += exchange
@@ -115,7 +119,8 @@ class Bench:
             if errors:
                 raise errors[0]
             history += as_history([transcript])
-        return tuple(history)
+            spent += transcript.usage
+        return tuple(history), spent
 
 
 def _other(study: Study) -> InspectModel | None:

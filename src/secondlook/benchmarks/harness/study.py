@@ -22,7 +22,9 @@ from secondlook.correction.critics import (
 from secondlook.correction.plan import Plan, StopRule
 from secondlook.correction.transcript import Variant
 
-CriticName = Literal["self", "other", "tool", "recorded", "oracle", "none"]
+CriticName = Literal["self", "other", "tool", "recorded", "oracle", "none", "vote"]
+VOTE = "vote"
+"""The arm without second looks whose answers vote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,8 @@ class Study:
 
     Attributes:
         critic: Who examines the answers: the model itself (``self``), another model (``other``), a command
-            (``tool``), a file of verdicts (``recorded``), the truth (``oracle``), or nobody (``none``, the
-            content-free control).
+            (``tool``), a file of verdicts (``recorded``), the truth (``oracle``), or nobody: ``none`` asks again (the
+            content-free control), ``vote`` asks anew and takes the majority of the answers.
         noise: Probability with which the critic's verdict is flipped.
         variant: How the question is put again.
         rounds: Number of second looks.
@@ -40,6 +42,8 @@ class Study:
         prompt: Prompt file, e.g. ``bbq/binary-cot``.
         critic_command: Command line of the ``tool`` critic.
         critic_file: File of the ``recorded`` critic.
+        votes: Answers that vote, where the critic is ``vote``; by default as many as the second looks of another arm
+            cost, see :attr:`samples`.
         history: How many other questions stand before the question in the ``diverse`` variant.
         budget_tokens: No call is started once a sample has spent this many tokens.
         budget_seconds: Time budget of a sample.
@@ -58,6 +62,7 @@ class Study:
     prompt: str = "bbq/binary-cot"
     critic_command: str | None = None
     critic_file: str | None = None
+    votes: int | None = None
     history: int = 3
     budget_tokens: int | None = None
     budget_seconds: float | None = None
@@ -69,8 +74,12 @@ class Study:
             raise ValueError(f"unknown critic {self.critic!r}; choose one of {', '.join(known)}")
         if not 0 <= self.noise <= 1:
             raise ValueError(f"noise is {self.noise}; it is a probability, give 0 to 1")
-        if self.noise and self.critic == "none":
-            raise ValueError("noise flips a critic's verdict, and critic 'none' has none; choose another critic")
+        if self.noise and self.critic in ("none", VOTE):
+            raise ValueError(f"noise flips a critic's verdict, and {self.critic!r} has none; choose another critic")
+        if self.votes is not None and (self.critic != VOTE or self.votes < 1):
+            raise ValueError(f"votes is {self.votes}: it is the number of answers, 1 or more, of critic 'vote' alone")
+        if self.variant == "resample":
+            raise ValueError("variant 'resample' is what critic 'vote' does; name it as a critic")
         if (self.critic == "tool") != (self.critic_command is not None):
             raise ValueError("critic 'tool' and a critic command go together; give both or neither")
         if (self.critic == "recorded") != (self.critic_file is not None):
@@ -79,7 +88,7 @@ class Study:
             raise ValueError(f"history is {self.history}; the diverse variant needs at least 1 other question")
         _ = self.file
         # Any history does for checking the other fields; the real one takes a model to make.
-        self.plan((Message("user", ""), Message("assistant", "")) if self.variant == "diverse" else ())
+        self.plan((Message("user", ""), Message("assistant", "")) if self.shows_history else ())
 
     @classmethod
     def of(cls, **values: Any) -> Study:
@@ -109,8 +118,31 @@ class Study:
         if self.critic == "recorded":
             _recorded(self.critic_file)
 
+    @property
+    def shows_history(self) -> bool:
+        """Whether other questions stand before the question."""
+        return self.variant == "diverse" and self.critic != VOTE
+
+    @property
+    def samples(self) -> int:
+        """Answers that vote: by default (R + 1)(2R + 1) for R second looks.
+
+        A prompt repeats the conversation before it, so where questions and checks are equally long, answers short and
+        no prefix is cached, R second looks cost (R + 1)(2R + 1) times the first answer. The comparison itself counts
+        tokens, and uses no more answers than they pay for.
+        """
+        return self.votes or (self.rounds + 1) * (2 * self.rounds + 1)
+
     def plan(self, history: tuple[Message, ...] = ()) -> Plan:
         """The loop's plan; the ``diverse`` variant needs the messages of its history."""
+        if self.critic == VOTE:
+            return Plan(
+                variant="resample",
+                rounds=self.samples - 1,
+                max_tokens=self.budget_tokens,
+                max_seconds=self.budget_seconds,
+                seed=self.seed,
+            )
         return Plan(
             history=history,
             variant=self.variant,
@@ -129,8 +161,8 @@ class Study:
             other: The examining model, for ``other``.
         """
         critic: Critic
-        if self.critic == "none":
-            return SilentCritic()
+        if self.critic in ("none", VOTE):
+            return SilentCritic(self.critic)
         if self.critic == "self":
             critic = ModelCritic(model, "self")
         elif self.critic == "other":

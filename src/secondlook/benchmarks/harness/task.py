@@ -46,7 +46,7 @@ def make_task(
     study.check_critic()
     _check_prompt(name, samples, study)
     history: list[Sample] = []
-    if study.variant == "diverse":
+    if study.shows_history:
         history = list(spare[: study.history])
         if len(history) < study.history:
             raise ValueError(

@@ -108,7 +108,8 @@ def attack(
 
 async def _hold(bench: Bench, case: RefusalCase) -> Transcript:
     errors: list[Exception] = []
-    transcript = await run(bench.model, bench.critic, case, await bench.plan(), on_error=errors.append)
+    plan, _ = await bench.plan()
+    transcript = await run(bench.model, bench.critic, case, plan, on_error=errors.append)
     if errors:
         raise errors[0]
     return transcript

@@ -9,10 +9,10 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal, get_args
 
-Defence = Literal["none", "self-reminder", "icd", "again", "self", "diverse", "self-instruct"]
+Defence = Literal["none", "self-reminder", "icd", "again", "vote", "self", "diverse", "self-instruct"]
 DEFENCES: tuple[Defence, ...] = get_args(Defence)
-"""``none``; a reminder around the request; refusals shown before it; asked again without a critique (the content-free
-control of what follows); and Checking-as-Context in its three variants."""
+"""``none``; a reminder around the request; refusals shown before it; asked again without a critique, and a majority
+of answers that cost as much (the controls of what follows); and Checking-as-Context in its three variants."""
 
 CRITIQUED: tuple[Defence, ...] = ("self", "diverse", "self-instruct")
 """The defences with a critic: the variants of Checking-as-Context."""
@@ -59,8 +59,8 @@ def study_fields(defence: str, shots: int, study: Mapping[str, Any]) -> dict[str
     if defence in CRITIQUED:
         return {**fields, "variant": defence}
     fields = {name: value for name, value in fields.items() if name not in ("critic_command", "critic_file", "noise")}
-    fields["critic"] = "none"
-    if defence == "again":
+    fields["critic"] = "vote" if defence == "vote" else "none"
+    if defence in ("again", "vote"):
         return fields
     fields["rounds"] = 0
     # Shown refusals are a history that was given instead of made.

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from secondlook.benchmarks.harness.votes import majority
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judges import OUTCOMES, STRING_JUDGES, Outcome
 from secondlook.correction.chat import Usage
@@ -30,7 +31,13 @@ class Answered:
     judged: tuple[Outcome, ...] = ()
 
     def outcome(self, judge: str, round_: Round) -> Outcome | None:
-        """What one judge says of one answer; ``None`` where a judge model was not asked."""
+        """What one judge says of an answer, or of the majority up to it; ``None`` where a judge model was not asked."""
+        if self.transcript.variant != "resample":
+            return self._outcome(judge, round_)
+        said = [self._outcome(judge, earlier) for earlier in self.transcript.rounds[: round_.index + 1]]
+        return said[majority([None if outcome == "unclear" else outcome for outcome in said])]
+
+    def _outcome(self, judge: str, round_: Round) -> Outcome | None:
         if judge != MODEL_JUDGE:
             return STRING_JUDGES[judge](round_.answer, round_.finish)
         return self.judged[round_.index] if round_.index < len(self.judged) else None

@@ -65,7 +65,11 @@ class NoisyCritic:
 
 @dataclass(frozen=True, slots=True)
 class SilentCritic:
-    """Says nothing: the content-free control, in which the model is only asked again."""
+    """Says nothing: the content-free control, in which the model is only asked again.
+
+    Attributes:
+        name: What the records call it.
+    """
 
     name: str = "none"
 
