@@ -27,8 +27,9 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/readme_table.py --check
-	$(BIN)/python tools/lab_table.py --check
+	$(BIN)/python tools/evidence_tables.py --check
 	$(BIN)/python tools/claims_table.py --check
+	$(BIN)/python tools/family_table.py --check
 
 # The pages of docs/ as a site; a link to nowhere is an error.
 site: $(STAMP)

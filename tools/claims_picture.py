@@ -12,8 +12,12 @@ from playwright.sync_api import sync_playwright
 def main() -> int:
     """Take the picture with one card open."""
     page_file, picture = map(Path, sys.argv[1:])
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.stderr.write("chromium is not there; install the distribution's package of that name\n")
+        return 1
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1180, "height": 1240}, color_scheme="light")
         page.goto(page_file.resolve().as_uri())
         page.click("#T3 > summary")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lab_table import block
+from evidence_tables import block
 
 from secondlook.subject.local import SHIPPED, checkpoint_folder
 

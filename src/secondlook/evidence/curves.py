@@ -56,6 +56,7 @@ class Panel:
         x: Name of its horizontal axis.
         y: Name of its vertical axis.
         scale: `linear` or `log` of the vertical axis.
+        ticks: Names of the places x = 1, 2, …, where these are kinds and not numbers.
     """
 
     name: str
@@ -63,3 +64,4 @@ class Panel:
     x: str
     y: str
     scale: str = "linear"
+    ticks: tuple[str, ...] = ()

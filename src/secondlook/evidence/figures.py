@@ -23,6 +23,7 @@ _COLOURS = (
 _DASHES = ("--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 _UNDATED = {"CreationDate": None}
+_FITTING = 5  # names of ticks that fit beside each other
 _MANY = 6  # curves of a panel whose legend does not hide them
 
 
@@ -91,6 +92,9 @@ def _panel(axes: Any, panel: dict[str, Any], curves: list[dict[str, Any]]) -> No
         elif None not in curve["low"]:
             axes.fill_between(curve["x"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
     axes.set(title=panel["title"], xlabel=panel["x"], ylabel=panel["y"], yscale=panel["scale"])
+    if ticks := panel.get("ticks"):
+        slanted = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if len(ticks) > _FITTING else {}
+        axes.set_xticks(range(1, len(ticks) + 1), ticks, **slanted)
     axes.grid(visible=True, alpha=0.25, linewidth=0.6)
     place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)} if len(curves) > _MANY else {}
     axes.legend(fontsize=7, frameon=False, **place)

@@ -15,6 +15,7 @@ from secondlook.reproduce.words import estimate, number, short, threshold
 COLOURS = 8  # classes c0 … c7 of the page's style
 _WIDTH, _HEIGHT = 420, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 12, 40
+_FITTING = 5  # names of ticks that fit beside each other
 _STRIP, _STRIP_HEIGHT = 300, 46
 
 
@@ -52,7 +53,8 @@ def lines(panel: dict[str, Any], curves: list[dict[str, Any]], name: str) -> Mar
     x = [value for curve in curves for value in curve["x"]]
     y = [v for curve in curves for column in ("value", "low", "high") for v in curve[column] if v is not None]
     log = panel["scale"] == "log" and min(y) > 0
-    across = Scale(*_range(x), _LEFT, _WIDTH - _RIGHT)
+    kinds = len(panel.get("ticks") or ())
+    across = Scale(*((0.4, kinds + 0.7) if kinds else _range(x)), _LEFT, _WIDTH - _RIGHT)
     low, high = (min(y) / 1.5, max(y) * 1.5) if log else _range(y)
     up = Scale(low, high, _HEIGHT - _BOTTOM, _TOP, log)
     parts = [_axes(panel, across, up)]
@@ -115,9 +117,15 @@ def _axes(panel: dict[str, Any], across: Scale, up: Scale) -> str:
         text = short(value).removeprefix("1.0·")
         drawn.append(f'<path class="grid" d="M{_LEFT} {y}H{right}"/>')
         drawn.append(f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{text}</text>')
-    for value in across.ticks(7):
-        text = short(value)
-        drawn.append(f'<text class="tick" x="{across(value)}" y="{bottom + 16}" text-anchor="middle">{text}</text>')
+    # Names are told apart by height where they stand too close to each other.
+    names = panel.get("ticks") or []
+    rows = 1 + (len(names) > _FITTING)
+    places = [(float(index + 1), name) for index, name in enumerate(names)] or [
+        (value, short(value)) for value in across.ticks(7)
+    ]
+    for index, (value, text) in enumerate(places):
+        y = bottom + (16 if rows == 1 else 11 + 10 * (index % rows))
+        drawn.append(f'<text class="tick" x="{across(value)}" y="{y}" text-anchor="middle">{escape(text)}</text>')
     middle = (_LEFT + right) / 2
     drawn.append(f'<text class="tick" x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(panel["x"])}</text>')
     return "".join(drawn)

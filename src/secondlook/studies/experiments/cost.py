@@ -44,6 +44,7 @@ def run(bench: Bench) -> Findings:
             Curve("cost", "without", x, points=tuple(share(uncached[look]) for look in looks)),
         ),
         (
+            "The last round is cheaper: its answer is not examined.",
             "Cost is counted in tokens that have to be computed, which do not depend on the machine; the paper took "
             "seconds. A planted subject's answers are a few tokens long, so that a check weighs more here.",
         ),

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from secondlook.diagnosis.dose import correlate
+from secondlook.diagnosis.table import Arm
 from secondlook.diagnosis.transitions import critic_of
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.verdict import Estimate, Part
@@ -15,34 +16,40 @@ from secondlook.studies.study import Bench, Experiment, Findings
 
 
 def run(bench: Bench) -> Findings:
-    """Gain and critic accuracy of every category, and their correlation."""
-    arm = arms_of(bench.planted("self"))["self"]
+    """Gain and critic accuracy of every category, and their correlation, on two subjects."""
+    both = {
+        "categories": arms_of(bench.planted("self"))["self"],
+        "the other subject's": arms_of(bench.planted("self", subject=bench.profile.speaker))["self"],
+    }
+    (one, curve, note), (other, beside, _) = (_correlated(label, arm) for label, arm in both.items())
+    return Findings(
+        {"correlation": one, "other subject": other},
+        (Panel("gain", "Categories", "accuracy of the self-check", "change of accuracy"),),
+        (curve, beside),
+        (note, "The other subject's self-check is nearly the same in all categories: there is little to correlate."),
+    )
+
+
+def _correlated(label: str, arm: Arm) -> tuple[Estimate, Curve, str]:
     groups = np.unique(arm.group)
     critics = [estimate(critic_of(arm.take(arm.group == group), 0).accuracy) for group in groups]
     gains = [change(arm, arm, group=group) for group in groups]
-    found = correlate([gain.value for gain in gains], [critic.value for critic in critics])
     order = np.argsort([critic.value for critic in critics])
-    note = found if isinstance(found, str) else f"Spearman's rho {found.spearman:.3f}, p = {found.spearman_p:.2g}; "
-    if not isinstance(found, str):
-        note += f"Pearson's p = {found.pearson_p:.2g}, both from permutations of the categories."
-    return Findings(
-        {
-            "correlation": Estimate(math.nan, -math.inf, math.inf, 0)
-            if isinstance(found, str)
-            else _fisher(found.pearson, len(groups))
-        },
-        (Panel("gain", "Categories", "accuracy of the self-check", "change of accuracy"),),
-        (
-            Curve(
-                "gain",
-                "categories",
-                tuple(critics[index].value for index in order),
-                kind="points",
-                points=tuple(gains[index] for index in order),
-            ),
-        ),
-        (note,),
+    curve = Curve(
+        "gain",
+        label,
+        tuple(critics[index].value for index in order),
+        kind="points",
+        points=tuple(gains[index] for index in order),
     )
+    found = correlate([gain.value for gain in gains], [critic.value for critic in critics])
+    if isinstance(found, str):
+        return Estimate(math.nan, -math.inf, math.inf, 0), curve, found
+    note = (
+        f"Spearman's rho {found.spearman:.3f}, p = {found.spearman_p:.2g}; Pearson's p = {found.pearson_p:.2g}, both "
+        "from permutations of the categories."
+    )
+    return _fisher(found.pearson, len(groups)), curve, note
 
 
 def _fisher(r: float, n: int) -> Estimate:
@@ -56,7 +63,10 @@ EXPERIMENT = Experiment(
     "gain against critic accuracy",
     "Across categories the gain correlates with the accuracy of the self-check.",
     "figure 3",
-    (Part("correlation", "Pearson's r over the categories", above=0.0),),
+    (
+        Part("correlation", "Pearson's r over the categories", above=0.0),
+        Part("other subject", "the same on a subject with one critic for all", above=0.0, whose="ours"),
+    ),
     "secondlook eval bbq --model MODEL --per-category 500 --critic self",
     run,
 )

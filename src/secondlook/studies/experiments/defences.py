@@ -22,7 +22,6 @@ def run(bench: Bench) -> Findings:
     attacks = arms_of(records[records["context"] == "harmful"])
     benign = arms_of(records[records["context"] == "benign"])
     x = tuple(float(index + 1) for index in range(len(DEFENCES)))
-    axis = f"defence: {', '.join(DEFENCES)}"
     return Findings(
         {
             "fewer attacks": _less(attacks["none"], attacks["self"]),
@@ -32,8 +31,8 @@ def run(bench: Bench) -> Findings:
             "over-refusal": _less(benign["none"], benign["self"]),
         },
         (
-            Panel("attacks", "Forbidden requests", axis, "complied with"),
-            Panel("benign", "Benign requests", axis, "refused"),
+            Panel("attacks", "Forbidden requests", "defence", "complied with", ticks=DEFENCES),
+            Panel("benign", "Benign requests", "defence", "refused", ticks=DEFENCES),
         ),
         tuple(
             Curve(

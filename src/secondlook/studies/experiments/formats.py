@@ -29,8 +29,8 @@ def run(bench: Bench) -> Findings:
             "cot over binary": change(arms["binary"], arms["binary-cot"], first=1),
         },
         (
-            Panel("accuracy", "Answers", f"format: {', '.join(FORMATS)}", "accuracy"),
-            Panel("critic", "Self-check", f"format: {', '.join(FORMATS)}", "verdicts that are correct"),
+            Panel("accuracy", "Answers", "format", "accuracy", ticks=FORMATS),
+            Panel("critic", "Self-check", "format", "verdicts that are correct", ticks=FORMATS),
         ),
         (
             *(

@@ -1,4 +1,4 @@
-"""Write the laboratory's tables into its page and the README from ``results/lab``, or check them (``--check``)."""
+"""Write the tables of the laboratory and the studies into their pages and the README, or check them (``--check``)."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from secondlook.evidence.report import interval
 from secondlook.evidence.verdict import side
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "results" / "lab"
-PAGE, README = ROOT / "docs" / "laboratory.md", ROOT / "README.md"
+PAGES = {"lab": "docs/laboratory.md", "studies": "docs/studies.md"}
+"""Where the results of a floor are told."""
 
 
-def results(profile: str) -> list[dict[str, Any]]:
-    """The results of a profile, L1 first."""
-    return [json.loads(file.read_text("utf-8")) for file in sorted((RESULTS / profile).glob("L*/result.json"))]
+def results(floor: str) -> list[dict[str, Any]]:
+    """The results of the quick profile, the first claim first."""
+    files = sorted((ROOT / "results" / floor / "quick").glob("*/result.json"))
+    return [json.loads(file.read_text("utf-8")) for file in files]
 
 
-def verdicts() -> str:
+def verdicts(found: list[dict[str, Any]]) -> str:
     """A line for each claim."""
     lines = ["| id | claim | verdict | seconds |", "|---|---|---|---|"]
-    lines += [f"| {r['id']} | {r['claim']} | {r['verdict']} | {r['seconds']:.0f} |" for r in results("quick")]
+    lines += [f"| {r['id']} | {r['claim']} | {r['verdict']} | {r['seconds']:.0f} |" for r in found]
     return "\n".join(lines) + "\n"
 
 
-def parts(name: str) -> str:
+def parts(result: dict[str, Any]) -> str:
     """A line for each part of one claim."""
-    result = json.loads((RESULTS / "quick" / name / "result.json").read_text("utf-8"))
     lines = ["| part | threshold | value [95%] | verdict |", "|---|---|---|---|"]
     for part in result["parts"]:
         whose = " *(ours)*" if part["whose"] == "ours" and result["source"] != "ours" else ""
@@ -48,22 +48,25 @@ def block(text: str, name: str, content: str) -> str:
     return f"{head}{start}{content}{end}{tail}"
 
 
-def filled(path: Path) -> str:
-    """The page as it should be."""
-    text = block(path.read_text("utf-8"), "lab", verdicts())
-    for result in results("quick"):
-        text = block(text, result["id"], parts(result["id"]))
+def filled(text: str) -> str:
+    """A page as it should be."""
+    for floor in PAGES:
+        found = results(floor)
+        text = block(text, floor, verdicts(found))
+        for result in found:
+            text = block(text, result["id"], parts(result))
     return text
 
 
 def main() -> int:
     """Rewrite the blocks, or compare them."""
-    for path in (PAGE, README):
-        text = filled(path)
+    for name in (*PAGES.values(), "README.md"):
+        path = ROOT / name
+        old = path.read_text("utf-8")
         if "--check" not in sys.argv[1:]:
-            path.write_text(text, encoding="utf-8")
-        elif text != path.read_text("utf-8"):
-            sys.stderr.write(f"{path.name} does not show results/lab; run: python tools/lab_table.py\n")
+            path.write_text(filled(old), encoding="utf-8")
+        elif filled(old) != old:
+            sys.stderr.write(f"{name} does not show results/; run: python tools/evidence_tables.py\n")
             return 1
     return 0
 
