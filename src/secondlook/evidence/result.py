@@ -47,7 +47,8 @@ def judged(parts: Sequence[Part], numbers: Mapping[str, Sequence[float] | Estima
 
 def pictured(panels: Sequence[Panel], curves: Sequence[Curve]) -> dict[str, Any]:
     """Panels and curves as JSON has them."""
-    return {"panels": [asdict(panel) for panel in panels], "curves": [_curve(curve) for curve in curves]}
+    drawn = [asdict(panel) | {"ticks": list(panel.ticks)} for panel in panels]
+    return {"panels": drawn, "curves": [_curve(curve) for curve in curves]}
 
 
 def provenance() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from secondlook.construct.prove.identities import prove_shift, prove_sign
 from secondlook.construct.prove.table import worst
 from secondlook.construct.prove.temperature import sweeps
 from secondlook.evidence.curves import Panel
+from secondlook.evidence.result import pictured
 
 GRIDS = {
     "demo": Grid((2, 5), (2, 3, 8), (1, 3)),
@@ -112,7 +113,7 @@ def _picture(rows: Sequence[Row]) -> dict[str, Any]:
             )
     else:
         panels, curves = [], []
-    return {"panels": [vars(panel) for panel in panels], "curves": curves}
+    return pictured(panels, ()) | {"curves": curves}
 
 
 def _curve(panel: str, label: str, points: Sequence[tuple[float, float]], kind: str = "transformer") -> dict[str, Any]:
