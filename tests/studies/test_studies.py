@@ -1,0 +1,167 @@
+"""The studies S1 to S8 on real planted subjects, small: numbers recomputed from records, nothing asked twice."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+from command import secondlook
+from secondlook.evidence.verdict import Estimate
+from secondlook.studies.experiments import EXPERIMENTS, find
+from secondlook.studies.experiments.critic_accuracy import _fisher
+from secondlook.studies.pairs import arms_of, change, estimate
+from secondlook.studies.profile import Profile
+from secondlook.studies.study import Bench, conduct
+
+SMALL = Profile("small", "planted", "planted-0.5m", ("planted-0.1m", "planted-0.5m"), 6, 2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("studies")
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    """Every study at a size that takes seconds."""
+    return {
+        name: conduct(experiment, Bench(SMALL, folder / "asked"), folder / name, f"secondlook study run {name}")
+        for name, experiment in EXPERIMENTS.items()
+    }
+
+
+def number(result, name):
+    (part,) = [part for part in result["parts"] if part["name"] == name]
+    return part["value"]
+
+
+def test_every_claim_is_judged_on_all_its_parts_and_called_planted(results):
+    assert list(results) == [f"S{index}" for index in range(1, 9)]
+    for name, result in results.items():
+        assert result["planted"]
+        assert [part["name"] for part in result["parts"]] == [part.name for part in EXPERIMENTS[name].parts]
+        assert result["verdict"] in ("supported", "not supported", "refuted", "not estimated")
+        assert "no real model is" in result["notes"][-1]
+        assert "secondlook eval" in result["real"]
+        json.dumps(result, allow_nan=False)
+
+
+def test_files_and_figures_are_written(results, folder):
+    for name, result in results.items():
+        written = json.loads((folder / name / "result.json").read_text("utf-8"))
+        assert written == json.loads(json.dumps(result))
+        assert (folder / name / "figure.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (folder / name / "figure.svg").read_text("utf-8")
+
+
+def test_a_panel_names_as_many_kinds_as_its_curves_have(results):
+    for result in results.values():
+        for panel in result["panels"]:
+            for curve in result["curves"]:
+                if panel["ticks"] and curve["panel"] == panel["name"]:
+                    assert curve["x"] == [float(index + 1) for index in range(len(panel["ticks"]))]
+
+
+def test_what_was_asked_is_not_asked_again(results, folder):
+    said = []
+    for name in ("S1", "S7"):
+        again = conduct(EXPERIMENTS[name], Bench(SMALL, folder / "asked", said.append), folder / "again", "x")
+        assert again["parts"] == results[name]["parts"]
+        # The time that it took is told, not the time of looking it up.
+        assert again["seconds"] > 0.5 * results[name]["seconds"]
+    assert said == []
+
+
+def test_an_evaluation_that_was_stopped_is_asked_again(results, folder, tmp_path):
+    bench = Bench(SMALL, tmp_path)
+    first = bench.planted("none")
+    (kept,) = tmp_path.glob("*/seconds.txt")
+    kept.unlink()
+    (kept.parent / "records.csv").write_text("half a ta")
+    pd.testing.assert_frame_equal(bench.planted("none").drop(columns="seconds"), first.drop(columns="seconds"))
+
+
+def test_the_gain_is_the_plain_difference(results, folder):
+    """S1 from the records by hand: share of right answers after and before, and against the controls."""
+    (file,) = [path for path in (folder / "asked").glob("*/records.csv") if "vote" in set(pd.read_csv(path)["arm"])]
+    records = pd.read_csv(file)
+    right = records.assign(correct=records["correct"].fillna(value=False).astype(bool))
+    share = right.groupby(["arm", "round"])["correct"].mean()
+    assert number(results["S1"], "gain") == pytest.approx(share["self", 1] - share["self", 0])
+    assert number(results["S1"], "beyond") == pytest.approx(share["self", 1] - share["none", 1])
+    spent = (records["tokens_in"] + records["tokens_out"]).groupby([records["arm"], records["round"]]).sum()
+    paid = int((spent["vote"].cumsum() <= spent["self"].sum()).sum()) - 1
+    assert number(results["S1"], "beyond a vote") == pytest.approx(share["self", 1] - share["vote", paid])
+    assert f"majority of {paid + 1} answers" in " ".join(results["S1"]["notes"])
+
+
+def test_flipping_every_verdict_of_the_truth_hurts(results):
+    assert number(results["S3"], "slope") < -0.2
+
+
+def test_a_self_check_sees_through_the_triggers(results):
+    assert number(results["S7"], "fewer attacks") < -0.3
+    assert number(results["S7"], "fewer attacks") <= number(results["S7"], "than shown refusals")
+
+
+def test_a_cache_saves_what_it_holds(results):
+    curves = {curve["label"]: curve["value"] for curve in results["S8"]["curves"]}
+    assert all(np.array(curves["with a prefix cache"]) < np.array(curves["without"]))
+    assert 0 < number(results["S8"], "added") < number(results["S8"], "saved") < 1
+
+
+def test_fishers_interval_is_scipys():
+    x, y = np.random.default_rng(0).normal(size=(2, 11))
+    correlation = scipy.stats.pearsonr(x, x + y)
+    found, interval = _fisher(correlation.statistic, 11), correlation.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-6)
+
+
+def test_a_change_takes_the_samples_both_arms_have():
+    rows = [
+        {
+            "arm": arm,
+            "sample": f"s{index}",
+            "template": f"s{index}",
+            "round": round_,
+            "correct": (index + round_) % 3 > 0,
+        }
+        for arm, samples in (("a", range(9)), ("b", range(3, 12)))
+        for index in samples
+        for round_ in (0, 1)
+    ]
+    arms = arms_of(pd.DataFrame(rows))
+    found = change(arms["a"], arms["b"], first=0)
+    by_hand = np.mean([((i + 1) % 3 > 0) - (i % 3 > 0) for i in range(3, 9)])
+    assert (found.value, found.n) == (pytest.approx(by_hand), 6)
+
+
+def test_nothing_is_concluded_from_nothing():
+    nothing = estimate(None)
+    assert math.isnan(nothing.value)
+    assert (nothing.low, nothing.high, nothing.n) == (-math.inf, math.inf, 0)
+    for experiment in EXPERIMENTS.values():
+        for part in experiment.parts:
+            assert part.judge(nothing) in ("not estimated", "not supported")
+            assert part.judge(Estimate(0.0, -1e9, 1e9, 3)) == "not supported"
+
+
+def test_names():
+    assert [experiment.id for experiment in find("all")] == list(EXPERIMENTS)
+    assert [experiment.id for experiment in find("s3")] == ["S3"]
+    with pytest.raises(ValueError, match="'S9' is unknown; known: S1, S2"):
+        find("S9")
+
+
+def test_the_command_says_what_it_found_and_where(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = secondlook("study", "run", "S8", "--profile", "demo", "--out", "runs")
+    assert done.code == 0, done.err
+    assert "supported at profile demo" in done.out
+    assert (tmp_path / "runs/demo/S8/result.json").is_file()
+    assert (
+        "profile 'huge' is unknown; known: demo, quick" in secondlook("study", "run", "S8", "--profile", "huge").error
+    )
