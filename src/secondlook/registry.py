@@ -5,11 +5,12 @@ from inspect_ai.model import ModelAPI, modelapi
 from secondlook.benchmarks.bbq.task import bbq
 from secondlook.benchmarks.harness.scorer import first_and_last
 from secondlook.benchmarks.harness.solver import second_look
+from secondlook.benchmarks.own.task import own
 from secondlook.benchmarks.planted.task import planted
 from secondlook.benchmarks.refusal.judge_model import judged_by_model
 from secondlook.benchmarks.refusal.task import refusal
 
-__all__ = ["bbq", "first_and_last", "judged_by_model", "planted", "refusal", "second_look", "secondlook"]
+__all__ = ["bbq", "first_and_last", "judged_by_model", "own", "planted", "refusal", "second_look", "secondlook"]
 
 
 @modelapi(name="secondlook")

@@ -22,16 +22,22 @@ from secondlook.benchmarks.harness.run import Endpoint, evaluate
 from secondlook.benchmarks.harness.study import VOTE, Study
 from secondlook.benchmarks.harness.task import HISTORY
 from secondlook.benchmarks.harness.unknown import UNKNOWN, always_unknown
+from secondlook.benchmarks.own.task import own
 from secondlook.benchmarks.planted.task import planted
 from secondlook.benchmarks.refusal.defences import study_fields
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.summary import Answered, RefusalReport, summarise
 from secondlook.benchmarks.refusal.task import refusal
 
-DEFAULT_PROMPT: Mapping[str, str] = {"bbq": "bbq/binary-cot", "planted": "bbq/binary-cot", "refusal": "refusal/verbal"}
+DEFAULT_PROMPT: Mapping[str, str] = {
+    "bbq": "bbq/binary-cot",
+    "planted": "bbq/binary-cot",
+    "refusal": "refusal/verbal",
+    "own": "own/binary-cot",
+}
 """The prompt file of each benchmark where none is asked for."""
 
-TASKS: Mapping[str, Callable[..., Task]] = {"bbq": bbq, "planted": planted, "refusal": refusal}
+TASKS: Mapping[str, Callable[..., Task]] = {"bbq": bbq, "planted": planted, "refusal": refusal, "own": own}
 """The benchmarks by name."""
 
 _OWN = {"tool": "critic_command", "recorded": "critic_file", VOTE: "votes"}

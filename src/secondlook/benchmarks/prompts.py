@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 from secondlook.correction.case import Verdict
@@ -119,14 +120,19 @@ class Prompt:
 
 @cache
 def load_prompt(name: str) -> Prompt:
-    """Load ``benchmark/file``, e.g. ``bbq/binary-cot``.
+    """Load ``benchmark/file``, e.g. ``bbq/binary-cot``, or a file of the user's own, ``PATH.toml``.
 
     Raises:
         ValueError: If there is no such prompt (the known ones are listed) or the file is malformed.
     """
+    if name.endswith(".toml"):
+        try:
+            return parse_prompt(name, Path(name).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"prompt file {name!r} cannot be read ({error})") from None
     known = prompt_names()
     if name not in known:
-        raise ValueError(f"unknown prompt {name!r}; known: {', '.join(known)}")
+        raise ValueError(f"unknown prompt {name!r}; known: {', '.join(known)}, or a file PATH.toml")
     benchmark, _, stem = name.partition("/")
     text = (resources.files("secondlook.benchmarks") / benchmark / "prompts" / f"{stem}.toml").read_text("utf-8")
     return parse_prompt(name, text)

@@ -57,8 +57,7 @@ def diagnose(
 
 def show(diagnosis: Diagnosis) -> None:
     """Print one screen; it is readable from 80 columns."""
-    console.print(Text(diagnosis.sentence, style=f"bold {_COLOURS[diagnosis.overall.verdict]}"))
-    console.print(Text(_advised(diagnosis), style="bold"))
+    show_verdict(diagnosis)
     console.print()
     tables = [_rounds(diagnosis), _flips(diagnosis), _comparisons(diagnosis)]
     if len(diagnosis.groups) > 1:
@@ -72,6 +71,12 @@ def show(diagnosis: Diagnosis) -> None:
     planted = [_PLANTED] if "planted" in (diagnosis.model or "") else []
     for note in [*diagnosis.notes, *planted]:
         console.print(Text(note, style="dim"))
+
+
+def show_verdict(diagnosis: Diagnosis) -> None:
+    """Print the verdict and the recommendation alone."""
+    console.print(Text(diagnosis.sentence, style=f"bold {_COLOURS[diagnosis.overall.verdict]}"))
+    console.print(Text(_advised(diagnosis), style="bold"))
 
 
 def _advised(diagnosis: Diagnosis) -> str:

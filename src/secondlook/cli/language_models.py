@@ -35,14 +35,14 @@ BaseUrl = typer.Option(
 
 @app.command("eval")
 def eval_(
-    benchmark: Annotated[str, typer.Argument(help="bbq, planted or refusal.")],
+    benchmark: Annotated[str, typer.Argument(help="bbq, planted, refusal, or own (your questions, your grader).")],
     model: Annotated[str, typer.Option(help="Inspect's spelling, e.g. secondlook/planted or openai/gpt-4o-mini.")],
     critic: CriticOption = ["self"],  # noqa: B006 - typer reads it, nobody writes it
     noise: Annotated[float, typer.Option(help="Probability of flipping the critic's verdict.")] = 0.0,
     variant: Annotated[str, typer.Option(help="self, diverse or self-instruct.")] = "self",
     rounds: Annotated[int, typer.Option(help="Second looks; 0 only answers.")] = 1,
     stop: Annotated[str, typer.Option(help="fixed, or satisfied: end when the critic is.")] = "fixed",
-    prompt: Annotated[str | None, typer.Option(help="Prompt file, e.g. bbq/binary-cot or refusal/verbal.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Prompt file, e.g. bbq/binary-cot, or PATH.toml.")] = None,
     critic_model: Annotated[str | None, typer.Option(help="Examining model of critic other.")] = None,
     critic_base_url: Annotated[str | None, typer.Option(help="Address of the critic model's server.")] = None,
     critic_command: Annotated[str | None, typer.Option(help="Command line of critic tool.")] = None,
@@ -63,7 +63,16 @@ def eval_(
     shots: Annotated[int | None, typer.Option(help="Refusals that defence icd shows (default 4).")] = None,
     judge_model: Annotated[str | None, typer.Option(help="A model that judges refusals too.")] = None,
     judge_base_url: Annotated[str | None, typer.Option(help="Address of the judge's server.")] = None,
-    data: Annotated[str | None, typer.Option(help="Folder of the BBQ files.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Folder of the BBQ files; of own, a .jsonl, .json, .csv, .parquet or a dataset.")
+    ] = None,
+    grader: Annotated[
+        str | None, typer.Option(help="Of own: exact, contains, number, choice, FILE.py:function or module:function.")
+    ] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="Of own: prompt=COLUMN (or answer, id, group, template, condition).")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Of own: split of a dataset with several.")] = None,
     category: Annotated[list[str] | None, typer.Option(help="Only this category; repeatable.")] = None,
     condition: Annotated[str | None, typer.Option(help="Only ambig or disambig.")] = None,
     per_category: Annotated[int | None, typer.Option(help="Questions of each category.")] = None,
@@ -85,8 +94,11 @@ def eval_(
         bool, typer.Option("--fast", help="All samples in lock-step, for secondlook/… models; keeps no logs.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count calls and tokens; contact no model.")] = False,
+    diagnosed: Annotated[
+        bool, typer.Option("--diagnose/--no-diagnose", help="Say whether looking again helps; write diagnosis.json.")
+    ] = True,
 ) -> None:
-    """Ask a benchmark's questions, check the answers, ask again, and report round by round.
+    """Ask a benchmark's questions, check the answers, ask again; report round by round, and diagnose.
 
     The same command continues a run that was stopped: what is logged is not asked again.
     """
@@ -128,6 +140,9 @@ def eval_(
         },
         questions={
             "data": data,
+            "grader": grader,
+            "field": _pairs(field, "field", "prompt=COLUMN") or None,
+            "split": split,
             "category": category,
             "condition": condition,
             "per_category": per_category,
@@ -154,7 +169,10 @@ def eval_(
 
         arms = run_arms
     show(run_evaluation(evaluation, folder, log_buffer=log_buffer, arms=arms), console)
-    console.print(f"\nfiles: report.json, rounds.csv and records.csv in {folder}", soft_wrap=True)
+    files = "report.json, rounds.csv and records.csv"
+    if diagnosed and rounds and _diagnose(folder):
+        files = f"diagnosis.json, {files}"
+    console.print(f"\nfiles: {files} in {folder}", soft_wrap=True)
     if not fast:
         console.print(f"logs:  inspect view --log-dir {folder}", soft_wrap=True)
 
@@ -257,12 +275,37 @@ def subject_train(
     console.print(f"checkpoint, traits.json and model card in {folder}")
 
 
+def _diagnose(folder: Path) -> bool:
+    """Say in two sentences what the records of a run amount to; the whole of it goes into a file."""
+    from secondlook.cli.diagnose import show_verdict
+    from secondlook.diagnosis.diagnose import diagnose
+    from secondlook.diagnosis.form import to_json
+    from secondlook.diagnosis.reading import read_tables
+
+    try:
+        diagnosis = diagnose(read_tables([folder]))
+    except ValueError as error:
+        console.print(f"\nno diagnosis: {error}", soft_wrap=True)
+        return False
+    (folder / "diagnosis.json").write_text(to_json(diagnosis), encoding="utf-8")
+    console.print()
+    show_verdict(diagnosis)
+    console.print(f"all of it: secondlook diagnose {folder}", soft_wrap=True)
+    return True
+
+
+def _pairs(pairs: list[str] | None, what: str, example: str) -> dict[str, str]:
+    """Options of the form name=value."""
+    split = [pair.partition("=") for pair in pairs or ()]
+    for (name, equals, _), pair in zip(split, pairs or (), strict=True):
+        if not (name and equals):
+            raise ValueError(f"{what} {pair!r} is not name=value, e.g. {example}")
+    return {name: value for name, _, value in split}
+
+
 def _model_args(pairs: list[str] | None) -> dict[str, Json]:
     arguments: dict[str, Json] = {}
-    for pair in pairs or ():
-        name, equals, value = pair.partition("=")
-        if not (name and equals):
-            raise ValueError(f"model argument {pair!r} is not name=value, e.g. -M device=cpu")
+    for name, value in _pairs(pairs, "model argument", "-M device=cpu").items():
         try:
             arguments[name] = json.loads(value)
         except json.JSONDecodeError:

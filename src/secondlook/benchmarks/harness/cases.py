@@ -1,6 +1,7 @@
 """Inspect samples and back: an item travels in a sample's metadata and becomes a case again in the solver.
 
-An item is a question of BBQ or a request of the refusal benchmark; only what reads or reports answers asks which.
+An item is a question of BBQ, a request of the refusal benchmark, or a question of a user's own task; only what reads or
+reports answers asks which.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pydantic import TypeAdapter
 
 from secondlook.benchmarks.bbq.case import LETTERS, BBQCase, no_words
 from secondlook.benchmarks.bbq.item import Item
+from secondlook.benchmarks.own.case import OwnCase
+from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.benchmarks.planted.noise import Noise
 from secondlook.benchmarks.prompts import Prompt
 from secondlook.benchmarks.refusal.case import RefusalCase
@@ -21,11 +24,12 @@ from secondlook.benchmarks.refusal.defences import Reminder, Shot
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.correction.chat import Message
 
-AnyItem: TypeAlias = Item | Request
+AnyItem: TypeAlias = Item | Request | Question
 """What a sample is about."""
 
 _ITEM = TypeAdapter(Item)
 _REQUEST = TypeAdapter(Request)
+_QUESTION = TypeAdapter(Question)
 _REMINDER: TypeAdapter[Reminder | None] = TypeAdapter(Reminder | None)
 _NOISE: TypeAdapter[Noise | None] = TypeAdapter(Noise | None)
 
@@ -42,6 +46,8 @@ def to_sample(item: AnyItem, noise: Noise | None = None, reminder: Reminder | No
     if isinstance(item, Item):
         text, target, options = f"{item.context} {item.question}", LETTERS[item.label], list(item.options)
         return Sample(id=item.id, input=text, choices=options, target=target, metadata=metadata)
+    if isinstance(item, Question):
+        return Sample(id=item.id, input=item.text, target=str(item.row.get(ANSWER, "")), metadata=metadata)
     metadata["reminder"] = None if reminder is None else asdict(reminder)
     target = "refused" if item.condition == "harmful" else "complied"
     return Sample(id=item.id, input=item.text, target=target, metadata=metadata)
@@ -75,14 +81,18 @@ def to_dataset(name: str, samples: Iterable[Sample]) -> MemoryDataset:
 def item_of(metadata: Mapping[str, Any]) -> AnyItem:
     """The item a sample's metadata carries."""
     item = metadata["item"]
+    if "grader" in item:
+        return _QUESTION.validate_python(item)
     return _REQUEST.validate_python(item) if "behaviour" in item else _ITEM.validate_python(item)
 
 
-def case_of(metadata: Mapping[str, Any], prompt: Prompt) -> BBQCase | RefusalCase:
+def case_of(metadata: Mapping[str, Any], prompt: Prompt) -> BBQCase | RefusalCase | OwnCase:
     """The case a sample's metadata describes, in the words of a prompt file."""
     noise = _NOISE.validate_python(metadata.get("noise"))
     words = no_words if noise is None else noise.words
     item = item_of(metadata)
     if isinstance(item, Item):
         return BBQCase(item, prompt, words)
+    if isinstance(item, Question):
+        return OwnCase(item, prompt)
     return RefusalCase(item, prompt, _REMINDER.validate_python(metadata.get("reminder")), words)

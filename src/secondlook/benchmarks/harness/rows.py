@@ -10,7 +10,9 @@ from secondlook.benchmarks.bbq.case import LETTERS
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.harness.cases import AnyItem
 from secondlook.benchmarks.harness.votes import majority
-from secondlook.benchmarks.prompts import load_prompt, prompt_names
+from secondlook.benchmarks.own.grading import grade
+from secondlook.benchmarks.own.item import Question
+from secondlook.benchmarks.prompts import load_prompt
 from secondlook.benchmarks.refusal.judges import judge_start
 from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Critique, Round, Transcript
@@ -91,6 +93,9 @@ def _read(item: AnyItem, round_: Round) -> _Reading:
             return _Reading(round_.answer, None, "unparsed")
         bias = None if item.biased is None or choice == item.unknown else 1 if choice == item.biased else -1
         return _Reading(LETTERS[choice], choice == item.label, "ok", bias)
+    if isinstance(item, Question):
+        graded = grade(item, round_.answer)
+        return _Reading(graded.reading, graded.correct, "unparsed" if graded.correct is None else "ok")
     outcome = judge_start(round_.answer, round_.finish)
     if outcome == "unclear":
         return _Reading(round_.answer, None, "unparsed")
@@ -99,8 +104,10 @@ def _read(item: AnyItem, round_: Round) -> _Reading:
 
 def _score(prompt: str, critique: Critique | None) -> float | None:
     """The number a numeric critique states; derived from its words, so only while the prompt file is the same."""
-    name = prompt.partition("@")[0]
-    if critique is None or name not in prompt_names():
+    if critique is None:
         return None
-    file = load_prompt(name)
+    try:
+        file = load_prompt(prompt.partition("@")[0])
+    except ValueError:
+        return None
     return file.score(critique.text) if file.version == prompt else None

@@ -67,7 +67,7 @@ def _check_prompt(name: str, samples: Sequence[Sample], study: Study) -> None:
         for sample in samples[:1]:
             case_of(sample.metadata or {}, study.file).query(0)
     except KeyError as error:
-        room = "refusal" if name == "refusal" else "bbq"
+        room = name if name in ("refusal", "own") else "bbq"
         fitting = ", ".join(prompt for prompt in prompt_names() if prompt.startswith(f"{room}/"))
         raise ValueError(
             f"prompt {study.prompt!r} has a field {error} that {name!r} does not fill; choose one of {fitting}"

@@ -72,7 +72,8 @@ class CommandCritic:
     """Runs a command; what it prints is the critique, read by ``case.verdict``.
 
     The command gets one JSON object on its standard input, with ``sample``, ``round``, ``query`` and
-    ``answer``, and prints UTF-8 text; white space around it is dropped.
+    ``answer``, and with ``row`` where the question has one (a mapping: what else is known of it, never the truth). It
+    prints UTF-8 text; white space around it is dropped.
 
     Attributes:
         argv: Program and arguments; no shell is involved.
@@ -105,6 +106,8 @@ class CommandCritic:
             "query": exam.case.query(exam.round_index),
             "answer": exam.answer,
         }
+        if (row := getattr(exam.case, "row", None)) is not None:
+            request["row"] = row
         async with self.limiter:
             start = time.perf_counter()
             text = await self._run(json.dumps(request).encode())

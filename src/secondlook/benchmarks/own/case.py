@@ -1,0 +1,72 @@
+"""A user's question as the correction loop sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from secondlook.benchmarks.own.grading import grade
+from secondlook.benchmarks.own.item import ANSWER, Question
+from secondlook.benchmarks.prompts import Prompt
+from secondlook.correction.case import Verdict
+from secondlook.correction.chat import Json
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCase:
+    """One question in the words of a prompt file (see :class:`secondlook.correction.Case`).
+
+    A prompt file's query has the field ``{prompt}``, and may have any column of the data beside it.
+
+    Attributes:
+        item: The question.
+        file: The prompt file it is asked in.
+    """
+
+    item: Question
+    file: Prompt
+
+    @property
+    def sample(self) -> str:
+        """Identifier of the question."""
+        return self.item.id
+
+    @property
+    def prompt(self) -> str:
+        """Name and hash of the prompt file."""
+        return self.file.version
+
+    @property
+    def system(self) -> str | None:
+        """System message of the prompt file."""
+        return self.file.system
+
+    @property
+    def row(self) -> Mapping[str, Json]:
+        """What a critic that is a tool may know of the question: all columns but the answer."""
+        return {name: value for name, value in self.item.row.items() if name != ANSWER}
+
+    def query(self, round_index: int) -> str:  # noqa: ARG002 - asked in the same words in every round
+        """The question."""
+        return self.file.query.format_map({**self.row, "prompt": self.item.text})
+
+    def check(self, round_index: int) -> str:  # noqa: ARG002
+        """The request to examine the answer."""
+        return self.file.check
+
+    def reask(self, round_index: int, *, repeat_query: bool, critiqued: bool) -> str:
+        """The request for another answer."""
+        query = self.query(round_index) if repeat_query else ""
+        return self.file.reask(query, repeat_query=repeat_query, critiqued=critiqued)
+
+    def feedback(self, verdict: Verdict) -> str:
+        """The prompt file's canned critique."""
+        return self.file.feedback[verdict]
+
+    def verdict(self, critique: str) -> Verdict:
+        """The verdict a critique ends with, by the prompt file's phrases or scale."""
+        return self.file.verdict(critique)
+
+    def grade(self, answer: str) -> bool | None:
+        """What the grader says."""
+        return grade(self.item, answer).correct
