@@ -42,7 +42,7 @@ def prompt():
 
 def test_the_shipped_files_are_known_by_name():
     formats = ("binary", "binary-cot", "numeric", "verbal")
-    assert prompt_names() == tuple(f"{room}/{name}" for room in ("bbq", "refusal") for name in formats)
+    assert prompt_names() == tuple(f"{room}/{name}" for room in ("bbq", "own", "refusal") for name in formats)
 
 
 @pytest.mark.parametrize("name", prompt_names())
@@ -83,7 +83,7 @@ def test_the_content_free_requests_say_nothing_of_the_answer(name):
         assert not [hint for hint in hints if hint in text.lower()]
 
 
-@pytest.mark.parametrize("name", ["bbq/none", "binary", "", "../bbq/binary", "bbq/binary.toml"])
+@pytest.mark.parametrize("name", ["bbq/none", "binary", "", "../bbq/binary"])
 def test_an_unknown_prompt_is_an_error_that_lists_the_known(name):
     with pytest.raises(ValueError, match=r"unknown prompt .*; known: .*bbq/binary-cot, bbq/numeric, bbq/verbal"):
         load_prompt(name)

@@ -118,7 +118,6 @@ class Prompt:
         return list(dict.fromkeys(line for line in lines if line and "{" not in line))
 
 
-@cache
 def load_prompt(name: str) -> Prompt:
     """Load ``benchmark/file``, e.g. ``bbq/binary-cot``, or a file of the user's own, ``PATH.toml``.
 
@@ -130,6 +129,11 @@ def load_prompt(name: str) -> Prompt:
             return parse_prompt(name, Path(name).read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"prompt file {name!r} cannot be read ({error})") from None
+    return _shipped(name)
+
+
+@cache
+def _shipped(name: str) -> Prompt:
     known = prompt_names()
     if name not in known:
         raise ValueError(f"unknown prompt {name!r}; known: {', '.join(known)}, or a file PATH.toml")

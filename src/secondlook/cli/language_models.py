@@ -169,10 +169,9 @@ def eval_(
 
         arms = run_arms
     show(run_evaluation(evaluation, folder, log_buffer=log_buffer, arms=arms), console)
-    files = "report.json, rounds.csv and records.csv"
-    if diagnosed and rounds and _diagnose(folder):
-        files = f"diagnosis.json, {files}"
-    console.print(f"\nfiles: {files} in {folder}", soft_wrap=True)
+    found = _diagnose(folder) if diagnosed and rounds else []
+    files = ", ".join([*found, "report.json", "rounds.csv"])
+    console.print(f"\nfiles: {files} and records.csv in {folder}", soft_wrap=True)
     if not fast:
         console.print(f"logs:  inspect view --log-dir {folder}", soft_wrap=True)
 
@@ -275,23 +274,24 @@ def subject_train(
     console.print(f"checkpoint, traits.json and model card in {folder}")
 
 
-def _diagnose(folder: Path) -> bool:
-    """Say in two sentences what the records of a run amount to; the whole of it goes into a file."""
+def _diagnose(folder: Path) -> list[str]:
+    """Say in two sentences what each second look of a run amounts to; names of the files with the whole of it."""
     from secondlook.cli.diagnose import show_verdict
-    from secondlook.diagnosis.diagnose import diagnose
+    from secondlook.diagnosis.diagnose import diagnose, second_looks
     from secondlook.diagnosis.form import to_json
     from secondlook.diagnosis.reading import read_tables
 
-    try:
-        diagnosis = diagnose(read_tables([folder]))
-    except ValueError as error:
-        console.print(f"\nno diagnosis: {error}", soft_wrap=True)
-        return False
-    (folder / "diagnosis.json").write_text(to_json(diagnosis), encoding="utf-8")
-    console.print()
-    show_verdict(diagnosis)
-    console.print(f"all of it: secondlook diagnose {folder}", soft_wrap=True)
-    return True
+    records = read_tables([folder])
+    arms = second_looks(records)
+    files = ["diagnosis.json"] if len(arms) == 1 else [f"diagnosis-{arm}.json" for arm in arms]
+    for arm, file in zip(arms, files, strict=True):
+        diagnosis = diagnose(records, arm=arm)
+        (folder / file).write_text(to_json(diagnosis), encoding="utf-8")
+        console.print()
+        show_verdict(diagnosis)
+    if arms:
+        console.print(f"\nwhy: secondlook diagnose {folder}", soft_wrap=True)
+    return files
 
 
 def _pairs(pairs: list[str] | None, what: str, example: str) -> dict[str, str]:

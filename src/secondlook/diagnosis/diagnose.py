@@ -85,6 +85,21 @@ def diagnose(
     )
 
 
+def second_looks(frame: pd.DataFrame) -> list[str]:
+    """Names of the arms that are worth a diagnosis: they ask again, and are neither a control nor an oracle's.
+
+    Raises:
+        ValueError: If the table is not in order.
+    """
+    table = check_table(frame)
+    set_aside = {other.name for other in controls(table).values()}
+    return [
+        arm.name
+        for arm in table.arms.values()
+        if arm.rounds > 1 and arm.name not in set_aside and arm.critic not in ("none", "oracle")
+    ]
+
+
 def _choose(table: Table, others: dict[str, Arm], name: str | None) -> Arm:
     """The arm to diagnose."""
     if name is not None:

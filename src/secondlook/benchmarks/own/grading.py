@@ -24,7 +24,7 @@ Row: TypeAlias = Mapping[str, Json]
 Grader: TypeAlias = Callable[[str, Row], "bool | tuple[bool | None, str | None] | None"]
 
 _NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+\u2212]?\.\d+")
-_MARKED = re.compile(r"(?:answer|final answer|result)\s*(?:is|:|=)?\s*$", re.IGNORECASE)
+_MARKED = re.compile(r"(?:answer|result)(?:\s*(?:is|:|=))*\s*$", re.IGNORECASE)
 _LETTER = re.compile(r"(?<!\w)\(?([A-Z])\)?(?!\w)")
 _TOLERANCE = 1e-6
 
@@ -166,8 +166,8 @@ def _value(text: str) -> float:
 
 
 def _words(answer: str) -> set[str]:
-    """Capital letters that are words of English: A before a word, and I."""
-    return {"I"} | ({"A"} if re.search(r"(?<![\w(])A(?= [a-z])", answer) else set())
+    """Capital letters that are words of English: A before a noun, and I."""
+    return {"I"} | ({"A"} if re.search(r"(?<![\w(])A(?= (?!(?:or|and|is)\b)[a-z])", answer) else set())
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -1,0 +1,67 @@
+"""Run the example of docs/own-task.md as the page says, and write what it said into the page, or ``--check`` it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from evidence_tables import block
+
+ROOT = Path(__file__).parent.parent
+PAGE, EXAMPLE = ROOT / "docs" / "own-task.md", ROOT / "examples" / "own-task"
+
+
+def commands(text: str) -> str:
+    """The commands of the page's worked example."""
+    (found,) = re.findall(r"<!-- run:start -->\n```sh\n(.*?)```\n<!-- run:end -->", text, re.DOTALL)
+    return str(found)
+
+
+def run(script: str, folder: Path) -> str:
+    """What a shell prints in a folder; what it leaves running is stopped."""
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shell = f"set -e; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT; {script}"
+    environment = {**os.environ, "PATH": here, "COLUMNS": "100"}
+    done = subprocess.run(  # noqa: S603 - the page's own commands
+        ["bash", "-c", shell],  # noqa: S607
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    return done.stdout
+
+
+def filled(text: str, folder: Path) -> str:
+    """The page as it should be, from a run in a folder that holds the example's files."""
+    shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
+    said = run(commands(text), folder)
+    verdicts = said[said.index("\nLooking again ") : said.index("\nwhy: ")].strip()
+    told = run("secondlook diagnose runs/sums --arm self", folder)
+    (even,) = re.findall(r"^(Critic: .*?)\n(?=[A-Z][a-z ]+:)", told, re.DOTALL | re.MULTILINE)
+    text = block(text, "said", f"```\n{verdicts}\n```\n")
+    return block(text, "even", f"```\n{even}\n```\n")
+
+
+def main() -> int:
+    """Rewrite the page, or compare it."""
+    old = PAGE.read_text("utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        text = filled(old, Path(folder))
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(text, encoding="utf-8")
+    elif text != old:
+        sys.stderr.write(f"{PAGE.name} does not show what its example says; run: python tools/own_task.py\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
