@@ -43,7 +43,7 @@ def filled(text: str, folder: Path) -> str:
     """The page as it should be, from a run in a folder that holds the example's files."""
     shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
     said = run(commands(text), folder)
-    verdicts = said[said.index("\nLooking again ") : said.index("\nwhy: ")].strip()
+    verdicts = said[said.index("\nLooking again ") : said.index("\nfiles: ")].strip()
     told = run("secondlook diagnose runs/sums --arm self", folder)
     (even,) = re.findall(r"^(Critic: .*?)\n(?=[A-Z][a-z ]+:)", told, re.DOTALL | re.MULTILINE)
     text = block(text, "said", f"```\n{verdicts}\n```\n")

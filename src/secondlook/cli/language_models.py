@@ -172,6 +172,8 @@ def eval_(
     found = _diagnose(folder) if diagnosed and rounds else []
     files = ", ".join([*found, "report.json", "rounds.csv"])
     console.print(f"\nfiles: {files} and records.csv in {folder}", soft_wrap=True)
+    if found:
+        console.print(f"why:   secondlook diagnose {folder}", soft_wrap=True)
     if not fast:
         console.print(f"logs:  inspect view --log-dir {folder}", soft_wrap=True)
 
@@ -289,8 +291,6 @@ def _diagnose(folder: Path) -> list[str]:
         (folder / file).write_text(to_json(diagnosis), encoding="utf-8")
         console.print()
         show_verdict(diagnosis)
-    if arms:
-        console.print(f"\nwhy: secondlook diagnose {folder}", soft_wrap=True)
     return files
 
 

@@ -67,6 +67,8 @@ def diagnose(
         model=table.model,
         arm=chosen.name,
         critic=chosen.critic,
+        variant=chosen.variant,
+        prompt=chosen.prompt,
         round=last,
         sentence=_sentence(chosen, overall, groups, last),
         overall=overall,

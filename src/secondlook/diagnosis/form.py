@@ -91,6 +91,8 @@ class Diagnosis:
         model: The model, if the table says.
         arm: The arm diagnosed.
         critic: Its critic.
+        variant: How the question was put again; ``None`` if the table does not say.
+        prompt: Name and hash of the prompt file whose words were used; ``None`` if the table does not say.
         round: The round judged.
         sentence: The verdict in words.
         overall: All samples together.
@@ -112,6 +114,8 @@ class Diagnosis:
     model: str | None
     arm: str
     critic: str
+    variant: str | None
+    prompt: str | None
     round: int
     sentence: str
     overall: GroupDiagnosis

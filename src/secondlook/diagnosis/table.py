@@ -39,6 +39,8 @@ class Arm:
         name: Name of the arm.
         critic: Its critic, without the noise.
         noise: Probability with which verdicts were flipped; ``None`` if the table does not say.
+        variant: How the question was put again; ``None`` if the table does not say, or says several.
+        prompt: Name and hash of the prompt file, likewise.
         sample: Number of each sample in the table, shape ``(n,)``.
         group: Number of its group, shape ``(n,)``.
         cluster: Number of its template, shape ``(n,)``; of the sample itself where templates are unknown.
@@ -54,6 +56,8 @@ class Arm:
     name: str
     critic: str
     noise: float | None
+    variant: str | None
+    prompt: str | None
     sample: Array
     group: Array
     cluster: Array
@@ -112,8 +116,8 @@ def check_table(frame: pd.DataFrame) -> Table:
         frame: One row per arm, sample and round. Needed: ``sample``, ``round`` (0 for the first answer) and ``correct``
             (true, false, or missing where the answer cannot be judged). Used where present: ``group``, ``verdict``
             (wrong, right, unclear, or missing if the answer was not examined), ``tokens`` (or ``tokens_in`` and
-            ``tokens_out``), ``template``, ``status``, ``arm``, ``critic``, ``noise_p``, ``context``, ``bias`` and
-            ``model``.
+            ``tokens_out``), ``template``, ``status``, ``arm``, ``critic``, ``noise_p``, ``context``, ``bias``,
+            ``model``, ``variant`` and ``prompt``.
 
     Raises:
         ValueError: For what cannot be right, naming row, value and remedy: a missing or unknown value, two rows for one
@@ -158,6 +162,8 @@ def check_table(frame: pd.DataFrame) -> Table:
             name=name,
             critic=critic,
             noise=noise,
+            variant=_only(frame, rows, "variant"),
+            prompt=_only(frame, rows, "prompt"),
             sample=grid.sample,
             group=grid.constant(group[rows], "group", groups),
             cluster=grid.constant(template[rows], "template"),
@@ -288,6 +294,12 @@ def _critic(frame: pd.DataFrame, rows: Array, arm: str) -> tuple[str, float | No
             raise ValueError(f"arm {arm!r} has several values of noise_p ({told}); name an arm for each")
         noise = None if np.isnan(levels[0]) else float(levels[0])
     return critic, noise
+
+
+def _only(frame: pd.DataFrame, rows: Array, name: str) -> str | None:
+    """The one value of a column in these rows."""
+    names = list(frame[name].iloc[rows].dropna().unique()) if name in frame else []
+    return str(names[0]) if len(names) == 1 else None
 
 
 def _model(frame: pd.DataFrame) -> str | None:

@@ -1,0 +1,190 @@
+"""The audit log: a row for each request in SQLite, on disk before the client has its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One request.
+
+    Attributes:
+        id: Of the request, as the client was told.
+        time: Seconds since 1970 at which it came.
+        key: Name of the client's key.
+        model: The model asked.
+        task: The task tag.
+        policy: The policy in force.
+        rounds: Second looks made.
+        verdict: The critic's verdict on the first answer.
+        status: What was done: ``passed``, ``corrected``, ``kept``, ``failed``, ``escalated`` or ``refused``.
+        reason: Why.
+        outcome: Status of the HTTP answer; 499 where the client went away before it had one.
+        tokens_in: Prompt tokens of all calls, where the upstream tells.
+        tokens_out: Generated tokens.
+        calls: Requests sent to the upstream.
+        unanswered: How many of them may have been billed without an answer.
+        seconds: From the request to the end of its answer.
+        transcript: The conversation as JSON, if that is wanted.
+    """
+
+    id: str
+    time: float
+    key: str | None
+    model: str | None
+    task: str | None
+    policy: str
+    rounds: int
+    verdict: str | None
+    status: str
+    reason: str | None
+    outcome: int
+    tokens_in: int | None
+    tokens_out: int | None
+    calls: int
+    unanswered: int
+    seconds: float
+    transcript: str | None = None
+
+
+_NAMES = tuple(field.name for field in fields(Row))
+_INSERT = f"INSERT INTO requests ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608 - our names
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS requests ({", ".join("id TEXT PRIMARY KEY" if name == "id" else name for name in _NAMES)});
+CREATE INDEX IF NOT EXISTS requests_time ON requests (time);
+"""
+
+_Waiting = tuple[Row, asyncio.Future[None]]
+
+
+class Audit:
+    """Writes rows; use it as an asynchronous context manager.
+
+    One thread writes all rows that have come since it last wrote, in one transaction, so that the disk is waited for
+    once by all of them (WAL, ``synchronous=FULL``: a row that was acknowledged survives a crash of the machine).
+
+    Args:
+        path: The database.
+
+    Raises:
+        ValueError: On entering: it cannot be opened, or is no database of ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write_all, name="audit", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> Audit:
+        try:
+            _open(self._path).close()
+        except sqlite3.Error as error:
+            raise ValueError(f"audit log {str(self._path)!r} cannot be used ({error}); give another file") from None
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def write(self, row: Row) -> None:
+        """Write a row; it is on disk when this returns.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        assert self._loop is not None
+        done = self._loop.create_future()
+        self._queue.put((row, done))
+        # A client that goes away takes nothing with it.
+        await asyncio.shield(done)
+
+    def _write_all(self) -> None:
+        assert self._loop is not None
+        database = _open(self._path)
+        last = False
+        while not last:
+            waiting: list[_Waiting] = []
+            item = self._queue.get()
+            while True:
+                if item is None:
+                    last = True
+                else:
+                    waiting.append(item)
+                if self._queue.empty():
+                    break
+                item = self._queue.get()
+            failure: Exception | None = None
+            try:
+                with database:
+                    database.executemany(_INSERT, [astuple(row) for row, _ in waiting])
+            except sqlite3.Error as error:
+                failure = OSError(f"audit log {str(self._path)!r} cannot be written ({error})")
+            self._loop.call_soon_threadsafe(_settle, [done for _, done in waiting], failure)
+        database.close()
+
+
+def query(
+    path: Path,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    where: dict[str, str] | None = None,
+    limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """Rows of a log, the latest first; a gateway may be writing to it.
+
+    Args:
+        path: The database.
+        since: Seconds since 1970; no earlier rows.
+        until: No later ones.
+        where: Values by column.
+        limit: No more rows than this.
+
+    Raises:
+        ValueError: There is no such file or column, or it is no audit log.
+    """
+    if unknown := sorted(set(where or {}) - set(_NAMES)):
+        raise ValueError(f"unknown column {unknown[0]!r}; known: {', '.join(_NAMES)}")
+    if not path.is_file():
+        raise ValueError(f"there is no audit log {str(path)!r}; a gateway writes one with --audit-file")
+    tests = {"time >= ?": since, "time <= ?": until, **{f"{name} = ?": value for name, value in (where or {}).items()}}
+    given = {test: value for test, value in tests.items() if value is not None}
+    condition = f" WHERE {' AND '.join(given)}" if given else ""
+    text = f"SELECT {', '.join(_NAMES)} FROM requests{condition} ORDER BY time DESC LIMIT ?"  # noqa: S608 - our names
+    try:
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            rows = database.execute(text, [*given.values(), -1 if limit is None else limit]).fetchall()
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        raise ValueError(f"{str(path)!r} is no audit log ({error})") from None
+    return [dict(zip(_NAMES, row, strict=True)) for row in rows]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.executescript(_SCHEMA)
+    return database
+
+
+def _settle(futures: Sequence[asyncio.Future[None]], failure: Exception | None) -> None:
+    for done in futures:
+        if not done.cancelled():
+            if failure is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failure)

@@ -1,0 +1,195 @@
+"""A client's conversation as the correction loop sees it, and the upstream as its model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from secondlook.benchmarks.prompts import Prompt
+from secondlook.correction.case import Verdict
+from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
+from secondlook.gateway.request import Chat
+from secondlook.gateway.upstream import Headers, Reply, Upstream
+
+COMPLETIONS = "/chat/completions"
+_FINISH: Mapping[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filter"}
+_ANSWERS_ONLY = (
+    "response_format",
+    "logprobs",
+    "top_logprobs",
+    "stop",
+    "max_tokens",
+    "max_completion_tokens",
+    "prediction",
+    "verbosity",
+)
+"""Fields that a check does without: they are about the form of the answer."""
+
+
+class ReplyError(Exception):
+    """The upstream answered with something that is no answer in words.
+
+    Attributes:
+        reply: What it answered.
+        sound: Whether it is a proper answer all the same, such as a call of a tool, and no failure.
+    """
+
+    def __init__(self, reply: Reply, said: str, *, sound: bool = False) -> None:
+        super().__init__(said)
+        self.reply = reply
+        self.sound = sound
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """A question whose truth nobody knows (see :class:`secondlook.correction.Case`).
+
+    Attributes:
+        sample: Identifier of the request.
+        text: The question.
+        file: The words of check and requests.
+    """
+
+    sample: str
+    text: str
+    file: Prompt
+
+    @property
+    def prompt(self) -> str:
+        """Name and hash of the prompt file."""
+        return self.file.version
+
+    @property
+    def system(self) -> str | None:
+        """None of ours: the client's conversation has its own, or none."""
+        return None
+
+    def query(self, round_index: int) -> str:  # noqa: ARG002 - asked in the same words in every round
+        """The client's own words."""
+        return self.text
+
+    def check(self, round_index: int) -> str:  # noqa: ARG002
+        """The request to examine the answer."""
+        return self.file.check
+
+    def reask(self, round_index: int, *, repeat_query: bool, critiqued: bool) -> str:  # noqa: ARG002
+        """The request for another answer."""
+        return self.file.reask(self.text if repeat_query else "", repeat_query=repeat_query, critiqued=critiqued)
+
+    def feedback(self, verdict: Verdict) -> str:
+        """The prompt file's canned critique."""
+        return self.file.feedback[verdict]
+
+    def verdict(self, critique: str) -> Verdict:
+        """The verdict a critique ends with."""
+        return self.file.verdict(critique)
+
+    def grade(self, answer: str) -> bool | None:  # noqa: ARG002
+        """Nobody knows."""
+        return None
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the upstream was asked for one request, calls that failed too.
+
+    Attributes:
+        calls: Requests sent, repeats included.
+        unanswered: How many of them may have been billed without an answer.
+        answers: Replies to requests for an answer, as they came.
+        usages: What each call cost, as the upstream said it: kind of call, and its ``usage``.
+    """
+
+    calls: int = 0
+    unanswered: int = 0
+    answers: list[Reply] = field(default_factory=list)
+    usages: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def add(self, attempts: int, unanswered: int) -> None:
+        """Count a call and its repeats."""
+        self.calls += attempts
+        self.unanswered += unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamModel:
+    """The upstream as the loop's model, for one request.
+
+    Attributes:
+        upstream: The server.
+        chat: What the client asked.
+        headers: The client's.
+        spent: Counts all calls.
+        examiner: Settings of a model that examines instead of answering: its name (``None``: that of the request) and
+            how many tokens a critique may have.
+    """
+
+    upstream: Upstream
+    chat: Chat
+    headers: Headers
+    spent: Spent
+    examiner: tuple[str | None, int] | None = None
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model."""
+        return ModelInfo((self.examiner and self.examiner[0]) or self.chat.model)
+
+    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
+        """Continue the conversation; the client's own seed is left as it is.
+
+        Raises:
+            UpstreamError: There was no answer.
+            ReplyError: There was one, but it is none in words.
+        """
+        del prefill, seed
+        kind = "answer" if self.examiner is None else "critique"
+        try:
+            reply = await self.upstream.send("POST", COMPLETIONS, self.headers, self._body(messages))
+        except Exception as error:
+            self.spent.add(getattr(error, "attempts", 0), getattr(error, "unanswered", 0))
+            raise
+        self.spent.add(reply.attempts, reply.unanswered)
+        if self.examiner is None:
+            self.spent.answers.append(reply)
+        return self._read(reply, kind)
+
+    def _body(self, messages: Sequence[Message]) -> bytes:
+        """The request; the client's messages stand in it as they came."""
+        first, *later = messages
+        assert first.role == "user"
+        turns = [*self.chat.earlier, self.chat.question, *({"role": m.role, "content": m.content} for m in later)]
+        fields = {name: value for name, value in self.chat.fields.items() if name not in ("stream", "stream_options")}
+        if self.examiner is not None:
+            name, tokens = self.examiner
+            limit = "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
+            fields = {key: value for key, value in fields.items() if key not in _ANSWERS_ONLY}
+            fields |= {"model": name or self.chat.model, limit: tokens}
+        return json.dumps({**fields, "messages": turns}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+    def _read(self, reply: Reply, kind: str) -> Completion:
+        if reply.status != 200:
+            raise ReplyError(reply, f"the upstream answered with status {reply.status}")
+        try:
+            answer = json.loads(reply.body)
+            (choice,) = answer["choices"]
+            message, usage = dict(choice["message"]), dict(answer.get("usage") or {})
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise ReplyError(reply, "the upstream's answer is no chat completion") from None
+        self.spent.usages.append((kind, usage))
+        text = message.get("content")
+        if message.get("tool_calls") or message.get("refusal") or not isinstance(text, str) or not text.strip():
+            raise ReplyError(reply, "the upstream's answer has no words", sound=True)
+        return Completion(text, _usage(usage), _FINISH.get(str(choice.get("finish_reason")), "other"))
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached), calls=1)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

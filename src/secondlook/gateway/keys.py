@@ -1,0 +1,109 @@
+"""Keys of clients: only hashes are kept, and every comparison takes the same time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from secondlook.machine import whole
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PREFIX = "sl-"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key: its name, a salt, and the hash of both.
+
+    A key is 256 random bits, so there is nothing to guess and a fast hash is enough; a slow one, made for passwords,
+    would let anybody slow the server down with wrong keys.
+    """
+
+    name: str
+    salt: str
+    hash: str
+
+
+class Keys:
+    """The keys of a file.
+
+    Args:
+        entries: All of them.
+    """
+
+    def __init__(self, entries: tuple[Entry, ...] = ()) -> None:
+        self.entries = entries
+
+    @classmethod
+    def load(cls, path: Path) -> Keys:
+        """The keys of a file.
+
+        Raises:
+            ValueError: It cannot be read or is not one of ours.
+        """
+        try:
+            rows = json.loads(path.read_text("utf-8"))
+            return cls(tuple(Entry(**row) for row in rows))
+        except OSError as error:
+            raise ValueError(
+                f"keys {str(path)!r} cannot be read ({error.strerror}); make one with: secondlook keys add"
+            ) from None
+        except (ValueError, TypeError):
+            raise ValueError(f"keys {str(path)!r} is not a file of keys; make one with: secondlook keys add") from None
+
+    def save(self, path: Path) -> None:
+        """Write the file whole, readable by its owner alone.
+
+        Raises:
+            OSError: It cannot be written; what was there is kept.
+        """
+        text = json.dumps([asdict(entry) for entry in self.entries], indent=1) + "\n"
+        with whole(path) as stream:
+            os.fchmod(stream.fileno(), 0o600)
+            stream.write(text.encode())
+
+    def add(self, name: str) -> tuple[Keys, str]:
+        """These keys with one more, and the key itself, which is not kept.
+
+        Raises:
+            ValueError: The name is taken, or is none.
+        """
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"name {name!r} is none; give 1 to 64 letters, digits, dots, dashes or underscores")
+        if name in {entry.name for entry in self.entries}:
+            raise ValueError(f"there is a key {name!r} already; remove it first, or choose another name")
+        key, salt = _PREFIX + secrets.token_urlsafe(32), secrets.token_hex(16)
+        return Keys((*self.entries, Entry(name, salt, _hash(salt, key)))), key
+
+    def remove(self, name: str) -> Keys:
+        """These keys without one.
+
+        Raises:
+            ValueError: There is no such key.
+        """
+        kept = tuple(entry for entry in self.entries if entry.name != name)
+        if len(kept) == len(self.entries):
+            raise ValueError(f"there is no key {name!r}; there are {', '.join(e.name for e in self.entries) or 'none'}")
+        return Keys(kept)
+
+    def check(self, authorization: str | None) -> str | None:
+        """Name of the key in an ``Authorization`` header; ``None`` if it is none of these.
+
+        All entries are compared, whichever fits, so the time taken tells nothing.
+        """
+        kind, _, key = (authorization or "").partition(" ")
+        found = None
+        for entry in self.entries:
+            if hmac.compare_digest(_hash(entry.salt, key.strip()), entry.hash):
+                found = entry.name
+        return found if kind.lower() == "bearer" else None
+
+
+def _hash(salt: str, key: str) -> str:
+    return hashlib.sha256(f"{salt}{key}".encode("utf-8", "surrogateescape")).hexdigest()

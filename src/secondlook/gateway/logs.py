@@ -1,0 +1,39 @@
+"""One line of JSON for each request; what was said stands in it only if that is asked for."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+
+from secondlook.gateway.audit import Row
+
+LOGGER = logging.getLogger("secondlook.gateway")
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": round(record.created, 3), "level": record.levelname.lower(), "event": record.getMessage()}
+        line |= getattr(record, "fields", {})
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def set_up(level: int = logging.INFO) -> None:
+    """Send our lines to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Json())
+    LOGGER.handlers[:] = [handler]
+    LOGGER.propagate = False
+    LOGGER.setLevel(level)
+
+
+def log(row: Row, *, text: bool) -> None:
+    """A line for one request."""
+    if LOGGER.isEnabledFor(logging.INFO):
+        fields = {name: value for name, value in asdict(row).items() if value is not None and name != "time"}
+        if not text:
+            fields.pop("transcript", None)
+        LOGGER.info("request", extra={"fields": fields})

@@ -1,0 +1,142 @@
+"""Everything that decides what the gateway does: one frozen form, from a TOML file, options, or both."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from secondlook.correction.transcript import Variant
+
+Policy = Literal["always", "flagged", "never", "diagnosis"]
+OnFailure = Literal["open", "closed", "escalate"]
+
+_Count = Annotated[int, Field(ge=1)]
+_Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """Settings of one gateway.
+
+    Attributes:
+        upstream: Address of the model's server, with its ``/v1``.
+        policy: When to look again: ``always``; ``flagged`` (always ask the critic, answer again unless it is
+            satisfied); ``never``; or as a ``diagnosis`` says.
+        diagnoses: Files that ``secondlook diagnose --out`` wrote, one a model.
+        rounds: Second looks of ``always`` and ``flagged``, and the most that a diagnosis may ask for.
+        variant: How the question is put again: ``self`` or ``self-instruct``. Of a diagnosis, by default its own.
+        prompt: Prompt file whose check and requests are used. Of a diagnosis, by default its own.
+        critic: Who examines: the model itself (``self``), another model of the upstream (``other``) or a command
+            (``tool``).
+        critic_model: Name of that other model.
+        critic_command: That command and its arguments.
+        critic_tokens: Tokens a critique may have.
+        override: What a request's headers may ask for: ``less`` than the policy says, ``any`` up to ``rounds``, or
+            ``none`` at all.
+        images: Whether requests with images are looked at twice; the check question then follows the image.
+        on_failure: When a second look fails or a critic is unclear: return the answer there is (``open``), refuse with
+            503 (``closed``), or return it and hand the conversation to a person (``escalate``).
+        escalate_to: A file that conversations are appended to as JSON Lines, or the address of a webhook.
+        budget_tokens: No call of a second look is started once a request has spent this many tokens.
+        budget_seconds: A second look is cut off this long after the request's first call began.
+        timeout: Seconds until an upstream answer must have begun, and between two pieces of it.
+        connect_timeout: Seconds until a connection must stand.
+        retries: Repeats of a call that surely was not answered: refused connections, 429, 503.
+        retry_uncertain: Whether calls are repeated that may have been answered and billed: 500, 502, 504, lines cut and
+            time-outs. Each is counted.
+        upstream_key_file: File that holds the key for the upstream; without it the client's own is passed on.
+        keys_file: File of the keys that clients need (``secondlook keys``); without it nobody needs one.
+        audit_file: SQLite file that gets a row for each request.
+        audit_text: Whether transcripts are kept in it.
+        log_text: Whether requests and answers are logged.
+        max_body: Bytes a request may have.
+        max_in_flight: Requests worked on at once; one more gets 429.
+        keep_alive: Seconds between two comments while a streamed answer is being looked at.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upstream: str
+    policy: Policy = "never"
+    diagnoses: tuple[Path, ...] = ()
+    rounds: _Count = 1
+    variant: Variant | None = None
+    prompt: str | None = None
+    critic: Literal["self", "other", "tool"] = "self"
+    critic_model: str | None = None
+    critic_command: tuple[str, ...] | None = None
+    critic_tokens: _Count = 512
+    override: Literal["none", "less", "any"] = "less"
+    images: bool = False
+    on_failure: OnFailure = "open"
+    escalate_to: str | None = None
+    budget_tokens: _Count | None = None
+    budget_seconds: _Seconds | None = None
+    timeout: _Seconds = 300.0
+    connect_timeout: _Seconds = 5.0
+    retries: Annotated[int, Field(ge=0)] = 2
+    retry_uncertain: bool = False
+    upstream_key_file: Path | None = None
+    keys_file: Path | None = None
+    audit_file: Path | None = None
+    audit_text: bool = False
+    log_text: bool = False
+    max_body: _Count = 16 * 2**20
+    max_in_flight: _Count = 1000
+    keep_alive: _Seconds = 5.0
+
+    @field_validator("upstream")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{value!r} is no address; give one such as http://127.0.0.1:8000/v1")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Settings:
+        if (self.policy == "diagnosis") != bool(self.diagnoses):
+            raise ValueError("policy 'diagnosis' and the diagnosis files go together; give both or neither")
+        if (self.critic == "other") != (self.critic_model is not None):
+            raise ValueError("critic 'other' and critic_model go together; give both or neither")
+        if (self.critic == "tool") != (self.critic_command is not None):
+            raise ValueError("critic 'tool' and critic_command go together; give both or neither")
+        if (self.on_failure == "escalate") != (self.escalate_to is not None):
+            raise ValueError("on_failure 'escalate' and escalate_to go together; give both or neither")
+        if self.variant not in (None, "self", "self-instruct"):
+            raise ValueError(f"variant {self.variant!r} is of studies; here it is 'self' or 'self-instruct'")
+        if self.audit_text and self.audit_file is None:
+            raise ValueError("audit_text needs audit_file")
+        return self
+
+
+def load_settings(file: Path | None, options: Mapping[str, Any]) -> Settings:
+    """Settings from a file and from options, which go before it; an option of ``None`` is not given.
+
+    Raises:
+        ValueError: The file cannot be read, or a setting is unknown, missing or cannot be; in one line.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text("utf-8"))
+        except OSError as error:
+            raise ValueError(f"settings {str(file)!r} cannot be read ({error.strerror}); give a TOML file") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"settings {str(file)!r} are not TOML ({error})") from None
+    values |= {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        known = f"; known: {', '.join(Settings.model_fields)}" if first["type"] == "extra_forbidden" else ""
+        raise ValueError(f"{f'setting {name!r}: ' if name else ''}{_plain(first['msg'])}{known}") from None
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")
