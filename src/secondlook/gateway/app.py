@@ -7,8 +7,9 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import anyio
 from starlette.applications import Starlette
@@ -21,6 +22,7 @@ from secondlook.gateway.audit import Audit, Row
 from secondlook.gateway.conversation import COMPLETIONS, ReplyError
 from secondlook.gateway.correct import Looked, answer_of, failure_of, look, tokens_of
 from secondlook.gateway.escalate import hand_over
+from secondlook.gateway.exchange import GONE, Exchange, RefusalError, error
 from secondlook.gateway.keys import Keys
 from secondlook.gateway.limits import RETRY_AFTER, BusyError, Limits, TooLargeError, read_body
 from secondlook.gateway.logs import LOGGER, log
@@ -32,44 +34,7 @@ from secondlook.gateway.settings import Settings
 from secondlook.gateway.stream import DONE, comment, event, events
 from secondlook.gateway.upstream import Headers, Reply, Upstream, UpstreamError
 
-_GONE = 499  # the client went away before it had an answer
 _FRESH = 5.0  # seconds for which an upstream that answered counts as ready
-
-
-class _RefusalError(Exception):
-    """A request that is refused by us."""
-
-    def __init__(self, status: int, code: str, said: str, retry_after: int | None = None) -> None:
-        super().__init__(said)
-        self.status, self.code, self.retry_after = status, code, retry_after
-
-
-@dataclass(slots=True)
-class _Exchange:
-    """One request and its answer."""
-
-    send: Send
-    row: Row
-    begun: float = field(default_factory=time.perf_counter)
-    started: bool = False
-    written: bool = False
-
-    def note(self, **changes: Any) -> None:
-        """What the row will say."""
-        self.row = replace(self.row, **changes)
-
-    def headers(self) -> list[tuple[str, str]]:
-        """What every answer says of itself."""
-        row = self.row
-        told = {
-            "x-secondlook-id": row.id,
-            "x-secondlook-status": row.status,
-            "x-secondlook-reason": row.reason,
-            "x-secondlook-policy": row.policy,
-            "x-secondlook-rounds": str(row.rounds),
-            "x-secondlook-verdict": row.verdict,
-        }
-        return [(name, value) for name, value in told.items() if value is not None]
 
 
 class Gateway:
@@ -115,29 +80,33 @@ class Gateway:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        exchange = _Exchange(send, self._row(request))
+        exchange = Exchange(send, self._row(request), self._keep)
         try:
             with self.limits.admit():
                 await self._attend(request, exchange)
         except BusyError as busy:
-            await self._refuse(exchange, _RefusalError(429, "busy", str(busy), RETRY_AFTER))
+            await exchange.refuse(RefusalError(429, "busy", str(busy), RETRY_AFTER))
         except ClientDisconnect:
-            await self._close(exchange, _GONE)
+            await exchange.close(GONE)
         except Exception:
             LOGGER.exception("our own failure", extra={"fields": {"id": exchange.row.id}})
             if not exchange.started:
-                await self._refuse(exchange, _RefusalError(500, "internal", "the gateway failed; it is logged"))
+                await exchange.refuse(RefusalError(500, "internal", "the gateway failed; it is logged"))
 
-    async def _attend(self, request: Request, exchange: _Exchange) -> None:
+    async def _attend(self, request: Request, exchange: Exchange) -> None:
         """Read a request, then answer it until it is answered or its client goes away."""
         try:
             self._authorise(request, exchange)
-            body = await read_body(request, self.settings.max_body)
-        except _RefusalError as refusal:
-            await self._refuse(exchange, refusal)
+            with anyio.fail_after(self.settings.timeout):
+                body = await read_body(request, self.settings.max_body)
+        except RefusalError as refusal:
+            await exchange.refuse(refusal)
             return
         except TooLargeError as error:
-            await self._refuse(exchange, _RefusalError(413, "too_large", str(error)))
+            await exchange.refuse(RefusalError(413, "too_large", str(error)))
+            return
+        except TimeoutError:
+            await exchange.refuse(RefusalError(408, "slow", f"the body took longer than {self.settings.timeout:g} s"))
             return
         done = False
         async with anyio.create_task_group() as group:
@@ -150,22 +119,22 @@ class Gateway:
             group.start_soon(watch)
             try:
                 await self._answer(request, body, exchange)
-            except _RefusalError as refusal:
-                await self._refuse(exchange, refusal)
+            except RefusalError as refusal:
+                await exchange.refuse(refusal)
             done = True
             group.cancel_scope.cancel()
         if not done:
-            await self._close(exchange, _GONE)
+            await exchange.close(GONE)
 
-    def _authorise(self, request: Request, exchange: _Exchange) -> None:
+    def _authorise(self, request: Request, exchange: Exchange) -> None:
         if self.keys is None:
             return
         name = self.keys.check(request.headers.get("authorization"))
         if name is None:
-            raise _RefusalError(401, "invalid_api_key", "the key is missing or unknown; send Authorization: Bearer KEY")
+            raise RefusalError(401, "invalid_api_key", "the key is missing or unknown; send Authorization: Bearer KEY")
         exchange.note(key=name)
 
-    async def _answer(self, request: Request, body: bytes, exchange: _Exchange) -> None:
+    async def _answer(self, request: Request, body: bytes, exchange: Exchange) -> None:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
         if request.method == "POST" and path == COMPLETIONS and self._may_look(request):
             found = read_request(body, images=self.settings.images)
@@ -195,15 +164,15 @@ class Gateway:
         try:
             return self.policy.decide(chat.model, request.headers)
         except OverrideError as error:
-            raise _RefusalError(400, "override", str(error)) from None
+            raise RefusalError(400, "override", str(error)) from None
 
-    # --- passed on -------------------------------------------------------------------------------------------------
-
-    async def _pass(self, request: Request, body: bytes, exchange: _Exchange) -> None:
+    async def _pass(self, request: Request, body: bytes, exchange: Exchange) -> None:
         """Pass a request on, byte for byte, and its answer back."""
         scope = request.scope
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         path = path.removeprefix(scope.get("root_path", "")) or "/"
+        if any(unquote(step) in (".", "..") for step in path.split("/")):
+            raise RefusalError(404, "not_found", "there is nothing above /v1; write the path without dots")
         query = scope["query_string"].decode("latin-1")
         path += f"?{query}" if query else ""
         exchange.note(status="passed")
@@ -212,27 +181,25 @@ class Gateway:
                 begun = streamed.begun
                 exchange.note(calls=begun.attempts, unanswered=begun.unanswered)
                 if _header(begun, "content-type").startswith("text/event-stream"):
-                    await self._begin(exchange, begun.status, begun.headers)
+                    await exchange.begin(begun.status, begun.headers)
                     async for chunk in streamed.chunks:
-                        await exchange.send({"type": "http.response.body", "body": chunk, "more_body": True})
-                    await self._finish(exchange, b"")
+                        await exchange.piece(chunk)
+                    await exchange.finish(begun.status)
                     return
                 whole = b"".join([chunk async for chunk in streamed.chunks])
             if self.audit is not None:
                 exchange.note(**_usage_of(whole))
-            await self._whole(exchange, begun.status, begun.headers, whole)
+            await exchange.whole(begun.status, begun.headers, whole)
         except UpstreamError as error:
             exchange.note(calls=error.attempts, unanswered=error.unanswered)
             if exchange.started:
                 # What broke off there breaks off here: an end that is not marked as one tells the client.
-                await self._close(exchange, 502)
+                await exchange.close(502)
                 return
             status, code, said = failure_of(error)
-            raise _RefusalError(status, code, said) from None
+            raise RefusalError(status, code, said) from None
 
-    # --- looked at twice -------------------------------------------------------------------------------------------
-
-    async def _look(self, request: Request, chat: Chat, decision: Decision, exchange: _Exchange) -> None:
+    async def _look(self, request: Request, chat: Chat, decision: Decision, exchange: Exchange) -> None:
         """Answer, check, answer again; where the answer is streamed, say now and then that we are still there."""
         done = anyio.Event()
         looked: list[Looked] = []
@@ -248,13 +215,12 @@ class Gateway:
                 with anyio.move_on_after(self.settings.keep_alive):
                     await done.wait()
                     break
-                if not exchange.started:
-                    exchange.note(status="passed", reason="looking")
-                    await self._begin(exchange, 200, (("content-type", "text/event-stream; charset=utf-8"),))
-                await exchange.send({"type": "http.response.body", "body": comment("still here"), "more_body": True})
+                exchange.note(reason="looking")
+                await exchange.begin_events()
+                await exchange.piece(comment("still here"))
         await self._conclude(chat, decision, looked[0], exchange)
 
-    async def _conclude(self, chat: Chat, decision: Decision, looked: Looked, exchange: _Exchange) -> None:
+    async def _conclude(self, chat: Chat, decision: Decision, looked: Looked, exchange: Exchange) -> None:
         tokens_in, tokens_out = tokens_of(looked.spent)
         exchange.note(
             status=looked.status,
@@ -270,10 +236,10 @@ class Gateway:
             exchange.note(transcript=looked.transcript.to_json())
         if looked.reply is None:
             status, code, said = failure_of(looked.error)
-            raise _RefusalError(status, code, said)
+            raise RefusalError(status, code, said)
         doubtful = looked.status == "failed" or (looked.status != "passed" and decision.reason == "undecided")
         if doubtful and self.settings.on_failure == "closed":
-            raise _RefusalError(503, "second_look_failed", _why(looked), RETRY_AFTER)
+            raise RefusalError(503, "second_look_failed", _why(looked), RETRY_AFTER)
         if doubtful and self.settings.on_failure == "escalate":
             await self._escalate(looked, exchange)
         if looked.reply.status != 200 or (isinstance(looked.error, ReplyError) and not _words(looked)):
@@ -281,38 +247,34 @@ class Gateway:
             return
         answer = answer_of(looked, chat)
         if not chat.stream:
-            await self._whole(exchange, 200, looked.reply.headers, json.dumps(answer, ensure_ascii=False).encode())
+            await exchange.whole(200, looked.reply.headers, json.dumps(answer, ensure_ascii=False).encode())
             return
-        if not exchange.started:
-            kept = [(name, value) for name, value in looked.reply.headers if name.lower() != "content-type"]
-            await self._begin(exchange, 200, (*kept, ("content-type", "text/event-stream; charset=utf-8")))
+        await exchange.begin_events(looked.reply.headers)
         for piece in events(answer, chat):
-            if piece != DONE:
-                await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
-        await self._finish(exchange, DONE)
+            await exchange.piece(piece)
+        await exchange.finish(200, DONE)
 
-    async def _reply(self, chat: Chat, reply: Reply, exchange: _Exchange) -> None:
+    async def _reply(self, chat: Chat, reply: Reply, exchange: Exchange) -> None:
         """The upstream's first answer as it came: an error, or one that is not in words."""
         exchange.note(status="passed")
         if not chat.stream or (reply.status != 200 and not exchange.started):
-            await self._whole(exchange, reply.status, reply.headers, reply.body)
+            await exchange.whole(reply.status, reply.headers, reply.body)
             return
         try:
             answer = json.loads(reply.body)
         except ValueError:
             answer = {}
-        if not exchange.started:
-            await self._begin(exchange, 200, (("content-type", "text/event-stream; charset=utf-8"),))
+        await exchange.begin_events()
         if not isinstance(answer, dict) or reply.status != 200 or "choices" not in answer:
-            error = answer.get("error") if isinstance(answer, dict) else None
-            shown = error or _error("upstream_failed", f"the upstream answered with status {reply.status}")["error"]
-            await self._finish(exchange, event({"error": shown}))
+            own = answer.get("error") if isinstance(answer, dict) else None
+            said = error("upstream_failed", f"the upstream answered with status {reply.status}")
+            await exchange.finish(502, event({"error": own} if own else said))
             return
         for piece in events(answer, chat):
-            await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
-        await self._finish(exchange, b"")
+            await exchange.piece(piece)
+        await exchange.finish(200, DONE)
 
-    async def _escalate(self, looked: Looked, exchange: _Exchange) -> None:
+    async def _escalate(self, looked: Looked, exchange: Exchange) -> None:
         """Hand the conversation to a person; if that fails nobody would know, so the request fails."""
         to = self.settings.escalate_to
         assert to is not None
@@ -327,48 +289,18 @@ class Gateway:
         try:
             await hand_over(to, case)
         except OSError as error:
-            raise _RefusalError(503, "escalation_failed", str(error), RETRY_AFTER) from None
+            raise RefusalError(503, "escalation_failed", str(error), RETRY_AFTER) from None
         exchange.note(status="escalated")
 
-    # --- answers ---------------------------------------------------------------------------------------------------
-
-    async def _whole(self, exchange: _Exchange, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer; its row is on disk before it is sent."""
-        await self._close(exchange, status)
-        await self._begin(exchange, status, (*headers, ("content-length", str(len(body)))))
-        await exchange.send({"type": "http.response.body", "body": body})
-
-    async def _begin(self, exchange: _Exchange, status: int, headers: Headers) -> None:
-        exchange.started = True
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        raw += [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in exchange.headers()]
-        await exchange.send({"type": "http.response.start", "status": status, "headers": raw})
-
-    async def _finish(self, exchange: _Exchange, last: bytes) -> None:
-        """The last piece of a stream; its row is on disk before it is sent."""
-        await self._close(exchange, 200)
-        await exchange.send({"type": "http.response.body", "body": last})
-
-    async def _refuse(self, exchange: _Exchange, refusal: _RefusalError) -> None:
-        if exchange.row.status != "failed":
-            exchange.note(status="refused", reason=refusal.code)
-        body = json.dumps(_error(refusal.code, str(refusal))).encode()
-        if exchange.started:  # only a stream that was being looked at has begun before it is refused
-            await self._finish(exchange, b"data: " + body + b"\n\n")
-            return
-        retry = () if refusal.retry_after is None else (("retry-after", str(refusal.retry_after)),)
-        await self._whole(exchange, refusal.status, (("content-type", "application/json"), *retry), body)
-
-    async def _close(self, exchange: _Exchange, outcome: int) -> None:
-        """Write the row of a request, count it and log it; whatever happens to its client, once."""
-        if exchange.written:
-            return
-        exchange.written = True
-        exchange.note(outcome=outcome, seconds=round(time.perf_counter() - exchange.begun, 6))
-        row = exchange.row
+    async def _keep(self, row: Row) -> None:
+        """Write the row of a request, count it and log it."""
         if self.audit is not None:
-            with anyio.CancelScope(shield=True):
+            try:
                 await self.audit.write(row if self.settings.audit_text else replace(row, transcript=None))
+            except OSError as error:
+                # An answer that cannot be accounted for is not given.
+                LOGGER.exception("audit failed", extra={"fields": {"id": row.id}})
+                raise RefusalError(503, "audit_failed", str(error), RETRY_AFTER) from None
         self.metrics.observe(row)
         log(row, text=self.settings.log_text)
 
@@ -399,8 +331,6 @@ class Gateway:
             for name, value in request.headers.raw
             if self.keys is None or name != b"authorization"
         )
-
-    # --- operation -------------------------------------------------------------------------------------------------
 
     async def ready(self, _request: Request) -> Response:
         """Whether requests should be sent here: not while stopping, and only with an upstream that answers."""
@@ -460,11 +390,6 @@ def _key(settings: Settings) -> str | None:
         raise ValueError(
             f"upstream key {name!r} cannot be read ({error.strerror}); give a file that holds it"
         ) from None
-
-
-def _error(code: str, said: str) -> dict[str, Any]:
-    """An error in the form that OpenAI's clients read."""
-    return {"error": {"message": said, "type": "secondlook_error", "param": None, "code": code}}
 
 
 def _header(reply: Reply, name: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from secondlook.gateway.request import EXTENSION, Chat
 
 DONE = b"data: [DONE]\n\n"
+"""The last event."""
+CONTENT_TYPE = "text/event-stream; charset=utf-8"
 _PIECES = re.compile(r"\S{1,80}\s*|\s+")
 
 
@@ -24,7 +26,7 @@ def event(data: Mapping[str, Any]) -> bytes:
 
 
 def events(answer: Mapping[str, Any], chat: Chat) -> Iterator[bytes]:
-    """The events of a whole answer: role, text in pieces, finish reason, usage if it was asked for, and the end."""
+    """The events of a whole answer, but the last: role, text in pieces, finish reason, usage if it was asked for."""
     shared = {
         name: answer[name]
         for name in ("id", "created", "model", "system_fingerprint", "service_tier")
@@ -53,4 +55,3 @@ def events(answer: Mapping[str, Any], chat: Chat) -> Iterator[bytes]:
     options = chat.fields.get("stream_options")
     if isinstance(options, Mapping) and options.get("include_usage") and "usage" in answer:
         yield event({**shared, "choices": [], "usage": answer["usage"]})
-    yield DONE

@@ -1,0 +1,131 @@
+"""One request and its answer: what is sent, and the row that is kept before the answer ends."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+from starlette.types import Send
+
+from secondlook.gateway.audit import Row
+from secondlook.gateway.stream import CONTENT_TYPE, event
+from secondlook.gateway.upstream import Headers
+
+GONE = 499
+"""What the log says of a client that went away before it had an answer."""
+
+
+class RefusalError(Exception):
+    """A request that is refused by the gateway itself.
+
+    Attributes:
+        status: Of the HTTP answer.
+        code: In a word.
+        retry_after: Seconds after which it may be asked again.
+    """
+
+    def __init__(self, status: int, code: str, said: str, retry_after: int | None = None) -> None:
+        super().__init__(said)
+        self.status, self.code, self.retry_after = status, code, retry_after
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer.
+
+    A whole answer, and the last piece of a streamed one, is sent once the row is kept: what a client has received to
+    the end stands in the audit log.
+
+    Attributes:
+        send: Of ASGI.
+        row: What the log will say.
+        keep: Keeps a row.
+        begun: When it came, by the performance counter.
+        started: Whether the answer has begun.
+        kept: Whether the row has been.
+    """
+
+    send: Send
+    row: Row
+    keep: Callable[[Row], Awaitable[None]]
+    begun: float = field(default_factory=time.perf_counter)
+    started: bool = False
+    kept: bool = False
+
+    def note(self, **changes: Any) -> None:
+        """Change what the log will say."""
+        self.row = replace(self.row, **changes)
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer."""
+        await self.close(status)
+        await self._start(status, (*headers, ("content-length", str(len(body)))))
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """The beginning of a streamed answer that the upstream streams."""
+        await self._start(status, headers)
+
+    async def begin_events(self, headers: Headers = ()) -> None:
+        """The beginning of one that we stream, unless it has begun."""
+        if not self.started:
+            others = (pair for pair in headers if pair[0].lower() != "content-type")
+            await self._start(200, (*others, ("content-type", CONTENT_TYPE)))
+
+    async def piece(self, body: bytes) -> None:
+        """A piece of a streamed answer."""
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def finish(self, status: int, last: bytes = b"") -> None:
+        """The last piece of a streamed answer."""
+        await self.close(status)
+        await self.send({"type": "http.response.body", "body": last})
+
+    async def refuse(self, refusal: RefusalError) -> None:
+        """Refuse; a stream that has begun ends with the error as an event."""
+        if self.row.status != "failed":
+            self.note(status="refused", reason=refusal.code)
+        said = error(refusal.code, str(refusal))
+        if self.started:
+            await self.finish(refusal.status, event(said))
+            return
+        retry = () if refusal.retry_after is None else (("retry-after", str(refusal.retry_after)),)
+        body = json.dumps(said).encode()
+        await self.whole(refusal.status, (("content-type", "application/json"), *retry), body)
+
+    async def close(self, outcome: int) -> None:
+        """Keep the row, once, whatever becomes of the client meanwhile."""
+        if self.kept:
+            return
+        self.kept = True
+        self.note(outcome=outcome, seconds=round(time.perf_counter() - self.begun, 6))
+        with anyio.CancelScope(shield=True):
+            await self.keep(self.row)
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        self.started = True
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+        raw += [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in self._told()]
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+
+    def _told(self) -> list[tuple[str, str]]:
+        """What every answer says of itself."""
+        row = self.row
+        told = {
+            "x-secondlook-id": row.id,
+            "x-secondlook-status": row.status,
+            "x-secondlook-reason": row.reason,
+            "x-secondlook-policy": row.policy,
+            "x-secondlook-rounds": str(row.rounds),
+            "x-secondlook-verdict": row.verdict,
+        }
+        return [(name, value) for name, value in told.items() if value is not None]
+
+
+def error(code: str, said: str) -> dict[str, Any]:
+    """An error in the form that OpenAI's clients read."""
+    return {"error": {"message": said, "type": "secondlook_error", "param": None, "code": code}}
