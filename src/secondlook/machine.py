@@ -12,8 +12,12 @@ from typing import IO
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[IO[bytes]]:
+def whole(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """A file to write to that takes the place of ``path`` when it is complete, and leaves it alone otherwise.
+
+    Args:
+        path: Where it goes.
+        private: Whether only its owner may read it.
 
     Raises:
         OSError: It cannot be written; the message says what is kept.
@@ -27,10 +31,11 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # A temporary file is its owner's alone; a result is as readable as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
+        if not private:
+            # A temporary file is its owner's alone; a result is as readable as any new file.
+            mask = os.umask(0)
+            os.umask(mask)
+            part.chmod(0o666 & ~mask)
         part.replace(path)
     except BaseException as error:
         if part:

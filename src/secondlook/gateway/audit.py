@@ -124,14 +124,24 @@ class Audit:
                 if self._queue.empty():
                     break
                 item = self._queue.get()
-            failure: Exception | None = None
             try:
-                with database:
-                    database.executemany(_INSERT, [astuple(row) for row, _ in waiting])
-            except sqlite3.Error as error:
-                failure = OSError(f"audit log {str(self._path)!r} cannot be written ({error})")
-            self._loop.call_soon_threadsafe(_settle, [done for _, done in waiting], failure)
+                self._insert(database, waiting)
+            except OSError:
+                for item in waiting:  # one that cannot be written takes no other with it
+                    try:
+                        self._insert(database, [item])
+                    except OSError as failure:
+                        self._loop.call_soon_threadsafe(_settle, [item[1]], failure)
         database.close()
+
+    def _insert(self, database: sqlite3.Connection, waiting: Sequence[_Waiting]) -> None:
+        assert self._loop is not None
+        try:
+            with database:
+                database.executemany(_INSERT, [astuple(row) for row, _ in waiting])
+        except sqlite3.Error as error:
+            raise OSError(f"audit log {str(self._path)!r} cannot be written ({error})") from error
+        self._loop.call_soon_threadsafe(_settle, [done for _, done in waiting], None)
 
 
 def query(

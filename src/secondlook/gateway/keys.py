@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 from dataclasses import asdict, dataclass
@@ -64,8 +63,7 @@ class Keys:
             OSError: It cannot be written; what was there is kept.
         """
         text = json.dumps([asdict(entry) for entry in self.entries], indent=1) + "\n"
-        with whole(path) as stream:
-            os.fchmod(stream.fileno(), 0o600)
+        with whole(path, private=True) as stream:
             stream.write(text.encode())
 
     def add(self, name: str) -> tuple[Keys, str]:

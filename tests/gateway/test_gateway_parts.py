@@ -1,0 +1,366 @@
+"""Keys, settings, policies, requests, usage and the audit log, each alone."""
+
+import asyncio
+import json
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers
+
+from command import secondlook
+from second_looks import simulate
+from secondlook.benchmarks.prompts import load_prompt
+from secondlook.diagnosis.diagnose import diagnose
+from secondlook.diagnosis.form import to_json
+from secondlook.gateway.audit import Audit, Row, query
+from secondlook.gateway.correct import summed
+from secondlook.gateway.keys import Keys
+from secondlook.gateway.policy import OverrideError, Policy
+from secondlook.gateway.request import Chat, Passed, read_request
+from secondlook.gateway.settings import Settings, load_settings
+
+UP = "http://127.0.0.1:1/v1"
+
+
+# --- keys
+
+
+def test_a_key_opens_and_is_not_kept(tmp_path):
+    file = tmp_path / "keys.json"
+    done = secondlook("keys", "add", "team-a", "--file", file)
+    key = done.out.strip()
+    secondlook("keys", "add", "team-b", "--file", file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert key not in file.read_text()
+    keys = Keys.load(file)
+    for header, name in (
+        (f"Bearer {key}", "team-a"), (f"bearer  {key} ", "team-a"), (key, None), (f"Basic {key}", None), (None, None),
+        ("", None), (f"Bearer {key}x", None), (f"Bearer {key[:-1]}", None), ("Bearer \udcff", None), ("Bearer", None),
+    ):  # fmt: skip
+        assert keys.check(header) == name, header
+    assert secondlook("keys", "list", "--file", file).out.split() == ["team-a", "team-b"]
+    assert secondlook("keys", "remove", "team-a", "--file", file).code == 0
+    assert Keys.load(file).check(f"Bearer {key}") is None
+    assert "there is a key 'team-b' already" in secondlook("keys", "add", "team-b", "--file", file).error
+    assert "there is no key 'x'; there are team-b" in secondlook("keys", "remove", "x", "--file", file).error
+    assert "name 'a b' is none" in secondlook("keys", "add", "a b", "--file", file).error
+    assert "make one with: secondlook keys add" in secondlook("keys", "list", "--file", tmp_path / "no.json").error
+    (tmp_path / "odd.json").write_text('{"a": 1}')
+    assert "is not a file of keys" in secondlook("keys", "list", "--file", tmp_path / "odd.json").error
+
+
+def test_every_entry_is_compared_whichever_fits(monkeypatch):
+    import secondlook.gateway.keys as room
+
+    keys, key = Keys().add("first")
+    for name in ("second", "third"):
+        keys, _ = keys.add(name)
+    seen = []
+    real = room.hmac.compare_digest
+    monkeypatch.setattr(room.hmac, "compare_digest", lambda *pair: seen.append(1) or real(*pair))
+    assert keys.check(f"Bearer {key}") == "first"
+    assert keys.check("Bearer x") is None
+    assert len(seen) == 6
+
+
+# --- settings
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "setting 'upstream': Field required"),
+        ({"upstream": "nowhere"}, "'nowhere' is no address; give one such as http"),
+        (
+            {"upstream": UP, "polic": "never"},
+            "setting 'polic': Extra inputs are not permitted; known: upstream, policy",
+        ),
+        ({"upstream": UP, "policy": "sometimes"}, "setting 'policy': Input should be 'always'"),
+        ({"upstream": UP, "policy": "diagnosis"}, "policy 'diagnosis' and the diagnosis files go together"),
+        ({"upstream": UP, "critic": "tool"}, "critic 'tool' and critic_command go together"),
+        ({"upstream": UP, "critic_model": "x"}, "critic 'other' and critic_model go together"),
+        ({"upstream": UP, "on_failure": "escalate"}, "on_failure 'escalate' and escalate_to go together"),
+        ({"upstream": UP, "variant": "diverse"}, "variant 'diverse' is of studies"),
+        ({"upstream": UP, "rounds": 0}, "setting 'rounds': Input should be greater than or equal to 1"),
+        ({"upstream": UP, "audit_text": True}, "audit_text needs audit_file"),
+    ],
+)
+def test_settings_that_cannot_be(values, said):
+    with pytest.raises(ValueError, match=said) as caught:
+        load_settings(None, values)
+    assert "\n" not in str(caught.value)
+
+
+def test_options_go_before_the_file(tmp_path):
+    file = tmp_path / "gateway.toml"
+    file.write_text(f'upstream = "{UP}/"\nrounds = 2\npolicy = "always"\n')
+    settings = load_settings(file, {"rounds": 3, "policy": None})
+    assert (settings.upstream, settings.rounds, settings.policy) == (UP, 3, "always")
+    file.write_text("upstream = ")
+    for path, said in ((file, "are not TOML"), (tmp_path / "no.toml", "cannot be read")):
+        with pytest.raises(ValueError, match=said):
+            load_settings(path, {})
+
+
+def test_the_command_says_what_is_wrong(tmp_path):
+    for arguments, said in (
+        (("--upstream", "x"), "'x' is no address"),
+        (("--upstream", UP, "--policy", "never", "--policy", "always"), "policy is never, always; give one of"),
+        (("--upstream", UP, "--policy", tmp_path / "no.json"), "cannot be read"),
+        (("--upstream", UP, "--keys-file", tmp_path / "no.json"), "make one with: secondlook keys add"),
+        (("--upstream", UP, "--prompt", "own/none"), "unknown prompt 'own/none'"),
+        (("--upstream", UP, "--upstream-key-file", tmp_path / "none"), "upstream key"),
+    ):
+        assert said in secondlook("serve", *arguments).error
+
+
+def test_nothing_heavy_is_loaded():
+    code = (
+        "import sys, secondlook.gateway.serve; sys.exit(bool({'torch', 'transformers', 'inspect_ai'} & {*sys.modules}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- policies
+
+
+def diagnosis(path, **changes):
+    """A real diagnosis, of simulated records, with its verdicts set."""
+    frame = simulate(200, 1, seed=0).assign(model="openai-api/x/m")
+    found = json.loads(to_json(diagnose(frame)))
+    verdicts = {"all": ("helps", 2), "ages": ("hurts", 0), "jobs": ("undecided", 0), "odd": ("helps", 9)}
+    base = found["overall"]
+    found["overall"] |= {"verdict": "helps", "recommended_rounds": 2}
+    found["groups"] = [
+        base | {"group": name, "verdict": verdict, "recommended_rounds": rounds}
+        for name, (verdict, rounds) in verdicts.items()
+    ]
+    found |= {"critic": "self", "variant": "self-instruct", "prompt": load_prompt("own/binary").version, **changes}
+    path.write_text(json.dumps(found))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("task", "rounds", "reason"),
+    [
+        (None, 2, "helps"),
+        ("ages", 0, "hurts"),
+        ("jobs", 0, "undecided"),
+        ("odd", 3, "helps"),
+        ("other", 0, "undiagnosed"),
+    ],
+)
+def test_a_diagnosis_decides_by_model_and_task(tmp_path, task, rounds, reason):
+    settings = Settings(upstream=UP, policy="diagnosis", diagnoses=(diagnosis(tmp_path / "d.json"),), rounds=3)
+    policy = Policy(settings)
+    headers = Headers({"x-secondlook-task": task} if task else {})
+    decision = policy.decide("m", headers)
+    assert (decision.rounds, decision.reason) == (rounds, reason)
+    assert (decision.prompt.version, decision.stop) == (
+        load_prompt("own/binary").version if reason != "undiagnosed" else decision.prompt.version,
+        "fixed",
+    )
+    assert policy.decide("openai-api/x/m", headers).rounds == rounds
+    assert (policy.decide("another", headers).rounds, policy.decide("another", headers).reason) == (0, "undiagnosed")
+    if rounds:
+        assert decision.variant == "self-instruct"
+
+
+def test_what_was_diagnosed_is_what_is_served(tmp_path):
+    file = tmp_path / "d.json"
+    for changes, settings, said in (
+        ({"critic": "tool"}, {}, "is of critic 'tool', settings say 'self'"),
+        ({"variant": "diverse"}, {}, "is of variant 'diverse', which is of studies"),
+        ({}, {"variant": "self"}, "is of variant 'self-instruct', settings say 'self'"),
+        ({"prompt": "own/binary@000000000000"}, {}, "was made with prompt own/binary@000000000000, here it would be"),
+        ({}, {"prompt": "own/verbal"}, "serve the words that were diagnosed"),
+    ):
+        diagnosis(file, **changes)
+        with pytest.raises(ValueError, match=said):
+            Policy(Settings(upstream=UP, policy="diagnosis", diagnoses=(file,), **settings))
+    diagnosis(file)
+    with pytest.raises(ValueError, match="two diagnoses of model 'openai-api/x/m'"):
+        Policy(Settings(upstream=UP, policy="diagnosis", diagnoses=(file, file)))
+    file.write_text("{}")
+    with pytest.raises(ValueError, match="is no diagnosis; make one with"):
+        Policy(Settings(upstream=UP, policy="diagnosis", diagnoses=(file,)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "override", "headers", "rounds", "stop"),
+    [
+        ("always", "less", {"policy": "never"}, 0, "fixed"),
+        ("always", "less", {"rounds": "1"}, 1, "fixed"),
+        ("always", "less", {"rounds": "99"}, 3, "fixed"),
+        ("always", "less", {"policy": "flagged"}, 3, "satisfied"),
+        ("flagged", "less", {"policy": "always"}, 3, "satisfied"),
+        ("never", "less", {"policy": "always", "rounds": "2"}, 0, "fixed"),
+        ("never", "any", {"policy": "always", "rounds": "2"}, 2, "fixed"),
+        ("never", "any", {"policy": "flagged"}, 3, "satisfied"),
+        ("flagged", "any", {"policy": "always"}, 3, "fixed"),
+    ],
+)
+def test_a_request_may_ask_for_what_the_server_allows(policy, override, headers, rounds, stop):
+    decided = Policy(Settings(upstream=UP, policy=policy, override=override, rounds=3)).decide(
+        "m", Headers({f"x-secondlook-{name}": value for name, value in headers.items()})
+    )
+    assert (decided.rounds, decided.reason) == (rounds, "override")
+    if rounds:
+        assert decided.stop == stop
+
+
+def test_with_a_diagnosis_that_hurts_no_header_makes_it_look(tmp_path):
+    policy = Policy(Settings(upstream=UP, policy="diagnosis", diagnoses=(diagnosis(tmp_path / "d.json"),), rounds=3))
+    asks = {"x-secondlook-task": "ages", "x-secondlook-policy": "always", "x-secondlook-rounds": "3"}
+    assert policy.decide("m", Headers(asks)).rounds == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"policy": "often"}, "x-secondlook-policy is 'often'; it is always, flagged or never"),
+        ({"rounds": "-1"}, "x-secondlook-rounds is '-1'; it is a number"),
+        ({"rounds": "1e9"}, "it is a number"),
+        ({"rounds": "\u0663"}, "it is a number"),
+    ],
+)
+def test_what_a_request_may_not_ask_for(headers, said):
+    sent = {f"x-secondlook-{name}": value for name, value in headers.items()}
+    with pytest.raises(OverrideError, match=said):
+        Policy(Settings(upstream=UP, override="any")).decide("m", sent)
+    with pytest.raises(OverrideError, match="takes no x-secondlook"):
+        Policy(Settings(upstream=UP, override="none")).decide("m", sent)
+
+
+# --- requests and usage
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["model", "messages", "role", "content", "n", "stream", "tools", "type", "text", "secondlook"]
+                )
+                | st.text(),
+                inner,
+            )
+        ),
+    )
+)
+def test_no_body_breaks_the_reader(value):
+    found = read_request(json.dumps(value).encode())
+    assert isinstance(found, Chat | Passed)
+
+
+def test_text_parts_are_read_and_kept_as_they_are():
+    parts = [{"type": "text", "text": "One"}, {"type": "text", "text": "two?"}]
+    body = {"model": "m", "messages": [{"role": "user", "content": parts, "name": "u"}], "top_p": 0.5}
+    found = read_request(json.dumps(body).encode())
+    assert (found.text, found.question, found.fields) == (
+        "One\ntwo?",
+        body["messages"][0],
+        {"model": "m", "top_p": 0.5},
+    )
+
+
+def test_usages_add_up_in_all_their_details():
+    one = {"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 1, "audio": None}, "cost": 0.5, "tier": "a"}
+    two = {"prompt_tokens": 4, "prompt_tokens_details": {"cached_tokens": 2}, "completion_tokens": 1, "tier": "b"}
+    assert summed([one, two]) == {
+        "prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3, "audio": None}, "cost": 0.5, "tier": "b",
+        "completion_tokens": 1,
+    }  # fmt: skip
+    assert summed([]) == {}
+
+
+# --- the audit log
+
+
+def row(number, **changes):
+    values = {
+        "id": f"r{number}", "time": 1000.0 + number, "key": None, "model": "m", "task": None, "policy": "never",
+        "rounds": 0, "verdict": None, "status": "passed", "reason": None, "outcome": 200, "tokens_in": 1,
+        "tokens_out": 2, "calls": 1, "unanswered": 0, "seconds": 0.1,
+    }  # fmt: skip
+    return Row(**(values | changes))
+
+
+def test_rows_are_on_disk_when_write_returns(tmp_path):
+    path = tmp_path / "a.db"
+
+    async def write():
+        async with Audit(path) as audit:
+            for number in range(3):
+                await audit.write(row(number))
+                # Another process sees it at once.
+                assert len(query(path)) == number + 1
+            await asyncio.gather(*(audit.write(row(number)) for number in range(3, 500)))
+            with pytest.raises(OSError, match=r"cannot be written .UNIQUE"):
+                await audit.write(row(0))
+
+    anyio.run(write)
+    rows = query(path)
+    assert [each["id"] for each in rows] == [f"r{number}" for number in reversed(range(500))]
+    assert rows[-1] == asdict(row(0))
+    assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_failed_row_does_not_take_others_with_it(tmp_path):
+    async def write():
+        async with Audit(tmp_path / "a.db") as audit:
+            await audit.write(row(1))
+            found = await asyncio.gather(audit.write(row(1)), audit.write(row(2)), return_exceptions=True)
+            assert isinstance(found[0], OSError)
+            assert found[1] is None
+            assert len(query(tmp_path / "a.db")) == 2
+
+    anyio.run(write)
+
+
+def test_the_command_queries(tmp_path):
+    path = tmp_path / "a.db"
+
+    async def write():
+        async with Audit(path) as audit:
+            await audit.write(row(1, time=time.time() - 7200, status="failed", transcript="{}"))
+            await audit.write(row(2, time=time.time(), model="other"))
+
+    anyio.run(write)
+    done = secondlook("audit", path)
+    assert "2 requests" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+    lines = secondlook("audit", path, "--json", "--where", "status=failed").out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["r1"]
+    assert "1 requests" in secondlook("audit", path, "--since", "1h").out
+    assert "1 requests" in secondlook("audit", path, "--until", "1h").out
+    assert "0 requests" in secondlook("audit", path, "--since", "2999-01-01").out
+    assert "1 requests, the latest" in secondlook("audit", path, "--limit", 1).out
+    for arguments, said in (
+        ((tmp_path / "no.db",), "there is no audit log"),
+        ((path, "--where", "x=1"), "unknown column 'x'; known: id, time"),
+        ((path, "--where", "x"), "is not COLUMN=VALUE"),
+        ((path, "--since", "soon"), "'soon' is no time"),
+    ):
+        assert said in secondlook("audit", *arguments).error
+    (tmp_path / "odd.db").write_text("no database, but long enough to be looked at as one, which it is not")
+    assert "is no audit log" in secondlook("audit", tmp_path / "odd.db").error
+
+
+def test_a_log_that_cannot_be_used_is_said_before_anything_is_served(tmp_path):
+    async def enter():
+        async with Audit(tmp_path / "no" / "a.db"):
+            pass
+
+    with pytest.raises(ValueError, match="cannot be used"):
+        anyio.run(enter)
