@@ -158,6 +158,12 @@ def test_the_extension_shows_the_conversation_and_is_never_passed_on():
     assert said == ["2 + 2?", "5", PROMPT.check, WRONG, "2 + 2?", "4"]
 
 
+def test_under_never_too_the_extension_stays_here():
+    with Pair() as pair:
+        post(pair, {**CHAT, "secondlook": {"transcript": True}})
+        assert pair.upstream.asked[0].json == CHAT
+
+
 def test_self_instruct_does_not_repeat_the_question():
     with Pair(script("5", WRONG, "4"), policy="always", variant="self-instruct") as pair:
         post(pair)

@@ -29,11 +29,12 @@ from secondlook.gateway.logs import LOGGER, log
 from secondlook.gateway.metrics import Metrics
 from secondlook.gateway.openapi import document
 from secondlook.gateway.policy import TASK, Decision, OverrideError, Policy
-from secondlook.gateway.request import Chat, Passed, read_request
+from secondlook.gateway.request import EXTENSION, Chat, Passed, read_request
 from secondlook.gateway.settings import Settings
 from secondlook.gateway.stream import DONE, comment, event, events
 from secondlook.gateway.upstream import Headers, Reply, Upstream, UpstreamError
 
+_EXTENSION = f'"{EXTENSION}"'.encode()
 _FRESH = 5.0  # seconds for which an upstream that answered counts as ready
 
 
@@ -136,7 +137,7 @@ class Gateway:
 
     async def _answer(self, request: Request, body: bytes, exchange: Exchange) -> None:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-        if request.method == "POST" and path == COMPLETIONS and self._may_look(request):
+        if request.method == "POST" and path == COMPLETIONS and self._may_look(request, body):
             found = read_request(body, images=self.settings.images)
             exchange.note(model=found.model, task=request.headers.get(TASK))
             if isinstance(found, Passed):
@@ -155,9 +156,9 @@ class Gateway:
                     body = found.bare()
         await self._pass(request, body, exchange)
 
-    def _may_look(self, request: Request) -> bool:
+    def _may_look(self, request: Request, body: bytes) -> bool:
         """Whether a request's body has to be read: under ``never``, and nothing else asked, it need not."""
-        asks = any(name.startswith("x-secondlook-") for name in request.headers)
+        asks = any(name.startswith("x-secondlook-") for name in request.headers) or _EXTENSION in body
         return self.settings.policy != "never" or asks or self.settings.audit_file is not None
 
     def _decide(self, chat: Chat, request: Request) -> Decision:
