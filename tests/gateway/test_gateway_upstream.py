@@ -4,6 +4,7 @@ import gzip
 import socket
 import threading
 import time
+from dataclasses import replace
 from email.utils import formatdate
 
 import anyio
@@ -20,72 +21,75 @@ def reply(status, body=b"{}", **headers):
 
 
 def call(say, *, address=None, streamed=False, body=b"{}", delay=0.0, **options):
-    """One call to an upstream that answers as told: what came, and what the upstream was asked."""
-    server = Upstream(say, delay=delay)
+    """One call to an upstream that answers as told: what came, what the upstream was asked, and what was counted."""
+    server, tally = Upstream(say, delay=delay), room.Tally()
 
     async def send(where):
         async with room.Upstream(f"{where}/v1", **options) as upstream:
-            if not streamed:
-                return await upstream.send("POST", "/chat/completions", [("x-a", "1")], body)
-            async with upstream.stream("POST", "/chat/completions", [("x-a", "1")], body) as found:
-                return found.begun, [chunk async for chunk in found.chunks]
+            try:
+                if not streamed:
+                    return await upstream.send("POST", "/chat/completions", [("x-a", "1")], body, tally)
+                async with upstream.stream("POST", "/chat/completions", [("x-a", "1")], body, tally) as found:
+                    chunks = [chunk async for chunk in found.chunks]
+                return replace(found.begun, body=b"".join(chunks))
+            except UpstreamError as error:
+                error.tally = tally
+                raise
 
     if address is not None:
-        return anyio.run(send, address), server.asked
+        return anyio.run(send, address), server.asked, tally
     with Running(server) as where:
-        return anyio.run(send, where), server.asked
+        return anyio.run(send, where), server.asked, tally
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("status", [429, 503])
 def test_what_was_surely_not_answered_is_asked_again(status, streamed):
-    found, asked = call(script(reply(status), reply(status), "done"), streamed=streamed)
-    found = found[0] if streamed else found
-    assert (found.status, found.attempts, found.unanswered, len(asked)) == (200, 3, 0, 3)
+    found, asked, tally = call(script(reply(status), reply(status), "done"), streamed=streamed)
+    assert (found.status, tally.calls, tally.unanswered, len(asked)) == (200, 3, 0, 3)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_after_the_last_repeat_the_answer_is_what_it_is(streamed):
-    found, asked = call(lambda _: reply(429, b"slow down"), retries=2, streamed=streamed)
-    found = found[0] if streamed else found
-    assert (found.status, found.attempts, len(asked)) == (429, 3, 3)
+    found, asked, tally = call(lambda _: reply(429, b"slow down"), retries=2, streamed=streamed)
+    assert (found.status, tally.calls, len(asked)) == (429, 3, 3)
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
 def test_what_may_have_been_answered_is_not_asked_again_unless_told_to(status):
-    found, asked = call(script(reply(status, b"x"), "done"))
-    assert (found.status, found.body, found.attempts, found.unanswered, len(asked)) == (status, b"x", 1, 0, 1)
-    found, asked = call(script(reply(status), "done"), retry_uncertain=True)
-    assert (found.status, found.attempts, found.unanswered, len(asked)) == (200, 2, 1, 2)
+    found, asked, tally = call(script(reply(status, b"x"), "done"))
+    assert (found.status, found.body, tally.calls, tally.unanswered, len(asked)) == (status, b"x", 1, 0, 1)
+    found, asked, tally = call(script(reply(status), "done"), retry_uncertain=True)
+    assert (found.status, tally.calls, tally.unanswered, len(asked)) == (200, 2, 1, 2)
 
 
 @pytest.mark.parametrize("failure", [(200, [("content-length", "99")], [b"half", None]), (200, [], [b"half", None])])
 def test_a_line_that_is_cut_is_counted(failure):
     with pytest.raises(UpstreamError) as caught:
         call(script(failure))
-    assert (caught.value.kind, caught.value.attempts, caught.value.unanswered) == ("cut", 1, 1)
-    found, asked = call(script(failure, failure, "done"), retry_uncertain=True)
-    assert (found.status, found.attempts, found.unanswered, len(asked)) == (200, 3, 2, 3)
+    assert (caught.value.kind, caught.value.tally.calls, caught.value.tally.unanswered) == ("cut", 1, 1)
+    found, asked, tally = call(script(failure, failure, "done"), retry_uncertain=True)
+    assert (found.status, tally.calls, tally.unanswered, len(asked)) == (200, 3, 2, 3)
 
 
 def test_a_stream_that_is_cut_is_not_begun_again():
     cut = (200, [("content-type", "text/event-stream")], [b"data: 1\n\n", None])
     with pytest.raises(UpstreamError) as caught:
         call(script(cut, "done"), streamed=True, retry_uncertain=True)
-    assert (caught.value.kind, caught.value.attempts, caught.value.unanswered) == ("cut", 1, 1)
+    assert (caught.value.kind, caught.value.tally.calls, caught.value.tally.unanswered) == ("cut", 1, 1)
 
 
 def test_one_that_hangs_is_given_up():
     begun = time.monotonic()
     with pytest.raises(UpstreamError) as caught:
         call(lambda _: "late", delay=5.0, timeout=0.3)
-    assert (caught.value.kind, caught.value.unanswered) == ("timeout", 1)
+    assert (caught.value.kind, caught.value.tally.unanswered) == ("timeout", 1)
     assert time.monotonic() - begun < 3
 
 
 def test_one_that_drips_is_no_hang():
     drips = (200, [], [b"a", 0.2, b"b", 0.2, b"c", 0.2, b"d"])
-    found, _ = call(lambda _: drips, timeout=0.4)
+    found, *_ = call(lambda _: drips, timeout=0.4)
     assert found.body == b"abcd"
 
 
@@ -95,7 +99,7 @@ def test_nobody_there_is_tried_again_and_never_counted_as_billed():
         port = probe.getsockname()[1]
     with pytest.raises(UpstreamError, match="no connection to the upstream") as caught:
         call(None, address=f"http://127.0.0.1:{port}", retries=2)
-    assert (caught.value.kind, caught.value.attempts, caught.value.unanswered) == ("refused", 3, 0)
+    assert (caught.value.kind, caught.value.tally.calls, caught.value.tally.unanswered) == ("refused", 3, 0)
 
 
 def test_what_is_no_http_is_garbage():
@@ -112,7 +116,7 @@ def test_what_is_no_http_is_garbage():
         with pytest.raises(UpstreamError, match="is not HTTP") as caught:
             call(None, address=f"http://127.0.0.1:{server.getsockname()[1]}", retries=0)
         answering.join()
-    assert (caught.value.kind, caught.value.unanswered) == ("garbage", 1)
+    assert (caught.value.kind, caught.value.tally.unanswered) == ("garbage", 1)
 
 
 @pytest.mark.parametrize("asked", ["1", "date"])
@@ -120,15 +124,15 @@ def test_it_waits_as_long_as_it_is_asked_to(asked):
     # A date has whole seconds: two from now are one to two.
     value = formatdate(time.time() + 2, usegmt=True) if asked == "date" else asked
     begun = time.monotonic()
-    found, _ = call(script(reply(429, retry_after=value), "done"))
+    found, *_ = call(script(reply(429, retry_after=value), "done"))
     assert found.status == 200
     assert 0.9 <= time.monotonic() - begun < 4
 
 
 def test_who_asks_for_a_longer_pause_is_passed_on_at_once():
     begun = time.monotonic()
-    found, asked = call(lambda _: reply(429, b"x", retry_after="3600"))
-    assert (found.status, found.attempts, len(asked)) == (429, 1, 1)
+    found, asked, tally = call(lambda _: reply(429, b"x", retry_after="3600"))
+    assert (found.status, tally.calls, len(asked)) == (429, 1, 1)
     assert ("retry-after", "3600") in [(name.lower(), value) for name, value in found.headers]
     assert time.monotonic() - begun < 2
 
@@ -168,7 +172,7 @@ def test_headers_of_a_connection_and_of_ours_stay_here():
 
 def test_what_came_compressed_is_passed_on_plain():
     packed = gzip.compress(b'{"a": 1}')
-    found, asked = call(lambda _: reply(200, packed, content_encoding="gzip", content_type="application/json"))
+    found, asked, _ = call(lambda _: reply(200, packed, content_encoding="gzip", content_type="application/json"))
     assert found.body == b'{"a": 1}'
     assert not [name for name, _ in found.headers if name.lower() in ("content-encoding", "content-length")]
     assert asked[0].header("accept-encoding") is None

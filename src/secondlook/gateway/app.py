@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from secondlook.gateway.audit import Audit, Row
-from secondlook.gateway.conversation import COMPLETIONS, ReplyError
+from secondlook.gateway.conversation import COMPLETIONS, ReplyError, Spent
 from secondlook.gateway.correct import Looked, answer_of, failure_of, look, tokens_of
 from secondlook.gateway.escalate import hand_over
 from secondlook.gateway.exchange import GONE, Exchange, RefusalError, error
@@ -32,7 +32,7 @@ from secondlook.gateway.policy import TASK, Decision, OverrideError, Policy
 from secondlook.gateway.request import EXTENSION, Chat, Passed, read_request
 from secondlook.gateway.settings import Settings
 from secondlook.gateway.stream import DONE, comment, event, events
-from secondlook.gateway.upstream import Headers, Reply, Upstream, UpstreamError
+from secondlook.gateway.upstream import Headers, Reply, Tally, Upstream, UpstreamError
 
 _EXTENSION = f'"{EXTENSION}"'.encode()
 _FRESH = 5.0  # seconds for which an upstream that answered counts as ready
@@ -177,10 +177,10 @@ class Gateway:
         query = scope["query_string"].decode("latin-1")
         path += f"?{query}" if query else ""
         exchange.note(status="passed")
+        headers = self._headers(request)
         try:
-            async with self.upstream.stream(request.method, path, self._headers(request), body or None) as streamed:
+            async with self.upstream.stream(request.method, path, headers, body or None, exchange.tally) as streamed:
                 begun = streamed.begun
-                exchange.note(calls=begun.attempts, unanswered=begun.unanswered)
                 if _header(begun, "content-type").startswith("text/event-stream"):
                     await exchange.begin(begun.status, begun.headers)
                     async for chunk in streamed.chunks:
@@ -192,7 +192,6 @@ class Gateway:
                 exchange.note(**_usage_of(whole))
             await exchange.whole(begun.status, begun.headers, whole)
         except UpstreamError as error:
-            exchange.note(calls=error.attempts, unanswered=error.unanswered)
             if exchange.started:
                 # What broke off there breaks off here: an end that is not marked as one tells the client.
                 await exchange.close(502)
@@ -204,10 +203,11 @@ class Gateway:
         """Answer, check, answer again; where the answer is streamed, say now and then that we are still there."""
         done = anyio.Event()
         looked: list[Looked] = []
+        spent, headers = Spent(exchange.tally), self._headers(request)
 
         async def work() -> None:
-            headers = self._headers(request)
-            looked.append(await look(exchange.row.id, chat, headers, decision, self.settings, self.upstream))
+            name = exchange.row.id
+            looked.append(await look(name, chat, headers, decision, self.settings, self.upstream, spent))
             done.set()
 
         async with anyio.create_task_group() as group:
@@ -228,8 +228,6 @@ class Gateway:
             reason=looked.reason,
             rounds=looked.rounds,
             verdict=looked.verdict,
-            calls=looked.spent.calls,
-            unanswered=looked.spent.unanswered,
             tokens_in=tokens_in,
             tokens_out=tokens_out,
         )
@@ -340,7 +338,7 @@ class Gateway:
         if time.monotonic() > self._ready_until:
             try:
                 with anyio.fail_after(2.0):
-                    async with self.upstream.stream("GET", "/models", (), None) as streamed:
+                    async with self.upstream.stream("GET", "/models", (), None, Tally()) as streamed:
                         status = streamed.begun.status
             except (UpstreamError, TimeoutError) as error:
                 said = str(error) or "the upstream did not answer in time"

@@ -11,7 +11,7 @@ from secondlook.benchmarks.prompts import Prompt
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
 from secondlook.gateway.request import Chat
-from secondlook.gateway.upstream import Headers, Reply, Upstream
+from secondlook.gateway.upstream import Headers, Reply, Tally, Upstream
 
 COMPLETIONS = "/chat/completions"
 _FINISH: Mapping[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filter"}
@@ -96,21 +96,14 @@ class Spent:
     """What the upstream was asked for one request, calls that failed too.
 
     Attributes:
-        calls: Requests sent, repeats included.
-        unanswered: How many of them may have been billed without an answer.
+        tally: Requests sent.
         answers: Replies to requests for an answer, as they came.
         usages: What each call cost, as the upstream said it: kind of call, and its ``usage``.
     """
 
-    calls: int = 0
-    unanswered: int = 0
+    tally: Tally = field(default_factory=Tally)
     answers: list[Reply] = field(default_factory=list)
     usages: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-
-    def add(self, attempts: int, unanswered: int) -> None:
-        """Count a call and its repeats."""
-        self.calls += attempts
-        self.unanswered += unanswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +139,8 @@ class UpstreamModel:
         """
         del prefill, seed
         kind = "answer" if self.examiner is None else "critique"
-        try:
-            reply = await self.upstream.send("POST", COMPLETIONS, self.headers, self._body(messages))
-        except Exception as error:
-            self.spent.add(getattr(error, "attempts", 0), getattr(error, "unanswered", 0))
-            raise
-        self.spent.add(reply.attempts, reply.unanswered)
+        body = self._body(messages)
+        reply = await self.upstream.send("POST", COMPLETIONS, self.headers, body, self.spent.tally)
         if self.examiner is None:
             self.spent.answers.append(reply)
         return self._read(reply, kind)

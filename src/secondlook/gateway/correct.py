@@ -51,7 +51,13 @@ class Looked:
 
 
 async def look(
-    identifier: str, chat: Chat, headers: Headers, decision: Decision, settings: Settings, upstream: Upstream
+    identifier: str,
+    chat: Chat,
+    headers: Headers,
+    decision: Decision,
+    settings: Settings,
+    upstream: Upstream,
+    spent: Spent,
 ) -> Looked:
     """Answer, check, answer again, with the loop that studies use.
 
@@ -62,8 +68,9 @@ async def look(
         decision: Rounds and words.
         settings: Critic, budgets.
         upstream: The model's server.
+        spent: Counts all calls, as they go.
     """
-    spent, errors = Spent(), list[Exception]()
+    errors: list[Exception] = []
     case = OpenCase(identifier, chat.text, decision.prompt)
     plan = Plan(
         variant=decision.variant,
@@ -116,7 +123,7 @@ def answer_of(looked: Looked, chat: Chat) -> dict[str, Any]:
     if looked.spent.usages:
         items = [{"call": kind, **_tokens(usage)} for kind, usage in looked.spent.usages]
         total = summed(usage for _, usage in looked.spent.usages)
-        answer["usage"] = {**total, EXTENSION: {"calls": looked.spent.calls, "items": items}}
+        answer["usage"] = {**total, EXTENSION: {"calls": looked.spent.tally.calls, "items": items}}
     if chat.transcript:
         answer[EXTENSION] = {"transcript": json.loads(looked.transcript.to_json())}
     return answer

@@ -13,7 +13,7 @@ from starlette.types import Send
 
 from secondlook.gateway.audit import Row
 from secondlook.gateway.stream import CONTENT_TYPE, event
-from secondlook.gateway.upstream import Headers
+from secondlook.gateway.upstream import Headers, Tally
 
 GONE = 499
 """What the log says of a client that went away before it had an answer."""
@@ -44,6 +44,7 @@ class Exchange:
         send: Of ASGI.
         row: What the log will say.
         keep: Keeps a row.
+        tally: Requests sent to the upstream for it.
         begun: When it came, by the performance counter.
         started: Whether the answer has begun.
         kept: Whether the row has been.
@@ -52,6 +53,7 @@ class Exchange:
     send: Send
     row: Row
     keep: Callable[[Row], Awaitable[None]]
+    tally: Tally = field(default_factory=Tally)
     begun: float = field(default_factory=time.perf_counter)
     started: bool = False
     kept: bool = False
@@ -102,7 +104,8 @@ class Exchange:
         if self.kept:
             return
         self.kept = True
-        self.note(outcome=outcome, seconds=round(time.perf_counter() - self.begun, 6))
+        seconds = round(time.perf_counter() - self.begun, 6)
+        self.note(outcome=outcome, seconds=seconds, calls=self.tally.calls, unanswered=self.tally.unanswered)
         with anyio.CancelScope(shield=True):
             await self.keep(self.row)
 

@@ -9,7 +9,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Literal, TypeAlias
@@ -43,6 +43,23 @@ _HOP = frozenset(
 """Headers of one connection, which are not passed on; the length is counted anew."""
 
 
+@dataclass(slots=True)
+class Tally:
+    """Requests sent to the upstream, counted as they go; right at any moment, so that a call given up is in it too.
+
+    Attributes:
+        calls: Requests sent, repeats included.
+        unanswered: How many of them may have been answered and billed, though no answer came: those in the air now, and
+            those that failed in such a way.
+    """
+
+    calls: int = 0
+    unanswered: int = 0
+
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(self.calls - other.calls, self.unanswered - other.unanswered)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One answer of the upstream, whole.
@@ -51,15 +68,11 @@ class Reply:
         status: As it came.
         headers: As they came, those of the connection itself left out.
         body: As it came, decompressed.
-        attempts: Requests sent for it.
-        unanswered: How many of the earlier ones may have been answered and billed, though no answer came.
     """
 
     status: int
     headers: Headers
     body: bytes
-    attempts: int = 1
-    unanswered: int = 0
 
 
 class UpstreamError(Exception):
@@ -67,16 +80,13 @@ class UpstreamError(Exception):
 
     Attributes:
         kind: ``refused`` (no connection), ``timeout``, ``cut`` (the line broke) or ``garbage`` (no HTTP).
-        attempts: Requests sent.
-        unanswered: How many of them may have been answered and billed all the same.
+        uncertain: Whether it may have answered, and billed, all the same.
     """
 
     def __init__(self, kind: Kind, said: str, *, uncertain: bool) -> None:
         super().__init__(said)
         self.kind: Kind = kind
         self.uncertain = uncertain
-        self.attempts = 1
-        self.unanswered = int(uncertain)
 
 
 class _TryAgainError(Exception):
@@ -141,7 +151,9 @@ class Upstream:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> Reply:
+    async def send(
+        self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None, tally: Tally
+    ) -> Reply:
         """One call, answered whole; repeated where it is safe, or where settings say so.
 
         Args:
@@ -149,6 +161,7 @@ class Upstream:
             path: After the address, with its query.
             headers: The client's.
             body: As it is sent.
+            tally: Counts it.
 
         Raises:
             UpstreamError: There was no answer.
@@ -159,11 +172,11 @@ class Upstream:
             async with self._request(method, path, passed, body) as response:
                 return Reply(response.status, _kept(response), await response.read())
 
-        return await self._repeated(once)
+        return await self._repeated(once, tally)
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None
+        self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None, tally: Tally
     ) -> AsyncIterator[Streamed]:
         """One call, passed on as it comes; repeated as :meth:`send` does, but not once it has begun.
 
@@ -180,31 +193,33 @@ class Upstream:
 
         responses: list[aiohttp.ClientResponse] = []
         async with held:
-            reply = await self._repeated(begin)
+            reply = await self._repeated(begin, tally)
+            tally.unanswered += 1  # until it has been read to the end
             try:
                 yield Streamed(reply, responses[-1].content.iter_any())
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-                failure = _as_failure(error)
-                failure.attempts, failure.unanswered = reply.attempts, reply.unanswered + 1
-                raise failure from error
+                raise _as_failure(error) from error
+            tally.unanswered -= 1
 
-    async def _repeated(self, once: Callable[[], Awaitable[Reply]]) -> Reply:
-        sent = unanswered = 0
+    async def _repeated(self, once: Callable[[], Awaitable[Reply]], tally: Tally) -> Reply:
+        left = self._retries
 
         async def counted() -> Reply:
-            nonlocal sent, unanswered
-            sent += 1
+            nonlocal left
+            tally.calls += 1
+            tally.unanswered += 1  # while it is in the air
             try:
                 reply = await once()
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 failure = _as_failure(error)
-                unanswered += int(failure.uncertain)
-                failure.attempts, failure.unanswered = sent, unanswered
+                tally.unanswered -= int(not failure.uncertain)
+                left -= 1
                 raise failure from error
-            reply = replace(reply, attempts=sent, unanswered=unanswered)
             uncertain = reply.status in _UNCERTAIN
-            if sent <= self._retries and (reply.status in _FREE or (uncertain and self._retry_uncertain)):
-                unanswered += int(uncertain)
+            again = left > 0 and (reply.status in _FREE or (uncertain and self._retry_uncertain))
+            tally.unanswered -= int(not (again and uncertain))
+            left -= 1
+            if again:
                 raise _TryAgainError(reply)
             return reply
 
