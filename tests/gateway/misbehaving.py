@@ -1,7 +1,7 @@
 """An upstream that misbehaves, as a process of its own: ``misbehaving.py PORT FILE SHARE``.
 
-What happens to a call is drawn from the number that its request carries and from how often that number was asked, so a
-What happens to a call is drawn from the number its request carries and from how often that number was asked, so a
+What happens to a call is drawn from the number its request carries and from how often that number was asked, so a run
+can be repeated. Every call is appended to FILE before anything is answered: its number and what happened. On the way
 out of a hang it notes how long its client stayed.
 """
 
