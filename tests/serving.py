@@ -25,8 +25,10 @@ def serving(checkpoint: str, folder: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     log = folder / "server.log"
     command = [Path(sys.executable).with_name("transformers"), "serve", checkpoint_folder(checkpoint)]
-    # Continuous batching is what makes this server fast enough for a test.
-    options = ["--host", "127.0.0.1", "--port", port, "--device", "cpu", "--continuous-batching"]
+    options = ["--host", "127.0.0.1", "--port", port, "--device", "cpu"]
+    # Continuous batching is what makes this server fast enough for a test; unless told how much memory it may have, it
+    # clears most of what there is before its first answer.
+    options += ["--continuous-batching", "--cb-num-blocks", "256"]
     with log.open("w") as output:
         server = subprocess.Popen(
             [str(word) for word in (*command, *options)],

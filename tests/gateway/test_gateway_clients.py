@@ -158,7 +158,7 @@ def never(upstream, key, tmp_path_factory):
 @pytest.fixture(scope="module")
 def always(upstream, key, tmp_path_factory):
     settings = {"upstream": upstream, "keys_file": key[1], "prompt": "bbq/binary-cot", "critic_tokens": 24}
-    with deployed(tmp_path_factory.mktemp("always"), policy="always", keep_alive=0.05, **settings) as gateway:
+    with deployed(tmp_path_factory.mktemp("always"), policy="always", keep_alive=0.005, **settings) as gateway:
         yield gateway.address
 
 
