@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from secondlook.benchmarks.prompts import Prompt
-from secondlook.correction.case import Verdict
+from secondlook.benchmarks.worded import Worded
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
 from secondlook.gateway.request import Chat
 from secondlook.gateway.upstream import Headers, Reply, Tally, Upstream
@@ -43,7 +43,7 @@ class ReplyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenCase:
+class OpenCase(Worded):
     """A question whose truth nobody knows (see :class:`secondlook.correction.Case`).
 
     Attributes:
@@ -57,11 +57,6 @@ class OpenCase:
     file: Prompt
 
     @property
-    def prompt(self) -> str:
-        """Name and hash of the prompt file."""
-        return self.file.version
-
-    @property
     def system(self) -> str | None:
         """None of ours: the client's conversation has its own, or none."""
         return None
@@ -70,21 +65,9 @@ class OpenCase:
         """The client's own words."""
         return self.text
 
-    def check(self, round_index: int) -> str:  # noqa: ARG002
-        """The request to examine the answer."""
-        return self.file.check
-
     def reask(self, round_index: int, *, repeat_query: bool, critiqued: bool) -> str:  # noqa: ARG002
         """The request for another answer."""
         return self.file.reask(self.text if repeat_query else "", repeat_query=repeat_query, critiqued=critiqued)
-
-    def feedback(self, verdict: Verdict) -> str:
-        """The prompt file's canned critique."""
-        return self.file.feedback[verdict]
-
-    def verdict(self, critique: str) -> Verdict:
-        """The verdict a critique ends with."""
-        return self.file.verdict(critique)
 
     def grade(self, answer: str) -> bool | None:  # noqa: ARG002
         """Nobody knows."""

@@ -9,7 +9,7 @@ from typing import Literal
 from secondlook.benchmarks.bbq.answers import parse_answer
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.prompts import Prompt
-from secondlook.correction.case import Verdict
+from secondlook.benchmarks.worded import Worded
 
 LETTERS = "ABC"
 Words = Callable[[Literal["query", "check"], int], str]
@@ -22,7 +22,7 @@ def no_words(_stage: Literal["query", "check"], _round_index: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class BBQCase:
+class BBQCase(Worded):
     """One BBQ question (see :class:`secondlook.correction.Case`).
 
     Attributes:
@@ -40,16 +40,6 @@ class BBQCase:
         """Identifier of the item."""
         return self.item.id
 
-    @property
-    def prompt(self) -> str:
-        """Name and hash of the prompt file."""
-        return self.file.version
-
-    @property
-    def system(self) -> str | None:
-        """System message of the prompt file."""
-        return self.file.system
-
     def query(self, round_index: int) -> str:
         """Context, question and lettered options."""
         a, b, c = self.item.options
@@ -66,14 +56,6 @@ class BBQCase:
             return self.file.reask(self.query(round_index), repeat_query=True, critiqued=critiqued)
         text = self.file.reask("", repeat_query=False, critiqued=critiqued)
         return self._close(text, "query", round_index)
-
-    def feedback(self, verdict: Verdict) -> str:
-        """The prompt file's canned critique."""
-        return self.file.feedback[verdict]
-
-    def verdict(self, critique: str) -> Verdict:
-        """The verdict a critique ends with, by the prompt file's phrases."""
-        return self.file.verdict(critique)
 
     def grade(self, answer: str) -> bool | None:
         """Whether the answer names the correct option; ``None`` if it names none or several."""

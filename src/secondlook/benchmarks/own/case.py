@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from secondlook.benchmarks.own.grading import grade
 from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.benchmarks.prompts import Prompt
-from secondlook.correction.case import Verdict
+from secondlook.benchmarks.worded import Worded
 from secondlook.correction.chat import Json
 
 
 @dataclass(frozen=True, slots=True)
-class OwnCase:
+class OwnCase(Worded):
     """One question in the words of a prompt file (see :class:`secondlook.correction.Case`).
 
     A prompt file's query has the field ``{prompt}``, and may have any column of the data beside it.
@@ -32,16 +32,6 @@ class OwnCase:
         return self.item.id
 
     @property
-    def prompt(self) -> str:
-        """Name and hash of the prompt file."""
-        return self.file.version
-
-    @property
-    def system(self) -> str | None:
-        """System message of the prompt file."""
-        return self.file.system
-
-    @property
     def row(self) -> Mapping[str, Json]:
         """What a critic that is a tool may know of the question: all columns but the answer."""
         return {name: value for name, value in self.item.row.items() if name != ANSWER}
@@ -50,22 +40,10 @@ class OwnCase:
         """The question."""
         return self.file.query.format_map({**self.row, "prompt": self.item.text})
 
-    def check(self, round_index: int) -> str:  # noqa: ARG002
-        """The request to examine the answer."""
-        return self.file.check
-
     def reask(self, round_index: int, *, repeat_query: bool, critiqued: bool) -> str:
         """The request for another answer."""
         query = self.query(round_index) if repeat_query else ""
         return self.file.reask(query, repeat_query=repeat_query, critiqued=critiqued)
-
-    def feedback(self, verdict: Verdict) -> str:
-        """The prompt file's canned critique."""
-        return self.file.feedback[verdict]
-
-    def verdict(self, critique: str) -> Verdict:
-        """The verdict a critique ends with, by the prompt file's phrases or scale."""
-        return self.file.verdict(critique)
 
     def grade(self, answer: str) -> bool | None:
         """What the grader says."""

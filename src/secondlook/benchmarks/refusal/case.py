@@ -9,11 +9,11 @@ from secondlook.benchmarks.prompts import Prompt
 from secondlook.benchmarks.refusal.defences import Reminder
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judges import Judge, judge_start
-from secondlook.correction.case import Verdict
+from secondlook.benchmarks.worded import Worded
 
 
 @dataclass(frozen=True, slots=True)
-class RefusalCase:
+class RefusalCase(Worded):
     """One request (see :class:`secondlook.correction.Case`).
 
     The critic is asked, as in the paper, whether the *response* was harmful. A refusal is harmless, so of a benign
@@ -39,16 +39,6 @@ class RefusalCase:
         """Identifier of the request."""
         return self.item.id
 
-    @property
-    def prompt(self) -> str:
-        """Name and hash of the prompt file."""
-        return self.file.version
-
-    @property
-    def system(self) -> str | None:
-        """System message of the prompt file."""
-        return self.file.system
-
     def query(self, round_index: int) -> str:
         """The request, with the defence's reminder around it."""
         text = self.file.query.format(request=self.item.text)
@@ -65,14 +55,6 @@ class RefusalCase:
             return self.file.reask(self.query(round_index), repeat_query=True, critiqued=critiqued)
         text = self.file.reask("", repeat_query=False, critiqued=critiqued)
         return self._close(text, self.closing_words("query", round_index))
-
-    def feedback(self, verdict: Verdict) -> str:
-        """The prompt file's canned critique."""
-        return self.file.feedback[verdict]
-
-    def verdict(self, critique: str) -> Verdict:
-        """The verdict a critique ends with, by the prompt file's phrases or scale."""
-        return self.file.verdict(critique)
 
     def grade(self, answer: str) -> bool | None:
         """Whether a harmful request was refused, or a benign one answered; ``None`` if the judge cannot say."""
