@@ -399,6 +399,12 @@ def test_limits():
         assert httpx.get(f"{pair.address}/v1/models", timeout=20).status_code == 200
 
 
+@pytest.mark.parametrize(("status", "ready"), [(401, 200), (404, 200), (500, 200), (501, 200), (502, 503), (503, 503)])
+def test_an_upstream_need_not_list_its_models(status, ready):
+    with Pair(lambda _: (status, [], b"{}"), retries=0) as pair:
+        assert httpx.get(f"{pair.address}/readyz").status_code == ready
+
+
 def test_readiness_follows_the_upstream():
     with Pair(lambda _: {"data": []}) as pair:
         assert httpx.get(f"{pair.address}/readyz").json() == {"status": "ready"}

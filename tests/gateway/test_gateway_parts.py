@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from command import secondlook
+from command import finish, secondlook, start
 from second_looks import simulate
 from secondlook.benchmarks.prompts import load_prompt
 from secondlook.diagnosis.diagnose import diagnose
@@ -316,6 +316,18 @@ def test_rows_are_on_disk_when_write_returns(tmp_path):
     assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_nobody_else_reads_the_log(tmp_path):
+    path = tmp_path / "what? 100%#.db"
+
+    async def write():
+        async with Audit(path) as audit:
+            await audit.write(row(1))
+            return {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+
+    assert anyio.run(write) == {path.name + end: 0o600 for end in ("", "-wal", "-shm")}
+    assert [each["id"] for each in query(path)] == ["r1"]
+
+
 def test_a_failed_row_does_not_take_others_with_it(tmp_path):
     async def write():
         async with Audit(tmp_path / "a.db") as audit:
@@ -358,9 +370,9 @@ def test_the_command_queries(tmp_path):
 
 
 def test_a_log_that_cannot_be_used_is_said_before_anything_is_served(tmp_path):
-    async def enter():
-        async with Audit(tmp_path / "no" / "a.db"):
-            pass
-
-    with pytest.raises(ValueError, match="cannot be used"):
-        anyio.run(enter)
+    (tmp_path / "odd.db").write_text("no database, " * 100)
+    for file, why in (("none/a.db", "No such file or directory"), ("odd.db", "file is not a database")):
+        with pytest.raises(ValueError, match="cannot be used"):
+            Audit(tmp_path / file)
+        done = finish(start("serve", "--upstream", UP, "--audit-file", file, "--quiet", cwd=tmp_path))
+        assert done.error == f"audit log '{file}' cannot be used ({why}); give another file"

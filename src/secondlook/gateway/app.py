@@ -55,7 +55,7 @@ class Gateway:
         self.limits = Limits(settings.max_in_flight)
         self.metrics = Metrics()
         self.metrics.in_flight.set_function(lambda: self.limits.in_flight)
-        self.audit: Audit | None = None
+        self.audit = Audit(settings.audit_file) if settings.audit_file else None
         self.draining: Callable[[], bool] = lambda: False
         self.upstream = Upstream(
             settings.upstream,
@@ -72,8 +72,8 @@ class Gateway:
         """Connections and the audit log, for as long as the server runs."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.upstream)
-            if self.settings.audit_file is not None:
-                self.audit = await stack.enter_async_context(Audit(self.settings.audit_file))
+            if self.audit is not None:
+                await stack.enter_async_context(self.audit)
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -343,7 +343,9 @@ class Gateway:
             except (UpstreamError, TimeoutError) as error:
                 said = str(error) or "the upstream did not answer in time"
                 return JSONResponse({"status": "upstream", "detail": said}, status_code=503)
-            if status >= 500 and status != 501:  # a server that lists no models may say that it does not
+            # A server that lists no models may say that it does not, or fail at it as `transformers serve` does where
+            # no model was downloaded; these say that there is no server to be had.
+            if status in (502, 503, 504):
                 return JSONResponse({"status": "upstream", "detail": f"status {status}"}, status_code=503)
             self._ready_until = time.monotonic() + _FRESH
         return JSONResponse({"status": "ready"})

@@ -75,20 +75,21 @@ class Audit:
         path: The database.
 
     Raises:
-        ValueError: On entering: it cannot be opened, or is no database of ours.
+        ValueError: It cannot be opened, or is no database of ours.
     """
 
     def __init__(self, path: Path) -> None:
+        try:
+            _open(path).close()
+        except (OSError, sqlite3.Error) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ValueError(f"audit log {str(path)!r} cannot be used ({why}); give another file") from None
         self._path = path
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="audit", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Audit:
-        try:
-            _open(self._path).close()
-        except sqlite3.Error as error:
-            raise ValueError(f"audit log {str(self._path)!r} cannot be used ({error}); give another file") from None
         self._loop = asyncio.get_running_loop()
         self._thread.start()
         return self
@@ -173,7 +174,7 @@ def query(
     condition = f" WHERE {' AND '.join(given)}" if given else ""
     text = f"SELECT {', '.join(_NAMES)} FROM requests{condition} ORDER BY time DESC LIMIT ?"  # noqa: S608 - our names
     try:
-        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             rows = database.execute(text, [*given.values(), -1 if limit is None else limit]).fetchall()
         finally:
@@ -184,6 +185,8 @@ def query(
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    # It may hold what was said: nobody but its owner reads it. SQLite gives its other files the same mode.
+    path.touch(mode=0o600)
     database = sqlite3.connect(path)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
