@@ -129,6 +129,18 @@ def test_nothing_heavy_is_loaded():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_without_the_extra_one_line_says_which_to_install():
+    code = (
+        "import sys; sys.modules['aiohttp'] = None; sys.argv = ['secondlook', 'serve', '--upstream', 'http://x/v1'];"
+        "from secondlook.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip() == (
+        "error: the gateway needs its extra (aiohttp is missing); install it: pip install 'secondlook[gateway]'"
+    )
+
+
 # --- policies
 
 

@@ -1,6 +1,7 @@
 """Questions out of every format are the same; what is wrong with a row is said with its line and the remedy."""
 
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -71,6 +72,14 @@ def test_splits_of_a_dataset(tmp_path):
             load_questions(tmp_path / "d", "exact", split=split)
     with pytest.raises(DataError, match="has no splits, but split is 'test'"):
         load_questions(write(tmp_path, "dataset", ROWS), "exact", split="test")
+
+
+@pytest.mark.parametrize("kind", ["dataset", "parquet"])
+def test_without_the_extra_one_line_says_which_to_install(tmp_path, monkeypatch, kind):
+    path = write(tmp_path, kind, ROWS)
+    monkeypatch.setitem(sys.modules, "datasets" if kind == "dataset" else "pyarrow", None)
+    with pytest.raises(DataError, match=r"install it: pip install 'secondlook\[data\]'"):
+        load_questions(path, "exact")
 
 
 @pytest.mark.parametrize(
