@@ -1,171 +1,140 @@
 """Bodies, headers, paths and chunks that nobody expects: never a failure of our own, never a way round a key."""
 
 import json
-import logging
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx
 import pytest
 import schemathesis
+from deployed import Deployed, deployed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
-from servers import Pair
+from servers import Running, Upstream
 
 from secondlook.gateway.keys import Keys
 
-FEW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MOST = 2**16
+"""Bytes that a body may have here."""
+FEW = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+class Pair:
+    """An upstream that says what it was asked, and a deployed gateway before it."""
+
+    def __init__(self, upstream: Upstream, gateway: Deployed, http: httpx.Client) -> None:
+        self.upstream, self.gateway, self.http = upstream, gateway, http
+
+    def raw(self, data, *, ends=True):
+        """What comes back for bytes on a line of their own; one that does not end is given up by its client."""
+        with socket.create_connection(("127.0.0.1", self.gateway.port), timeout=20) as line:
+            line.sendall(data)
+            if not ends:
+                line.shutdown(socket.SHUT_WR)
+            said = b""
+            try:
+                while part := line.recv(65536):
+                    said += part
+            except ConnectionResetError:
+                pass
+        assert not re.match(rb"HTTP/1.1 5", said), said
+        assert b"Traceback" not in said
+        return said
+
+
+@contextmanager
+def pair(folder, **more):
+    upstream = Upstream(lambda _: "Fine.\nVerdict: correct")
+    with (
+        Running(upstream) as root,
+        deployed(folder, upstream=f"{root}/v1", policy="always", max_body=MOST, **more) as gateway,
+        httpx.Client(base_url=gateway.root, timeout=20) as http,
+    ):
+        yield Pair(upstream, gateway, http)
+    odd = [line for line in gateway.log.splitlines() if json.loads(line)["level"] not in ("info", "warning")]
+    assert odd == [], "a failure of our own"
 
 
 @pytest.fixture(scope="module")
-def open_pair():
-    with Pair(lambda _: "Fine.\nVerdict: correct", policy="always", override="any", rounds=3) as pair:
-        yield pair
+def open_pair(tmp_path_factory):
+    with pair(tmp_path_factory.mktemp("open"), override="any", rounds=3) as both:
+        yield both
 
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
     """A gateway that wants a key, and the key."""
-    file = tmp_path_factory.mktemp("keys") / "keys.json"
+    folder = tmp_path_factory.mktemp("locked")
     keys, key = Keys().add("mine")
-    keys.save(file)
-    with Pair(policy="always", keys_file=file) as pair:
-        yield pair, key
-
-
-class Kept(logging.Handler):
-    def __init__(self):
-        super().__init__(logging.ERROR)
-        self.said = []
-
-    def emit(self, record):
-        self.said.append(record.getMessage())
-
-
-@pytest.fixture(autouse=True)
-def no_failure_of_our_own():
-    """Our own failures are logged as errors; a test that causes one fails."""
-    kept, logger = Kept(), logging.getLogger("secondlook.gateway")
-    logger.addHandler(kept)
-    yield
-    logger.removeHandler(kept)
-    assert kept.said == []
-
-
-def raw(pair, data, *, ends=False):
-    """What comes back for bytes on a line of their own; one that does not end is given up by its client."""
-    host, port = re.fullmatch(r"http://(.+):(\d+)", pair.address).groups()
-    with socket.create_connection((host, int(port)), timeout=20) as line:
-        line.sendall(data)
-        if not ends:
-            line.shutdown(socket.SHUT_WR)
-        said = b""
-        while part := line.recv(65536):
-            said += part
-    return said
-
-
-def check(said):
-    """Nothing of ours broke: no 500, no traceback."""
-    assert b"internal" not in said
-    assert b"Traceback" not in said
-    assert not re.match(rb"HTTP/1.1 500", said)
+    keys.save(folder / "keys.json")
+    with pair(folder, keys_file=str(folder / "keys.json")) as both:
+        yield both, key
 
 
 # --- by the published interface
 
-
-def schema(pair):
-    document = httpx.get(f"{pair.address}/openapi.json").json()
-    config = SchemathesisConfig.from_dict({"generation": {"mode": "all"}})
-    return schemathesis.openapi.from_dict(document, config=config)
+OURS = ("/v1/chat/completions", "/v1/models", "/healthz", "/readyz", "/metrics")
 
 
 def test_the_document_is_sound(open_pair, locked):
-    for pair in (open_pair, locked[0]):
-        document = httpx.get(f"{pair.address}/openapi.json").json()
+    for each in (open_pair, locked[0]):
+        document = each.http.get("/openapi.json").json()
         assert document["openapi"] == "3.1.0"
-        assert set(document["paths"]) == {"/v1/chat/completions", "/v1/models", "/healthz", "/readyz", "/metrics"}
+        assert set(document["paths"]) == set(OURS)
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("path", OURS)
 def test_every_case_of_the_interface_is_answered_as_it_says(open_pair, path):
-    (operation,) = schema(open_pair)[path].values()
+    config = SchemathesisConfig.from_dict({"generation": {"mode": "all"}})
+    document = open_pair.http.get("/openapi.json").json()
+    (operation,) = schemathesis.openapi.from_dict(document, config=config)[path].values()
 
     @FEW
     @given(operation.as_strategy())
     def run(case):
-        response = case.call(base_url=open_pair.address)
-        case.validate_response(response, checks=[not_a_server_error])
+        response = case.call(base_url=open_pair.gateway.root)
+        assert response.status_code < 500
         case.validate_response(response)
 
     run()
 
 
-# --- bodies, headers, chunks
+# --- bodies and headers
 
+NAMES = (
+    "model", "messages", "role", "content", "n", "stream", "tools", "type", "text", "secondlook", "stream_options",
+)  # fmt: skip
 SMALL = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "model",
-                    "messages",
-                    "role",
-                    "content",
-                    "n",
-                    "stream",
-                    "tools",
-                    "type",
-                    "text",
-                    "secondlook",
-                    "stream_options",
-                ]
-            )
-            | st.text(max_size=5),
-            inner,
-            max_size=4,
-        )
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), inner, max_size=4)
     ),
     max_leaves=12,
 )
+MESSAGE = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "system", "tool"]), "content": st.text(max_size=50) | SMALL}
+)
 CHAT = st.fixed_dictionaries(
-    {
-        "model": st.just("m") | SMALL,
-        "messages": st.lists(
-            st.fixed_dictionaries({"role": st.sampled_from(["user", "system", "tool"]), "content": st.text() | SMALL}),
-            max_size=3,
-        )
-        | SMALL,
-    },
+    {"model": st.just("m") | SMALL, "messages": st.lists(MESSAGE, max_size=3) | SMALL},
     optional=dict.fromkeys(
         ("stream", "n", "tools", "stop", "logprobs", "stream_options", "secondlook", "modalities"), SMALL
     ),
 )
+ASKS = ("x-secondlook-policy", "x-secondlook-rounds", "x-secondlook-task", "accept", "content-type", "cookie")
 HEADER = st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_characters=":\x7f"), max_size=20)
 
 
 @FEW
-@given(
-    CHAT | SMALL,
-    st.dictionaries(
-        st.sampled_from(
-            ["x-secondlook-policy", "x-secondlook-rounds", "x-secondlook-task", "accept", "content-type", "cookie"]
-        ),
-        HEADER,
-        max_size=3,
-    ),
-)
+@given(CHAT | SMALL, st.dictionaries(st.sampled_from(ASKS), HEADER, max_size=3))
 def test_bodies_and_headers(open_pair, body, headers):
     sent = {name: value.encode("latin-1") for name, value in headers.items()}
-    response = httpx.post(
-        f"{open_pair.address}/v1/chat/completions", content=json.dumps(body).encode(), headers=sent, timeout=20
-    )
+    response = open_pair.http.post("/v1/chat/completions", content=json.dumps(body).encode(), headers=sent)
     assert response.status_code in (200, 400)
     if response.status_code == 400:
         assert response.json()["error"]["code"] == "override"
@@ -173,74 +142,203 @@ def test_bodies_and_headers(open_pair, body, headers):
 
 @FEW
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_json(open_pair, body):
-    assert httpx.post(f"{open_pair.address}/v1/chat/completions", content=body, timeout=20).status_code == 200
+def test_bytes_that_are_no_json_are_the_upstreams(open_pair, body):
+    assert open_pair.http.post("/v1/chat/completions", content=body).status_code == 200
+    assert open_pair.upstream.asked[-1].body == body
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x85b", "a\u2028b", "a\x9b2Jb", "\ud800", "a\x00"])
+def test_a_name_cannot_make_a_line_of_the_log(open_pair, name):
+    chat = {"model": name, "messages": [{"role": "user", "content": "?"}]}
+    answer = open_pair.http.post("/v1/chat/completions", content=json.dumps(chat).encode())
+    (line,) = (line for line in open_pair.gateway.log.splitlines() if answer.headers["x-secondlook-id"] in line)
+    assert json.loads(line)["model"] == name
+    assert line.isascii()
+    assert line.isprintable()
+
+
+def test_depth_is_the_upstreams_too(open_pair):
+    deep = b'{"model": "m", "messages": ' + b"[" * (MOST // 2 - 20) + b"]" * (MOST // 2 - 20) + b"}"
+    assert open_pair.http.post("/v1/chat/completions", content=deep).status_code == 200
+    assert open_pair.upstream.asked[-1].body == deep
+
+
+# --- lines and chunks
+
+CHUNKED = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @FEW
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=6), st.booleans())
 def test_chunks(open_pair, pieces, ends):
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    before = len(open_pair.upstream.asked)
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
-    said = raw(open_pair, head + chunks + (b"0\r\n\r\n" if ends else b""), ends=ends)
-    check(said)
-    if ends:
-        assert said.startswith(b"HTTP/1.1 200")
+    said = open_pair.raw(CHUNKED + chunks + (b"0\r\n\r\n" if ends else b""), ends=ends)
+    asked = [each.body for each in open_pair.upstream.asked[before:]]
+    assert asked == ([b"".join(pieces)] if ends else [])
+    assert said.startswith(b"HTTP/1.1 200") == ends
 
 
 @FEW
 @given(st.binary(max_size=300))
 def test_what_is_no_http_at_all(open_pair, data):
-    check(raw(open_pair, data))
-    check(raw(open_pair, b"POST /v1/chat/completions HTTP/1.1\r\n" + data + b"\r\n\r\n"))
+    before = len(open_pair.upstream.asked)
+    open_pair.raw(data, ends=False)
+    assert len(open_pair.upstream.asked) == before
+    open_pair.raw(b"POST /v1/chat/completions HTTP/1.1\r\n" + data + b"\r\n\r\n", ends=False)
 
 
 @FEW
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40))
 def test_paths(open_pair, path):
-    said = raw(open_pair, b"GET /v1/" + path.encode() + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-    check(said)
+    open_pair.raw(b"GET /v1/" + path.encode() + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert all(each.path.startswith("/v1") for each in open_pair.upstream.asked)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "content-length: 5\r\ntransfer-encoding: chunked",
+        "content-length: 2\r\ncontent-length: 38",
+        "content-length: -1",
+        "content-length: 0x5",
+        "transfer-encoding : chunked",
+        "transfer-encoding: chunked, identity",
+    ],
+)
+def test_a_request_cannot_hide_in_another(open_pair, lines):
+    before = len(open_pair.upstream.asked)
+    hidden = "0\r\n\r\nGET /v1/hidden HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    said = open_pair.raw(f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{lines}\r\n\r\n{hidden}".encode())
+    assert said.startswith(b"HTTP/1.1 400")
+    assert len(open_pair.upstream.asked) == before
+
+
+def test_an_upgrade_is_not_taken_up(open_pair):
+    asks = "connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: eA=="
+    assert open_pair.raw(f"GET /v1/models HTTP/1.1\r\nhost: x\r\n{asks}\r\n\r\n".encode()).startswith(b"HTTP/1.1 200")
+
+
+# --- limits
+
+
+@FEW
+@given(st.integers(MOST - 50, MOST + 50), st.integers(1, MOST), st.booleans())
+def test_no_body_above_the_limit_goes_further(open_pair, size, cut, said):
+    before = len(open_pair.upstream.asked)
+    body = b"x" * size
+    content = body if said else iter([body[:cut], body[cut:]])
+    response = open_pair.http.post("/v1/chat/completions", content=content)
+    if size > MOST:
+        assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
+    else:
+        assert response.status_code == 200
+    assert [each.body for each in open_pair.upstream.asked[before:]] == [body] * (size <= MOST)
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_client_hears_that_its_body_is_far_too_large(open_pair, said):
+    content = b"x" * (20 * 2**20) if said else iter([b"x" * 2**16] * 320)
+    assert open_pair.http.post("/v1/chat/completions", content=content).status_code == 413
+
+
+def test_many_at_once_are_answered_or_told_to_come_back(tmp_path):
+    with pair(tmp_path, max_in_flight=4) as both:
+        both.upstream.delay = 1.5
+        with ThreadPoolExecutor(24) as pool:
+            answers = list(pool.map(lambda _: both.http.get("/v1/models"), range(24)))
+        refused = [each for each in answers if each.status_code == 429]
+        assert sorted({each.status_code for each in answers}) == [200, 429]
+        assert len(refused) == 20 == 24 - len(both.upstream.asked)
+        assert {each.headers["retry-after"] for each in refused} == {"1"}
+        both.upstream.delay = 0
+        assert [both.http.get("/v1/models").status_code for _ in range(8)] == [200] * 8
 
 
 # --- keys
 
 WAYS = (
-    "/v1/chat/completions",
-    "/v1/models",
-    "/v1/",
-    "/v1//models",
-    "/v1/x/../models",
-    "/v1/%2e%2e/v1/models",
-    "/V1/models",
-)
+    "/v1/chat/completions", "/v1/models", "/v1", "/v1/", "/v1//models", "//v1/models", "/v1/x/../models", "/V1/models",
+    "/v1/%2e%2e/v1/models", "/%761/models", "/v1%2fmodels", "/v1;/models", "http://other/v1/models",
+)  # fmt: skip
+
+
+def asking(method, path, *headers):
+    return "\r\n".join((f"{method} {path} HTTP/1.1", "host: x", *headers, "connection: close", "", "")).encode(
+        "latin-1"
+    )
 
 
 @pytest.mark.parametrize("path", WAYS)
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT"])
 def test_no_way_in_without_a_key(locked, method, path):
-    pair, _ = locked
-    before = len(pair.upstream.asked)
-    said = raw(pair, f"{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode(), ends=True)
+    both, _ = locked
+    before = len(both.upstream.asked)
+    said = both.raw(asking(method, path))
     assert re.match(rb"HTTP/1.1 (401|404|405|307)", said), said[:200]
-    assert len(pair.upstream.asked) == before
+    assert len(both.upstream.asked) == before
+
+
+@FEW
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20))
+def test_no_path_leads_in_without_a_key(locked, path):
+    both, _ = locked
+    before = len(both.upstream.asked)
+    both.raw(asking("GET", f"/{path}"))
+    assert both.raw(asking("GET", f"/v1/{path}")).startswith(b"HTTP/1.1 4")
+    assert len(both.upstream.asked) == before
 
 
 @FEW
 @given(st.one_of(HEADER, st.builds("Bearer {}x".format, HEADER), st.just("Bearer sl-"), st.just("bearer null")))
 def test_no_key_is_guessed(locked, value):
-    pair, _ = locked
-    before = len(pair.upstream.asked)
-    response = httpx.get(f"{pair.address}/v1/models", headers={"authorization": value.encode("latin-1")})
-    assert response.status_code == 401
-    assert len(pair.upstream.asked) == before
+    both, _ = locked
+    before = len(both.upstream.asked)
+    assert both.http.get("/v1/models", headers={"authorization": value.encode("latin-1")}).status_code == 401
+    assert len(both.upstream.asked) == before
 
 
-def test_the_key_opens_and_goes_no_further(locked):
-    pair, key = locked
-    assert httpx.get(f"{pair.address}/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == 200
-    assert pair.upstream.asked[-1].header("authorization") is None
-    twice = ("GET /v1/models HTTP/1.1", "host: x", "authorization: Bearer x", f"authorization: Bearer {key}")
-    said = raw(pair, "\r\n".join((*twice, "connection: close", "", "")).encode(), ends=True)
-    assert said.startswith(b"HTTP/1.1 401")
-    # What tells nothing about the upstream needs none.
-    assert httpx.get(f"{pair.address}/healthz").status_code == 200
+SPELT_RIGHT = ("authorization: Bearer {}", "AUTHORIZATION:bearer {}", "Authorization: BEARER  {}\t")
+SPELT_WRONG = (
+    "authorization: {}", "authorization: Basic {}", "authorization: Bearer{}", "authorization: Bearer\t{}",
+    "authorization: Bearer {}x", "authorization: Bearer x{}", "authorization: Bearer {},", 'authorization: Bearer "{}"',
+    "authorization: Bearer {0} {0}", "authorization: Bearer x, Bearer {}", "authorization: Bearer {}\x80",
+    "authorization: Bearer x\r\nauthorization: Bearer {}", "x-api-key: {}", "api-key: {}", "cookie: authorization={}",
+    "proxy-authorization: Bearer {}", "x-authorization: Bearer {}", "authorization : Bearer {}",
+    "x-odd: a\r\n authorization: Bearer {}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("spelt", SPELT_WRONG)
+def test_a_key_spelt_oddly_lets_nobody_in(locked, spelt):
+    both, key = locked
+    before = len(both.upstream.asked)
+    assert re.match(rb"HTTP/1.1 40[01]", both.raw(asking("GET", "/v1/models", spelt.format(key))))
+    assert both.raw(asking("GET", f"/v1/models?api_key={key}")).startswith(b"HTTP/1.1 401")
+    assert len(both.upstream.asked) == before
+
+
+@given(st.data())
+def test_a_key_with_a_letter_changed_lets_nobody_in(locked, data):
+    both, key = locked
+    at = data.draw(st.integers(0, len(key) - 1))
+    letter = data.draw(st.sampled_from(sorted({key[at].swapcase(), "a", "-", "0"} - {key[at]})))
+    for odd in (key[:at] + letter + key[at + 1 :], key[:at] or "-", key[:at] + key[at + 1 :]):
+        assert both.http.get("/v1/models", headers={"authorization": f"Bearer {odd}"}).status_code == 401
+
+
+@pytest.mark.parametrize("spelt", SPELT_RIGHT)
+def test_the_key_opens_and_goes_no_further(locked, spelt):
+    both, key = locked
+    before = len(both.upstream.asked)
+    assert both.raw(asking("GET", "/v1/models", spelt.format(key))).startswith(b"HTTP/1.1 200")
+    (asked,) = both.upstream.asked[before:]
+    assert key not in str(asked.headers)
+
+
+def test_what_tells_nothing_of_models_needs_no_key_and_the_log_has_none(locked):
+    both, key = locked
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
+        assert both.http.get(path).status_code == 200
+    assert key not in both.gateway.log
+    assert key[:12] not in both.http.get("/metrics").text

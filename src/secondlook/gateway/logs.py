@@ -18,16 +18,18 @@ class _Json(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             line["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return json.dumps(line, ensure_ascii=False, default=str)
+        # In ASCII: what a client sent, a model's name for one, cannot end a line or move a terminal's cursor.
+        return json.dumps(line, default=str)
 
 
 def set_up(level: int = logging.INFO) -> None:
-    """Send our lines to standard error."""
+    """Send our lines, and what the server below us warns of, to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Json())
-    LOGGER.handlers[:] = [handler]
-    LOGGER.propagate = False
-    LOGGER.setLevel(level)
+    for logger, least in ((LOGGER, level), (logging.getLogger("uvicorn"), logging.WARNING)):
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+        logger.setLevel(least)
 
 
 def log(row: Row, *, text: bool) -> None:

@@ -37,6 +37,7 @@ def serve(settings: Settings, host: str, port: int, *, drain: int = 30, quiet: b
         log_config=None,
         access_log=False,
         server_header=False,
+        ws="none",  # whatever else is installed
         timeout_graceful_shutdown=drain,
         timeout_keep_alive=75,  # longer than clients and proxies keep their connections
     )
