@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import openai
 import pytest
 from deployed import deployed
+from node_packages import NODE, node_packages
 from servers import Running, Upstream, completion
 
 from secondlook.benchmarks.bbq.case import BBQCase
@@ -21,8 +21,7 @@ from secondlook.gateway.keys import Keys
 from secondlook.subject.local import checkpoint_folder
 from serving import serving
 
-HERE = Path(__file__).parent
-EXAMPLES = HERE.parents[1] / "examples" / "gateway"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "gateway"
 MODEL = str(checkpoint_folder("planted"))
 QUESTION = BBQCase(draw_items(1, seed=3)[0], load_prompt("bbq/binary-cot")).query(0)
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
@@ -95,22 +94,8 @@ def python(address, model, key, question):
 
 @pytest.fixture(scope="session")
 def node():
-    """A folder with the official Node client; installed once a machine, as the lock file says."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node or npm is missing: the Node client is not tried")
-    version = json.loads((HERE / "node/package.json").read_text())["dependencies"]["openai"]
-    folder = Path(tempfile.gettempdir()) / f"secondlook-node-{os.getuid()}-{version}"
-    if not (folder / "node_modules/openai").is_dir():
-        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-            making = shutil.copytree(HERE / "node", Path(name) / "made")
-            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-            done = subprocess.run(command, cwd=making, capture_output=True, text=True, check=False, timeout=300)
-            if done.returncode != 0:
-                why = f"the Node client could not be installed: {done.stderr.strip()[-500:]}"
-                pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
-            if not folder.exists():
-                making.rename(folder)
-    return folder
+    """A folder with the official Node client."""
+    return node_packages()
 
 
 def in_node(node, script, *arguments):
@@ -128,7 +113,7 @@ def ask(request):
     if request.param == "python":
         return python
     folder = request.getfixturevalue("node")
-    return lambda *words: json.loads(in_node(folder, HERE / "node/conformance.mjs", *words))
+    return lambda *words: json.loads(in_node(folder, NODE / "conformance.mjs", *words))
 
 
 # --- a real server with a real checkpoint
