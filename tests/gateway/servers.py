@@ -149,5 +149,7 @@ class Pair:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Both at once: each takes a moment to notice.
+        self._front.server.should_exit = self._behind.server.should_exit = True
         self._front.__exit__()
         self._behind.__exit__()
