@@ -252,6 +252,27 @@ def test_bytes_under_never_are_those_of_going_direct(ask, tmp_path):
         assert {pair for pair in before.headers if pair[0] not in changed} <= set(after.headers)
 
 
+def test_bytes_of_what_cannot_be_looked_at_twice_are_the_clients(ask, tmp_path):
+    recorder = Upstream(odd)
+    with (
+        Running(recorder) as root,
+        deployed(tmp_path / "gateway", upstream=f"{root}/v1", policy="always") as gateway,
+    ):
+        direct = ask(f"{root}/v1", "m", "k", "Why?")
+        sent, recorder.asked[:] = list(recorder.asked), []
+        always = ask(gateway.address, "m", "k", "Why?")
+    for name in ("tools", "badBody"):
+        assert content(always[name]) == content(direct[name])
+
+    def passed(asked):
+        return [each.body for each in asked if b"tools" in each.body or each.json["messages"] == "x"]
+
+    posts = ([each for each in asked if each.method == "POST"] for asked in (sent, recorder.asked))
+    before, after = map(passed, posts)
+    assert before == after
+    assert len(after) == 2
+
+
 # --- the examples, as they are
 
 
@@ -288,5 +309,6 @@ def test_the_curl_example_runs_as_it_is(always, key):
 
 def test_the_litellm_example_runs_as_it_is(never, key):
     pytest.importorskip("litellm", reason="LiteLLM is missing: its example is not tried")
-    environment = os.environ | {"OPENAI_API_KEY": key[0]}
+    # It would ask the web for prices otherwise.
+    environment = os.environ | {"OPENAI_API_KEY": key[0], "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     assert run(sys.executable, EXAMPLES / "client_litellm.py", never, MODEL, env=environment).strip()
