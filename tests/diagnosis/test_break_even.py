@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import special, stats
-from second_looks import simulate
 
+from second_looks import simulate
 from secondlook.diagnosis.break_even import Line, break_even, symmetric
 from secondlook.diagnosis.table import check_table
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import jsonschema
 import pandas as pd
 import pytest
-from second_looks import simulate
 
+from second_looks import simulate
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.forecast import forecast
 from secondlook.diagnosis.form import from_json, schema, schema_text, to_json

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from second_looks import simulate
 
+from second_looks import simulate
 from secondlook.diagnosis.dose import correlate, dose_response
 from secondlook.diagnosis.table import check_table
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from second_looks import chain
 
+from second_looks import chain
 from secondlook.diagnosis.forecast import fixed_point, forecast, recursion
 from secondlook.diagnosis.table import check_table
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from second_looks import simulate
 
+from second_looks import simulate
 from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import check_table
 from secondlook.diagnosis.verdict import Verdict, controls, judge, judge_groups, vote_round

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from second_looks import STATES, simulate, walk
 
+from second_looks import STATES, simulate, walk
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.table import check_table
 from secondlook.diagnosis.transitions import compose, transitions

@@ -20,8 +20,8 @@ from secondlook.gateway.settings import Settings
 class Running:
     """An ASGI application served in a thread."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, **options)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
 

@@ -214,6 +214,25 @@ def test_a_request_cannot_hide_in_another(open_pair, lines):
     assert len(open_pair.upstream.asked) == before
 
 
+def test_a_head_without_end_fills_no_memory(open_pair):
+    with socket.create_connection(("127.0.0.1", open_pair.gateway.port), timeout=20) as line:
+        line.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n")
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            for number in range(200):
+                line.sendall(b"x-%d: %s\r\n" % (number, b"y" * 2**16))
+
+
+def test_headers_of_one_connection_end_there(open_pair):
+    """As Java's client asks for HTTP/2: the offer is not taken up, its body is read, its headers end here."""
+    offer = "connection: close, Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAABAAMAAABk"
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{offer}\r\nx-odd: kept\r\ncontent-length: 2\r\n\r\n"
+    assert open_pair.raw(head.encode() + b"{}").startswith(b"HTTP/1.1 200")
+    asked = open_pair.upstream.asked[-1]
+    assert asked.body == b"{}"
+    assert asked.header("x-odd") == "kept"
+    assert {"connection", "upgrade", "http2-settings"}.isdisjoint(dict(asked.headers))
+
+
 def test_an_upgrade_is_not_taken_up(open_pair):
     asks = "connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: eA=="
     assert open_pair.raw(f"GET /v1/models HTTP/1.1\r\nhost: x\r\n{asks}\r\n\r\n".encode()).startswith(b"HTTP/1.1 200")

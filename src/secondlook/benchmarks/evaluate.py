@@ -189,7 +189,7 @@ def run_evaluation(
         arms: What asks the questions instead of Inspect; then there are no logs, and nothing is continued.
 
     Raises:
-        RunError: If an arm gave no result.
+        RunError: If nobody listens at an address that was given, or an arm gave no result.
         ValueError: If data or settings cannot be used, or the folder belongs to another run.
     """
     if log_buffer < 1:
@@ -200,6 +200,9 @@ def run_evaluation(
     examiner = evaluation.critic_endpoint.open() if evaluation.critic_endpoint else None
     judge = {"judge": evaluation.judge_endpoint.open()} if evaluation.judge_endpoint else {}
     _claim(folder, evaluation, tasks, model, examiner)
+    for endpoint in (evaluation.endpoint, evaluation.critic_endpoint, evaluation.judge_endpoint):
+        if endpoint is not None:
+            endpoint.reach()
     if arms is not None:
         return _report_on(arms(evaluation, tasks, model, examiner), folder)
     for name, task in tasks.items():

@@ -7,6 +7,7 @@ import sys
 import uvicorn
 
 from secondlook.gateway.app import build
+from secondlook.gateway.heads import Protocol
 from secondlook.gateway.logs import LOGGER, set_up
 from secondlook.gateway.settings import Settings
 
@@ -37,6 +38,7 @@ def serve(settings: Settings, host: str, port: int, *, drain: int = 30, quiet: b
         log_config=None,
         access_log=False,
         server_header=False,
+        http=Protocol,
         ws="none",  # whatever else is installed
         timeout_graceful_shutdown=drain,
         timeout_keep_alive=75,  # longer than clients and proxies keep their connections

@@ -243,9 +243,8 @@ class Upstream:
     def _headers(self, headers: Iterable[tuple[str, str]]) -> Headers:
         kept = [
             (name, value)
-            for name, value in headers
-            if name.lower() not in _HOP
-            and not name.lower().startswith("x-secondlook-")
+            for name, value in _end_to_end(headers)
+            if not name.lower().startswith("x-secondlook-")
             # What is decompressed here is not compressed there.
             and name.lower() != "accept-encoding"
             and (self._key is None or name.lower() != "authorization")
@@ -298,6 +297,15 @@ def _as_failure(error: Exception) -> UpstreamError:
 def _kept(response: aiohttp.ClientResponse) -> Headers:
     return tuple(
         (name, value)
-        for name, value in response.headers.items()
-        if name.lower() not in _HOP and name.lower() not in ("content-encoding", "date", "server")
+        for name, value in _end_to_end(response.headers.items())
+        if name.lower() not in ("content-encoding", "date", "server")
     )
+
+
+def _end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
+    """Headers without those of one connection, which are the known ones and those that it names itself."""
+    headers = tuple(headers)
+    named = {
+        word.strip() for name, value in headers if name.lower() == "connection" for word in value.lower().split(",")
+    }
+    return tuple((name, value) for name, value in headers if name.lower() not in _HOP | named)

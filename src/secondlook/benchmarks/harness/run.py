@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from secondlook.correction.chat import Json
 
 _LONGEST = 400
 _NO_KEY = "not-needed"
+_PATIENCE = 10.0  # seconds for a connection
 _SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"
 
 
@@ -91,6 +93,24 @@ class Endpoint:
             cause = one_line(error)
             remedy = f"; {_SPELLING}" if "not recognized" in cause or "/" not in self.model else ""
             raise RunError(f"model {self.model!r} cannot be used: {cause.removesuffix('.')}{remedy}") from error
+
+    def reach(self) -> None:
+        """See that somebody listens at the address, if one was given; else every sample would find out for itself.
+
+        Raises:
+            RunError: If nobody does.
+        """
+        if self.base_url is None:
+            return
+        parts = urlsplit(self.base_url)
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            socket.create_connection((parts.hostname or "", port), timeout=_PATIENCE).close()
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"nobody listens at {self.base_url} ({one_line(error)}); start the server or correct the address, then "
+                "run the same command again"
+            ) from None
 
     def _needs_no_key(self) -> bool:
         """Whether the user's own server is spoken to and no key is set; Inspect's client insists on one."""
