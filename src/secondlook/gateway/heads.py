@@ -1,0 +1,115 @@
+"""Heads of requests, where uvicorn's HTTP is not enough: no bounds of length and time, and bodies lost to an offer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MOST = 64 * 2**10
+"""Bytes that the request line and the headers may have together."""
+PATIENCE = 20.0
+"""Seconds within which they must be there, once a connection stands or a further request on it has begun."""
+
+
+class Protocol(HttpToolsProtocol):
+    """A connection that is closed when the head of a request is too long or too late.
+
+    Anybody may open connections, with a key or without: none may fill the memory or stay for ever before it has asked.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.parser = _Parser(self)  # type: ignore[assignment]
+        self._size = 0
+        self._begun = False
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Await the first request."""
+        super().connection_made(transport)
+        self._begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Await no more."""
+        self._end()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Await the rest of a head."""
+        super().on_message_begin()
+        self._begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is there; one with an offer is read again without it."""
+        self._end()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is there."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Read; more of a head than is allowed is read no further."""
+        self._begun = False
+        super().data_received(data)
+        # The piece in which it begins is not counted: it may be the end of a large body, and no piece is large itself.
+        if self._late is not None and not self._begun and not self.transport.is_closing():
+            self._size += len(data)
+            if self._size > MOST:
+                self.logger.warning("The head of a request is too long.")
+                self.send_400_response(f"The head of the request has more than {MOST} bytes.")
+
+    def _begin(self) -> None:
+        self._end()
+        self._size = 0
+        self._begun = True
+        self._late = self.loop.call_later(PATIENCE, self.transport.close)
+
+    def _end(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+class _Parser:
+    """Reads requests whose clients offer another protocol as if they did not.
+
+    Java's own client offers HTTP/2 with its first request. httptools then reads no body, and uvicorn would hand on an
+    empty one.
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self._parser = httptools.HttpRequestParser(protocol)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+    def feed_data(self, data: bytes) -> None:
+        """Read, an offer that is met included."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+                data = b""
+            except httptools.HttpParserUpgrade as offer:
+                data = self._without() + data[offer.args[0] :]
+                self._parser = httptools.HttpRequestParser(self._protocol)
+
+    def _without(self) -> bytes:
+        """The head that was read, without its offer."""
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            raise httptools.HttpParserError("this is no proxy")
+        lines = [b"%s %s HTTP/%s" % (method, self._protocol.url, self._parser.get_http_version().encode())]
+        for name, value in self._protocol.headers:
+            if name == b"connection":
+                words = [word for word in value.split(b",") if word.strip().lower() != b"upgrade"]
+                lines.append(b"connection: " + b",".join(words))
+            elif name != b"upgrade":
+                lines.append(b"%s: %s" % (name, value))
+        return b"\r\n".join(lines) + b"\r\n\r\n"
