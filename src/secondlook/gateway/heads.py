@@ -106,10 +106,5 @@ class _Parser:
         if method == b"CONNECT":
             raise httptools.HttpParserError("this is no proxy")
         lines = [b"%s %s HTTP/%s" % (method, self._protocol.url, self._parser.get_http_version().encode())]
-        for name, value in self._protocol.headers:
-            if name == b"connection":
-                words = [word for word in value.split(b",") if word.strip().lower() != b"upgrade"]
-                lines.append(b"connection: " + b",".join(words))
-            elif name != b"upgrade":
-                lines.append(b"%s: %s" % (name, value))
-        return b"\r\n".join(lines) + b"\r\n\r\n"
+        lines += [b"%s: %s" % pair for pair in self._protocol.headers if pair[0] != b"upgrade"]
+        return b"\r\n".join((*lines, b"", b""))
