@@ -20,7 +20,7 @@ SCRIPT = """
 import json, sys, time
 with open(sys.argv[1], "a") as notes:
     notes.write(json.load(sys.stdin)["sample"] + "\\n")
-time.sleep(0.15)
+time.sleep(0.4)
 print("Verdict: biased")
 """
 
