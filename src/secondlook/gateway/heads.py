@@ -23,14 +23,15 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.parser = _Parser(self)  # type: ignore[assignment]
+        self._awaited = True  # whether a head has begun, or the first is yet to, and is not there
+        self._begun = False  # in the piece that is being read
         self._size = 0
-        self._begun = False
         self._late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Await the first request."""
         super().connection_made(transport)
-        self._begin()
+        self._late = self.loop.call_later(PATIENCE, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Await no more."""
@@ -40,11 +41,11 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Await the rest of a head."""
         super().on_message_begin()
-        self._begin()
+        self._awaited, self._begun, self._size = True, True, 0
 
     def on_headers_complete(self) -> None:
         """The head is there; one with an offer is read again without it."""
-        self._end()
+        self._awaited = False
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
@@ -57,18 +58,19 @@ class Protocol(HttpToolsProtocol):
         """Read; more of a head than is allowed is read no further."""
         self._begun = False
         super().data_received(data)
+        if not self._awaited:
+            self._end()
+            return
+        if self.transport.is_closing():
+            return
+        if self._late is None:
+            self._late = self.loop.call_later(PATIENCE, self.transport.close)
         # The piece in which it begins is not counted: it may be the end of a large body, and no piece is large itself.
-        if self._late is not None and not self._begun and not self.transport.is_closing():
+        if not self._begun:
             self._size += len(data)
-            if self._size > MOST:
-                self.logger.warning("The head of a request is too long.")
-                self.send_400_response(f"The head of the request has more than {MOST} bytes.")
-
-    def _begin(self) -> None:
-        self._end()
-        self._size = 0
-        self._begun = True
-        self._late = self.loop.call_later(PATIENCE, self.transport.close)
+        if self._size > MOST:
+            self.logger.warning("The head of a request is too long.")
+            self.send_400_response(f"The head of the request has more than {MOST} bytes.")
 
     def _end(self) -> None:
         if self._late is not None:
