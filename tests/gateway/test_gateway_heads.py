@@ -80,6 +80,15 @@ def test_a_head_that_does_not_come_is_not_waited_for(line, begun):
     assert 0.9 < time.monotonic() - since < 5
 
 
+def test_nor_is_a_second_one(line):
+    line.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert line.recv(65536).startswith(b"HTTP/1.1 200")
+    since = time.monotonic()
+    line.sendall(b"GET / HTTP/1.1\r\nhost: ")
+    assert read(line) == b""
+    assert 0.9 < time.monotonic() - since < 5
+
+
 def test_a_head_that_drips_is_not_waited_for(line):
     since = time.monotonic()
 
