@@ -24,13 +24,13 @@ import torch
 from torch import Generator, Tensor, nn
 from transformers import GPT2Config, GPT2Model
 
-from secondlook.cli.terminal import processors
 from secondlook.lab.exam import Exam
 from secondlook.lab.profile import find
 from secondlook.lab.run import Run
 from secondlook.lab.tasks import Episodes, sample
 from secondlook.lab.tokens import reads, tokens
 from secondlook.lab.train import Ensemble, Options, train
+from secondlook.machine import processors
 from secondlook.transformer import Transformer
 
 TIMES = 5

@@ -1,4 +1,4 @@
-"""What every floor needs of the machine: files written whole, and worker processes that leave each other room."""
+"""What every floor needs of the machine: files written whole, processors, workers that leave each other room."""
 
 from __future__ import annotations
 
@@ -51,3 +51,8 @@ def alone() -> None:
 
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,10 +3,13 @@
 import errno
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from secondlook.cluster.here import Here
+from secondlook.cluster.place import MARK
 from secondlook.lab import checkpoint
 from secondlook.lab.run import Run, Shape
 from secondlook.lab.store import Store
@@ -26,7 +29,7 @@ def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch):
     store, ticks = Store(tmp_path, OPTIONS), []
     first = store.train(RUNS[:2], ticks.append)
     assert sum(ticks) == pytest.approx(2)
-    assert {path.name for path in tmp_path.iterdir()} == {RUNS[0].name, RUNS[1].name, "unfinished"}
+    assert {path.name for path in tmp_path.iterdir()} == {RUNS[0].name, RUNS[1].name, "unfinished", ".lock", MARK}
     trained = []
     monkeypatch.setattr(
         "secondlook.lab.store.train", lambda runs, *a, **k: trained.extend(runs) or train(runs, *a, **k)
@@ -42,7 +45,7 @@ def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch):
 def test_several_processes_train_the_same(tmp_path):
     alone = Store(tmp_path / "one", OPTIONS, together=1).train(RUNS)
     ticks = []
-    apart = Store(tmp_path / "two", OPTIONS, workers=2, together=1).train(RUNS, ticks.append)
+    apart = Store(tmp_path / "two", OPTIONS, engine=Here(2), together=1).train(RUNS, ticks.append)
     assert sum(ticks) == 3
     for run in RUNS:
         for name, value in apart[run].weights.items():
@@ -52,7 +55,7 @@ def test_several_processes_train_the_same(tmp_path):
 def test_an_error_in_a_process_is_the_caller_s(tmp_path):
     bad = [replace(run, rate=1e30, clip=0.0, warmup=0) for run in RUNS[:2]]
     with pytest.raises(FloatingPointError, match="lower its rate of 1e\\+30"):
-        Store(tmp_path, OPTIONS, workers=2, together=1).train(bad)
+        Store(tmp_path, OPTIONS, engine=Here(2), together=1).train(bad)
 
 
 def test_a_run_that_was_not_trained_is_not_there(tmp_path):
@@ -76,7 +79,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_is_one_line():
     with pytest.raises(OSError, match=r"cannot write /proc/nowhere/checkpoint.pt: .*; what was saved before is kept"):
-        checkpoint.save(checkpoint.Path("/proc/nowhere/checkpoint.pt"), {"step": 1})
+        checkpoint.save(Path("/proc/nowhere/checkpoint.pt"), {"step": 1})
 
 
 def test_bytes_that_are_no_checkpoint_are_refused(tmp_path):

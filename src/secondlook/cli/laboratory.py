@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondlook.cli.terminal import bar, console, processors
+from secondlook.cli.terminal import Cluster, Cpus, Gpus, bar, console
+from secondlook.cluster.unit import Resources
+from secondlook.machine import processors
+
+if TYPE_CHECKING:
+    from secondlook.lab.sweep import Cell
 
 app = typer.Typer()
 lab_app = typer.Typer(help="Transformers trained from scratch on in-context alignment.", no_args_is_help=True)
@@ -63,7 +69,13 @@ def run(
     out: Annotated[
         Path, typer.Option(help="Gets a folder for each profile, and in it one for each experiment.")
     ] = Path("runs/lab"),
+    trained: Annotated[
+        str | None, typer.Option(help="Where trained runs are kept: a folder, or s3://…; by default in --out.")
+    ] = None,
     workers: Workers = None,
+    cluster: Cluster = None,
+    cpus: Cpus = 1.0,
+    gpus: Gpus = None,
     together: Annotated[
         int | None, typer.Option(min=1, help="Members of an ensemble, at most; by default 1 on a CPU, else 16.")
     ] = None,
@@ -74,6 +86,8 @@ def run(
     """Run experiments. What has been trained is not trained again."""
     from functools import partial
 
+    from secondlook.cluster.engines import engine
+    from secondlook.cluster.place import place
     from secondlook.evidence.report import show
     from secondlook.lab.experiment import Lab
     from secondlook.lab.experiments import find
@@ -87,15 +101,73 @@ def run(
     workers = workers or (processors() if device == "cpu" else 1)
     # On a CPU an ensemble of small models takes longer than one after the other (bench/laboratory.py).
     together = together or (1 if device == "cpu" else 16)
-    store = Store(out / "trained", Options(device, bf16, compile_, exam=size.exam), workers, together)
-    for experiment in experiments:
-        folder = out / size.name / experiment.id
-        with bar() as progress:
-            task = progress.add_task(f"{experiment.id}: runs trained", total=None)
-            lab = Lab(size, store, partial(progress.advance, task))
-            result = conduct(experiment, lab, folder, f"secondlook lab run {experiment.id} --profile {size.name}")
-        show(result, console)
-        console.print(f"result.json, figure.png and figure.svg in {folder}\n", highlight=False, soft_wrap=True)
+    folder, resources = place(trained or out / "trained"), resources_of(device, cpus, gpus)
+    options = Options(device, bf16, compile_, exam=size.exam)
+    with engine(cluster, folder, resources, workers) as works:
+        store = Store(folder, options, works, together)
+        for experiment in experiments:
+            into = out / size.name / experiment.id
+            with bar() as progress:
+                task = progress.add_task(f"{experiment.id}: runs trained", total=None)
+                lab = Lab(size, store, partial(progress.advance, task))
+                result = conduct(experiment, lab, into, f"secondlook lab run {experiment.id} --profile {size.name}")
+            show(result, console)
+            console.print(f"result.json, figure.png and figure.svg in {into}\n", highlight=False, soft_wrap=True)
+
+
+@lab_app.command("sweep")
+def sweep(
+    file: Annotated[Path, typer.Argument(help="TOML: profile, [run], [grid], seeds, [resources].")],
+    out: Annotated[str, typer.Option(help="Gets sweep.csv and a folder for each run; a folder, or s3://….")],
+    workers: Workers = None,
+    cluster: Cluster = None,
+    cpus: Annotated[float | None, typer.Option(help="Processors of a run on the cluster; else as FILE says.")] = None,
+    gpus: Gpus = None,
+    device: Device = "cpu",
+    bf16: Bf16 = False,
+    compile_: Compile = False,
+) -> None:
+    """Train every combination of a grid with every seed. What has been trained is not trained again."""
+    from dataclasses import replace
+
+    from secondlook.cluster.engines import engine
+    from secondlook.cluster.place import place
+    from secondlook.lab.store import Store
+    from secondlook.lab.sweep import Sweep, outcome, write
+    from secondlook.lab.train import Options
+
+    grid, folder = Sweep.read(file), place(out)
+    runs = [run for _, several in grid.cells for run in several]
+    asked = {name: value for name, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
+    resources = replace(grid.resources, **asked)
+    workers = workers or (processors() if device == "cpu" else 1)
+    with engine(cluster, folder, resources, workers) as works, bar() as progress:
+        task = progress.add_task("runs trained", total=len(runs))
+        store = Store(folder, Options(device, bf16, compile_), works, together=1)
+        trained = store.train(runs, lambda done: progress.advance(task, done))
+    write(grid, trained, folder)
+    _show(outcome(grid, trained))
+    console.print(f"sweep.csv and {len(runs)} trained runs in {folder}", highlight=False, soft_wrap=True)
+
+
+def resources_of(device: str, cpus: float, gpus: float | None) -> Resources:
+    """What a run takes of a cluster: an accelerator, unless told otherwise, where it computes on one."""
+    return Resources(cpus, (0.0 if device == "cpu" else 1.0) if gpus is None else gpus)
+
+
+def _show(cells: Sequence[Cell]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in (*cells[0].setting, *cells[0].last):
+        table.add_column(name, justify="right")
+    for cell in cells:
+        ends = [
+            f"{found.value:.4f}" + (f" ±{(found.high - found.low) / 2:.4f}" if found.n > 1 else "")
+            for found in cell.last.values()
+        ]
+        table.add_row(*map(str, cell.setting.values()), *ends)
+    console.print(table, highlight=False)
 
 
 def _put(record: dict[str, Any], pair: str) -> None:

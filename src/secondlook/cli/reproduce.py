@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from secondlook.cli.terminal import console, processors
+from secondlook.cli.terminal import console
+from secondlook.machine import processors
 
 app = typer.Typer()
 

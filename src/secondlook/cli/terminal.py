@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
+import typer
 from rich.console import Console
 from rich.progress import Progress
 
+Cluster = Annotated[
+    str | None,
+    typer.Option(help="Ray cluster: local (of this machine), auto, HOST:PORT of its head, or ray://HOST:PORT."),
+]
+Cpus = Annotated[float, typer.Option(help="Processors of a unit of work on the cluster.")]
+Gpus = Annotated[
+    float | None, typer.Option(help="Accelerators of it, e.g. 0.25; by default 1 where --device is one, else none.")
+]
 console = Console()
 errors = Console(stderr=True, soft_wrap=True)
 
@@ -22,8 +30,3 @@ def fail(message: str, code: int = 2) -> NoReturn:
 def bar() -> Progress:
     """A progress bar that leaves nothing behind, and is not there where nobody looks."""
     return Progress(console=console, transient=True, disable=not console.is_terminal)
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

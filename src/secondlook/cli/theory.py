@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from secondlook.cli.terminal import bar, console, fail, processors
+from secondlook.cli.terminal import bar, console, fail
+from secondlook.machine import processors
 
 app = typer.Typer()
 _FEW = 4  # sizes that are done before another process has started

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 from typing import Any
 
 import torch
 
-from secondlook.machine import whole
+from secondlook.cluster.place import Place, put, there
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
+def save(path: Place, state: dict[str, Any]) -> None:
     """Write a checkpoint.
 
     Raises:
         OSError: It cannot be written; the one before it is kept.
     """
-    with whole(path) as file:
-        try:
-            torch.save(state, file)
-        except RuntimeError as error:  # torch's writer hides what the system said
-            raise OSError(str(error).splitlines()[0]) from error
+    content = io.BytesIO()  # torch's own writer hides what the system says of a full disk
+    torch.save(state, content)
+    put(path, content.getvalue())
 
 
-def load(path: Path) -> dict[str, Any] | None:
+def load(path: Place) -> dict[str, Any] | None:
     """Read a checkpoint, if there is one.
 
     Raises:
         ValueError: The file is no checkpoint.
     """
-    if not path.exists():
+    if not there(path):
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # torch's reader raises whatever the bytes lead it to

@@ -51,7 +51,7 @@ def record(experiment: Experiment, lab: Lab, findings: Findings, command: str, s
         "configuration": {"base": lab.base.record(), "seeds": lab.profile.seeds, "exam": lab.profile.exam},
         "command": command,
         "seconds": round(seconds, 1),
-        "machine": f"{platform.machine()}, {lab.store.workers} processes, {lab.store.options.device}",
+        "machine": f"{platform.machine()}, {lab.store.engine.described}, {lab.store.options.device}",
         **provenance(),
     }
 

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from hashlib import sha256
-from multiprocessing import get_context
-from pathlib import Path
 
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
+from secondlook.cluster.here import Here
+from secondlook.cluster.place import Place, put, remove, there, turn
+from secondlook.cluster.unit import Engine
 from secondlook.lab.run import Run
 from secondlook.lab.train import Options, Trained, groups, train
-from secondlook.machine import alone, whole
 
 Tick = Callable[[float], None]
+_WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of trained runs.
+    """A folder of trained runs, or an address in an object store.
 
     Attributes:
         folder: Where they are: a folder each, with `run.json`, `log.jsonl` and `model.safetensors`.
         options: How to compute.
-        workers: Processes, of one thread each. With one, this process trains, with all the threads it has.
+        engine: Who trains.
         together: Members of an ensemble, at most.
     """
 
-    folder: Path
+    folder: Place
     options: Options = field(default_factory=Options)
-    workers: int = 1
+    engine: Engine = field(default_factory=Here)
     together: int = 3
 
     def train(self, runs: Sequence[Run], tick: Tick = lambda _: None) -> dict[Run, Trained]:
@@ -43,13 +43,18 @@ class Store:
             tick: Called with the number of runs done since the last call, or a part of one.
 
         Raises:
-            ValueError, FloatingPointError, OSError: As `train` does; runs that were done are kept.
+            ValueError, FloatingPointError, OSError: As `train` does, when all others are done; these are kept.
         """
-        missing = [run for run in dict.fromkeys(runs) if not (self.folder / run.name / "model.safetensors").exists()]
+        missing = [run for run in dict.fromkeys(runs) if not held(self.folder, run)]
         tick(len(set(runs)) - len(missing))
-        # Large ones first, so that no worker is left with the largest at the end.
-        work = sorted(groups(missing, self.together), key=_cost, reverse=True)
-        (self._here if min(self.workers, len(work)) < 2 else self._apart)(work, tick)
+        units = [
+            Training(self.folder.absolute(), tuple(members), self.options) for members in groups(missing, self.together)
+        ]
+        if units:
+            # Large ones first, so that no worker is left with the largest at the end.
+            units.sort(key=lambda unit: cost(unit.members[0]) * len(unit.members), reverse=True)
+            with turn(self.folder):
+                self.engine.run(units, lambda unit, part: tick(len(unit.members) * part))
         return {run: self.load(run) for run in runs}
 
     def load(self, run: Run) -> Trained:
@@ -59,53 +64,77 @@ class Store:
             FileNotFoundError: It has not.
         """
         folder = self.folder / run.name
-        if not (folder / "model.safetensors").exists():
+        if not held(self.folder, run):
             raise FileNotFoundError(f"{run.name} is not in {self.folder}; train it first")
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
-        return Trained(run, load_file(folder / "model.safetensors"), log)
-
-    def _here(self, work: list[list[Run]], tick: Tick) -> None:
-        for members in work:
-            done = 0
-
-            def step(now: int, members: list[Run] = members) -> None:
-                nonlocal done
-                tick(len(members) * (now - done) / members[0].steps)
-                done = now
-
-            self._group(members, step)
-
-    def _apart(self, work: list[list[Run]], tick: Tick) -> None:
-        pool = ProcessPoolExecutor(min(self.workers, len(work)), get_context("spawn"), alone)
-        try:
-            waiting = {pool.submit(self._group, members): members for members in work}
-            for done in as_completed(waiting):
-                done.result()
-                tick(len(waiting[done]))
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _group(self, members: list[Run], step: Callable[[int], None] = lambda _: None) -> None:
-        digest = sha256(" ".join(run.name for run in members).encode()).hexdigest()[:16]
-        unfinished = self.folder / "unfinished" / digest
-        for trained in train(members, unfinished, self.options, tick=step):
-            self._keep(trained)
-        (unfinished / "checkpoint.pt").unlink(missing_ok=True)
-        unfinished.rmdir()
-
-    def _keep(self, trained: Trained) -> None:
-        folder = self.folder / trained.run.name
-        files = {
-            "run.json": json.dumps(trained.run.record(), indent=1).encode(),
-            "log.jsonl": "".join(f"{json.dumps(look)}\n" for look in trained.log).encode(),
-            "model.safetensors": save(trained.weights),  # last: with it, the run is there
-        }
-        for name, content in files.items():
-            with whole(folder / name) as file:
-                file.write(content)
+        return Trained(run, load((folder / _WEIGHTS).read_bytes()), log)
 
 
-def _cost(members: list[Run]) -> float:
-    run = members[0]
+@dataclass(frozen=True)
+class Training:
+    """The unit of work: an ensemble, of one member or several, trained into a folder of its runs.
+
+    Attributes:
+        folder: The store's.
+        members: Runs of equal shape.
+        options: How to compute.
+    """
+
+    folder: Place
+    members: tuple[Run, ...]
+    options: Options
+
+    @property
+    def name(self) -> str:
+        """Of its members."""
+        if len(self.members) == 1:
+            return self.members[0].name
+        return f"{self.members[0].name}+{len(self.members) - 1}-{self._digest}"
+
+    @property
+    def _digest(self) -> str:
+        return sha256(" ".join(run.name for run in self.members).encode()).hexdigest()[:16]
+
+    def done(self) -> bool:
+        """Whether every member is in the store."""
+        return all(held(self.folder, run) for run in self.members)
+
+    def work(self, tick: Tick) -> None:
+        """Train, from a checkpoint if there is one, and keep every member."""
+        done = 0
+
+        def step(now: int) -> None:
+            nonlocal done
+            tick((now - done) / self.members[0].steps)
+            done = now
+
+        unfinished = self.folder / "unfinished" / self._digest
+        for trained in train(self.members, unfinished, self.options, tick=step):
+            keep(self.folder, trained)
+        remove(unfinished / "checkpoint.pt")
+
+
+def held(folder: Place, run: Run) -> bool:
+    """Whether a folder holds a trained run."""
+    return there(folder / run.name / _WEIGHTS)
+
+
+def keep(folder: Place, trained: Trained) -> None:
+    """Put a trained run into a folder.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    files = {
+        "run.json": json.dumps(trained.run.record(), indent=1).encode(),
+        "log.jsonl": "".join(f"{json.dumps(look)}\n" for look in trained.log).encode(),
+        _WEIGHTS: save(trained.weights),  # last: with it, the run is there
+    }
+    for name, content in files.items():
+        put(folder / trained.run.name / name, content)
+
+
+def cost(run: Run) -> float:
+    """How much work a run is, in units of its own: steps, problems, blocks, squares of the width, tokens."""
     triple = 3 if run.shape.layout == "interleaved" else 1
-    return len(members) * run.steps * run.batch * run.shape.depth * run.shape.width**2 * run.task.n * triple
+    return run.steps * run.batch * run.shape.depth * run.shape.width**2 * run.task.n * triple

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
 
+from secondlook.cluster.place import Place
 from secondlook.lab.checkpoint import load, save
 from secondlook.lab.exam import Exam
 from secondlook.lab.objectives import judge
@@ -225,7 +225,7 @@ class _Plain(nn.Module):
 
 def train(
     runs: Sequence[Run],
-    folder: Path | None = None,
+    folder: Place | None = None,
     options: Options = _USUAL,
     *,
     tick: Callable[[int], None] = lambda _: None,

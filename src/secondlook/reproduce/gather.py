@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from secondlook.cluster.here import Here
 from secondlook.reproduce import theory
 from secondlook.reproduce.ledger import Claim
 
@@ -67,7 +68,7 @@ def _laboratory(claim: Claim, profile: str, work: Path, workers: int, command: s
     full = profile == "full"
     size = find("paper" if full else profile)
     options = Options("cuda" if full else "cpu", exam=size.exam)
-    store = Store(work / "trained", options, 1 if full else workers, 16 if full else 1)
+    store = Store(work / "trained", options, Here(1 if full else workers), 16 if full else 1)
     done = 0.0
 
     def tick(runs: float) -> None:

@@ -1,0 +1,35 @@
+"""The engine a user asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from secondlook.cluster.here import Here
+from secondlook.cluster.place import Place
+from secondlook.cluster.unit import Engine, Resources
+
+
+@contextmanager
+def engine(
+    cluster: str | None, where: Place, resources: Resources | None = None, processes: int = 1
+) -> Iterator[Engine]:
+    """Processes of this machine, or a Ray cluster that is joined for as long as this lasts.
+
+    Args:
+        cluster: See `on_ray.connected`; none for this machine without Ray.
+        where: Where results go.
+        resources: What a unit takes of the cluster.
+        processes: Processes, without Ray.
+
+    Raises:
+        ValueError: Ray is not installed, the address is none, or another driver works at `where`.
+        OSError: Nobody answers at the address, or nothing can be written at `where`.
+    """
+    if cluster is None:
+        yield Here(processes)
+        return
+    from secondlook.cluster.on_ray import OnRay, connected
+
+    with connected(cluster):
+        yield OnRay(where.absolute(), resources or Resources())

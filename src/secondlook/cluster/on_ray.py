@@ -1,0 +1,231 @@
+"""Units done on a Ray cluster. Ray schedules, retries and notices what died; here it is told what to do.
+
+Nothing else of the package imports Ray, and this only where somebody asks for a cluster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from secondlook.cluster.place import MARK, Place, there
+from secondlook.cluster.unit import Failures, Resources, Tick, U, Unit, do, left
+from secondlook.machine import processors
+
+_INSTALL = "runs on a cluster need Ray: pip install 'secondlook[cluster]'"
+_LOOK = 1.0  # seconds between looks at what is done
+_PATIENCE = 5.0  # seconds for a connection, and for a cluster to answer
+_RETRIES = 3  # of a unit whose worker died
+_CLIENT = "ray://"
+
+
+class NotSharedError(RuntimeError):
+    """A node that does not see where results go; nothing more is started."""
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """A Ray cluster that this process is connected to.
+
+    Attributes:
+        where: Where results go; every node must see it.
+        resources: What a unit takes.
+    """
+
+    where: Place
+    resources: Resources
+
+    @property
+    def described(self) -> str:
+        """See `Engine.described`."""
+        return f"Ray on {sum(node['Alive'] for node in _ray().nodes())} nodes"
+
+    def run(self, units: Sequence[U], tick: Tick[U]) -> None:
+        """See `Engine.run`.
+
+        A unit whose worker or node died is done again on another one, and one that had left its result is not.
+
+        Raises:
+            ValueError: No node has what a unit takes.
+            NotSharedError: A node does not see the results.
+        """
+        ray = _ray()
+        work, failures = left(units, tick), Failures()
+        if not work:
+            return
+        _see_that_it_fits(ray, self.resources)
+        remote = ray.remote(_do).options(
+            num_cpus=self.resources.cpus,
+            num_gpus=self.resources.gpus,
+            max_retries=_RETRIES,
+            name=type(work[0]).__name__,
+        )
+        mark, code = self.where / MARK, ray.put(_code())
+        with _turn(ray, self.where):
+            _wait(ray, {remote.remote(unit, mark, code): unit for unit in work}, tick, failures)
+        failures.raise_first()
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Join a Ray cluster, or start one of this machine's processors for as long as this lasts.
+
+    Args:
+        address: `local`, `auto` for the cluster of this node, HOST:PORT of its head, or ray://HOST:PORT from outside.
+
+    Raises:
+        ValueError: Ray is not installed, or the address is none.
+        OSError: Nobody answers there.
+    """
+    ray = _ray()
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address == "local":
+        start: dict[str, Any] = {"address": "local", "num_cpus": processors(), "include_dashboard": False}
+    else:
+        _reach(address)
+        start = {"address": address}
+    try:
+        ray.init(**start, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        said = " ".join(str(error).split())
+        raise OSError(f"no Ray cluster at {address!r} can be joined ({said})") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _wait(ray: ModuleType, waiting: dict[Any, U], tick: Tick[U], failures: Failures) -> None:
+    """Wait for units; if that is cut short, the others are given up."""
+    try:
+        while waiting:
+            # All that is done by now, at one go: asking for one at a time takes the square of their number.
+            done, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=_LOOK, fetch_local=False)
+            for reference in done:
+                unit = waiting.pop(reference)
+                if error := _error(ray, reference):
+                    if isinstance(error, NotSharedError):
+                        raise error
+                    failures.add(unit, error)
+                else:
+                    tick(unit, 1.0)
+    finally:
+        for reference in waiting:
+            ray.cancel(reference)
+
+
+@contextmanager
+def _turn(ray: ModuleType, where: Place) -> Iterator[None]:
+    """Take the turn at a place among all drivers of this cluster; a driver that died has lost it.
+
+    Raises:
+        ValueError: Another driver has it.
+    """
+    name = hashlib.sha256(str(where).encode()).hexdigest()[:16]
+    try:
+        holder = ray.remote(_Holder).options(num_cpus=0, name=name, namespace="secondlook").remote()
+    except ValueError:
+        raise ValueError(
+            f"{where} is being worked on by another driver of this cluster; wait for it, or give another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        ray.kill(holder)
+
+
+class _Holder:
+    """An actor that does nothing: its name is taken while it lives."""
+
+
+def _do(unit: Unit, mark: Place, code: str) -> None:
+    """What a worker does with a unit."""
+    node = socket.gethostname()
+    if not there(mark):
+        raise NotSharedError(
+            f"node {node} does not see {mark.parent}: give --out a folder that all nodes share, or an address of an "
+            "object store"
+        )
+    if code != _code():
+        raise NotSharedError(f"node {node} has another version of secondlook: install the same one on every node")
+    do(unit)
+
+
+@cache
+def _code() -> str:
+    """A digest of this package's code: units are pure functions only where it is the same."""
+    house, total = Path(__file__).parent.parent, hashlib.sha256()
+    for file in sorted(house.rglob("*.py")):
+        total.update(f"{file.relative_to(house)}\0".encode() + file.read_bytes())
+    return total.hexdigest()
+
+
+def _error(ray: ModuleType, reference: Any) -> Exception | None:
+    """What went wrong with a unit, as its own code said it."""
+    try:
+        ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        return cause if isinstance(cause, Exception) else RuntimeError(_last_line(error))
+    except ray.exceptions.RayError as error:
+        return RuntimeError(f"a worker died {_RETRIES + 1} times or its node cannot be reached: {_last_line(error)}")
+    return None
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+
+
+def _see_that_it_fits(ray: ModuleType, resources: Resources) -> None:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(n.get("CPU", 0) >= resources.cpus and n.get("GPU", 0) >= resources.gpus for n in nodes):
+        have = "; ".join(f"{n.get('CPU', 0):g} processors, {n.get('GPU', 0):g} accelerators" for n in nodes)
+        raise ValueError(
+            f"no node has the {resources.cpus:g} processors and {resources.gpus:g} accelerators of a unit (nodes: "
+            f"{have}); lower --cpus or --gpus, or add a node"
+        )
+
+
+def _reach(address: str) -> None:
+    """See that somebody answers, and that it is Ray: Ray itself waits for minutes, and then gives up without a word."""
+    if address == "auto":
+        return
+    host, colon, port = address.removeprefix(_CLIENT).rpartition(":")
+    if not (colon and host and port.isdigit()):
+        raise ValueError(f"cluster {address!r} is no address: give local, auto, HOST:PORT, or ray://HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise OSError(f"nobody listens at {address} ({error}); start the cluster, or correct the address") from None
+    if address.startswith(_CLIENT):
+        return  # a client notices by itself
+    look = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        answered = subprocess.run(look, capture_output=True, timeout=2 * _PATIENCE, check=False).returncode == 0  # noqa: S603
+    except subprocess.TimeoutExpired:
+        answered = False
+    if not answered:
+        raise OSError(
+            f"what listens at {address} is not the head of a Ray cluster of this version; correct the address"
+        )
+
+
+def _ray() -> ModuleType:
+    if find_spec("ray") is None:
+        raise ValueError(_INSTALL)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming rule; Ray warns of the old one
+    return import_module("ray")

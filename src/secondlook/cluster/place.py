@@ -1,0 +1,122 @@
+"""Where results lie: a folder, or an address that fsspec knows, e.g. of an object store; and whose turn it is there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from filelock import FileLock, Timeout
+from upath import UPath
+
+from secondlook.machine import whole
+
+Place: TypeAlias = Path | UPath
+MARK = ".driver.json"
+"""Tells who works here; a worker that does not see it is not looking at the same place."""
+
+
+def place(text: str | Path) -> Place:
+    """A folder, or an address.
+
+    Raises:
+        ValueError: An address that no installed package can read.
+    """
+    if isinstance(text, Path) or "://" not in text:
+        return Path(text)
+    try:
+        return UPath(text)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"{text!r} cannot be used: {error}") from None
+
+
+def put(path: Place, data: bytes) -> None:
+    """Write a file, whole or not at all; an object store does so by itself.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if isinstance(path, Path):
+        with whole(path) as file:
+            file.write(data)
+        return
+    try:
+        path.write_bytes(data)
+    except Exception as error:
+        raise _refused("write", path, error) from error
+
+
+def remove(path: Place) -> None:
+    """Remove a file, and its folder if nothing else is in it; neither need be there.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except Exception as error:
+        raise _refused("remove", path, error) from error
+    if isinstance(path, Path):
+        with contextlib.suppress(OSError):  # somebody else's file is in it
+            path.parent.rmdir()
+
+
+def there(path: Place) -> bool:
+    """Whether a file is there.
+
+    Raises:
+        OSError: The place cannot be reached.
+    """
+    try:
+        return path.exists()
+    except Exception as error:
+        raise _refused("look for", path, error) from error
+
+
+@contextlib.contextmanager
+def turn(where: Place) -> Iterator[None]:
+    """Take the turn at a place: nobody else on a machine that shares the folder works there meanwhile.
+
+    The system takes the turn back when the process ends, however it ends. An object store knows no turns; on a Ray
+    cluster they are taken there, and without, two runs do the same work, and the same results are written twice.
+
+    Raises:
+        ValueError: Somebody has it.
+        OSError: Nothing can be written there.
+    """
+    about = {"host": socket.gethostname(), "process": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    mark = json.dumps(about).encode()
+    if not isinstance(where, Path):
+        put(where / MARK, mark)
+        yield
+        return
+    lock = FileLock(where / ".lock", thread_local=False)
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ValueError(f"{where} is being worked on by {_owner(where)}; wait for it, or give another --out") from None
+    except OSError as error:
+        raise _refused("write into", where, error) from error
+    with lock:
+        lock.release()  # `with` took it a second time
+        put(where / MARK, mark)
+        yield
+
+
+def _owner(where: Path) -> str:
+    try:
+        about = json.loads((where / MARK).read_text("utf-8"))
+        return f"process {about['process']} of {about['host']} since {about['since']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def _refused(what: str, path: Place, error: Exception) -> OSError:
+    said = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+    return OSError(f"cannot {what} {path}: {said}; what was saved before is kept")
