@@ -19,6 +19,7 @@ from secondlook.benchmarks.harness.logs import Logged, read_logged, to_table
 from secondlook.benchmarks.harness.model import InspectModel
 from secondlook.benchmarks.harness.report import Report, build_report, write
 from secondlook.benchmarks.harness.run import Endpoint, evaluate
+from secondlook.benchmarks.harness.shards import NUMBER
 from secondlook.benchmarks.harness.study import VOTE, Study
 from secondlook.benchmarks.harness.task import HISTORY
 from secondlook.benchmarks.harness.unknown import UNKNOWN, always_unknown
@@ -28,6 +29,7 @@ from secondlook.benchmarks.refusal.defences import study_fields
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.summary import Answered, RefusalReport, summarise
 from secondlook.benchmarks.refusal.task import refusal
+from secondlook.cluster.place import Place, turn
 
 DEFAULT_PROMPT: Mapping[str, str] = {
     "bbq": "bbq/binary-cot",
@@ -167,6 +169,20 @@ class Evaluation:
         model = "".join(char if char.isalnum() or char in "-._" else "-" for char in self.endpoint.model)
         return f"{self.benchmark}-{model.strip('-')}-{digest}"
 
+    def digest(self, task: Task) -> str:
+        """A digest of a task's questions, the same in every arm: a reminder is the arm's, not the question's."""
+        asked = [
+            {key: part for key, part in (sample.metadata or {}).items() if key != "reminder"} for sample in task.dataset
+        ]
+        return _hash(_json(asked))
+
+    def roles(self, arm: str) -> dict[str, Model]:
+        """The opened models of an arm beside the answering one, by what they do."""
+        roles = {"judge": self.judge_endpoint.open()} if self.judge_endpoint else {}
+        if self.critic_endpoint and self.arm(arm)["critic"] == "other":
+            roles["critic"] = self.critic_endpoint.open()
+        return roles
+
     def _chosen(self) -> dict[str, Any]:
         return {name: value for name, value in self.questions.items() if value is not None}
 
@@ -186,11 +202,12 @@ def run_evaluation(
             ``records.csv``.
         log_buffer: Finished samples kept back before a log is written.
         quiet: Show no progress.
-        arms: What asks the questions instead of Inspect; then there are no logs, and nothing is continued.
+        arms: What asks the questions instead of one call of Inspect for each arm: the fast path, which leaves no logs
+            and continues nothing, or parts.
 
     Raises:
         RunError: If nobody listens at an address that was given, or an arm gave no result.
-        ValueError: If data or settings cannot be used, or the folder belongs to another run.
+        ValueError: If data or settings cannot be used, or the folder belongs to another run, or is being worked on.
     """
     if log_buffer < 1:
         raise ValueError(f"log buffer is {log_buffer}; give 1 or more samples")
@@ -198,26 +215,32 @@ def run_evaluation(
     tasks = {name: evaluation.task(name) for name in evaluation.names}
     model = evaluation.endpoint.open()
     examiner = evaluation.critic_endpoint.open() if evaluation.critic_endpoint else None
-    judge = {"judge": evaluation.judge_endpoint.open()} if evaluation.judge_endpoint else {}
-    _claim(folder, evaluation, tasks, model, examiner)
-    for endpoint in (evaluation.endpoint, evaluation.critic_endpoint, evaluation.judge_endpoint):
-        if endpoint is not None:
-            endpoint.reach()
-    if arms is not None:
-        return _report_on(arms(evaluation, tasks, model, examiner), folder)
-    for name, task in tasks.items():
-        roles = judge | ({"critic": examiner} if examiner and evaluation.arm(name)["critic"] == "other" else {})
-        evaluate(task, model, folder / name, roles=roles, log_buffer=log_buffer, quiet=quiet)
-    return report_folder(folder)
+    manifest.read(folder)  # a folder that is somebody else's is refused before anything is written into it
+    with turn(folder):
+        _claim(folder, evaluation, tasks, model, examiner)
+        for endpoint in (evaluation.endpoint, evaluation.critic_endpoint, evaluation.judge_endpoint):
+            if endpoint is not None:
+                endpoint.reach()
+        if arms is not None:
+            return _report_on(arms(evaluation, tasks, model, examiner), folder)
+        if (folder / NUMBER).exists():
+            raise ValueError(f"{folder} holds a run in shards; give --shards or --cluster to go on, or another --out")
+        for name, task in tasks.items():
+            evaluate(task, model, folder / name, roles=evaluation.roles(name), log_buffer=log_buffer, quiet=quiet)
+        return report_folder(folder)
 
 
-def report_folder(folder: Path) -> Report:
-    """Report on whatever the logs in a folder hold, and write the files beside them.
+def report_folder(folder: Path, logs: Place | None = None) -> Report:
+    """Report on whatever the logs of a run hold, and write the files into its folder.
+
+    Args:
+        folder: Of the run.
+        logs: Where its logs are, if not there.
 
     Raises:
         ValueError: If there is no log of ours, or logs of more than one run.
     """
-    return _report_on(read_logged(folder), folder)
+    return _report_on(read_logged(logs or folder), folder)
 
 
 def _report_on(samples: list[Logged], folder: Path) -> Report:
@@ -259,11 +282,7 @@ def _claim(
 ) -> None:
     """Take the folder for this evaluation, as it reads once everything it points to has been looked at."""
     first, task = next(iter(tasks.items()))
-    # A reminder is the arm's, not the question's.
-    asked = [
-        {key: part for key, part in (sample.metadata or {}).items() if key != "reminder"} for sample in task.dataset
-    ]
-    settings = evaluation.settings | _found(model) | {"hash of the questions": _hash(_json(asked))}
+    settings = evaluation.settings | _found(model) | {"hash of the questions": evaluation.digest(task)}
     settings["prompt"] = Study.of(**evaluation.arm(first)).file.version
     arms = evaluation.arms
     if evaluation.defences:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from secondlook.cli.terminal import console
+from secondlook.cli.terminal import Cluster, Cpus, Gpus, bar, console, counter
+from secondlook.cluster.unit import Resources
 from secondlook.correction.chat import Json
 
 app = typer.Typer()
@@ -28,8 +30,9 @@ CriticOption = Annotated[
     ),
 ]
 BaseUrl = typer.Option(
-    help="Address of the model's server, e.g. http://127.0.0.1:8000/v1. Its key is taken from the provider's variable: "
-    "OPENAI_API_KEY for openai/…, NAME_API_KEY for openai-api/NAME/…; openai-api on this machine needs none.",
+    help="Address of the model's server, e.g. http://127.0.0.1:8000/v1; repeatable with --shards. Its key is taken "
+    "from the provider's variable: OPENAI_API_KEY for openai/…, NAME_API_KEY for openai-api/NAME/…; openai-api on this "
+    "machine needs none.",
 )
 
 
@@ -80,7 +83,7 @@ def eval_(
     permute: Annotated[bool, typer.Option(help="Permute the options of each question.")] = False,
     schedule: Annotated[str | None, typer.Option(help="Noise words of planted: fresh (default), fixed, none.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sample and the run.")] = 0,
-    base_url: Annotated[str | None, BaseUrl] = None,
+    base_url: Annotated[list[str] | None, BaseUrl] = None,
     model_arg: Annotated[list[str] | None, typer.Option("-M", help="Provider argument, name=value.")] = None,
     temperature: Annotated[float, typer.Option(help="0 decodes greedily.")] = 0.0,
     reply_tokens: Annotated[int, typer.Option(help="Tokens a reply may have.")] = 512,
@@ -93,6 +96,14 @@ def eval_(
     fast: Annotated[
         bool, typer.Option("--fast", help="All samples in lock-step, for secondlook/… models; keeps no logs.")
     ] = False,
+    shards: Annotated[
+        int | None,
+        typer.Option(help="Parts of each arm, with a log each, merged at the end."),
+    ] = None,
+    cluster: Cluster = None,
+    cpus: Cpus = 1.0,
+    gpus: Gpus = None,
+    logs: Annotated[str | None, typer.Option(help="Where logs of shards go, e.g. s3://…; by default --out.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count calls and tokens; contact no model.")] = False,
     diagnosed: Annotated[
         bool, typer.Option("--diagnose/--no-diagnose", help="Say whether looking again helps; write diagnosis.json.")
@@ -107,10 +118,18 @@ def eval_(
     from secondlook.benchmarks.evaluate import DEFAULT_PROMPT, Arms, Evaluation, run_evaluation
     from secondlook.benchmarks.harness.report import show
     from secondlook.benchmarks.harness.run import Endpoint
+    from secondlook.benchmarks.sharded import InShards
+    from secondlook.cluster.engines import engine
+    from secondlook.cluster.place import place
 
+    addresses, in_shards = tuple(base_url or ()), bool(shards or cluster)
+    if len(addresses) > 1 and not in_shards:
+        raise ValueError(f"--base-url is given {len(addresses)} times; several servers share --shards")
+    if fast and in_shards:
+        raise ValueError("the fast path asks all samples at once, in this process; leave out --fast, or the shards")
     endpoint = Endpoint(
         model=model,
-        base_url=base_url,
+        base_url=addresses[0] if addresses else None,
         model_args=_model_args(model_arg),
         temperature=temperature,
         max_tokens=reply_tokens,
@@ -163,31 +182,46 @@ def eval_(
         show_planned(count_calls(evaluation), console)
         return
     folder = out or Path("runs") / evaluation.name
-    arms: Arms | None = None
-    if fast:
-        from secondlook.subject.study import run_arms
+    with ExitStack() as stack:
+        arms: Arms | None = None
+        if fast:
+            from secondlook.subject.study import run_arms
 
-        arms = run_arms
-    show(run_evaluation(evaluation, folder, log_buffer=log_buffer, arms=arms), console)
+            arms = run_arms
+        elif in_shards:
+            where = place(logs or folder)
+            resources = Resources(cpus, gpus or 0.0)
+            arms = InShards(
+                stack.enter_context(engine(cluster, where, resources)),
+                where,
+                shards,
+                addresses,
+                log_buffer,
+                *counter(stack.enter_context(bar()), "questions asked"),
+            )
+        report = run_evaluation(evaluation, folder, log_buffer=log_buffer, arms=arms)
+    show(report, console)
     found = _diagnose(folder) if diagnosed and rounds else []
     files = ", ".join([*found, "report.json", "rounds.csv"])
     console.print(f"\nfiles: {files} and records.csv in {folder}", soft_wrap=True)
     if found:
         console.print(f"why:   secondlook diagnose {folder}", soft_wrap=True)
     if not fast:
-        console.print(f"logs:  inspect view --log-dir {folder}", soft_wrap=True)
+        console.print(f"logs:  inspect view --log-dir {logs or folder}", soft_wrap=True)
 
 
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    logs: Annotated[str | None, typer.Option(help="Where its logs are, if --logs put them elsewhere.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Report again on a run, finished or not."""
     from secondlook.benchmarks.evaluate import report_folder
     from secondlook.benchmarks.harness.report import show, to_json
+    from secondlook.cluster.place import place
 
-    result = report_folder(folder)
+    result = report_folder(folder, place(logs) if logs else None)
     if json_:
         sys.stdout.write(to_json(result))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
@@ -30,3 +31,9 @@ def fail(message: str, code: int = 2) -> NoReturn:
 def bar() -> Progress:
     """A progress bar that leaves nothing behind, and is not there where nobody looks."""
     return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
+def counter(progress: Progress, what: str) -> tuple[Callable[[int], None], Callable[[float], None]]:
+    """A bar's two handles: one says how many there are, one how many were done since the last call."""
+    task = progress.add_task(what, total=None)
+    return lambda total: progress.update(task, total=total), lambda done: progress.advance(task, done)

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,7 +26,8 @@ from secondlook.machine import processors
 
 _INSTALL = "runs on a cluster need Ray: pip install 'secondlook[cluster]'"
 _LOOK = 1.0  # seconds between looks at what is done
-_PATIENCE = 5.0  # seconds for a connection, and for a cluster to answer
+_PATIENCE = 5.0  # seconds for a connection
+_LONGEST = 30.0  # seconds for a cluster to let somebody join
 _RETRIES = 3  # of a unit whose worker died
 _CLIENT = "ray://"
 
@@ -212,20 +212,25 @@ def _reach(address: str) -> None:
         raise OSError(f"nobody listens at {address} ({error}); start the cluster, or correct the address") from None
     if address.startswith(_CLIENT):
         return  # a client notices by itself
-    look = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    # By another process: where something else listens, Ray waits for minutes, and then ends the process it is in.
+    join = f"import ray; ray.init(address={address!r}, log_to_driver=False)"
     try:
-        answered = subprocess.run(look, capture_output=True, timeout=2 * _PATIENCE, check=False).returncode == 0  # noqa: S603
-    except subprocess.TimeoutExpired:
-        answered = False
-    if not answered:
-        raise OSError(
-            f"what listens at {address} is not the head of a Ray cluster of this version; correct the address"
+        joined = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", join], capture_output=True, text=True, timeout=_LONGEST, check=False
         )
+    except subprocess.TimeoutExpired:
+        raise OSError(f"what listens at {address} does not answer as the head of a Ray cluster; correct it") from None
+    if "InvalidAuthToken" in joined.stderr:
+        raise OSError(f"the cluster at {address} asks for its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN")
+    if joined.returncode:
+        said = (joined.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        raise OSError(f"the cluster at {address} cannot be joined: {said}")
 
 
 def _ray() -> ModuleType:
-    if find_spec("ray") is None:
-        raise ValueError(_INSTALL)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming rule; Ray warns of the old one
-    return import_module("ray")
+    try:
+        return import_module("ray")
+    except ModuleNotFoundError:
+        raise ValueError(_INSTALL) from None

@@ -86,8 +86,7 @@ def turn(where: Place) -> Iterator[None]:
     cluster they are taken there, and without, two runs do the same work, and the same results are written twice.
 
     Raises:
-        ValueError: Somebody has it.
-        OSError: Nothing can be written there.
+        ValueError: Somebody has it, or nothing can be written there.
     """
     about = {"host": socket.gethostname(), "process": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
     mark = json.dumps(about).encode()
@@ -102,11 +101,21 @@ def turn(where: Place) -> Iterator[None]:
     except Timeout:
         raise ValueError(f"{where} is being worked on by {_owner(where)}; wait for it, or give another --out") from None
     except OSError as error:
-        raise _refused("write into", where, error) from error
-    with lock:
-        lock.release()  # `with` took it a second time
-        put(where / MARK, mark)
+        raise _unwritable(where, error) from None
+    try:
+        try:
+            put(where / MARK, mark)
+        except OSError as error:
+            raise _unwritable(where, error) from None
         yield
+    finally:
+        lock.release()
+
+
+def _unwritable(folder: Path, error: OSError) -> ValueError:
+    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    reason = cause.strerror or type(cause).__name__
+    return ValueError(f"cannot write into folder {str(folder)!r} ({reason}); choose another --out")
 
 
 def _owner(where: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
@@ -13,11 +12,13 @@ from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
 from secondlook.benchmarks.harness.cases import AnyItem, item_of
 from secondlook.benchmarks.harness.rows import to_records
 from secondlook.benchmarks.harness.run import unreadable
+from secondlook.benchmarks.harness.shards import is_shard, without_merged
 from secondlook.benchmarks.harness.solver import Kept
 from secondlook.benchmarks.harness.task import NOTES
 from secondlook.benchmarks.refusal.defences import CRITIQUED
 from secondlook.benchmarks.refusal.judge_model import read_judged
 from secondlook.benchmarks.refusal.judges import Outcome
+from secondlook.cluster.place import Place, there
 from secondlook.correction.chat import ModelInfo
 from secondlook.correction.transcript import Transcript
 from secondlook.diagnosis.records import to_frame
@@ -51,14 +52,16 @@ class Logged:
     notes: tuple[str, ...] = ()
 
 
-def read_logged(folder: Path) -> list[Logged]:
+def read_logged(folder: Place) -> list[Logged]:
     """Every sample in the logs below a folder; of a sample logged twice, the later log counts.
 
     Raises:
         ValueError: If there is no log of ours, or logs of more than one run.
         RunError: If a log cannot be read.
     """
-    logs = sorted(list_eval_logs(str(folder)), key=lambda info: info.name) if folder.is_dir() else []
+    logs = list_eval_logs(str(folder)) if there(folder) else []
+    # Parts rather than what they were merged into: a log is read whole, and a part is small.
+    logs = sorted(without_merged(logs), key=lambda info: info.name)
     latest: dict[tuple[str, str], Logged] = {}
     shared: set[str] = set()
     own: set[tuple[str, str]] = set()
@@ -80,7 +83,10 @@ def read_logged(folder: Path) -> list[Logged]:
         raise ValueError(
             f"no log of a second look below {str(folder)!r}; make one with: secondlook eval --out {folder}"
         )
-    return list(latest.values())
+    # In the order of one log, whose samples Inspect sorts, whatever the parts.
+    return (
+        sorted(latest.values(), key=lambda logged: logged.item.id) if any(map(is_shard, logs)) else [*latest.values()]
+    )
 
 
 def arm_name(name: str, noise: float) -> str:

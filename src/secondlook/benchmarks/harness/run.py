@@ -5,10 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from secondlook.benchmarks.harness.progress import progress_bar
+from secondlook.cluster.place import Place
 from secondlook.correction.chat import Json
 
 _LONGEST = 400
@@ -124,11 +124,12 @@ class Endpoint:
 def evaluate(
     task: Task,
     model: Model,
-    folder: Path,
+    folder: Place,
     *,
     roles: Mapping[str, Model] | None = None,
     log_buffer: int = 10,
     quiet: bool = False,
+    only: Sequence[str] | None = None,
 ) -> EvalLog:
     """Run a task into a folder; samples that the folder's logs already hold are not asked again.
 
@@ -139,6 +140,7 @@ def evaluate(
         roles: Further models by what they do: ``critic`` examines (for critic ``other``), ``judge`` judges.
         log_buffer: Finished samples kept back before the log is written; a run that is killed loses no more.
         quiet: Show no progress.
+        only: Samples by their ids, where not all are asked.
 
     Returns:
         The log. Samples that failed stand in it with their error, and the next call asks them again.
@@ -148,7 +150,7 @@ def evaluate(
         KeyboardInterrupt: If it was stopped with Ctrl-C; what was logged is kept.
     """
     connections = model.config.max_connections or model.api.max_connections()
-    label, total, done = f"{task.name} · {folder.name}", len(task.dataset), _finished(folder)
+    label, total, done = f"{task.name} · {folder.name}", len(only or task.dataset), _finished(folder)
     try:
         with nullcontext() if quiet else progress_bar(label, total, done, Console(stderr=True)):
             _, logs = eval_set(
@@ -156,6 +158,7 @@ def evaluate(
                 log_dir=str(folder),
                 model=model,
                 model_roles=dict(roles) if roles else None,
+                sample_id=None if only is None else list(only),
                 retry_attempts=0,
                 retry_immediate=False,
                 # Every sample is asked, and then the log is marked if one failed: only a log so marked is taken
@@ -217,7 +220,7 @@ def _refuse_if_nothing_finished(log: EvalLog, model: Model) -> None:
         )
 
 
-def _finished(folder: Path) -> int:
+def _finished(folder: Place) -> int:
     """Samples that the logs of a folder hold and that did not fail."""
     logs = list_eval_logs(str(folder)) if folder.is_dir() else []
     return len({summary.id for info in logs for summary in _summaries(info.name) if not summary.error})

@@ -43,7 +43,8 @@ def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] =
 
     Args:
         study: Fields of a :class:`~secondlook.benchmarks.harness.study.Study`.
-        history: Metadata of the questions that stand before every question in the ``diverse`` variant.
+        history: Metadata of the questions that stand before every question in the ``diverse`` variant; or the
+            messages of a history that has been made, with what it cost.
     """
     arm = _STUDY.validate_python(dict(study))
     benches: dict[str, Bench] = {}
@@ -110,6 +111,10 @@ class Bench:
         history: list[Message] = []
         spent = Usage()
         for metadata in self._samples:
+            if "messages" in metadata:
+                history += [Message(role, content) for role, content in metadata["messages"]]
+                spent += Usage(**metadata["spent"])
+                continue
             if exchange := shown(metadata):
                 history += exchange
                 continue
