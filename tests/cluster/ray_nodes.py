@@ -22,7 +22,8 @@ QUIET = {
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": secrets.token_hex(16),
     "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": str(Path(__file__).parent),  # units of these tests travel by name
+    # Units of these tests travel by name.
+    "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))),
 }
 """The environment of every node, and of every driver of the cluster."""
 MEMORY = ["--object-store-memory", str(80 * 2**20)]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from secondlook.cli.terminal import console
+from secondlook.cli.terminal import Cluster, Cpus, Gpus, console
 from secondlook.machine import processors
 
 app = typer.Typer()
@@ -23,6 +23,9 @@ def reproduce(
         "runs/reproduce"
     ),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each processor.")] = None,
+    cluster: Cluster = None,
+    cpus: Cpus = 1.0,
+    gpus: Gpus = None,
     committed: Annotated[
         bool, typer.Option("--committed", help="Take committed evidence of this profile rather than gather it again.")
     ] = False,
@@ -45,6 +48,8 @@ def reproduce(
         TimeRemainingColumn,
     )
 
+    from secondlook.cluster.engines import engine
+    from secondlook.cluster.unit import Resources
     from secondlook.reproduce.figures import draw_all
     from secondlook.reproduce.ledger import find
     from secondlook.reproduce.page import write_page
@@ -55,7 +60,8 @@ def reproduce(
     columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     bar = Progress(*columns, TextColumn("{task.description}"), console=console, transient=True)
     bar.disable = not console.is_terminal
-    with bar:
+    resources = Resources(cpus, gpus or 0.0)
+    with engine(cluster, out, resources) as works, bar:
         task = bar.add_task("", total=len(jobs(claims)))
         outcomes = reproduce(
             claims,
@@ -63,6 +69,8 @@ def reproduce(
             out,
             workers=workers or processors(),
             kept=committed,
+            engine=works if cluster else None,
+            accelerated=bool(cluster and resources.gpus),
             tell=lambda what: bar.update(task, description=what),
             done=lambda: bar.advance(task),
         )

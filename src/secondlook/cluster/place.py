@@ -30,9 +30,11 @@ def place(text: str | Path) -> Place:
     if isinstance(text, Path) or "://" not in text:
         return Path(text)
     try:
-        return UPath(text)
+        path = UPath(text)
+        _ = path.fs  # loads what can read it
     except (ImportError, ValueError) as error:
         raise ValueError(f"{text!r} cannot be used: {error}") from None
+    return path
 
 
 def put(path: Place, data: bytes) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from secondlook.cluster.here import Here
+from secondlook.cluster.unit import Engine
 from secondlook.reproduce import theory
 from secondlook.reproduce.ledger import Claim
 
@@ -19,7 +20,9 @@ DEMO = ("L1", "L7", "S2")
 Describe = Callable[[str], None]
 
 
-def run(claim: Claim, profile: str, work: Path, workers: int, tell: Describe) -> dict[str, dict[str, Any]]:
+def run(
+    claim: Claim, profile: str, work: Path, workers: int, tell: Describe, engine: Engine | None = None
+) -> dict[str, dict[str, Any]]:
     """Run the job of a claim.
 
     Args:
@@ -28,6 +31,7 @@ def run(claim: Claim, profile: str, work: Path, workers: int, tell: Describe) ->
         work: Where a job may keep what it can go on from.
         workers: Processes.
         tell: Called with what is being done.
+        engine: Who trains transformers; by default so many processes, or one with the accelerator.
 
     Returns:
         Findings by claim, of all claims with the same job.
@@ -38,17 +42,19 @@ def run(claim: Claim, profile: str, work: Path, workers: int, tell: Describe) ->
     if claim.floor == "theory":
         return theory.gather(claim.job, profile, workers)
     command = claim.command.format(profile=profile)
-    one = _laboratory if claim.floor == "laboratory" else _study
-    return {claim.id: one(claim, profile, work, workers, command, tell)}
+    if claim.floor == "laboratory":
+        engine = engine or Here(1 if profile == "full" else workers)
+        return {claim.id: _laboratory(claim, profile, work, engine, command, tell)}
+    return {claim.id: _study(claim, profile, work, command, tell)}
 
 
-def runs_here(claim: Claim, profile: str) -> bool:
-    """Whether a profile runs a claim on this machine."""
+def runs_here(claim: Claim, profile: str, accelerated: bool = False) -> bool:
+    """Whether a profile runs a claim on this machine, or where there is an accelerator."""
     if claim.floor == "theory" or profile == "quick":
         return True
     if profile == "demo":
         return claim.id in DEMO
-    return claim.floor == "laboratory" and _accelerated()
+    return claim.floor == "laboratory" and (accelerated or _accelerated())
 
 
 def _accelerated() -> bool:
@@ -57,7 +63,7 @@ def _accelerated() -> bool:
     return torch.cuda.is_available()
 
 
-def _laboratory(claim: Claim, profile: str, work: Path, workers: int, command: str, tell: Describe) -> dict[str, Any]:
+def _laboratory(claim: Claim, profile: str, work: Path, engine: Engine, command: str, tell: Describe) -> dict[str, Any]:
     from secondlook.lab.experiment import Lab
     from secondlook.lab.experiments import EXPERIMENTS
     from secondlook.lab.profile import find
@@ -68,7 +74,7 @@ def _laboratory(claim: Claim, profile: str, work: Path, workers: int, command: s
     full = profile == "full"
     size = find("paper" if full else profile)
     options = Options("cuda" if full else "cpu", exam=size.exam)
-    store = Store(work / "trained", options, Here(1 if full else workers), 16 if full else 1)
+    store = Store(work / "trained", options, engine, 16 if full else 1)
     done = 0.0
 
     def tick(runs: float) -> None:
@@ -79,7 +85,7 @@ def _laboratory(claim: Claim, profile: str, work: Path, workers: int, command: s
     return conduct(EXPERIMENTS[claim.id], Lab(size, store, tick), work / size.name / claim.id, command)
 
 
-def _study(claim: Claim, profile: str, work: Path, _workers: int, command: str, tell: Describe) -> dict[str, Any]:
+def _study(claim: Claim, profile: str, work: Path, command: str, tell: Describe) -> dict[str, Any]:
     from secondlook.studies.experiments import EXPERIMENTS
     from secondlook.studies.profile import find
     from secondlook.studies.study import Bench, conduct

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from secondlook.cluster.place import turn
+from secondlook.cluster.unit import Engine
 from secondlook.machine import whole
 from secondlook.reproduce import gather
 from secondlook.reproduce.ledger import LEDGER, Claim, Floor, holds
@@ -19,11 +21,11 @@ from secondlook.reproduce.theory import GRIDS
 _HOUSE = Path(__file__).parent.parent
 RESULTS = _HOUSE.parent.parent / "results"
 """Committed evidence, where this is a checkout."""
-_PROOF = ("objective", "transformer.py", "construct", "evidence", "machine.py")
+_PROOF = ("objective", "transformer.py", "construct", "evidence", "cluster", "machine.py")
 _ROOMS: dict[Floor, tuple[str, ...]] = {
     "theory": (*_PROOF, "reproduce/theory.py"),
     "laboratory": (*_PROOF, "lab"),
-    "studies": ("evidence", "machine.py", "correction", "diagnosis", "benchmarks", "subject", "studies"),
+    "studies": ("evidence", "cluster", "machine.py", "correction", "diagnosis", "benchmarks", "subject", "studies"),
 }
 
 
@@ -58,6 +60,8 @@ def reproduce(
     workers: int = 1,
     results: Path = RESULTS,
     kept: bool = False,
+    engine: Engine | None = None,
+    accelerated: bool = False,
     tell: gather.Describe = lambda _: None,
     done: Callable[[], None] = lambda: None,
 ) -> list[Outcome]:
@@ -70,6 +74,8 @@ def reproduce(
         workers: Processes.
         results: Committed evidence.
         kept: Take committed evidence of this profile rather than gather it again.
+        engine: A cluster: it does the jobs of theory and studies side by side, and trains what the laboratory needs.
+        accelerated: Whether it has accelerators.
         tell: Called with what is being done.
         done: Called after each job.
 
@@ -82,18 +88,24 @@ def reproduce(
     if profile not in gather.PROFILES:
         raise ValueError(f"profile {profile!r} is unknown; known: {', '.join(gather.PROFILES)}")
     found: dict[str, Outcome] = {}
+    if engine:
+        waiting = [members[0] for members in jobs(claims) if members[0].floor != "laboratory"]
+        units = [Job(claim, profile, out.absolute()) for claim in waiting if not _kept(claim, profile, results, kept)]
+        tell(f"{len(units)} jobs of theory and studies")
+        with turn(out):
+            engine.run(units, lambda _unit, _part: None)
     for members in jobs(claims):
         tell(", ".join(claim.id for claim in members))
         for claim in members:
             old = gather.committed(claim, results)
-            here = gather.runs_here(claim, profile)
-            if old and ((kept and old["profile"] == profile) or (profile == "demo" and not here)):
+            here = gather.runs_here(claim, profile, accelerated)
+            if old and _kept(claim, profile, results, kept):
                 found[claim.id] = _committed(claim, old)
             elif not here:
                 why = f"{claim.hardware} would run it: {claim.full}"
                 found[claim.id] = Outcome(gather.not_run(claim, profile, why), old or {}, old)
         if missing := [claim for claim in members if claim.id not in found]:
-            found |= _run(missing, profile, out, workers, tell)
+            found |= _run(missing, Job(missing[0], profile, out, workers), tell, engine)
             for claim in missing:
                 found[claim.id] = replace(found[claim.id], earlier=gather.committed(claim, results))
         done()
@@ -105,22 +117,67 @@ def _committed(claim: Claim, old: dict[str, Any]) -> Outcome:
     return Outcome(gather.record(claim, old, old["profile"], evidence, old["seconds"]), old)
 
 
-def _run(claims: Sequence[Claim], profile: str, out: Path, workers: int, tell: gather.Describe) -> dict[str, Outcome]:
-    first = claims[0]
-    file = out / "cache" / f"{first.floor}-{first.job}-{profile}-{digest(first, profile)}.json"
-    if file.is_file():
-        kept = json.loads(file.read_text("utf-8"))
-    else:
+def _kept(claim: Claim, profile: str, results: Path, kept: bool) -> bool:
+    """Whether committed evidence is taken for a claim."""
+    old = gather.committed(claim, results)
+    return bool(old) and (
+        (kept and old["profile"] == profile) or (profile == "demo" and not gather.runs_here(claim, profile))
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """The unit of work: what gathers the evidence of a claim, and of all others with the same job.
+
+    Attributes:
+        claim: One of them.
+        profile: One of `gather.PROFILES`.
+        out: Keeps findings under `cache`, and what a job can go on from under `work`.
+        workers: Processes.
+    """
+
+    claim: Claim
+    profile: str
+    out: Path
+    workers: int = 1
+
+    @property
+    def name(self) -> str:
+        """Of all that its findings depend on."""
+        return f"{self.claim.floor}-{self.claim.job}-{self.profile}-{digest(self.claim, self.profile)}"
+
+    @property
+    def file(self) -> Path:
+        """Where its findings are kept."""
+        return self.out / "cache" / f"{self.name}.json"
+
+    def done(self) -> bool:
+        """Whether they are there."""
+        return self.file.is_file()
+
+    def work(self, tick: Callable[[float], None]) -> None:
+        """Gather them, in a folder that no other job works in."""
+        del tick
+        self.gather(lambda _: None, None, self.claim.id)
+
+    def gather(self, tell: gather.Describe, engine: Engine | None, part: str = "") -> None:
+        """Gather them. Runs and answers that a job can go on from are of this code alone."""
         begun = time.monotonic()
-        # Runs and answers that a job can go on from are of this code alone.
-        work = out / "work" / f"{first.floor}-{_code(first.floor)[:12]}"
-        kept = {"findings": gather.run(first, profile, work, workers, tell), "seconds": time.monotonic() - begun}
-        with whole(file) as stream:
+        work = self.out / "work" / f"{self.claim.floor}-{_code(self.claim.floor)[:12]}" / part
+        findings = gather.run(self.claim, self.profile, work, self.workers, tell, engine)
+        kept = {"findings": findings, "seconds": time.monotonic() - begun}
+        with whole(self.file) as stream:
             stream.write((json.dumps(kept, allow_nan=False) + "\n").encode())
+
+
+def _run(claims: Sequence[Claim], job: Job, tell: gather.Describe, engine: Engine | None) -> dict[str, Outcome]:
+    if not job.done():
+        job.gather(tell, engine)
+    kept = json.loads(job.file.read_text("utf-8"))
     outcomes = {}
     for claim in claims:
         finding = kept["findings"][claim.id]
-        outcomes[claim.id] = Outcome(gather.record(claim, finding, profile, "this run", kept["seconds"]), finding)
+        outcomes[claim.id] = Outcome(gather.record(claim, finding, job.profile, "this run", kept["seconds"]), finding)
     return outcomes
 
 
