@@ -120,9 +120,9 @@ def _committed(claim: Claim, old: dict[str, Any]) -> Outcome:
 def _kept(claim: Claim, profile: str, results: Path, kept: bool) -> bool:
     """Whether committed evidence is taken for a claim."""
     old = gather.committed(claim, results)
-    return bool(old) and (
-        (kept and old["profile"] == profile) or (profile == "demo" and not gather.runs_here(claim, profile))
-    )
+    if old is None:
+        return False
+    return (kept and old["profile"] == profile) or (profile == "demo" and not gather.runs_here(claim, profile))
 
 
 @dataclass(frozen=True)
