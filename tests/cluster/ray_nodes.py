@@ -54,14 +54,14 @@ class Nodes:
         self.start(name, ["--address", self.address, "--num-cpus", str(cpus)])
 
     def start(self, name: str, arguments: list[str]) -> None:
-        log = (self.temporary / f"{name}.log").open("wb")
-        self.processes[name] = subprocess.Popen(
-            [*RAY, "start", "--block", "--disable-usage-stats", *MEMORY, *arguments],
-            env=os.environ | QUIET,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        with (self.temporary / f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                [*RAY, "start", "--block", "--disable-usage-stats", *MEMORY, *arguments],
+                env=os.environ | QUIET,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         # One after the other: nodes of one machine that start at once get in each other's way.
         end = time.monotonic() + 60
         while "Ray runtime started" not in (said := (self.temporary / f"{name}.log").read_text()):
