@@ -71,8 +71,10 @@ def drive(address: str, folder: str, count: str, seconds: str) -> None:
     try:
         with engine(address, where) as works, turn(where):
             works.run([Counted(where, number, float(seconds)) for number in range(int(count))], tick)
-    except (ValueError, OSError, RuntimeError):
+    except (ValueError, OSError, RuntimeError) as error:
+        sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
+    sys.stdout.write(f"told of {told:g}\n")
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def eval_(
     from secondlook.cluster.engines import engine
     from secondlook.cluster.place import place
 
-    addresses, in_shards = tuple(base_url or ()), bool(shards or cluster)
+    addresses, in_shards = tuple(base_url or ()), shards is not None or cluster is not None
     if len(addresses) > 1 and not in_shards:
         raise ValueError(f"--base-url is given {len(addresses)} times; several servers share --shards")
     if fast and in_shards:
