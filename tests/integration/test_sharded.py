@@ -163,18 +163,23 @@ def test_shards_are_dealt_out_among_servers(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     run = ("eval", "own", "--data", ROOT / "examples/own-task/sums.jsonl", "--grader", "number", "--limit", 40)
     run += ("--model", "openai-api/local/adder", "--critic", "self", "--critic", "none", "--no-diagnose")
+
+    def apart(*words):
+        """As processes: Inspect leaves its connections to the end of the process."""
+        return finish(start(*words, cwd=tmp_path))
+
     with adders(3) as (addresses, counts):
         urls = [word for address in addresses for word in ("--base-url", address)]
-        assert secondlook(*run, "--base-url", addresses[0], "--out", tmp_path / "whole").code == 0
+        assert apart(*run, "--base-url", addresses[0], "--out", tmp_path / "whole").code == 0
         alone = counts[0]
         counts[:] = [0, 0, 0]
-        done = secondlook(*run, *urls, "--shards", 6, "--out", tmp_path / "parts")
+        done = apart(*run, *urls, "--shards", 6, "--out", tmp_path / "parts")
         assert done.code == 0, done.err
         assert sum(counts) == alone
         assert all(count > alone / 6 for count in counts), counts
         assert records(tmp_path / "parts").equals(records(tmp_path / "whole"))
-        assert "several servers share --shards" in secondlook(*run, *urls, "--out", tmp_path / "no").error
-    gone = secondlook(*run, *urls, "--shards", 6, "--out", tmp_path / "gone")
+        assert "several servers share --shards" in apart(*run, *urls, "--out", tmp_path / "no").error
+    gone = apart(*run, *urls, "--shards", 6, "--out", tmp_path / "gone")
     assert "nobody listens at" in gone.error
 
 
