@@ -11,6 +11,7 @@ from secondlook.lab.run import Run, Shape
 from secondlook.lab.train import Ensemble
 
 LARGE = Run(shape=Shape(depth=1, width=96, heads=3), batch=250, steps=2, warmup=0, rate=1e-3)
+ALL = slice(0, 250)
 
 
 @pytest.fixture
@@ -27,10 +28,11 @@ def stepped(run: Run) -> tuple[float, dict[str, torch.Tensor]]:
 
 
 def test_a_batch_is_cut_into_pieces_that_together_are_all_of_it():
-    shares = cut(LARGE)
-    assert len(shares) == 4
-    assert [problem for share in shares for problem in range(250)[share]] == list(range(250))
-    assert cut(replace(LARGE, batch=20)) == [slice(0, 20)]
+    for share in (ALL, slice(7, 240)):
+        pieces = cut(LARGE, share)
+        assert len(pieces) == 4
+        assert [problem for piece in pieces for problem in range(250)[piece]] == list(range(250)[share])
+    assert cut(LARGE, slice(50, 70)) == [slice(50, 70)]
 
 
 def test_pieces_make_the_step_that_the_whole_batch_makes(monkeypatch):
@@ -72,4 +74,4 @@ def test_an_error_in_a_piece_is_raised_where_it_was_called(threads):
         raise FloatingPointError(f"piece {piece} of {share}")
 
     with pytest.raises(FloatingPointError, match="piece 0"):
-        Pieces(cut(LARGE)).map(fail)
+        Pieces(cut(LARGE, ALL)).map(fail)

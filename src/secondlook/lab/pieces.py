@@ -22,11 +22,12 @@ _PIECES = 4
 _LARGE = 400_000  # numbers in a residual stream; the quick profile's lie below, and fit a core's cache as they are
 
 
-def cut(run: Run) -> list[slice]:
-    """The pieces of a run's batch: several if its residual stream is large, else one."""
-    large = run.batch * length(run.task, run.shape.layout) * run.shape.width >= _LARGE
-    count = min(_PIECES, run.batch) if large else 1
-    bounds = [run.batch * piece // count for piece in range(count + 1)]
+def cut(run: Run, share: slice) -> list[slice]:
+    """The pieces of a share of a run's batch: several if its residual stream is large, else one."""
+    problems = share.stop - share.start
+    large = problems * length(run.task, run.shape.layout) * run.shape.width >= _LARGE
+    count = min(_PIECES, problems) if large else 1
+    bounds = [share.start + problems * piece // count for piece in range(count + 1)]
     return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 

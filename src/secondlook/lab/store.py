@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from secondlook.cluster.here import Here
 from secondlook.cluster.place import Place, put, remove, there, turn
 from secondlook.cluster.unit import Engine
+from secondlook.lab.rank import ALONE, Rank
 from secondlook.lab.run import Run
 from secondlook.lab.train import Options, Trained, groups, train
 
@@ -99,8 +100,8 @@ class Training:
         """Whether every member is in the store."""
         return all(held(self.folder, run) for run in self.members)
 
-    def work(self, tick: Tick) -> None:
-        """Train, from a checkpoint if there is one, and keep every member."""
+    def work(self, tick: Tick, rank: Rank = ALONE) -> None:
+        """Train, from a checkpoint if there is one, and keep every member; of several processes, the first keeps."""
         done = 0
 
         def step(now: int) -> None:
@@ -109,9 +110,11 @@ class Training:
             done = now
 
         unfinished = self.folder / "unfinished" / self._digest
-        for trained in train(self.members, unfinished, self.options, tick=step):
-            keep(self.folder, trained)
-        remove(unfinished / "checkpoint.pt")
+        made = train(self.members, unfinished, self.options, rank=rank, tick=step)
+        if rank.first:
+            for trained in made:
+                keep(self.folder, trained)
+            remove(unfinished / "checkpoint.pt")
 
 
 def held(folder: Place, run: Run) -> bool:

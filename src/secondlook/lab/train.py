@@ -19,6 +19,7 @@ from secondlook.lab.checkpoint import load, save
 from secondlook.lab.exam import Exam
 from secondlook.lab.objectives import judge
 from secondlook.lab.pieces import Pieces, cut
+from secondlook.lab.rank import ALONE, Rank
 from secondlook.lab.run import Run
 from secondlook.lab.tasks import Episodes, sample
 from secondlook.lab.tokens import reads, tokens
@@ -83,15 +84,16 @@ class Ensemble:
     Args:
         runs: Their runs; `Run.peers` must agree.
         options: How to compute.
+        rank: This process among those that make each step together.
 
     Raises:
-        ValueError: No run, or runs that cannot be members of one ensemble.
+        ValueError: No run, runs that cannot be members of one ensemble, or fewer problems in a batch than processes.
     """
 
-    def __init__(self, runs: Sequence[Run], options: Options = _USUAL) -> None:
+    def __init__(self, runs: Sequence[Run], options: Options = _USUAL, rank: Rank = ALONE) -> None:
         if len({run.peers for run in runs}) != 1:
             raise ValueError(f"{len(runs)} runs differ in more than task noise, objective, rate, decay and seed")
-        self.runs, self.options, self.step = tuple(runs), options, 0
+        self.runs, self.options, self.rank, self.step = tuple(runs), options, rank, 0
         config = runs[0].shape.transformer(runs[0].task)
         first = [Transformer(config, Generator().manual_seed(run.seed)).state_dict() for run in runs]
         device = torch.device(options.device)
@@ -108,8 +110,8 @@ class Ensemble:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, [run.factor for run in runs])
         self.generators = [Generator(device).manual_seed(_DATA + run.seed) for run in runs]
         self.at, self.seen = reads(runs[0].task, runs[0].shape.layout)
-        whole = [slice(0, runs[0].batch)]
-        self.pieces = Pieces(cut(runs[0]) if device.type == "cpu" and not options.compile else whole)
+        share = rank.share(runs[0].batch)
+        self.pieces = Pieces(cut(runs[0], share) if device.type == "cpu" and not options.compile else [share])
         # A call puts its weights into the module for as long as it lasts: calls side by side need one each.
         forwards = [_forward(config, len(runs)) for _ in self.pieces.slices]
         self._forwards = [torch.compile(call, dynamic=False) for call in forwards] if options.compile else forwards
@@ -138,13 +140,14 @@ class Ensemble:
         ]
         worked = self.pieces.map(lambda piece, share: self._gradients(piece, [some.part(share) for some in episodes]))
         losses = torch.stack([losses for losses, _ in worked]).sum(0)
+        gradients = [torch.stack(shares).sum(0) for shares in zip(*(made for _, made in worked), strict=True)]
+        losses, *gradients = self.rank.sum([losses, *gradients])
         if not losses.isfinite().all():
             bad = int((~losses.isfinite()).nonzero()[0])
             raise FloatingPointError(
                 f"the loss of {self.runs[bad].name} is {losses[bad].item()} in step {self.step}: what was saved is "
                 f"kept; lower its rate of {self.runs[bad].rate:g}"
             )
-        gradients = [torch.stack(shares).sum(0) for shares in zip(*(made for _, made in worked), strict=True)]
         for member, (run, leaves) in enumerate(zip(self.runs, self.leaves, strict=True)):
             for leaf, gradient in zip(leaves, gradients, strict=True):
                 leaf.grad = gradient[member].contiguous()  # the fused step reads memory, not strides
@@ -228,6 +231,7 @@ def train(
     folder: Place | None = None,
     options: Options = _USUAL,
     *,
+    rank: Rank = ALONE,
     tick: Callable[[int], None] = lambda _: None,
 ) -> list[Trained]:
     """Train runs of equal shape together, going on from a checkpoint if there is one.
@@ -237,6 +241,8 @@ def train(
         folder: Where checkpoints are kept; none for none. On a CPU a run that was stopped ends as one that was not,
             bit for bit.
         options: How to compute.
+        rank: This process among those that train them together; the first alone reads and writes checkpoints, and has
+            logs.
         tick: Called after every step with the number of steps done.
 
     Raises:
@@ -244,23 +250,24 @@ def train(
         FloatingPointError: A loss that is not finite.
         OSError: A checkpoint cannot be written; the one before it is kept.
     """
-    ensemble = Ensemble(runs, options)
+    ensemble = Ensemble(runs, options, rank)
     logs: list[list[dict[str, float]]] = [[] for _ in runs]
     file = folder / "checkpoint.pt" if folder else None
-    if file and (held := load(file)):
+    if held := rank.of_first(load(file) if file and rank.first else None, options.device):
         ensemble.restore(held)
         logs = held["logs"]
         tick(ensemble.step)
-    exams = [Exam.of(run.task, run.objective, options.exam).to(options.device) for run in runs]
+    looks = runs if rank.first else []
+    exams = [Exam.of(run.task, run.objective, options.exam).to(options.device) for run in looks]
     total = runs[0].steps
     while ensemble.step < total:
-        if ensemble.step % options.look_every == 0:
+        if exams and ensemble.step % options.look_every == 0:
             _look(ensemble, exams, logs)
         ensemble.advance()
         tick(ensemble.step)
-        if ensemble.step == total:
+        if exams and ensemble.step == total:
             _look(ensemble, exams, logs)
-        if file and (ensemble.step % options.save_every == 0 or ensemble.step == total):
+        if file and rank.first and (ensemble.step % options.save_every == 0 or ensemble.step == total):
             save(file, {**ensemble.state(), "logs": logs})
     return [Trained(run, ensemble.member(number), logs[number]) for number, run in enumerate(runs)]
 
