@@ -1,11 +1,11 @@
 """Processes that share every batch train what one process trains, up to the order in which numbers are added."""
 
 from dataclasses import replace
-from functools import cache
 
 import pytest
 import torch
 from ranks import together
+from rounding import UNIT, Reference
 
 from secondlook.lab.rank import ALONE, Rank
 from secondlook.lab.run import Run, Shape
@@ -15,18 +15,6 @@ from secondlook.lab.train import Ensemble, Options, train
 TINY = Run(Task(n=5), Shape(depth=1, width=12, heads=2), batch=10, steps=24, warmup=2)
 MEMBERS = (TINY, replace(TINY, seed=1, objective="bt", rate=1e-3, decay=0.1))
 LOOK = Options(exam=16, look_every=4, save_every=5)
-UNIT = 2.0**-24  # roundoff of float32
-
-
-class Rounded(Rank):
-    """A process alone whose gradients are all moved at random, by a few roundings of float32."""
-
-    def sum(self, shares):
-        generator = torch.Generator().manual_seed(7)
-        return [
-            share * (1 + 4 * UNIT * (2 * torch.rand(share.shape, generator=generator) - 1))
-            for share in super().sum(shares)
-        ]
 
 
 class Keeping(Rank):
@@ -73,45 +61,15 @@ def done(tmp_path_factory):
     return {3: three, 2: together(2, work, folder, 0)}
 
 
-@cache
+@pytest.fixture(scope="module")
 def reference():
-    """What one process makes, and how far roundings alone move it: the tolerance of weights and of looks."""
-    usual, moved = (train(MEMBERS, options=LOOK, rank=rank) for rank in (ALONE, Rounded()))
-    near, alike = 10 * distance(usual, moved), 10 * apart(usual, moved)
-    assert 0 < near < 1e-3, "roundings stay small over this run"
-    assert 0 < alike < 1e-3
-    return usual, near, alike
-
-
-def distance(these, others):
-    """Largest difference of a weight, relative to the largest weight of its tensor, without biases of keys.
-
-    These shift all scores of a softmax alike: their gradient is rounding, of which Adam makes steps.
-    """
-    return max(
-        ((weight - other.weights[name]).abs().max() / weight.abs().max()).item()
-        for one, other in zip(these, others, strict=True)
-        for name, weight in one.weights.items()
-        if not name.endswith("key.bias")
-    )
-
-
-def apart(these, others):
-    """Largest difference of a number of a log."""
-    return max(
-        abs(value - look[name])
-        for one, other in zip(these, others, strict=True)
-        for seen, look in zip(one.log, other.log, strict=True)
-        for name, value in seen.items()
-    )
+    return Reference.of(MEMBERS, LOOK)
 
 
 @pytest.mark.parametrize("of", [2, 3])
-def test_several_processes_train_what_one_does(done, of):
-    usual, near, alike = reference()
+def test_several_processes_train_what_one_does(done, reference, of):
     first, *others = (whole for _, whole, _ in done[of])
-    assert distance(usual, first) < near
-    assert apart(usual, first) < alike
+    reference.see_that_it_is(first)
     for other in others:
         for one, same in zip(first, other, strict=True):
             assert all(torch.equal(weight, same.weights[name]) for name, weight in one.weights.items())
@@ -136,12 +94,10 @@ def test_the_gradient_is_that_of_the_batch(done, of):
                 assert (summed - parts.sum(0)).abs().max() <= bound, name
 
 
-def test_a_stopped_run_goes_on_with_more_and_with_fewer_processes(done):
-    usual, near, alike = reference()
+def test_a_stopped_run_goes_on_with_more_and_with_fewer_processes(done, reference):
     assert [ended for _, _, ended in done[3]] == [None] * 3
     (_, _, first), (_, _, other) = done[2]
-    assert distance(usual, first) < near
-    assert apart(usual, first) < alike
+    reference.see_that_it_is(first)
     for one, same in zip(first, other, strict=True):
         assert all(torch.equal(weight, same.weights[name]) for name, weight in one.weights.items())
 

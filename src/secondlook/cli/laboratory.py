@@ -28,20 +28,31 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes, of one thre
 
 @lab_app.command("train")
 def train(
-    folder: Annotated[Path, typer.Argument(help="Gets a folder for each run: weights, configuration, log.")],
+    folder: Annotated[
+        str, typer.Argument(help="Gets a folder for each run: weights, configuration, log. A folder, or s3://….")
+    ],
     config: Annotated[Path | None, typer.Option(help="JSON file of a run; missing fields have their defaults.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A field, e.g. rate=1e-3, task.p=0.5, shape.depth=4; repeatable.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds trained side by side, from the run's own on.")] = 1,
+    cluster: Cluster = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of the cluster, sharing every batch; by default as many as there is room for."),
+    ] = None,
+    cpus: Cpus = 1.0,
+    gpus: Gpus = None,
     device: Device = "cpu",
     bf16: Bf16 = False,
     compile_: Compile = False,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 100,
 ) -> None:
-    """Train a transformer. The same command goes on where it was stopped."""
+    """Train a transformer. The same command goes on where it was stopped, with any number of workers."""
     from dataclasses import replace
 
+    from secondlook.cluster.place import place
+    from secondlook.lab.parallel import engine
     from secondlook.lab.run import Run
     from secondlook.lab.store import Store
     from secondlook.lab.train import Options
@@ -51,15 +62,16 @@ def train(
         _put(record, pair)
     first = Run.of(record)
     runs = [replace(first, seed=first.seed + number) for number in range(seeds)]
-    store = Store(folder, Options(device, bf16, compile_, save_every=save_every), together=seeds)
-    with bar() as progress:
+    where, options = place(folder), Options(device, bf16, compile_, save_every=save_every)
+    with engine(cluster, where, resources_of(device, cpus, gpus), workers) as works, bar() as progress:
+        store = Store(where, options, works, together=seeds)
         task = progress.add_task("training", total=len(runs))
         trained = store.train(runs, lambda done: progress.advance(task, done))
     for run in runs:
         last = {name: value for name, value in trained[run].log[-1].items() if name != "step"}
         said = ", ".join(f"{name} {value:.4f}" for name, value in last.items())
         console.print(f"{run.name}: {said}", highlight=False, soft_wrap=True)
-    console.print(f"weights, configuration and log of each in {folder}", highlight=False, soft_wrap=True)
+    console.print(f"weights, configuration and log of each in {where}", highlight=False, soft_wrap=True)
 
 
 @lab_app.command("run")

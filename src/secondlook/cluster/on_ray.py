@@ -28,7 +28,7 @@ _INSTALL = "runs on a cluster need Ray: pip install 'secondlook[cluster]'"
 _LOOK = 1.0  # seconds between looks at what is done
 _PATIENCE = 5.0  # seconds for a connection
 _LONGEST = 30.0  # seconds for a cluster to let somebody join
-_RETRIES = 3  # of a unit whose worker died
+RETRIES = 3  # of a unit whose worker died
 _CLIENT = "ray://"
 
 
@@ -42,16 +42,16 @@ class OnRay:
 
     Attributes:
         where: Where results go; every node must see it.
-        resources: What a unit takes.
+        resources: What a unit takes; none where it asks the cluster for more processes by itself.
     """
 
     where: Place
-    resources: Resources
+    resources: Resources | None
 
     @property
     def described(self) -> str:
         """See `Engine.described`."""
-        return f"Ray on {sum(node['Alive'] for node in _ray().nodes())} nodes"
+        return f"Ray on {sum(node['Alive'] for node in load_ray().nodes())} nodes"
 
     def run(self, units: Sequence[U], tick: Tick[U]) -> None:
         """See `Engine.run`.
@@ -62,18 +62,19 @@ class OnRay:
             ValueError: No node has what a unit takes.
             NotSharedError: A node does not see the results.
         """
-        ray = _ray()
+        ray = load_ray()
         work, failures = left(units, tick), Failures()
         if not work:
             return
-        _see_that_it_fits(ray, self.resources)
+        if self.resources:
+            _see_that_it_fits(ray, self.resources)
         remote = ray.remote(_do).options(
-            num_cpus=self.resources.cpus,
-            num_gpus=self.resources.gpus,
-            max_retries=_RETRIES,
+            num_cpus=self.resources.cpus if self.resources else 0,
+            num_gpus=self.resources.gpus if self.resources else 0,
+            max_retries=RETRIES,
             name=type(work[0]).__name__,
         )
-        mark, code = self.where / MARK, ray.put(_code())
+        mark, code = self.where / MARK, ray.put(digest())
         with _turn(ray, self.where):
             _wait(ray, {remote.remote(unit, mark, code): unit for unit in work}, tick, failures)
         failures.raise_first()
@@ -90,7 +91,7 @@ def connected(address: str) -> Iterator[None]:
         ValueError: Ray is not installed, or the address is none.
         OSError: Nobody answers there.
     """
-    ray = _ray()
+    ray = load_ray()
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
         start: dict[str, Any] = {"address": "local", "num_cpus": processors(), "include_dashboard": False}
@@ -153,19 +154,28 @@ class _Holder:
 
 def _do(unit: Unit, mark: Place, code: str) -> None:
     """What a worker does with a unit."""
+    see_that_it_is_shared(mark, code)
+    do(unit)
+
+
+def see_that_it_is_shared(mark: Place, code: str) -> None:
+    """See that this node has the driver's folder and its version of this package.
+
+    Raises:
+        NotSharedError: It has not.
+    """
     node = socket.gethostname()
     if not there(mark):
         raise NotSharedError(
             f"node {node} does not see {mark.parent}: give --out a folder that all nodes share, or an address of an "
             "object store"
         )
-    if code != _code():
+    if code != digest():
         raise NotSharedError(f"node {node} has another version of secondlook: install the same one on every node")
-    do(unit)
 
 
 @cache
-def _code() -> str:
+def digest() -> str:
     """A digest of this package's code: units are pure functions only where it is the same."""
     house, total = Path(__file__).parent.parent, hashlib.sha256()
     for file in sorted(house.rglob("*.py")):
@@ -181,7 +191,7 @@ def _error(ray: ModuleType, reference: Any) -> Exception | None:
         cause = error.cause
         return cause if isinstance(cause, Exception) else RuntimeError(_last_line(error))
     except ray.exceptions.RayError as error:
-        return RuntimeError(f"a worker died {_RETRIES + 1} times or its node cannot be reached: {_last_line(error)}")
+        return RuntimeError(f"a worker died {RETRIES + 1} times or its node cannot be reached: {_last_line(error)}")
     return None
 
 
@@ -227,7 +237,12 @@ def _reach(address: str) -> None:
         raise OSError(f"the cluster at {address} cannot be joined: {said}")
 
 
-def _ray() -> ModuleType:
+def load_ray() -> ModuleType:
+    """Ray.
+
+    Raises:
+        ValueError: It is not installed.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming rule; Ray warns of the old one
     try:
