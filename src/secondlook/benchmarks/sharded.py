@@ -21,7 +21,7 @@ from secondlook.benchmarks.harness.shards import NUMBER, cut, finished, merge, s
 from secondlook.benchmarks.harness.solver import Bench, second_look
 from secondlook.benchmarks.harness.study import Study
 from secondlook.benchmarks.harness.task import HISTORY
-from secondlook.cluster.place import Place, put, there
+from secondlook.cluster.place import Place, mark, put, there
 from secondlook.cluster.unit import Engine
 from secondlook.correction.chat import Usage
 
@@ -191,6 +191,7 @@ class InShards:
         for server in self.addresses:
             replace(evaluation.endpoint, base_url=server).reach()
         folder = self.folder.absolute()
+        mark(folder)
         shards = self._number(folder, min(len(task.dataset) for task in tasks.values()))
         units: list[Shard] = []
         histories: list[History] = []

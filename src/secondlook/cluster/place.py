@@ -90,10 +90,8 @@ def turn(where: Place) -> Iterator[None]:
     Raises:
         ValueError: Somebody has it, or nothing can be written there.
     """
-    about = {"host": socket.gethostname(), "process": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-    mark = json.dumps(about).encode()
     if not isinstance(where, Path):
-        put(where / MARK, mark)
+        mark(where)
         yield
         return
     lock = FileLock(where / ".lock", thread_local=False)
@@ -106,12 +104,22 @@ def turn(where: Place) -> Iterator[None]:
         raise _unwritable(where, error) from None
     try:
         try:
-            put(where / MARK, mark)
+            mark(where)
         except OSError as error:
             raise _unwritable(where, error) from None
         yield
     finally:
         lock.release()
+
+
+def mark(where: Place) -> None:
+    """Leave the mark by which workers know the place.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    about = {"host": socket.gethostname(), "process": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    put(where / MARK, json.dumps(about).encode())
 
 
 def _unwritable(folder: Path, error: OSError) -> ValueError:
