@@ -14,7 +14,7 @@ from inspect_ai import Task
 from inspect_ai.model import Model
 
 from secondlook.benchmarks.bbq.task import bbq
-from secondlook.benchmarks.harness import manifest
+from secondlook.benchmarks.harness import manifest, times
 from secondlook.benchmarks.harness.logs import Logged, read_logged, to_table
 from secondlook.benchmarks.harness.model import InspectModel
 from secondlook.benchmarks.harness.report import Report, build_report, write
@@ -198,8 +198,8 @@ def run_evaluation(
 
     Args:
         evaluation: What to run.
-        folder: Gets ``run.json``, one folder of Inspect logs per arm, and ``report.json``, ``rounds.csv``,
-            ``records.csv``.
+        folder: Gets ``run.json``, one folder of Inspect logs per arm, ``report.json``, ``rounds.csv``,
+            ``records.csv``, and ``times.json`` where nothing was asked before.
         log_buffer: Finished samples kept back before a log is written.
         quiet: Show no progress.
         arms: What asks the questions instead of one call of Inspect for each arm: the fast path, which leaves no logs
@@ -211,6 +211,7 @@ def run_evaluation(
     """
     if log_buffer < 1:
         raise ValueError(f"log buffer is {log_buffer}; give 1 or more samples")
+    clock = times.Clock()
     # The tasks come first: what is wrong with data or settings shows before a model is loaded or paid for.
     tasks = {name: evaluation.task(name) for name in evaluation.names}
     model = evaluation.endpoint.open()
@@ -225,9 +226,15 @@ def run_evaluation(
             return _report_on(arms(evaluation, tasks, model, examiner), folder)
         if (folder / NUMBER).exists():
             raise ValueError(f"{folder} holds a run in shards; give --shards or --cluster to go on, or another --out")
+        whole = not any(folder.rglob("*.eval"))
+        clock.mark()
         for name, task in tasks.items():
             evaluate(task, model, folder / name, roles=evaluation.roles(name), log_buffer=log_buffer, quiet=quiet)
-        return report_folder(folder)
+        clock.mark()
+        report = report_folder(folder)
+        if whole:  # the time of a run that goes on tells nothing of the whole
+            clock.keep(folder)
+        return report
 
 
 def report_folder(folder: Path, logs: Place | None = None) -> Report:

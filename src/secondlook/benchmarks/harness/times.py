@@ -1,0 +1,70 @@
+"""When the parts of a run began and ended, kept beside it: what of its cost is not the model's."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+FILE = "times.json"
+_first = True
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Of one command that ran an evaluation from its first question to its end.
+
+    Attributes:
+        opening: Seconds from the start of the process, or of the call where the process did other things before, until
+            questions were loaded and models were open.
+        asking: Seconds until the last arm was done.
+        reporting: Seconds until the report was written.
+        processor: Processor seconds of this process while it asked: the driver's share, and the model's where it runs
+            in this process.
+    """
+
+    opening: float
+    asking: float
+    reporting: float
+    processor: float
+
+
+class Clock:
+    """Takes the times of one command."""
+
+    def __init__(self) -> None:
+        global _first  # a process starts once
+        self._marks = [psutil.Process().create_time() if _first else time.time()]
+        self._processor: list[float] = []
+        _first = False
+
+    def mark(self) -> None:
+        """A part is over."""
+        self._marks.append(time.time())
+        self._processor.append(time.process_time())
+
+    def keep(self, folder: Path) -> None:
+        """Write the times down, once the third part is over."""
+        self.mark()
+        start, opened, done, reported = self._marks
+        before, after, _ = self._processor
+        times = Times(opened - start, done - opened, reported - done, after - before)
+        (folder / FILE).write_text(json.dumps(asdict(times), indent=1) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Times | None:
+    """What :meth:`Clock.keep` wrote; ``None`` if there is nothing.
+
+    Raises:
+        ValueError: If the file is not one of ours.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        return None
+    try:
+        return Times(**json.loads(file.read_text("utf-8")))
+    except (ValueError, TypeError):
+        raise ValueError(f"{file} is not what a run writes; remove it") from None
