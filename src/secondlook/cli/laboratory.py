@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondlook.cli.terminal import Cluster, Cpus, Gpus, bar, console
+from secondlook.cli.terminal import Cluster, Cpus, Gpus, bar, console, notice
 from secondlook.cluster.unit import Resources
 from secondlook.machine import processors
 
@@ -115,7 +115,7 @@ def run(
     together = together or (1 if device == "cpu" else 16)
     folder, resources = place(trained or out / "trained"), resources_of(device, cpus, gpus)
     options = Options(device, bf16, compile_, exam=size.exam)
-    with engine(cluster, folder, resources, workers) as works:
+    with engine(cluster, folder, resources, workers, notice) as works:
         store = Store(folder, options, works, together)
         for experiment in experiments:
             into = out / size.name / experiment.id
@@ -153,7 +153,7 @@ def sweep(
     asked = {name: value for name, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
     resources = replace(grid.resources, **asked)
     workers = workers or (processors() if device == "cpu" else 1)
-    with engine(cluster, folder, resources, workers) as works, bar() as progress:
+    with engine(cluster, folder, resources, workers, notice) as works, bar() as progress:
         task = progress.add_task("runs trained", total=len(runs))
         store = Store(folder, Options(device, bf16, compile_), works, together=1)
         trained = store.train(runs, lambda done: progress.advance(task, done))

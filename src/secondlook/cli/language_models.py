@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from secondlook.cli.terminal import Cluster, Cpus, Gpus, bar, console, counter
+from secondlook.cli.terminal import Cluster, Cpus, Gpus, bar, console, counter, notice
 from secondlook.cluster.unit import Resources
 from secondlook.correction.chat import Json
 
@@ -192,7 +192,7 @@ def eval_(
             where = place(logs or folder)
             resources = Resources(cpus, gpus or 0.0)
             arms = InShards(
-                stack.enter_context(engine(cluster, where, resources)),
+                stack.enter_context(engine(cluster, where, resources, tell=notice)),
                 where,
                 shards,
                 addresses,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from secondlook.cli.terminal import Cluster, Cpus, Gpus, console
+from secondlook.cli.terminal import Cluster, Cpus, Gpus, console, notice
 from secondlook.machine import processors
 
 app = typer.Typer()
@@ -61,7 +61,7 @@ def reproduce(
     bar = Progress(*columns, TextColumn("{task.description}"), console=console, transient=True)
     bar.disable = not console.is_terminal
     resources = Resources(cpus, gpus or 0.0)
-    with engine(cluster, out, resources) as works, bar:
+    with engine(cluster, out, resources, tell=notice) as works, bar:
         task = bar.add_task("", total=len(jobs(claims)))
         outcomes = reproduce(
             claims,

@@ -28,6 +28,11 @@ def fail(message: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
+def notice(line: str) -> None:
+    """Say something beside the results, while work goes on."""
+    errors.print(line, style="yellow", markup=False, highlight=False)
+
+
 def bar() -> Progress:
     """A progress bar that leaves nothing behind, and is not there where nobody looks."""
     return Progress(console=console, transient=True, disable=not console.is_terminal)

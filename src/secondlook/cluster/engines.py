@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from secondlook.cluster.here import Here
@@ -12,7 +12,11 @@ from secondlook.cluster.unit import Engine, Resources
 
 @contextmanager
 def engine(
-    cluster: str | None, where: Place, resources: Resources | None = None, processes: int = 1
+    cluster: str | None,
+    where: Place,
+    resources: Resources | None = None,
+    processes: int = 1,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Engine]:
     """Processes of this machine, or a Ray cluster that is joined for as long as this lasts.
 
@@ -21,6 +25,7 @@ def engine(
         where: Where results go.
         resources: What a unit takes of the cluster.
         processes: Processes, without Ray.
+        tell: Called with a line for each node of a cluster that is lost and each unit that fails.
 
     Raises:
         ValueError: Ray is not installed, the address is none, or another driver works at `where`.
@@ -32,4 +37,4 @@ def engine(
     from secondlook.cluster.on_ray import OnRay, connected
 
     with connected(cluster):
-        yield OnRay(where.absolute(), resources or Resources())
+        yield OnRay(where.absolute(), resources or Resources(), tell)

@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -43,10 +43,12 @@ class OnRay:
     Attributes:
         where: Where results go; every node must see it.
         resources: What a unit takes; none where it asks the cluster for more processes by itself.
+        tell: Called with a line for each node that is lost and each unit that fails, when it happens.
     """
 
     where: Place
     resources: Resources | None
+    tell: Callable[[str], None] = lambda _: None
 
     @property
     def described(self) -> str:
@@ -76,7 +78,7 @@ class OnRay:
         )
         mark, code = self.where / MARK, ray.put(digest())
         with _turn(ray, self.where):
-            _wait(ray, {remote.remote(unit, mark, code): unit for unit in work}, tick, failures)
+            _wait(ray, {remote.remote(unit, mark, code): unit for unit in work}, tick, failures, self.tell)
         failures.raise_first()
 
 
@@ -103,14 +105,19 @@ def connected(address: str) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         said = " ".join(str(error).split())
         raise OSError(f"no Ray cluster at {address!r} can be joined ({said})") from error
+    # Ray prints what befalls workers and nodes among our output, whatever it is told; we say it in a line of our own.
+    import_module("ray._private.worker")._worker_logs_enabled = False
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _wait(ray: ModuleType, waiting: dict[Any, U], tick: Tick[U], failures: Failures) -> None:
+def _wait(
+    ray: ModuleType, waiting: dict[Any, U], tick: Tick[U], failures: Failures, tell: Callable[[str], None]
+) -> None:
     """Wait for units; if that is cut short, the others are given up."""
+    nodes = _alive(ray)
     try:
         while waiting:
             # All that is done by now, at one go: asking for one at a time takes the square of their number.
@@ -121,11 +128,20 @@ def _wait(ray: ModuleType, waiting: dict[Any, U], tick: Tick[U], failures: Failu
                     if isinstance(error, NotSharedError):
                         raise error
                     failures.add(unit, error)
+                    tell(f"{unit.name} failed, the others go on: {error}")
                 else:
                     tick(unit, 1.0)
+            before, nodes = nodes, _alive(ray)
+            for identity in before.keys() - nodes.keys():
+                tell(f"node {before[identity]} is gone; what it had in hand is done again")
     finally:
         for reference in waiting:
             ray.cancel(reference)
+
+
+def _alive(ray: ModuleType) -> dict[str, str]:
+    """Nodes that are there, and their names."""
+    return {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
 
 
 @contextmanager
