@@ -106,7 +106,7 @@ def connected(address: str) -> Iterator[None]:
         said = " ".join(str(error).split())
         raise OSError(f"no Ray cluster at {address!r} can be joined ({said})") from error
     # Ray prints what befalls workers and nodes among our output, whatever it is told; we say it in a line of our own.
-    import_module("ray._private.worker")._worker_logs_enabled = False
+    vars(import_module("ray._private.worker"))["_worker_logs_enabled"] = False
     try:
         yield
     finally:
