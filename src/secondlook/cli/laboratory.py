@@ -63,7 +63,7 @@ def train(
     first = Run.of(record)
     runs = [replace(first, seed=first.seed + number) for number in range(seeds)]
     where, options = place(folder), Options(device, bf16, compile_, save_every=save_every)
-    with engine(cluster, where, resources_of(device, cpus, gpus), workers) as works, bar() as progress:
+    with engine(cluster, where, resources_of(device, cpus, gpus), workers, notice) as works, bar() as progress:
         store = Store(where, options, works, together=seeds)
         task = progress.add_task("training", total=len(runs))
         trained = store.train(runs, lambda done: progress.advance(task, done))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from tempfile import TemporaryDirectory
@@ -36,7 +36,13 @@ _FINAL = (ValueError, FloatingPointError, OSError, NotSharedError)  # of trainin
 
 
 @contextlib.contextmanager
-def engine(cluster: str | None, where: Place, resources: Resources, workers: int | None) -> Iterator[Engine]:
+def engine(
+    cluster: str | None,
+    where: Place,
+    resources: Resources,
+    workers: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[Engine]:
     """This process, or workers of a Ray cluster that is joined for as long as this lasts.
 
     Args:
@@ -44,6 +50,7 @@ def engine(cluster: str | None, where: Place, resources: Resources, workers: int
         where: Where results go.
         resources: What a worker takes of the cluster.
         workers: See `DataParallel`.
+        tell: See there.
 
     Raises:
         ValueError: Ray is not installed, the address is none, or workers are asked for without a cluster.
@@ -55,7 +62,7 @@ def engine(cluster: str | None, where: Place, resources: Resources, workers: int
         yield Here()
         return
     with connected(cluster):
-        yield DataParallel(where.absolute(), resources, workers)
+        yield DataParallel(where.absolute(), resources, workers, tell)
 
 
 @dataclass(frozen=True)
@@ -67,11 +74,13 @@ class DataParallel:
         resources: What a worker takes.
         workers: How many; by default as many as there is room for. With fewer that are left when some died, training
             goes on.
+        tell: Called with a line when workers have failed and training goes on without or with new ones.
     """
 
     where: Place
     resources: Resources
     workers: int | None = None
+    tell: Callable[[str], None] = lambda _: None
 
     @property
     def described(self) -> str:
@@ -88,7 +97,7 @@ class DataParallel:
         for unit in work:
             training, told = cast("Training", unit), _Told(partial(tick, unit))
             try:
-                with _heard(told) as word:
+                with _heard(told, self.tell) as word:
                     together = Together(training, self._workers(training), self.resources, self.where / MARK, word)
                     OnRay(self.where, None).run([together], lambda *_: None)
             except Exception as error:
@@ -120,7 +129,7 @@ class Together:
         workers: How many they are.
         resources: What each takes.
         mark: What each must see.
-        word: Where the first says how much is done.
+        word: Where the first says how much is done, and Ray Train who failed.
     """
 
     training: Training
@@ -158,7 +167,7 @@ class Together:
                     name=self.name,
                     storage_path=scratch,
                     failure_config=train.FailureConfig(max_failures=RETRIES),
-                    callbacks=[_given_up()],
+                    callbacks=[_watch(self.word)],
                     logging_config=train.LoggingConfig(log_level="ERROR"),
                 ),
             )
@@ -208,8 +217,8 @@ class _Told:
 
 
 @contextlib.contextmanager
-def _heard(told: Callable[[float], None]) -> Iterator[Any]:
-    """A queue on the cluster; whatever is put into it is told here."""
+def _heard(told: Callable[[float], None], tell: Callable[[str], None]) -> Iterator[Any]:
+    """A queue on the cluster; numbers that are put into it are told here, and so are lines."""
     ray = load_ray()
     from ray.util.queue import Queue
 
@@ -218,7 +227,8 @@ def _heard(told: Callable[[float], None]) -> Iterator[Any]:
     def listen() -> None:
         with contextlib.suppress(ray.exceptions.RayError):  # it is gone
             while True:
-                told(queue.get())
+                word = queue.get()
+                tell(word) if isinstance(word, str) else told(word)
 
     listener = Thread(target=listen, daemon=True)
     listener.start()
@@ -229,17 +239,18 @@ def _heard(told: Callable[[float], None]) -> Iterator[Any]:
         listener.join(_EVERY)
 
 
-def _given_up() -> Any:
-    """What makes Ray Train give up at once where trying again would end the same way."""
+def _watch(word: Any) -> Any:
+    """What looks at failures before Ray Train does: it gives up at once where trying again would end the same way."""
     from ray.train import UserCallback
 
-    class GiveUp(UserCallback):  # type: ignore[misc]
+    class Watch(UserCallback):  # type: ignore[misc]
         def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ARG002
             for error in worker_exceptions.values():
                 if isinstance(error, _FINAL):
                     raise error
+            word.put(f"a worker failed; what was saved is kept ({_first(worker_exceptions.values())})")
 
-    return GiveUp()
+    return Watch()
 
 
 def _plain(error: Any) -> Exception:
@@ -247,11 +258,14 @@ def _plain(error: Any) -> Exception:
     cause = getattr(error, "controller_failure", None)
     if isinstance(cause, _FINAL):
         return cause
-    failures = list(getattr(error, "worker_failures", {}).values()) or [cause or error]
-    # Where one worker fails, the others lose their connection to it: that says least.
-    failures.sort(key=lambda failure: "peer" in str(failure))
-    said = (str(failures[0]).strip().splitlines() or [type(failures[0]).__name__])[0]
-    return RuntimeError(f"workers failed {RETRIES + 1} times; what was saved is kept ({said})")
+    failures = getattr(error, "worker_failures", {}).values() or [cause or error]
+    return RuntimeError(f"workers failed {RETRIES + 1} times; what was saved is kept ({_first(failures)})")
+
+
+def _first(failures: Iterable[Exception]) -> str:
+    """The line that says most: where one worker fails, the others lose their connection to it."""
+    failure = min(failures, key=lambda failure: "peer" in str(failure))
+    return (str(failure).strip().splitlines() or [type(failure).__name__])[0]
 
 
 def _room(resources: Resources) -> int:
