@@ -87,8 +87,11 @@ def until(condition, seconds: float = 240) -> None:
         time.sleep(0.05)
 
 
-def well_done(done: Done) -> None:
-    assert (done.code, done.err) == (0, ""), done
+def well_done(done: Done, told: int = 0) -> None:
+    """Finished, with so many lines of failures."""
+    lines = done.err.splitlines()
+    assert (done.code, len(lines)) == (0, told), done
+    assert all(line.startswith("a worker failed; what was saved is kept (") for line in lines), done
     assert done.out.startswith(f"{RUN.name}: loss "), done.out
     assert done.out.endswith("weights, configuration and log of each in out\n"), done.out
 
@@ -114,7 +117,7 @@ def test_a_worker_that_is_killed_is_replaced(two, reference, tmp_path):
     assert len(before) == 2
     before[0].kill()
     assert step_saved(tmp_path) < RUN.steps - 100, "it was killed in the middle"
-    well_done(finish(running))
+    well_done(finish(running), told=1)
     reference.see_that_it_is([Store(tmp_path / "out").load(RUN)])
 
 
@@ -141,7 +144,7 @@ def test_a_node_that_is_killed_leaves_the_rest_to_the_other(two, reference, tmp_
         at = step_saved(tmp_path)
         until(lambda: step_saved(tmp_path) > at + 20)
         assert len(workers_of(two)) == 2
-        well_done(finish(running))
+        well_done(finish(running), told=1)
     finally:
         two.add("b")
         two.wait(3)
