@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,7 +25,9 @@ def together(of: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
 def _join(number: int, of: int, folder: str, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=number, world_size=of)
+    meet = f"file://{folder}/meet"
+    # One that waits for a peer in vain is an error, not a test that hangs.
+    distributed.init_process_group("gloo", init_method=meet, rank=number, world_size=of, timeout=timedelta(minutes=2))
     try:
         torch.save(work(Rank(number, of), *arguments), Path(folder) / f"{number}.pt")
         distributed.barrier()
