@@ -15,8 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from secondlook.cluster.place import put, turn
 
 ROOT = Path(__file__).resolve().parent.parent
 
+HELPERS = str(ROOT / "tests/cluster")
 RESULT = ROOT / "results/scale/cluster.json"
 TASKS, REPEATS, WITHIN, GAIN = 10_000, 3, 1.5, 1.7
 SWEEP = """
@@ -37,34 +36,10 @@ steps = {steps}
 """
 
 
-@dataclass(frozen=True)
-class Trivial:
-    """A unit that does nothing, or leaves a result of a few bytes."""
-
-    folder: Path
-    number: int
-    leaves: bool
-
-    @property
-    def name(self) -> str:
-        return str(self.number)
-
-    @property
-    def file(self) -> Path:
-        return self.folder / self.name
-
-    def done(self) -> bool:
-        return self.leaves and self.file.exists()
-
-    def work(self, tick: Callable[[float], None]) -> None:
-        del tick
-        if self.leaves:
-            put(self.file, b"0")
-
-
 def overhead(tasks: int) -> dict[str, Any]:
     """Microseconds a task."""
     import ray
+    from counted_units import Trivial
 
     def plain(folder: Path, leaves: bool) -> None:
         unit = ray.remote(_write if leaves else _nothing)
@@ -104,7 +79,6 @@ def _write(file: Path) -> None:
 
 def gain(steps: int) -> dict[str, Any]:
     """Seconds of a sweep on one worker node, on two, and without Ray on one processor."""
-    sys.path.insert(0, str(ROOT / "tests/cluster"))
     from ray_nodes import QUIET, nodes
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -138,6 +112,8 @@ def _sweep(folder: Path, out: str, environment: dict[str, str], *more: str) -> f
 
 
 def main() -> int:
+    sys.path.insert(0, HELPERS)
+    os.environ["PYTHONPATH"] = HELPERS  # what units are made of travels by name
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=("overhead", "nodes"))
     parser.add_argument("--tasks", type=int, default=TASKS)

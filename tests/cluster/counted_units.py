@@ -42,6 +42,30 @@ class Counted:
         put(self.result, str(self.number**2).encode())
 
 
+@dataclass(frozen=True)
+class Trivial:
+    """A unit that does nothing, or leaves a result of a few bytes."""
+
+    folder: Path
+    number: int
+    leaves: bool
+
+    @property
+    def name(self) -> str:
+        return str(self.number)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / self.name
+
+    def done(self) -> bool:
+        return self.leaves and self.file.exists()
+
+    def work(self, tick) -> None:
+        if self.leaves:
+            put(self.file, b"0")
+
+
 def begun(folder: Path) -> dict[int, int]:
     """How often each unit was begun."""
     counts: dict[int, int] = {}

@@ -1,0 +1,123 @@
+"""What serves models: Ray Serve's own models read its file, servers of a machine end together; no model is loaded."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+from recipes import RECIPES
+
+
+@pytest.fixture(scope="module")
+def ray_serve():
+    """Ray Serve's own models of its configuration; Ray itself uses pydantic in ways that are deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ray import serve
+        from ray.llm._internal.serve.core.configs import llm_config
+        from ray.llm._internal.serve.routing_policies.prefix_aware import prefix_aware_router
+        from ray.serve import schema
+
+    return {"serve": serve, "schema": schema, "llm": llm_config, "router": prefix_aware_router}
+
+
+def source(module: str) -> ast.Module:
+    """Of a module that cannot be imported without vLLM; it is found by its folder."""
+    package, _, name = module.rpartition(".")
+    folder = Path(find_spec("ray").submodule_search_locations[0]).joinpath(*package.split(".")[1:])
+    file = folder / f"{name}.py"
+    return ast.parse((file if file.exists() else folder / name / "__init__.py").read_text())
+
+
+def see_served(text: str, ray_serve) -> None:
+    """Fail as Ray would, before any model is loaded."""
+    schema = ray_serve["schema"].ServeDeploySchema.model_validate(yaml.safe_load(text))
+    (application,) = schema.applications
+    module, _, builder = application.import_path.partition(":")
+    assert builder in {node.name for node in source(module).body if isinstance(node, ast.FunctionDef)}
+    arguments = next(
+        node
+        for node in source("ray.llm._internal.serve.core.ingress.builder").body
+        if isinstance(node, ast.ClassDef) and node.name == "LLMServingArgs"
+    )
+    known = {field.target.id for field in arguments.body if isinstance(field, ast.AnnAssign)}
+    assert application.args.keys() <= known
+    for model in application.args["llm_configs"]:
+        # The public name of the router loads vLLM; what it derives from does not.
+        routing = model["deployment_config"]["request_router_config"]
+        module, _, name = routing["request_router_class"].rpartition(".")
+        router = next(node for node in source(module).body if isinstance(node, ast.ClassDef) and node.name == name)
+        assert [base.id for base in router.bases] == ["_PrefixCacheAffinityRouter"]
+        internal = ray_serve["router"].PrefixCacheAffinityRouter
+        routing["request_router_class"] = f"{internal.__module__}.{internal.__name__}"
+        ray_serve["llm"].LLMConfig.model_validate(model)
+        assert routing["request_router_kwargs"].keys() <= set(internal.initialize_state.__annotations__)
+
+
+def test_ray_serve_understands_its_file(ray_serve):
+    text = (RECIPES / "serve-vllm.yaml").read_text()
+    see_served(text, ray_serve)
+    for right, wrong in (
+        ("build_openai_app", "build_openai_apps"),
+        ("llm_configs", "llm_config"),
+        ("model_source", "model_sauce"),
+        ("num_replicas: 8", "num_replicas: many"),
+        ("proxy_location: HeadOnly", "proxy_location: Head"),
+        ("route_prefix: /", "route_prefix: v1"),
+        ("request_router_kwargs", "router_kwargs"),
+        ("PrefixCacheAffinityRouter", "PrefixAwareRouter"),
+        ("match_rate_threshold", "match_threshold"),
+        ("accelerator_type: H100", "accelerator_type: H1000"),
+    ):
+        assert right in text
+        with pytest.raises(Exception, match=r".") as failed:
+            see_served(text.replace(right, wrong), ray_serve)
+        assert isinstance(failed.value, ValueError | AssertionError | StopIteration), wrong
+
+
+@pytest.fixture
+def vllm(tmp_path):
+    """Stands in for vLLM, which wants an accelerator: it says how it was called, and stays."""
+    file = tmp_path / "vllm"
+    file.write_text(
+        f'#!/bin/sh\necho "$CUDA_VISIBLE_DEVICES $@" > "{tmp_path}/called.$CUDA_VISIBLE_DEVICES"\nexec sleep 60\n'
+    )
+    file.chmod(0o755)
+    return file
+
+
+def start_servers(vllm, **settings):
+    return subprocess.Popen(
+        [RECIPES / "serve-vllm.sh", "some/model", "--max-model-len", "4096"],
+        env=os.environ | {"VLLM": str(vllm), "GPUS": "0 3"} | settings,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_each_accelerator_has_a_server_and_all_end_together(vllm, tmp_path):
+    import psutil
+
+    for end in ("terminated", "one of them ends"):
+        process = start_servers(vllm, HOST="10.0.0.1", PORT="9000")
+        assert process.stdout.readline() == "BASE_URLS='http://10.0.0.1:9000/v1 http://10.0.0.1:9001/v1'\n"
+        servers = psutil.Process(process.pid).children()
+        assert len(servers) == 2
+        if end == "terminated":
+            process.send_signal(signal.SIGTERM)
+        else:
+            servers[1].kill()
+        assert process.wait(20) != 0
+        assert psutil.wait_procs(servers, 20)[1] == []
+    for gpu, port in ((0, 9000), (3, 9001)):
+        said = (tmp_path / f"called.{gpu}").read_text().split()
+        address = ["--host", "10.0.0.1", "--port", str(port)]
+        assert said == [str(gpu), "serve", "some/model", *address, "--enable-prefix-caching", "--max-model-len", "4096"]
