@@ -13,6 +13,8 @@ from ray_nodes import QUIET, nodes
 from rounding import Reference
 
 from command import Done, finish, secondlook, start
+from secondlook.cluster.unit import Resources
+from secondlook.lab.parallel import DataParallel
 from secondlook.lab.run import Run, Shape
 from secondlook.lab.store import Store
 from secondlook.lab.tasks import Task
@@ -180,6 +182,11 @@ def test_more_workers_than_there_is_room_for_or_than_problems_is_one_line(two, t
 def test_workers_without_a_cluster_are_one_line(tmp_path):
     done = secondlook("lab", "train", tmp_path, "--workers", 2)
     assert done.error == "--workers is 2, and workers are a cluster's: give --cluster, too, e.g. local"
+
+
+def test_parts_of_accelerators_are_one_line(tmp_path):
+    with pytest.raises(ValueError, match=r"gpus is 0\.5: workers that train together take whole ones, give 1"):
+        DataParallel(tmp_path, Resources(1.0, 0.5))
 
 
 def test_without_the_extra_it_says_which(tmp_path, monkeypatch):

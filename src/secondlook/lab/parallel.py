@@ -74,13 +74,20 @@ class DataParallel:
         resources: What a worker takes.
         workers: How many; by default as many as there is room for. With fewer that are left when some died, training
             goes on.
-        tell: Called with a line when workers have failed and training goes on without or with new ones.
+        tell: Called with a line when workers have failed.
+
+    Raises:
+        ValueError: A worker takes a part of an accelerator: two on one cannot exchange anything.
     """
 
     where: Place
     resources: Resources
     workers: int | None = None
     tell: Callable[[str], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        if self.resources.gpus % 1:
+            raise ValueError(f"gpus is {self.resources.gpus:g}: workers that train together take whole ones, give 1")
 
     @property
     def described(self) -> str:
@@ -97,8 +104,9 @@ class DataParallel:
         for unit in work:
             training, told = cast("Training", unit), _Told(partial(tick, unit))
             try:
+                workers = self._workers(training)
                 with _heard(told, self.tell) as word:
-                    together = Together(training, self._workers(training), self.resources, self.where / MARK, word)
+                    together = Together(training, workers, self.resources, self.where / MARK, word)
                     OnRay(self.where, None).run([together], lambda *_: None)
             except Exception as error:
                 failures.add(unit, error)
@@ -109,14 +117,14 @@ class DataParallel:
     def _workers(self, training: Training) -> int:
         """How many work on a unit."""
         batch, room = training.members[0].batch, _room(self.resources)
-        workers = self.workers or min(room, batch)
-        Rank(of=workers).share(batch)
-        if workers > room or not room:
+        workers = self.workers or max(1, min(room, batch))
+        if workers > room:
             raise ValueError(
                 f"the cluster has room for {room} workers of {self.resources.cpus:g} processors and "
-                f"{self.resources.gpus:g} accelerators, not for {max(workers, 1)}: lower --workers, --cpus or --gpus, "
+                f"{self.resources.gpus:g} accelerators, not for {workers}: lower --workers, --cpus or --gpus, "
                 "or add nodes"
             )
+        Rank(of=workers).share(batch)  # says so where there are more than problems
         return workers
 
 
