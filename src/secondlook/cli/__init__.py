@@ -6,7 +6,18 @@ import sys
 
 import typer
 
-from secondlook.cli import attack, critics, diagnose, gateway, laboratory, language_models, reproduce, studies, theory
+from secondlook.cli import (
+    attack,
+    critics,
+    diagnose,
+    gateway,
+    laboratory,
+    language_models,
+    plan,
+    reproduce,
+    studies,
+    theory,
+)
 from secondlook.cli.terminal import console, fail
 
 __all__ = ["app", "console", "fail", "main"]
@@ -17,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for floor in (language_models, diagnose, gateway, critics, attack, theory, laboratory, studies, reproduce):
+for floor in (language_models, plan, diagnose, gateway, critics, attack, theory, laboratory, studies, reproduce):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
 

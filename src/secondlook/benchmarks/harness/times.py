@@ -22,14 +22,14 @@ class Times:
             questions were loaded and models were open.
         asking: Seconds until the last arm was done.
         reporting: Seconds until the report was written.
-        processor: Processor seconds of this process while it asked: the driver's share, and the model's where it runs
+        processor: Processor seconds of this process in each of the three: the driver's, and the model's where it runs
             in this process.
     """
 
     opening: float
     asking: float
     reporting: float
-    processor: float
+    processor: tuple[float, float, float]
 
 
 class Clock:
@@ -50,8 +50,8 @@ class Clock:
         """Write the times down, once the third part is over."""
         self.mark()
         start, opened, done, reported = self._marks
-        before, after, _ = self._processor
-        times = Times(opened - start, done - opened, reported - done, after - before)
+        opening, asking, reporting = self._processor
+        times = Times(opened - start, done - opened, reported - done, (opening, asking - opening, reporting - asking))
         (folder / FILE).write_text(json.dumps(asdict(times), indent=1) + "\n", encoding="utf-8")
 
 
@@ -65,6 +65,7 @@ def read(folder: Path) -> Times | None:
     if not file.is_file():
         return None
     try:
-        return Times(**json.loads(file.read_text("utf-8")))
-    except (ValueError, TypeError):
+        kept = json.loads(file.read_text("utf-8"))
+        return Times(**{**kept, "processor": tuple(kept["processor"])})
+    except (ValueError, TypeError, KeyError):
         raise ValueError(f"{file} is not what a run writes; remove it") from None

@@ -31,6 +31,7 @@ class Pilot:
         failed: Samples that ended in an error and are left out, by arm.
         spans: Seconds from the start of an arm's first sample to the end of its last.
         times: The rest of its wall time; ``None`` if it was not run in one go.
+        in_flight: Questions that were on their way at a time, at most; ``None`` where the logs do not tell.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Pilot:
     failed: Mapping[str, int]
     spans: Mapping[str, float]
     times: times.Times | None
+    in_flight: int | None = None
 
 
 def read_pilot(folder: Path) -> Pilot:
@@ -67,6 +69,7 @@ def read_pilot(folder: Path) -> Pilot:
         failed={name: len(logged[name]) - len(finished[name]) for name in logged},
         spans={name: _span(folder / name) for name in evaluation.names},
         times=times.read(folder),
+        in_flight=_in_flight(folder),
     )
 
 
@@ -111,6 +114,7 @@ def study_of(
     rounds: int | None = None,
     per_category: int | None = None,
     limit: int | None = None,
+    whole: bool = False,
 ) -> Evaluation:
     """The pilot's study at another size; what is not said is as in the pilot.
 
@@ -129,9 +133,10 @@ def study_of(
     for name, value in (("per_category", per_category), ("limit", limit)):
         if value is not None:
             questions[name] = value
-    if per_category is not None and limit is None:
-        questions.pop("limit", None)  # the pilot's limit kept it small, and is not the study's
-    if limit is not None and per_category is None:
+    # What kept the pilot small is not the study's.
+    if whole or (per_category is not None and limit is None):
+        questions.pop("limit", None)
+    if whole or (limit is not None and per_category is None):
         questions.pop("per_category", None)
     study = dict(pilot.study) | ({} if rounds is None else {"rounds": rounds})
     _check_rounds(pilot, rounds)
@@ -186,6 +191,11 @@ def _span(folder: Path) -> float:
         marks = [mark for sample in samples for mark in _marks(sample)]
         seconds += (max(marks) - min(marks)).total_seconds() if marks else 0.0
     return seconds
+
+
+def _in_flight(folder: Path) -> int | None:
+    asked = [read_eval_log(info, header_only=True).eval.config.max_samples for info in list_eval_logs(str(folder))]
+    return min((number for number in asked if number), default=None)
 
 
 def _marks(sample: EvalSample) -> list[datetime]:

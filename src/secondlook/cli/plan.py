@@ -1,0 +1,71 @@
+"""The command that says what a study will cost, before it runs, from a small run of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from secondlook.cli.terminal import console
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    pilot: Annotated[Path, typer.Argument(help="Folder of a small, finished run of the study.")],
+    critic: Annotated[
+        list[str] | None,
+        typer.Option("--critic", help="Arms of the study, of the pilot's; repeatable. All, by default."),
+    ] = None,
+    defence: Annotated[list[str] | None, typer.Option(help="Likewise, of refusal.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Second looks of the study.")] = None,
+    per_category: Annotated[int | None, typer.Option(help="Questions of each category.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Questions altogether.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="All questions of the benchmark.")] = False,
+    questions: Annotated[
+        int | None, typer.Option(help="Scale to so many questions of each arm, where they are not all here.")
+    ] = None,
+    endpoints: Annotated[int, typer.Option(help="Servers of the model, each like the pilot's.")] = 1,
+    drivers: Annotated[int, typer.Option(help="Processes that ask: workers of --cluster, each with a core.")] = 1,
+    gpus_per_endpoint: Annotated[float, typer.Option(help="GPUs that a server holds.")] = 1.0,
+    prompt_rate: Annotated[
+        float | None, typer.Option(help="Uncached prompt tokens that a server reads in a second, not the pilot's.")
+    ] = None,
+    reply_rate: Annotated[float | None, typer.Option(help="Tokens that it writes in a second, likewise.")] = None,
+    gpu_price: Annotated[float | None, typer.Option(help="Price of a GPU for an hour.")] = None,
+    price_in: Annotated[float | None, typer.Option(help="Price of a million prompt tokens.")] = None,
+    price_out: Annotated[float | None, typer.Option(help="Price of a million reply tokens.")] = None,
+    price_cached: Annotated[float | None, typer.Option(help="Price of a million cached prompt tokens.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """What a larger study will cost: calls, tokens, time, GPU hours and money, and what is the limit.
+
+    The study is the pilot's at another size. Give the pilot twice as many questions as there are requests in flight.
+    """
+    from secondlook.benchmarks.planning.pilot import read_pilot, study_of
+    from secondlook.benchmarks.planning.plan import Prices
+    from secondlook.benchmarks.planning.plan import plan as plan_
+    from secondlook.benchmarks.planning.schedule import Site
+    from secondlook.benchmarks.planning.show import show, to_json
+
+    site = Site(endpoints, drivers, gpus_per_endpoint, prompt_rate, reply_rate)
+    prices = Prices(gpu_price, price_in, price_out, price_cached)
+    if whole and (per_category is not None or limit is not None):
+        raise ValueError("--whole means all questions; leave out --per-category and --limit")
+    found = read_pilot(pilot)
+    study = study_of(
+        found.evaluation,
+        arms=[*(critic or ()), *(defence or ())],
+        rounds=rounds,
+        per_category=per_category,
+        limit=limit,
+        whole=whole,
+    )
+    planned = plan_(found, study, site, prices, questions=questions)
+    if json_:
+        sys.stdout.write(to_json(planned))
+    else:
+        show(planned, console)
