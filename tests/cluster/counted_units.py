@@ -31,7 +31,7 @@ class Counted:
 
     def work(self, tick) -> None:
         journal = os.open(self.folder / "journal", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-        os.write(journal, f"{self.number} {os.getppid()}\n".encode())
+        os.write(journal, f"{self.number} {os.getppid()} {here()}\n".encode())
         os.close(journal)
         tick(0.5)
         time.sleep(self.seconds)
@@ -64,6 +64,11 @@ class Trivial:
     def work(self, tick) -> None:
         if self.leaves:
             put(self.file, b"0")
+
+
+def here() -> str:
+    """The address of the node, where this is a worker of Ray's."""
+    return sys.modules["ray"].util.get_node_ip_address() if "ray" in sys.modules else "-"
 
 
 def begun(folder: Path) -> dict[int, int]:

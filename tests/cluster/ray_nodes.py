@@ -48,15 +48,16 @@ class Nodes:
 
     address: str
     temporary: Path
+    inside: dict[str, list[str]] = field(default_factory=dict)  # the words that lead into a node's host
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
 
-    def add(self, name: str, cpus: int = 1) -> None:
-        self.start(name, ["--address", self.address, "--num-cpus", str(cpus)])
+    def add(self, name: str, *more: str) -> None:
+        self.start(name, ["--address", self.address, "--num-cpus", "1", *more])
 
     def start(self, name: str, arguments: list[str]) -> None:
         with (self.temporary / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
-                [*RAY, "start", "--block", "--disable-usage-stats", *MEMORY, *arguments],
+                [*self.inside.get(name, []), *RAY, "start", "--block", "--disable-usage-stats", *MEMORY, *arguments],
                 env=os.environ | QUIET,
                 stdout=log,
                 stderr=log,
@@ -86,7 +87,8 @@ class Nodes:
         )
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            asked = subprocess.run([sys.executable, "-c", code], env=os.environ | QUIET, capture_output=True, text=True)
+            python = [*self.inside.get("head", []), sys.executable]
+            asked = subprocess.run([*python, "-c", code], env=os.environ | QUIET, capture_output=True, text=True)
             if asked.stdout.strip() == str(alive):
                 return
             time.sleep(0.5)
@@ -106,17 +108,64 @@ def family(pid: int) -> list[int]:
 
 @contextmanager
 def nodes(*workers: str):
-    temporary = Path(tempfile.mkdtemp(prefix="sl", dir="/tmp"))  # short: Ray keeps sockets in it
+    """A head and workers, on this host."""
     port = free_port()
-    cluster = Nodes(f"{own_address()}:{port}", temporary)
-    head = ["--head", "--port", str(port), "--num-cpus", "0", "--include-dashboard", "false"]
-    try:
-        cluster.start("head", [*head, "--temp-dir", str(temporary)])
+    with _ending(Nodes(f"{own_address()}:{port}", _scratch())) as cluster:
+        cluster.start("head", [*_head(port, 0), "--temp-dir", str(cluster.temporary)])
         for worker in workers:
             cluster.add(worker)
         cluster.wait(1 + len(workers))
         yield cluster
+
+
+HOSTS = {"head": "10.77.0.1", "far": "10.77.0.2"}
+
+
+@contextmanager
+def two_hosts():
+    """A head that works too, and a worker, each on a host of its own: network namespaces with a cable between them."""
+    names = {node: f"sl{os.getpid()}{node[0]}" for node in HOSTS}
+    ends = {node: f"v{os.getpid()}{node[0]}" for node in HOSTS}
+    try:
+        for name in names.values():
+            _ip("netns", "add", name)
+        _ip("link", "add", ends["head"], "type", "veth", "peer", "name", ends["far"])
+        for node, address in HOSTS.items():
+            _ip("link", "set", ends[node], "netns", names[node])
+            _ip("-n", names[node], "addr", "add", f"{address}/24", "dev", ends[node])
+            for link in ("lo", ends[node]):
+                _ip("-n", names[node], "link", "set", link, "up")
+        inside = {node: ["ip", "netns", "exec", name] for node, name in names.items()}
+        with _ending(Nodes(f"{HOSTS['head']}:6379", _scratch(), inside)) as cluster:
+            of = {
+                node: ["--node-ip-address", HOSTS[node], "--temp-dir", str(cluster.temporary / node)] for node in HOSTS
+            }
+            cluster.start("head", [*_head(6379, 1), *of["head"]])
+            cluster.start("far", ["--address", cluster.address, "--num-cpus", "1", *of["far"]])
+            cluster.wait(2)
+            yield cluster, lambda: _ip("-n", names["far"], "link", "set", ends["far"], "down")
+    finally:
+        for name in names.values():
+            subprocess.run(["ip", "netns", "del", name], check=False, stderr=subprocess.DEVNULL)
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+def _head(port: int, cpus: int) -> list[str]:
+    return ["--head", "--port", str(port), "--num-cpus", str(cpus), "--include-dashboard", "false"]
+
+
+def _scratch() -> Path:
+    return Path(tempfile.mkdtemp(prefix="sl", dir="/tmp"))  # short: Ray keeps sockets in it
+
+
+@contextmanager
+def _ending(cluster: Nodes):
+    try:
+        yield cluster
     finally:
         for name in list(cluster.processes):
             cluster.kill(name)
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(cluster.temporary, ignore_errors=True)

@@ -203,3 +203,23 @@ def test_evaluations_in_shards_equal_the_whole(two, tmp_path):
     assert records(tmp_path / "parts").equals(records(tmp_path / "whole"))
     settings = [json.loads((tmp_path / run / "run.json").read_text()) for run in ("whole", "parts")]
     assert settings[0] == settings[1]
+
+
+def test_claims_gathered_on_a_cluster_are_those_gathered_here(two, tmp_path):
+    claims = ("reproduce", "T10", "T11", "L7", "--profile", "demo", "--workers", 1, "--out")
+    here = finish(start(*claims, "here", cwd=tmp_path))
+    assert here.code == 0, here.err
+    there = finish(start(*claims, "there", "--cluster", two.address, cwd=tmp_path))
+    assert (there.code, there.err) == (0, "")
+    took = {"seconds"}
+    found = [
+        [{name: value for name, value in record.items() if name not in took} for record in json.loads(file.read_text())]
+        for file in (tmp_path / "here/claims.json", tmp_path / "there/claims.json")
+    ]
+    assert [record["evidence"] for record in found[0]] == ["this run"] * 3
+    assert found[0] == found[1]
+    assert {file.name for file in (tmp_path / "there/cache").iterdir()} == {
+        file.name for file in (tmp_path / "here/cache").iterdir()
+    }
+    runs = [{file.name for file in out.glob("work/*/trained/*-s*")} for out in (tmp_path / "here", tmp_path / "there")]
+    assert runs[0] == runs[1]
