@@ -13,12 +13,21 @@ import os
 import platform
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from secondlook.benchmarks.bbq.load import data_folder
 from secondlook.benchmarks.evaluate import Evaluation
@@ -45,7 +54,8 @@ class Size:
     rounds: int
 
 
-PILOT = Size("pilot", 8, 1)
+PILOTS = tuple(Size(f"pilot-{number}", 8, 1) for number in range(3))
+"""The same three times: what else runs here slows each, and the one that was disturbed least is used."""
 DRIVER = Size("driver", 20, 3)
 STUDIES = (Size("small", 20, 3), Size("middle", 40, 1), Size("large", 100, 1))
 
@@ -64,7 +74,9 @@ ASSUMED = {
 }
 
 
-def timed(size: Size, folder: Path, core: int, seed: int, model: str = "secondlook/planted") -> dict[str, float]:
+def timed(
+    size: Size, folder: Path, core: int, seed: int, model: str = "secondlook/planted", *more: str
+) -> dict[str, float]:
     """Run a study to its end, or read what it took; seconds of wall and processor."""
     kept = folder / f"{size.name}.json"
     if kept.is_file():
@@ -73,7 +85,7 @@ def timed(size: Size, folder: Path, core: int, seed: int, model: str = "secondlo
     shutil.rmtree(out, ignore_errors=True)
     words = ["eval", "planted", "--model", model, "--reply-tokens", 16, "--no-diagnose", "--seed", seed]
     words += ["--critic", "self", "--critic", "none", "--critic", "vote", "--max-connections", IN_FLIGHT]
-    words += ["--per-category", size.per_category, "--rounds", size.rounds, "--out", out]
+    words += ["--per-category", size.per_category, "--rounds", size.rounds, "--out", out, *more]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
         ["taskset", "-c", str(core), *COMMAND, *map(str, words)],
@@ -86,6 +98,38 @@ def timed(size: Size, folder: Path, core: int, seed: int, model: str = "secondlo
     measured = {"seconds": wall, "processor_seconds": spent}
     kept.write_text(json.dumps(measured), encoding="utf-8")
     return measured
+
+
+def serve(port: int) -> None:
+    """A server on loopback that answers every request at once, in canned words."""
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "A"}, "finish_reason": "stop"}
+    answer = {"id": "1", "object": "chat.completion", "created": 0, "model": "canned", "usage": usage}
+
+    async def complete(_: Request) -> JSONResponse:
+        return JSONResponse({**answer, "choices": [choice]})
+
+    app = Starlette(routes=[Route("/v1/chat/completions", complete, methods=["POST"])])
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The address of such a server, a process of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen([sys.executable, __file__, "--serve", str(port)])
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def spent_by(folder: Path) -> dict[str, float]:
@@ -119,7 +163,8 @@ def compared(size: Size, pilot: Pilot, folder: Path, took: dict[str, float]) -> 
 
 def driver_costs(folder: Path, core: int, seed: int) -> dict[str, float]:
     """Processor seconds of the harness alone, by a run whose model answers at once: for a question and for a call."""
-    took = timed(DRIVER, folder, core, seed, model="mockllm/model")
+    with serving() as address:
+        took = timed(DRIVER, folder, core, seed, "openai-api/local/canned", "--base-url", address)
     run = read_pilot(folder / DRIVER.name)
     times = run.times
     if times is None:
@@ -177,12 +222,18 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results/scale/plan.json"))
     parser.add_argument("--core", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.serve:
+        serve(asked.serve)
+        return 0
     asked.folder.mkdir(parents=True, exist_ok=True)
-    took = {size.name: timed(size, asked.folder, asked.core, asked.seed) for size in (PILOT, *STUDIES)}
-    pilot = read_pilot(asked.folder / PILOT.name)
+    took = {size.name: timed(size, asked.folder, asked.core, asked.seed) for size in (*PILOTS, *STUDIES)}
+    least = min(PILOTS, key=lambda size: took[size.name]["processor_seconds"])
+    pilot = read_pilot(asked.folder / least.name)
     result = {
-        "pilot": {**asdict(PILOT), **spent_by(asked.folder / PILOT.name), **took[PILOT.name]},
+        "pilot": {**asdict(least), **spent_by(asked.folder / least.name), **took[least.name]},
+        "pilots": [took[size.name] for size in PILOTS],
         "in_flight": IN_FLIGHT,
         "within": WITHIN,
         "studies": [compared(size, pilot, asked.folder, took[size.name]) for size in STUDIES],
