@@ -4,13 +4,13 @@
 # The servers ask for no key: let nobody but workers reach HOST (by default 127.0.0.1, this machine alone).
 set -euo pipefail
 model=${1:?give a model, e.g. Qwen/Qwen2.5-7B-Instruct}; shift
-host=${HOST:-127.0.0.1} port=${PORT:-8000} addresses=()
+host=${HOST:-127.0.0.1} port=${PORT:-8000} servers=() addresses=()
 gpus=${GPUS:-$(nvidia-smi --query-gpu=index --format=csv,noheader)}
-trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
+trap 'trap - CHLD; kill "${servers[@]}" 2>/dev/null || true; wait' EXIT
+trap 'exit 1' CHLD # not `wait -n`, which overlooks a server that ended before
 for gpu in $gpus; do
   CUDA_VISIBLE_DEVICES=$gpu "${VLLM:-vllm}" serve "$model" --host "$host" --port "$port" --enable-prefix-caching "$@" &
-  addresses+=("http://$host:$((port++))/v1")
+  servers+=("$!") addresses+=("http://$host:$((port++))/v1")
 done
 echo "BASE_URLS='${addresses[*]}'"
-wait -n
-exit 1
+wait

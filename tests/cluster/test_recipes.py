@@ -152,7 +152,7 @@ def shown():
     for file in (*RECIPES.glob("*.sh"), *RECIPES.glob("*.yaml"), *RECIPES.glob("*.toml")):
         yield from re.findall(r"^#   (.+)", file.read_text(), re.MULTILINE)
         yield from re.findall(r"`(secondlook .+?)`", file.read_text())
-    yield from re.findall(r"`(secondlook .+?)`", readme)
+    yield from re.findall(r"`(secondlook [^`]+ --[^`]+)`", readme)
 
 
 def commands():
