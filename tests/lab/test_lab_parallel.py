@@ -123,6 +123,26 @@ def test_a_worker_that_is_killed_is_replaced(two, reference, tmp_path):
     reference.see_that_it_is([Store(tmp_path / "out").load(RUN)])
 
 
+def test_a_node_that_is_killed_leaves_the_rest_to_the_other(two, reference, tmp_path):
+    """Four workers of half a processor on two nodes of one: two of them are left.
+
+    It comes before drivers are killed: for a while after that Ray Train begins with fewer, and then looks for more.
+    """
+    running = training(two, 4, tmp_path)
+    until(lambda: len(workers_of(two)) == 4)
+    until(lambda: step_saved(tmp_path) >= 40)
+    two.kill("b")
+    try:
+        at = step_saved(tmp_path)
+        until(lambda: step_saved(tmp_path) > at + 20)
+        assert len(workers_of(two)) == 2
+        well_done(finish(running), told=1)
+    finally:
+        two.add("b")
+        two.wait(3)
+    reference.see_that_it_is([Store(tmp_path / "out").load(RUN)])
+
+
 def test_a_driver_that_is_killed_is_followed_by_one_with_more_workers_and_one_without(two, reference, tmp_path):
     for workers, step in ((1, 40), (3, 200)):
         running = training(two, workers, tmp_path)
@@ -133,23 +153,6 @@ def test_a_driver_that_is_killed_is_followed_by_one_with_more_workers_and_one_wi
         until(lambda: not workers_of(two))
     assert 200 <= step_saved(tmp_path) < RUN.steps
     well_done(finish(start("lab", "train", "out", *SET, *SAVE, cwd=tmp_path)))
-    reference.see_that_it_is([Store(tmp_path / "out").load(RUN)])
-
-
-def test_a_node_that_is_killed_leaves_the_rest_to_the_other(two, reference, tmp_path):
-    """Four workers of half a processor on two nodes of one: two of them are left."""
-    running = training(two, 4, tmp_path)
-    until(lambda: step_saved(tmp_path) >= 40)
-    assert len(workers_of(two)) == 4
-    two.kill("b")
-    try:
-        at = step_saved(tmp_path)
-        until(lambda: step_saved(tmp_path) > at + 20)
-        assert len(workers_of(two)) == 2
-        well_done(finish(running), told=1)
-    finally:
-        two.add("b")
-        two.wait(3)
     reference.see_that_it_is([Store(tmp_path / "out").load(RUN)])
 
 

@@ -70,12 +70,10 @@ class OnRay:
             return
         if self.resources:
             _see_that_it_fits(ray, self.resources)
-        remote = ray.remote(_do).options(
-            num_cpus=self.resources.cpus if self.resources else 0,
-            num_gpus=self.resources.gpus if self.resources else 0,
-            max_retries=RETRIES,
-            name=type(work[0]).__name__,
-        )
+            takes = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus}
+        else:
+            takes = beside_the_driver(ray)
+        remote = ray.remote(_do).options(**takes, max_retries=RETRIES, name=type(work[0]).__name__)
         mark, code = self.where / MARK, digest()
         with _turn(ray, self.where):
             _wait(ray, {remote.remote(unit, mark, code): unit for unit in work}, tick, failures, self.tell)
@@ -166,6 +164,12 @@ def _turn(ray: ModuleType, where: Place) -> Iterator[None]:
 
 class _Holder:
     """An actor that does nothing: its name is taken while it lives."""
+
+
+def beside_the_driver(ray: ModuleType) -> dict[str, Any]:
+    """Options of what takes nothing of a node and is to last as long as the driver: it dies with no other node."""
+    affinity = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
+    return {"num_cpus": 0, "scheduling_strategy": affinity(ray.get_runtime_context().get_node_id(), soft=True)}
 
 
 def _do(unit: Unit, mark: Place, code: str) -> None:

@@ -21,6 +21,7 @@ from secondlook.cluster.on_ray import (
     RETRIES,
     NotSharedError,
     OnRay,
+    beside_the_driver,
     connected,
     digest,
     load_ray,
@@ -209,7 +210,13 @@ class _Saying:
         self._made += part
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _EVERY
-            self._word.put(self._made)
+            _say(self._word, self._made)
+
+
+def _say(word: Any, what: float | str) -> None:
+    """Put it into the queue; if that died with its node, nothing is told any more, and training goes on."""
+    with contextlib.suppress(load_ray().exceptions.RayError):
+        word.put(what)
 
 
 class _Told:
@@ -230,7 +237,7 @@ def _heard(told: Callable[[float], None], tell: Callable[[str], None]) -> Iterat
     ray = load_ray()
     from ray.util.queue import Queue
 
-    queue = Queue(actor_options={"num_cpus": 0})
+    queue = Queue(actor_options=beside_the_driver(ray))
 
     def listen() -> None:
         with contextlib.suppress(ray.exceptions.RayError):  # it is gone
@@ -256,7 +263,7 @@ def _watch(word: Any) -> Any:
             for error in worker_exceptions.values():
                 if isinstance(error, _FINAL):
                     raise error
-            word.put(f"a worker failed; what was saved is kept ({_first(worker_exceptions.values())})")
+            _say(word, f"a worker failed; what was saved is kept ({_first(worker_exceptions.values())})")
 
     return Watch()
 
