@@ -14,6 +14,7 @@ from secondlook.benchmarks.evaluate import Evaluation
 from secondlook.benchmarks.harness import manifest, times
 from secondlook.benchmarks.harness.logs import Logged, read_logged
 from secondlook.benchmarks.harness.run import Endpoint, unreadable
+from secondlook.benchmarks.harness.shards import without_merged
 from secondlook.benchmarks.harness.study import Study
 from secondlook.benchmarks.harness.unknown import UNKNOWN
 
@@ -183,7 +184,7 @@ def _endpoint(settings: Mapping[str, Any]) -> Endpoint:
 def _span(folder: Path) -> float:
     """Seconds in which an arm had samples on their way, over all its logs."""
     seconds = 0.0
-    for info in list_eval_logs(str(folder)):
+    for info in without_merged(list_eval_logs(str(folder))):
         try:
             samples = read_eval_log(info).samples or []
         except Exception as error:
