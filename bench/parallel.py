@@ -3,7 +3,8 @@
 Two processes of one thread, each bound to a core of its own, form the process group that Ray Train forms (Gloo). In
 turns, so that a slow minute of the machine slows both: the first makes steps alone while the second waits, then both
 make steps together. The exchange is one sum of all gradients; its share of a step is taken twice: with the wait for the
-slower process, as a run has it, and of processes that have just met. Last, how far one run goes apart by being trained
+slower process, as a run has it, and of processes that have just met. Processor time says what two would gain where
+nobody else is on their cores, but for the wait. Last, how far one run goes apart by being trained
 both ways: with the loss of the quick profile, and with one on which roundings do not grow.
 """
 
@@ -50,14 +51,15 @@ class Timed(Rank):
 exchanges: list[float] = []
 
 
-def seconds(ensemble: Ensemble, steps: int) -> float:
-    """Of a step; the median."""
-    taken = []
+def seconds(ensemble: Ensemble, steps: int) -> tuple[float, float]:
+    """Of a step, by the clock and of the processor; medians."""
+    clock, processor = [], []
     for _ in range(steps):
-        begin = time.perf_counter()
+        begin, spent = time.perf_counter(), time.process_time()
         ensemble.advance()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
+        clock.append(time.perf_counter() - begin)
+        processor.append(time.process_time() - spent)
+    return statistics.median(clock), statistics.median(processor)
 
 
 def measured(number: int, cores: list[int], folder: str, turns: int) -> None:
@@ -85,10 +87,10 @@ def _shape(run: Run, steps: int, rank: Rank, turns: int) -> dict[str, Any]:
     rows: list[dict[str, float]] = []
     for turn in range(-1, turns):  # the first does not count
         distributed.barrier()
-        one = seconds(alone, steps) if rank.first else 0.0
+        one, one_spent = seconds(alone, steps) if rank.first else (0.0, 0.0)
         distributed.barrier()
         exchanges.clear()
-        two = seconds(together, steps)
+        two, two_spent = seconds(together, steps)
         waited = statistics.median(exchanges)
         vector = [torch.zeros(sum(weight.numel() for weight in together.weights.values()) + 1)]
         bare = []
@@ -98,13 +100,15 @@ def _shape(run: Run, steps: int, rank: Rank, turns: int) -> dict[str, Any]:
             rank.sum(vector)
             bare.append(time.perf_counter() - begin)
         if turn >= 0:
-            rows.append({"one": one, "two": two, "exchange": waited, "bare exchange": statistics.median(bare)})
+            row = {"one": one, "two": two, "one, processor": one_spent, "two, processor": two_spent}
+            rows.append(row | {"exchange": waited, "bare exchange": statistics.median(bare)})
     middle = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
     ratios = [row["one"] / row["two"] for row in rows]
     return {
         "seconds": middle,
         "gain": statistics.median(ratios),
         "gains": ratios,
+        "processor gain": statistics.median(row["one, processor"] / row["two, processor"] for row in rows),
         "exchange share": middle["exchange"] / middle["two"],
         "bare exchange share": middle["bare exchange"] / middle["two"],
         "megabytes": vector[0].numel() * 4 / 1e6,
@@ -147,7 +151,8 @@ def main() -> int:
         took = shape["seconds"]
         print(
             f"{name}: a step {1000 * took['one']:.0f} ms by one, {1000 * took['two']:.0f} ms by two: "
-            f"{shape['gain']:.2f} times as fast ({min(shape['gains']):.2f} to {max(shape['gains']):.2f}); "
+            f"{shape['gain']:.2f} times as fast ({min(shape['gains']):.2f} to {max(shape['gains']):.2f}), "
+            f"{shape['processor gain']:.2f} times less of each processor; "
             f"exchange of {shape['megabytes']:.2f} MB {100 * shape['exchange share']:.0f}% of it with the wait, "
             f"{100 * shape['bare exchange share']:.1f}% without"
         )
