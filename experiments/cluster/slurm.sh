@@ -21,6 +21,7 @@ address=$head:${PORT:-6379}
 # Every process of the cluster has to show this job's token.
 RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
 export RAY_AUTH_TOKEN RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 OMP_NUM_THREADS=1
+export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=600 # seconds; many nodes that read one environment begin slowly
 
 # One task a node: the first starts the head, waits for the others, runs the command, and ends the cluster.
 exec srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_ON_NODE" \
