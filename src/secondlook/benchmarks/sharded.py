@@ -17,7 +17,7 @@ from secondlook.benchmarks.evaluate import Evaluation
 from secondlook.benchmarks.harness.logs import Logged, read_logged
 from secondlook.benchmarks.harness.model import InspectModel
 from secondlook.benchmarks.harness.run import RunError, evaluate
-from secondlook.benchmarks.harness.shards import NUMBER, cut, finished, merge, shard_folder
+from secondlook.benchmarks.harness.shards import NUMBER, cut, finished, merge, merged_log, shard_folder
 from secondlook.benchmarks.harness.solver import Bench, second_look
 from secondlook.benchmarks.harness.study import Study
 from secondlook.benchmarks.harness.task import HISTORY
@@ -158,6 +158,33 @@ class Shard(Part):
 
 
 @dataclass(frozen=True)
+class Merging:
+    """The unit that merges the logs of an arm, if all its parts are finished.
+
+    Attributes:
+        arm: The arm's folder.
+        shards: How many parts there are.
+    """
+
+    arm: Place
+    shards: int
+
+    @property
+    def name(self) -> str:
+        """Of the merged log."""
+        return str(merged_log(self.arm))
+
+    def done(self) -> bool:
+        """Whether the merged log is there."""
+        return there(merged_log(self.arm))
+
+    def work(self, tick: Callable[[float], None]) -> None:
+        """Merge."""
+        del tick
+        merge(self.arm, self.shards)
+
+
+@dataclass(frozen=True)
 class InShards:
     """Asks the arms of an evaluation in parts; for `run_evaluation`.
 
@@ -205,8 +232,7 @@ class InShards:
         self.total(sum(len(task.dataset) for task in tasks.values()))
         self.engine.run(histories, lambda _unit, _part: None)
         self.engine.run(units, lambda unit, part: self.tick(part * len(tasks[unit.arm].dataset) / shards))
-        for arm in tasks:
-            merge(folder / arm, shards)
+        self.engine.run([Merging(folder / arm, shards) for arm in tasks], lambda _unit, _part: None)
         return read_logged(folder)
 
     def _number(self, folder: Place, questions: int) -> int:

@@ -60,13 +60,13 @@ def finished(folder: Place) -> bool:
 
 
 def merge(arm: Place, shards: int) -> None:
-    """Write the merged log of an arm, if it is not there and every part is finished.
+    """Write the merged log of an arm, if every part is finished.
 
     Raises:
         RunError: A log cannot be read or written.
     """
     folders = [shard_folder(arm, number) for number in range(shards)]
-    if there(merged_log(arm)) or not all(finished(folder) for folder in folders):
+    if not all(finished(folder) for folder in folders):
         return
     parts = [newest for folder in folders if (newest := _newest(folder)) is not None]
     try:
