@@ -30,6 +30,7 @@ check: $(STAMP)
 	$(BIN)/python tools/evidence_tables.py --check
 	$(BIN)/python tools/claims_table.py --check
 	$(BIN)/python tools/family_table.py --check
+	$(BIN)/python tools/scale_tables.py --check
 
 # The pages of docs/ as a site; a link to nowhere is an error.
 site: $(STAMP)
