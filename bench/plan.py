@@ -54,8 +54,8 @@ class Size:
     rounds: int
 
 
-PILOTS = tuple(Size(f"pilot-{number}", 8, 1) for number in range(3))
-"""The same three times: what else runs here slows each, and the one that was disturbed least is used."""
+PILOTS = tuple(Size(f"pilot-{number}", 8, 1) for number in range(5))
+"""The same five times: what else runs here slows each, and the one that was disturbed least is used."""
 DRIVER = Size("driver", 20, 3)
 STUDIES = (Size("small", 20, 3), Size("middle", 40, 1), Size("large", 100, 1))
 
