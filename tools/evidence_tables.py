@@ -1,4 +1,7 @@
-"""Write the tables of the laboratory and the studies into their pages and the README, or check them (``--check``)."""
+"""Write the tables of the laboratory and the studies into their pages and the README, or check them (``--check``).
+
+That of training by several workers is from ``results/scale/parallel.json``, which `bench/parallel.py --keep` writes.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,40 @@ def parts(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def parallel() -> str:
+    """A line for each shape of a training step."""
+    lines = [
+        "| shape | step by one | by two | times as fast | by processor time | exchange, with the wait | without |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    found = json.loads((ROOT / "results" / "scale" / "parallel.json").read_text("utf-8"))
+    for name, shape in found["shapes"].items():
+        took, gains = shape["seconds"], shape["gains"]
+        cells = [
+            f"`{name}`, {shape['megabytes']:.2f} MB of gradients",
+            *(f"{1000 * took[by]:,.0f} ms" for by in ("one", "two")),
+            f"{shape['gain']:.2f} ({min(gains):.2f} to {max(gains):.2f})",
+            f"{shape['processor gain']:.2f}",
+            *(f"{100 * shape[share]:.1f}%" for share in ("exchange share", "bare exchange share")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| one run by both | steps | losses differ by at most | weights by, of the largest |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {apart['steps']} | {apart['loss']:.1e} nats | {apart['weights']:.1e} |"
+        for name, apart in found["apart"].items()
+    ]
+    if (load := found["load before"]) >= 1:
+        lines += [
+            "",
+            f"Other work was on the same two cores (load {load:.0f}): the clock does not show what two can gain.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def block(text: str, name: str, content: str) -> str:
     """The text with the block of this name filled."""
     start, end = f"<!-- {name}:start -->\n", f"<!-- {name}:end -->"
@@ -50,6 +87,7 @@ def block(text: str, name: str, content: str) -> str:
 
 def filled(text: str) -> str:
     """A page as it should be."""
+    text = block(text, "parallel", parallel())
     for floor in PAGES:
         found = results(floor)
         text = block(text, floor, verdicts(found))
