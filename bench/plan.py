@@ -229,7 +229,7 @@ def main() -> int:
         return 0
     asked.folder.mkdir(parents=True, exist_ok=True)
     took = {size.name: timed(size, asked.folder, asked.core, asked.seed) for size in (*PILOTS, *STUDIES)}
-    median = sorted(PILOTS, key=lambda size: took[size.name]["wall_seconds"])[len(PILOTS) // 2]
+    median = sorted(PILOTS, key=lambda size: took[size.name]["seconds"])[len(PILOTS) // 2]
     pilot = read_pilot(asked.folder / median.name)
     result = {
         "pilot": {**asdict(median), **spent_by(asked.folder / median.name), **took[median.name]},

@@ -67,7 +67,7 @@ def parallel() -> str:
         f"| {name} | {apart['steps']} | {apart['loss']:.1e} nats | {apart['weights']:.1e} |"
         for name, apart in found["apart"].items()
     ]
-    if (load := found["load before"]) >= 1:
+    if (load := found["load before"]) >= 2:
         lines += [
             "",
             f"Other work was on the same two cores (load {load:.0f}): the clock does not show what two can gain.",

@@ -1,4 +1,4 @@
-"""Write the tables of plans into docs/scale.md from results/scale/plan.json, or check them (``--check``)."""
+"""Write the tables of docs/scale.md from results/scale, or check them (``--check``)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from secondlook.benchmarks.planning.show import SAYS
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "scale.md"
 MEASURED = ROOT / "results" / "scale" / "plan.json"
+CLUSTER = ROOT / "results" / "scale" / "cluster.json"
 QUANTITIES = {
     "calls": "calls",
     "tokens_in": "tokens in",
@@ -38,6 +39,21 @@ def checks(result: dict[str, Any]) -> str:
             planned, measured = study["predicted"][name], study["measured"][name]
             lines.append(f"| {label} | {says} | {planned:,.0f} | {measured:,.0f} | {ratio:.3f} | {held} |")
             label = ""
+    return "\n".join(lines) + "\n"
+
+
+def cluster(result: dict[str, Any]) -> str:
+    """What a unit costs beside a plain task of Ray's, and what a second node gains."""
+    overhead, nodes = result["overhead"], result["nodes"]
+    lines = ["| | Ray | ours | ratio |", "|---|---|---|---|"]
+    for kind, ratio in overhead["ratio"].items():
+        plain, units = (overhead["microseconds"][f"{name}, {kind}"] for name in ("plain", "units"))
+        what = f"{overhead['tasks']:,} trivial tasks, {kind}, each"
+        lines.append(f"| {what} | {plain:,.0f} µs | {units:,.0f} µs | {ratio:.2f} |")
+    one, two = nodes["seconds"]["1 node"], nodes["seconds"]["2 nodes"]
+    lines += ["", f"| {nodes['runs']} runs of {nodes['steps']} steps of the `quick` profile | seconds |", "|---|---|"]
+    lines += [f"| {name} | {seconds:.1f} |" for name, seconds in nodes["seconds"].items()]
+    lines.append(f"| two nodes against one | {one / two:.2f} times as fast |")
     return "\n".join(lines) + "\n"
 
 
@@ -130,6 +146,7 @@ def filled(text: str) -> str:
     """The page as it should be."""
     result = json.loads(MEASURED.read_text("utf-8"))
     made = {
+        "cluster": cluster(json.loads(CLUSTER.read_text("utf-8"))),
         "plan-checks": checks(result),
         "plan-pilots": pilots(result),
         "plan-assumptions": assumptions(result),

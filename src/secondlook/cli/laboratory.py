@@ -140,8 +140,6 @@ def sweep(
     compile_: Compile = False,
 ) -> None:
     """Train every combination of a grid with every seed. What has been trained is not trained again."""
-    from dataclasses import replace
-
     from secondlook.cluster.engines import engine
     from secondlook.cluster.place import place
     from secondlook.lab.store import Store
@@ -150,8 +148,9 @@ def sweep(
 
     grid, folder = Sweep.read(file), place(out)
     runs = [run for _, several in grid.cells for run in several]
-    asked = {name: value for name, value in (("cpus", cpus), ("gpus", gpus)) if value is not None}
-    resources = replace(grid.resources, **asked)
+    told = grid.resources
+    wanted = told.gpus or None if gpus is None else gpus
+    resources = resources_of(device, told.cpus if cpus is None else cpus, wanted)
     workers = workers or (processors() if device == "cpu" else 1)
     with engine(cluster, folder, resources, workers, notice) as works, bar() as progress:
         task = progress.add_task("runs trained", total=len(runs))
