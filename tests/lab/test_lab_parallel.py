@@ -123,6 +123,7 @@ def test_a_worker_that_is_killed_is_replaced(two, reference, tmp_path):
     reference.see_that_it_is([Store(tmp_path / "out").load(RUN)])
 
 
+@pytest.mark.soak
 def test_a_node_that_is_killed_leaves_the_rest_to_the_other(two, reference, tmp_path):
     """Four workers of half a processor on two nodes of one: two of them are left.
 
@@ -143,6 +144,7 @@ def test_a_node_that_is_killed_leaves_the_rest_to_the_other(two, reference, tmp_
     reference.see_that_it_is([Store(tmp_path / "out").load(RUN)])
 
 
+@pytest.mark.soak
 def test_a_driver_that_is_killed_is_followed_by_one_with_more_workers_and_one_without(two, reference, tmp_path):
     for workers, step in ((1, 40), (3, 200)):
         running = training(two, workers, tmp_path)
