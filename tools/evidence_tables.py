@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,15 +97,21 @@ def filled(text: str) -> str:
     return text
 
 
+def refresh(path: Path, filled: Callable[[str], str], otherwise: str) -> int:
+    """Rewrite a page's blocks, or with ``--check`` compare them, and say what to do otherwise."""
+    old = path.read_text("utf-8")
+    if "--check" not in sys.argv[1:]:
+        path.write_text(filled(old), encoding="utf-8")
+    elif filled(old) != old:
+        sys.stderr.write(f"{otherwise}\n")
+        return 1
+    return 0
+
+
 def main() -> int:
-    """Rewrite the blocks, or compare them."""
+    """Rewrite the blocks, or compare them; the first page that differs is told."""
     for name in (*PAGES.values(), "README.md"):
-        path = ROOT / name
-        old = path.read_text("utf-8")
-        if "--check" not in sys.argv[1:]:
-            path.write_text(filled(old), encoding="utf-8")
-        elif filled(old) != old:
-            sys.stderr.write(f"{name} does not show results/; run: python tools/evidence_tables.py\n")
+        if refresh(ROOT / name, filled, f"{name} does not show results/; run: python tools/evidence_tables.py"):
             return 1
     return 0
 

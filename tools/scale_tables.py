@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from evidence_tables import block
+from evidence_tables import block, refresh
 
 from secondlook.benchmarks.planning.schedule import Load, Rates, Site, Wall, wall
 from secondlook.benchmarks.planning.show import SAYS
@@ -168,13 +168,7 @@ def _time(seconds: float) -> str:
 
 def main() -> int:
     """Rewrite the blocks, or compare them."""
-    old = PAGE.read_text("utf-8")
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(filled(old), encoding="utf-8")
-    elif filled(old) != old:
-        sys.stderr.write(f"{PAGE.name} does not show results/scale; run: python tools/scale_tables.py\n")
-        return 1
-    return 0
+    return refresh(PAGE, filled, f"{PAGE.name} does not show results/scale; run: python tools/scale_tables.py")
 
 
 if __name__ == "__main__":

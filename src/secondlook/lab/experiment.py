@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from secondlook.lab.baselines import baselines
 from secondlook.lab.exam import Exam, angle, off
 from secondlook.lab.objectives import judge
 from secondlook.lab.profile import Profile
-from secondlook.lab.run import Run
+from secondlook.lab.run import Run, flat
 from secondlook.lab.store import Store, Tick
 from secondlook.lab.tokens import reads
 from secondlook.lab.train import Trained
@@ -199,8 +198,8 @@ def differences(base: Variant, other: Variant) -> set[str]:
     """Fields in which two variants' runs differ, e.g. `shape.depth`; the seed does not count."""
     return {
         name
-        for name, value in _flat(asdict(other.run)).items()
-        if name != "seed" and value != _flat(asdict(base.run))[name]
+        for name, value in flat(asdict(other.run)).items()
+        if name != "seed" and value != flat(asdict(base.run))[name]
     }
 
 
@@ -216,10 +215,3 @@ def check_fair(base: Variant, others: Sequence[Variant]) -> None:
             raise ValueError(
                 f"variant {other.label!r} also changes {', '.join(sorted(hidden))}: declare it, or undo it"
             )
-
-
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in record.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found

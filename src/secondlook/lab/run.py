@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self, get_args
 
@@ -159,6 +160,14 @@ class Run:
         task, shape = _build(Task, given.pop("task", {})), _build(Shape, given.pop("shape", {}))
         built: Self = _build(cls, {**given, "task": task, "shape": shape})
         return built
+
+
+def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Fields of a record by names with dots, e.g. `shape.depth`."""
+    found: dict[str, Any] = {}
+    for name, value in record.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 def _build(kind: type[Any], values: dict[str, Any]) -> Any:

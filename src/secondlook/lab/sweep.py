@@ -16,7 +16,7 @@ from secondlook.cluster.place import Place, put
 from secondlook.cluster.unit import Resources
 from secondlook.evidence.verdict import Estimate
 from secondlook.lab.profile import find
-from secondlook.lab.run import Run
+from secondlook.lab.run import Run, flat
 from secondlook.lab.train import Trained
 
 _KNOWN = ("profile", "run", "grid", "seeds", "resources")
@@ -69,8 +69,8 @@ class Sweep:
             resources = Resources(**record.get("resources", {}))
         except TypeError:
             raise ValueError(f"{file}: [resources] has cpus and gpus alone, two numbers") from None
-        changes = _flat(record.get("run", {}))
-        return cls(_changed(base, changes), _flat(record.get("grid", {})), record.get("seeds", 1), resources)
+        changes = _table(record.get("run", {}))
+        return cls(_changed(base, changes), _table(record.get("grid", {})), record.get("seeds", 1), resources)
 
     @property
     def cells(self) -> list[tuple[dict[str, Any], list[Run]]]:
@@ -144,14 +144,11 @@ def _changed(run: Run, changes: Mapping[str, Any]) -> Run:
         raise ValueError(f"a run cannot have {dict(changes)}: {error}") from None
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Names with dots, as TOML tables or quoted keys give them."""
+def _table(tree: Any) -> dict[str, Any]:
+    """Fields of a table, whose names TOML gives as tables inside or as quoted keys with dots."""
     if not isinstance(tree, dict):
-        raise ValueError(f"{prefix.rstrip('.') or 'the table'} is {tree!r}: give a table of fields")  # noqa: TRY004
-    found: dict[str, Any] = {}
-    for name, value in tree.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found
+        raise ValueError(f"the table is {tree!r}: give a table of fields")  # noqa: TRY004
+    return flat(tree)
 
 
 def _text(value: Any) -> str:

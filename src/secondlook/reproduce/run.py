@@ -11,9 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from secondlook.cluster.place import turn
+from secondlook.cluster.place import put, turn
 from secondlook.cluster.unit import Engine
-from secondlook.machine import whole
 from secondlook.reproduce import gather
 from secondlook.reproduce.ledger import LEDGER, Claim, Floor, holds
 from secondlook.reproduce.theory import GRIDS
@@ -90,7 +89,11 @@ def reproduce(
     found: dict[str, Outcome] = {}
     if engine:
         waiting = [members[0] for members in jobs(claims) if members[0].floor != "laboratory"]
-        units = [Job(claim, profile, out.absolute()) for claim in waiting if not _kept(claim, profile, results, kept)]
+        units = [
+            Job(claim, profile, out.absolute())
+            for claim in waiting
+            if not _kept(claim, profile, gather.committed(claim, results), kept)
+        ]
         tell(f"{len(units)} jobs of theory and studies")
         with turn(out):
             engine.run(units, lambda _unit, _part: None)
@@ -99,7 +102,7 @@ def reproduce(
         for claim in members:
             old = gather.committed(claim, results)
             here = gather.runs_here(claim, profile, accelerated)
-            if old and _kept(claim, profile, results, kept):
+            if old and _kept(claim, profile, old, kept):
                 found[claim.id] = _committed(claim, old)
             elif not here:
                 why = f"{claim.hardware} would run it: {claim.full}"
@@ -117,9 +120,8 @@ def _committed(claim: Claim, old: dict[str, Any]) -> Outcome:
     return Outcome(gather.record(claim, old, old["profile"], evidence, old["seconds"]), old)
 
 
-def _kept(claim: Claim, profile: str, results: Path, kept: bool) -> bool:
-    """Whether committed evidence is taken for a claim."""
-    old = gather.committed(claim, results)
+def _kept(claim: Claim, profile: str, old: dict[str, Any] | None, kept: bool) -> bool:
+    """Whether what was committed of a claim is taken for it."""
     if old is None:
         return False
     return (kept and old["profile"] == profile) or (profile == "demo" and not gather.runs_here(claim, profile))
@@ -166,8 +168,7 @@ class Job:
         work = self.out / "work" / f"{self.claim.floor}-{_code(self.claim.floor)[:12]}" / part
         findings = gather.run(self.claim, self.profile, work, self.workers, tell, engine)
         kept = {"findings": findings, "seconds": time.monotonic() - begun}
-        with whole(self.file) as stream:
-            stream.write((json.dumps(kept, allow_nan=False) + "\n").encode())
+        put(self.file, (json.dumps(kept, allow_nan=False) + "\n").encode())
 
 
 def _run(claims: Sequence[Claim], job: Job, tell: gather.Describe, engine: Engine | None) -> dict[str, Outcome]:
@@ -228,6 +229,5 @@ def write(outcomes: Sequence[Outcome], file: Path) -> None:
     Raises:
         OSError: It cannot be written; what was there before is kept.
     """
-    with whole(file) as stream:
-        records = [outcome.record for outcome in outcomes]
-        stream.write((json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    records = [outcome.record for outcome in outcomes]
+    put(file, (json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())

@@ -99,18 +99,17 @@ def ratios(measured: Sums, counted: Sums) -> dict[Cell, Ratio]:
         measured: Sums in tokens of the pilot's calls.
         counted: Sums in characters of the same conversations, as they were counted.
     """
-    own, dry = measured, counted
     return {
         cell: Ratio(
-            share=had["calls"] / dry[cell]["calls"],
-            per_character=had["added"] * dry[cell]["calls"] / (dry[cell]["added"] * had["calls"]),
+            share=had["calls"] / counted[cell]["calls"],
+            per_character=had["added"] * counted[cell]["calls"] / (counted[cell]["added"] * had["calls"]),
             reply=had["output"] / had["calls"],
             cached=had["cached"] / had["input"] if had["input"] else 0.0,
             seconds=had["seconds"] / had["calls"],
             prompt=had["input"] / had["calls"],
         )
-        for cell, had in own.items()
-        if cell in dry and had["calls"] and dry[cell]["added"]
+        for cell, had in measured.items()
+        if cell in counted and had["calls"] and counted[cell]["added"]
     }
 
 
