@@ -16,3 +16,14 @@ def bbq_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no BBQ data in {folder}; set SECONDLOOK_DATA to the folder that holds bbq/")
     return folder
+
+
+@pytest.fixture(scope="module")
+def two():
+    """A Ray cluster of two worker nodes of one processor each, and a head that does no work."""
+    from ray_nodes import QUIET, nodes
+
+    with nodes("a", "b") as cluster, pytest.MonkeyPatch.context() as patch:
+        for name, value in QUIET.items():
+            patch.setenv(name, value)
+        yield cluster

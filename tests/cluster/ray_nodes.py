@@ -29,6 +29,14 @@ QUIET = {
 MEMORY = ["--object-store-memory", str(80 * 2**20)]
 
 
+def until(condition, seconds: float = 240) -> None:
+    """Wait for something to be so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
 def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -48,6 +56,7 @@ class Nodes:
 
     address: str
     temporary: Path
+    more: dict[str, str] = field(default_factory=dict)  # of the environment
     inside: dict[str, list[str]] = field(default_factory=dict)  # the words that lead into a node's host
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
 
@@ -58,7 +67,7 @@ class Nodes:
         with (self.temporary / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 [*self.inside.get(name, []), *RAY, "start", "--block", "--disable-usage-stats", *MEMORY, *arguments],
-                env=os.environ | QUIET,
+                env=os.environ | QUIET | self.more,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -122,8 +131,12 @@ HOSTS = {"head": "10.77.0.1", "far": "10.77.0.2"}
 
 
 @contextmanager
-def two_hosts():
-    """A head that works too, and a worker, each on a host of its own: network namespaces with a cable between them."""
+def two_hosts(**more: str):
+    """A head that works too, and a worker, each on a host of its own: network namespaces with a cable between them.
+
+    Args:
+        more: Of the environment of the nodes.
+    """
     names = {node: f"sl{os.getpid()}{node[0]}" for node in HOSTS}
     ends = {node: f"v{os.getpid()}{node[0]}" for node in HOSTS}
     try:
@@ -136,7 +149,7 @@ def two_hosts():
             for link in ("lo", ends[node]):
                 _ip("-n", names[node], "link", "set", link, "up")
         inside = {node: ["ip", "netns", "exec", name] for node, name in names.items()}
-        with _ending(Nodes(f"{HOSTS['head']}:6379", _scratch(), inside)) as cluster:
+        with _ending(Nodes(f"{HOSTS['head']}:6379", _scratch(), more, inside)) as cluster:
             of = {
                 node: ["--node-ip-address", HOSTS[node], "--temp-dir", str(cluster.temporary / node)] for node in HOSTS
             }

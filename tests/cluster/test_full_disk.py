@@ -7,9 +7,10 @@ import subprocess
 from contextlib import contextmanager
 
 import pytest
-from test_on_ray import SWEEP
+from small_sweep import SWEEP
 
 from command import finish, start
+from secondlook.machine import processors
 
 
 @contextmanager
@@ -28,26 +29,27 @@ def disk(folder, size):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own wants root")
-@pytest.mark.parametrize("cluster", [(), ("--cluster", "local")], ids=["here", "ray"])
-def test_what_fitted_is_kept_and_the_rest_is_done_when_there_is_room(tmp_path, cluster):
+@pytest.mark.parametrize(
+    "engine", [("--workers", 1), ("--cluster", "local", "--cpus", processors())], ids=["here", "ray"]
+)
+def test_what_fitted_is_kept_and_the_rest_is_done_when_there_is_room(plain, tmp_path, engine):
+    """One run at a time, whatever the machine: many at once fill a small disk before the first is done."""
     (tmp_path / "sweep.toml").write_text(SWEEP)
-    run = ("lab", "sweep", "sweep.toml", "--out", "disk/out", "--workers", 1)
-    plain = finish(start("lab", "sweep", "sweep.toml", "--out", "plain", "--workers", 1, cwd=tmp_path))
-    assert plain.code == 0, plain.err
+    run = ("lab", "sweep", "sweep.toml", "--out", "disk/out", *engine)
     with disk(tmp_path / "disk", "1500k") as resize:
-        full = finish(start(*run, *cluster, cwd=tmp_path))
+        full = finish(start(*run, cwd=tmp_path))
         assert full.code == 2, full
         *told, last = full.err.strip().splitlines()
         assert last.startswith("error: cannot write ")
         assert "No space left on device; what was saved before is kept" in last
         assert last.endswith("more; what was done is kept)")
         assert all(" failed, the others go on: cannot write " in line for line in told)
-        assert bool(told) == bool(cluster)
-        whole = {file.parent.name: file.read_bytes() for file in (tmp_path / "plain").glob("*/model.safetensors")}
+        assert bool(told) == ("--cluster" in engine)
+        whole = {file.parent.name: file.read_bytes() for file in plain.glob("*/model.safetensors")}
         kept = {file.parent.name: file.read_bytes() for file in (tmp_path / "disk/out").glob("*/model.safetensors")}
         assert 0 < len(kept) < len(whole) == 8
         assert kept.items() <= whole.items()
         resize("20m")
-        done = finish(start(*run, *cluster, cwd=tmp_path))
+        done = finish(start(*run, cwd=tmp_path))
         assert (done.code, done.err) == (0, "")
-        assert (tmp_path / "disk/out/sweep.csv").read_bytes() == (tmp_path / "plain/sweep.csv").read_bytes()
+        assert (tmp_path / "disk/out/sweep.csv").read_bytes() == (plain / "sweep.csv").read_bytes()

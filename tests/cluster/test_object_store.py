@@ -10,7 +10,7 @@ import time
 import boto3
 import pytest
 from ray_nodes import free_port
-from test_on_ray import SWEEP
+from small_sweep import SWEEP, files
 
 from command import finish, records, start
 
@@ -58,20 +58,13 @@ def contents(client, prefix):
     }
 
 
-def test_a_sweep_in_a_bucket_on_ray_is_the_one_on_disk(bucket, tmp_path):
+def test_a_sweep_in_a_bucket_on_ray_is_the_one_on_disk(bucket, plain, tmp_path):
     (tmp_path / "sweep.toml").write_text(SWEEP)
-    plain = finish(start("lab", "sweep", "sweep.toml", "--out", "plain", "--workers", 1, cwd=tmp_path))
-    assert plain.code == 0, plain.err
     run = ("lab", "sweep", "sweep.toml", "--out", f"s3://{BUCKET}/sweep", "--cluster", "local")
     done = finish(start(*run, cwd=tmp_path))
     assert done.code == 0, done.err
     kept = contents(bucket, "sweep/")
-    on_disk = {
-        str(file.relative_to(tmp_path / "plain")): file.read_bytes()
-        for file in (tmp_path / "plain").rglob("*.*")
-        if not file.name.startswith(".")
-    }
-    assert {name: data for name, data in kept.items() if not name.startswith(".")} == on_disk
+    assert {name: data for name, data in kept.items() if not name.startswith(".")} == files(plain)
     (tmp_path / "sweep.toml").write_text(SWEEP.replace("seeds = 2", "seeds = 1"))
     before = {item["Key"]: item["LastModified"] for item in bucket.list_objects_v2(Bucket=BUCKET)["Contents"]}
     assert finish(start(*run[:-2], cwd=tmp_path)).code == 0

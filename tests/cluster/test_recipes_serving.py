@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ray_nodes import until
 from recipes import RECIPES
 
 
@@ -116,18 +117,21 @@ def start_servers(vllm, **settings):
 def test_each_accelerator_has_a_server_and_all_end_together(vllm, tmp_path):
     import psutil
 
+    called = [tmp_path / f"called.{gpu}" for gpu in (0, 3)]
     for end in ("terminated", "one of them ends"):
         with start_servers(vllm, HOST="10.0.0.1", PORT="9000") as process:
             assert process.stdout.readline() == "BASE_URLS='http://10.0.0.1:9000/v1 http://10.0.0.1:9001/v1'\n"
             servers = psutil.Process(process.pid).children()
             assert len(servers) == 2
+            until(lambda: all(file.exists() and file.read_text() for file in called))
             if end == "terminated":
                 process.terminate()
             else:
                 servers[1].kill()
             assert process.wait(20) != 0
         assert psutil.wait_procs(servers, 20)[1] == []
-    for gpu, port in ((0, 9000), (3, 9001)):
-        said = (tmp_path / f"called.{gpu}").read_text().split()
-        address = ["--host", "10.0.0.1", "--port", str(port)]
-        assert said == [str(gpu), "serve", "some/model", *address, "--enable-prefix-caching", "--max-model-len", "4096"]
+        for file, gpu, port in zip(called, "03", ("9000", "9001"), strict=True):
+            address = ["--host", "10.0.0.1", "--port", port]
+            told = [gpu, "serve", "some/model", *address, "--enable-prefix-caching", "--max-model-len", "4096"]
+            assert file.read_text().split() == told
+            file.unlink()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
-from ray_nodes import QUIET, nodes
+from ray_nodes import until
 from rounding import Reference
 
 from command import Done, finish, secondlook, start
@@ -43,15 +42,6 @@ SAVE = ["--save-every", 20]
 
 
 @pytest.fixture(scope="module")
-def two():
-    """Two worker nodes of one processor each, and a head that does no work."""
-    with nodes("a", "b") as cluster, pytest.MonkeyPatch.context() as patch:
-        for name, value in QUIET.items():
-            patch.setenv(name, value)
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def reference():
     return Reference.of([RUN], Options())
 
@@ -80,13 +70,6 @@ def step_saved(folder: Path) -> int:
     for file in (folder / "out" / "unfinished").glob("*/checkpoint.pt"):
         return int(torch.load(file, weights_only=True)["step"])
     return 0
-
-
-def until(condition, seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def well_done(done: Done, told: int = 0) -> None:

@@ -30,6 +30,15 @@ _PATIENCE = 5.0  # seconds for a connection
 _LONGEST = 30.0  # seconds for a cluster to let somebody join
 RETRIES = 3  # of a unit whose worker died
 _CLIENT = "ray://"
+_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming rule; Ray warns of the old one
+    # A node whose cable is pulled says no goodbye, and the driver waits for what it had in hand until a ping is not
+    # answered: by Ray's own choice after 300 + 120 s. Nodes take pings of less than 60 s apart for an attack.
+    "RAY_grpc_client_keepalive_time_ms": "90000",
+    "RAY_grpc_client_keepalive_timeout_ms": "20000",
+}
+"""Ray's settings, where the user's environment has none."""
 
 
 class NotSharedError(RuntimeError):
@@ -114,27 +123,27 @@ def connected(address: str) -> Iterator[None]:
 def _wait(
     ray: ModuleType, waiting: dict[Any, U], tick: Tick[U], failures: Failures, tell: Callable[[str], None]
 ) -> None:
-    """Wait for units; if that is cut short, the others are given up."""
+    """Wait for units.
+
+    If that is cut short the others go on until the connection ends, which ends them: cancelling a unit that is done at
+    this very moment can abort the whole driver (Ray's issue 54260).
+    """
     nodes = _alive(ray)
-    try:
-        while waiting:
-            # All that is done by now, at one go: asking for one at a time takes the square of their number.
-            done, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=_LOOK, fetch_local=False)
-            for reference, error in zip(done, _errors(ray, done), strict=True):
-                unit = waiting.pop(reference)
-                if isinstance(error, NotSharedError):
-                    raise error
-                if error:
-                    failures.add(unit, error)
-                    tell(f"{unit.name} failed, the others go on: {error}")
-                else:
-                    tick(unit, 1.0)
-            before, nodes = nodes, _alive(ray)
-            for identity in before.keys() - nodes.keys():
-                tell(f"node {before[identity]} is gone; what it had in hand is done again")
-    finally:
-        for reference in waiting:
-            ray.cancel(reference)
+    while waiting:
+        # All that is done by now, at one go: asking for one at a time takes the square of their number.
+        done, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=_LOOK, fetch_local=False)
+        for reference, error in zip(done, _errors(ray, done), strict=True):
+            unit = waiting.pop(reference)
+            if isinstance(error, NotSharedError):
+                raise error
+            if error:
+                failures.add(unit, error)
+                tell(f"{unit.name} failed, the others go on: {error}")
+            else:
+                tick(unit, 1.0)
+        before, nodes = nodes, _alive(ray)
+        for identity in before.keys() - nodes.keys():
+            tell(f"node {before[identity]} is gone; what it had in hand is done again")
 
 
 def _alive(ray: ModuleType) -> dict[str, str]:
@@ -271,8 +280,8 @@ def load_ray() -> ModuleType:
     Raises:
         ValueError: It is not installed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming rule; Ray warns of the old one
+    for name, value in _RAY.items():
+        os.environ.setdefault(name, value)
     try:
         return import_module("ray")
     except ModuleNotFoundError:
