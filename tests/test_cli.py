@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from command import finish, secondlook, start
+from command import Done, finish, secondlook, start
 
 PLANTED = ("eval", "planted", "--model", "secondlook/planted", "--per-category", 1, "--reply-tokens", 16)
 BBQ = ("eval", "bbq", "--model", "secondlook/planted")
@@ -121,6 +123,11 @@ def test_help_is_help(words):
     assert done.code == (0 if "--help" in words else 2)
     assert done.out.startswith("Usage: secondlook")
     assert done.err == ""
+
+
+def test_the_version_is_the_package_s():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert secondlook("--version") == Done(0, f"secondlook {project['version']}\n", "")
 
 
 def test_the_key_is_told_of_in_the_help():

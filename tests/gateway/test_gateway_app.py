@@ -296,7 +296,8 @@ def test_budgets_end_a_second_look_and_the_answer_stands(settings, reason, calls
     assert told(response)[:2] == ("kept", reason)
 
 
-def test_no_upstream_at_all():
+def test_no_upstream_at_all(caplog):
+    """The log says where it is; a client is not told."""
     with Pair() as pair:
         pass  # both are stopped again, and the ports free
     for policy in ("never", "always"):
@@ -304,7 +305,11 @@ def test_no_upstream_at_all():
             other.gateway.upstream.address = f"{pair.direct}/v1"
             response = post(other)
             assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_refused")
+            assert "127.0.0.1" not in response.text
             assert other.gateway.metrics.render()[1].count(b'outcome="502"') >= 1
+    said = [record.fields["said"] for record in caplog.records if record.message == "upstream"]
+    assert len(said) >= 4
+    assert all(pair.direct.removeprefix("http://").split(":")[1] in line for line in said)
 
 
 # --- streams that are looked at
@@ -414,7 +419,8 @@ def test_readiness_follows_the_upstream():
         pair.gateway._ready_until = 0.0
         pair.gateway.upstream.address = "http://127.0.0.1:9/v1"
         down = httpx.get(f"{pair.address}/readyz", timeout=20)
-        assert (down.status_code, down.json()["status"]) == (503, "upstream")
+        assert down.status_code == 503
+        assert down.json() == {"status": "upstream", "detail": "no connection to the upstream"}
         assert httpx.get(f"{pair.address}/healthz").status_code == 200
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -22,15 +24,25 @@ from secondlook.cli.terminal import console, fail
 
 __all__ = ["app", "console", "fail", "main"]
 
-app = typer.Typer(
-    help="When does a model get better by looking again at its own answer?",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 for floor in (language_models, plan, diagnose, gateway, critics, attack, theory, laboratory, studies, reproduce):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console.print(f"secondlook {metadata.version('secondlook')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def secondlook(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """When does a model get better by looking again at its own answer?"""
 
 
 def main() -> None:

@@ -18,6 +18,8 @@ import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 from yarl import URL
 
+from secondlook.gateway.logs import LOGGER
+
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 Kind = Literal["refused", "timeout", "cut", "garbage"]
 
@@ -284,14 +286,21 @@ def _asked_to_wait(reply: Reply) -> float | None:
 
 
 def _as_failure(error: Exception) -> UpstreamError:
+    """What a client may read; the address, and what lies behind it, stand in the log alone."""
+    failure = _kind_of(error)
     said = " ".join(str(error).split()) or type(error).__name__
+    LOGGER.warning("upstream", extra={"fields": {"failure": failure.kind, "said": said}})
+    return failure
+
+
+def _kind_of(error: Exception) -> UpstreamError:
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ssl.SSLError):
-        return UpstreamError("refused", f"no connection to the upstream ({said})", uncertain=False)
+        return UpstreamError("refused", "no connection to the upstream", uncertain=False)
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return UpstreamError("timeout", f"the upstream did not answer in time ({said})", uncertain=True)
+        return UpstreamError("timeout", "the upstream did not answer in time", uncertain=True)
     if isinstance(error, aiohttp.ClientResponseError | ValueError):
-        return UpstreamError("garbage", f"the upstream's answer is not HTTP ({said})", uncertain=True)
-    return UpstreamError("cut", f"the upstream broke off ({said})", uncertain=True)
+        return UpstreamError("garbage", "the upstream's answer is not HTTP", uncertain=True)
+    return UpstreamError("cut", "the upstream broke off", uncertain=True)
 
 
 def _kept(response: aiohttp.ClientResponse) -> Headers:
