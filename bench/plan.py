@@ -114,12 +114,12 @@ def serve(port: int) -> None:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """The address of such a server, a process of its own."""
+def serving(program: str = __file__) -> Iterator[str]:
+    """The address of such a server, a process of its own that a program runs with --serve PORT."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen([sys.executable, __file__, "--serve", str(port)])
+    server = subprocess.Popen([sys.executable, program, "--serve", str(port)])
     try:
         for _ in range(600):
             with socket.socket() as probe:

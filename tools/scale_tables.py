@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "scale.md"
 MEASURED = ROOT / "results" / "scale" / "plan.json"
 CLUSTER = ROOT / "results" / "scale" / "cluster.json"
+CACHE = ROOT / "results" / "scale" / "prefix-cache.json"
 QUANTITIES = {
     "calls": "calls",
     "tokens_in": "tokens in",
@@ -32,13 +33,23 @@ def checks(result: dict[str, Any]) -> str:
     within = result["within"]
     lines = [f"| study | | planned | measured | ratio | within {within:.0%} |", "|---|---|---|---|---|---|"]
     for study in result["studies"]:
-        label = f"{study['questions']} questions × {study['rounds']} second look{'s' * (study['rounds'] != 1)}"
+        label = _label(study)
         for name, says in QUANTITIES.items():
             ratio = study["ratio"][name]
             held = "yes" if abs(ratio - 1) <= within else "**no**"
             planned, measured = study["predicted"][name], study["measured"][name]
             lines.append(f"| {label} | {says} | {planned:,.0f} | {measured:,.0f} | {ratio:.3f} | {held} |")
             label = ""
+    return "\n".join(lines) + "\n"
+
+
+def cache_checks(result: dict[str, Any]) -> str:
+    """A line for each study: prompt tokens from a prefix cache, planned, reported and their ratio."""
+    lines = ["| study | tokens in | from the cache, planned | reported | ratio |", "|---|---|---|---|---|"]
+    for study in result["studies"]:
+        planned, reported = study["predicted"]["tokens_cached"], study["measured"]["tokens_cached"]
+        read, ratio = study["measured"]["tokens_in"], study["ratio"]["tokens_cached"]
+        lines.append(f"| {_label(study)} | {read:,} | {planned:,.0f} | {reported:,} | {ratio:.3f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -149,6 +160,7 @@ def filled(text: str) -> str:
         "cluster": cluster(json.loads(CLUSTER.read_text("utf-8"))),
         "plan-checks": checks(result),
         "plan-pilots": pilots(result),
+        "plan-cache": cache_checks(json.loads(CACHE.read_text("utf-8"))),
         "plan-assumptions": assumptions(result),
         "plan-asked": asked(result),
         "plan-scale": at_scale(result),
@@ -156,6 +168,10 @@ def filled(text: str) -> str:
     for name, content in made.items():
         text = block(text, name, content)
     return text
+
+
+def _label(study: dict[str, Any]) -> str:
+    return f"{study['questions']} questions × {study['rounds']} second look{'s' * (study['rounds'] != 1)}"
 
 
 def _large(number: float) -> str:

@@ -12,7 +12,7 @@ import pytest
 from ray_nodes import free_port
 from small_sweep import SWEEP, files
 
-from command import finish, records, start
+from command import finish, records, secondlook, start
 
 BUCKET = "shelf"
 
@@ -75,7 +75,7 @@ def test_a_sweep_in_a_bucket_on_ray_is_the_one_on_disk(bucket, plain, tmp_path):
 def test_logs_of_shards_in_a_bucket(bucket, tmp_path):
     run = ("eval", "planted", "--model", "secondlook/planted-0.1m", "--limit", 22, "--reply-tokens", 16)
     run += ("--no-diagnose", "--out")
-    assert finish(start(*run, "whole", cwd=tmp_path)).code == 0
+    assert secondlook(*run, tmp_path / "whole").code == 0
     parts = (*run, "parts", "--cluster", "local", "--shards", 3, "--logs", f"s3://{BUCKET}/logs")
     done = finish(start(*parts, cwd=tmp_path))
     assert done.code == 0, done.err

@@ -16,7 +16,8 @@ LOAD = Load(questions=1000, calls=3000, latency=1200.0, uncached=5e5, replied=6e
 
 def pilot(questions, lengths, law=LAW):
     known = {
-        cell: Ratio(1.0, 0.25, reply, 0.0, law(1, prompt, reply), prompt) for cell, (prompt, reply) in lengths.items()
+        cell: Ratio(1.0, 0.25, reply, 0.0, 0.0, law(1, prompt, reply), prompt)
+        for cell, (prompt, reply) in lengths.items()
     }
     return known, {cell: Spent(questions, questions * p, questions * r) for cell, (p, r) in lengths.items()}
 
@@ -32,7 +33,7 @@ def test_a_known_law_of_latencies_is_found_and_goes_on_to_longer_prompts():
 
 def test_no_rate_is_negative():
     known, tokens = pilot(100, LENGTHS, Latency(0.5, 0.0, 0.0))
-    falling = {cell: Ratio(1, 0.25, r.reply, 0, 1 - r.prompt / 1000, r.prompt) for cell, r in known.items()}
+    falling = {cell: Ratio(1, 0.25, r.reply, 0, 0, 1 - r.prompt / 1000, r.prompt) for cell, r in known.items()}
     law = fit_latency([falling], [tokens])
     assert min(law.call, law.prompt_token, law.reply_token) >= 0
 

@@ -39,7 +39,7 @@ def show(planned: Planned, console: Console) -> None:
     made.add_section()
     made.add_row("all", f"{sum(arm.questions for arm in planned.arms):,}", *_cells(planned.total))
     console.print(made)
-    console.print("cached: as the pilot's endpoint reported; at most: what a prefix cache could serve.")
+    console.print("at most: what a prefix cache could serve; cached: as much of it as in the pilot.")
     low, high = (sum(arm.intervals["tokens_in"][side] for arm in planned.arms) for side in (0, 1))
     console.print(f"tokens in, 95% by the pilot's templates: {low:,.0f} to {high:,.0f}\n")
     site, wall = planned.site, planned.wall

@@ -33,6 +33,8 @@ class Ratio:
         per_character: Tokens for a character that the call adds to its prompt.
         reply: Tokens of the reply.
         cached: Share of the prompt that the endpoint says it had in its cache.
+        hits: These tokens, as a part of those that a prefix cache could serve. Longer conversations have a larger share
+            of their prompts in the cache, and not a larger part of this.
         seconds: Wall time of a call.
         prompt: Tokens of the prompt.
     """
@@ -41,6 +43,7 @@ class Ratio:
     per_character: float
     reply: float
     cached: float
+    hits: float
     seconds: float
     prompt: float
 
@@ -55,7 +58,7 @@ class Spent:
         tokens_out: Tokens of the replies.
         tokens_cached: Prompt tokens that come from a cache, if it serves the study as it served the pilot.
         tokens_reusable: Prompt tokens that a prefix cache could serve at most: what the prompt shares with the
-            beginning of the call before it.
+            beginning of the call before it; more where the pilot's endpoint remembered other arms' prompts too.
     """
 
     calls: float = 0.0
@@ -99,18 +102,27 @@ def ratios(measured: Sums, counted: Sums) -> dict[Cell, Ratio]:
         measured: Sums in tokens of the pilot's calls.
         counted: Sums in characters of the same conversations, as they were counted.
     """
-    return {
-        cell: Ratio(
-            share=had["calls"] / counted[cell]["calls"],
-            per_character=had["added"] * counted[cell]["calls"] / (counted[cell]["added"] * had["calls"]),
+    found = {}
+    for cell, had in measured.items():
+        if cell not in counted or not had["calls"] or not counted[cell]["added"]:
+            continue
+        dry = counted[cell]
+        reusable = had["input"] - _fresh(dry, had["added"] / dry["added"])
+        found[cell] = Ratio(
+            share=had["calls"] / dry["calls"],
+            per_character=had["added"] * dry["calls"] / (dry["added"] * had["calls"]),
             reply=had["output"] / had["calls"],
             cached=had["cached"] / had["input"] if had["input"] else 0.0,
+            hits=had["cached"] / reusable if reusable > 0 else 0.0,
             seconds=had["seconds"] / had["calls"],
             prompt=had["input"] / had["calls"],
         )
-        for cell, had in measured.items()
-        if cell in counted and had["calls"] and counted[cell]["added"]
-    }
+    return found
+
+
+def _fresh(counted: Mapping[str, float], tokens: float) -> float:
+    """Prompt tokens that no prefix cache could serve, where a counted character is so many tokens."""
+    return (counted["input"] - counted["cached"]) * tokens
 
 
 def nearest(known: Mapping[Cell, Ratio], cell: Cell) -> Cell:
@@ -140,9 +152,10 @@ def spent(known: Mapping[Cell, Ratio], counted: Sums) -> dict[Cell, Spent]:
         prompt = dry["added"] * ratio.per_character * ratio.share
         if cell[0] != "first":
             prompt += before * ratio.share / share
-        fresh = (dry["input"] - dry["cached"]) * ratio.per_character * ratio.share
+        reusable = max(0.0, prompt - _fresh(dry, ratio.per_character * ratio.share))
         calls = dry["calls"] * ratio.share
-        found[cell] = Spent(calls, prompt, calls * ratio.reply, prompt * ratio.cached, max(0.0, prompt - fresh))
+        cached = min(prompt, reusable * ratio.hits)
+        found[cell] = Spent(calls, prompt, calls * ratio.reply, cached, max(cached, reusable))
         before, share = prompt, ratio.share
     return found
 
