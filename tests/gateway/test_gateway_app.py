@@ -9,6 +9,7 @@ import pytest
 from servers import Pair, completion, script
 
 from secondlook.benchmarks.prompts import load_prompt
+from secondlook.gateway.logs import LOGGER
 
 CHAT = {"model": "m", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]}
 WRONG, RIGHT = "It is wrong.\nVerdict: wrong", "It is so.\nVerdict: correct"
@@ -296,8 +297,10 @@ def test_budgets_end_a_second_look_and_the_answer_stands(settings, reason, calls
     assert told(response)[:2] == ("kept", reason)
 
 
-def test_no_upstream_at_all(caplog):
+def test_no_upstream_at_all(caplog, monkeypatch):
     """The log says where it is; a client is not told."""
+    monkeypatch.setattr(LOGGER, "propagate", True)  # whoever has set up our log before
+    caplog.set_level("INFO", LOGGER.name)
     with Pair() as pair:
         pass  # both are stopped again, and the ports free
     for policy in ("never", "always"):

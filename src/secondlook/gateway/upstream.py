@@ -289,7 +289,7 @@ def _as_failure(error: Exception) -> UpstreamError:
     """What a client may read; the address, and what lies behind it, stand in the log alone."""
     failure = _kind_of(error)
     said = " ".join(str(error).split()) or type(error).__name__
-    LOGGER.warning("upstream", extra={"fields": {"failure": failure.kind, "said": said}})
+    LOGGER.info("upstream", extra={"fields": {"failure": failure.kind, "said": said}})
     return failure
 
 
