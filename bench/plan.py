@@ -215,6 +215,18 @@ def bbq_counts(data: Path, assumed: dict[str, float]) -> list[dict[str, float]]:
     return found
 
 
+def keep(result: dict[str, Any], file: Path) -> int:
+    """Write a result, and say how far its studies are from what was planned: the exit code."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    off = 0
+    for study in result["studies"]:
+        print(study["name"], {name: round(ratio, 3) for name, ratio in study["ratio"].items()})
+        off += sum(abs(ratio - 1) > WITHIN for ratio in study["ratio"].values())
+    print(f"{off} numbers are further than {WITHIN:.0%} from what was measured")
+    return int(off > 0)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("runs/plan"), help="where the runs are kept")
@@ -243,14 +255,7 @@ def main() -> int:
         "python": platform.python_version(),
         "cores": os.cpu_count(),
     }
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    off = 0
-    for study in result["studies"]:
-        print(study["name"], {name: round(ratio, 3) for name, ratio in study["ratio"].items()})
-        off += sum(abs(ratio - 1) > WITHIN for ratio in study["ratio"].values())
-    print(f"{off} numbers are further than {WITHIN:.0%} from what was measured")
-    return int(off > 0)
+    return keep(result, asked.out)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ run has a server of its own, so that a study finds nothing of the pilot's.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import threading
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from typing import Any
 
 import anyio
 import uvicorn
-from plan import IN_FLIGHT, PILOTS, STUDIES, WITHIN, Size, compared, serving, spent_by, timed
+from plan import IN_FLIGHT, PILOTS, STUDIES, WITHIN, Size, compared, keep, serving, spent_by, timed
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -100,7 +99,7 @@ def main() -> int:
         serve(asked.serve)
         return 0
     asked.folder.mkdir(parents=True, exist_ok=True)
-    first, off, studies = PILOTS[0], 0, []
+    first, studies = PILOTS[0], []
     measured(first, asked.folder, asked.core, asked.seed)
     pilot = read_pilot(asked.folder / first.name)
     for size in STUDIES:
@@ -108,8 +107,6 @@ def main() -> int:
         for part in ("predicted", "measured", "ratio"):  # the server computes all tokens: its times mean nothing
             study[part] = {name: study[part][name] for name in ("calls", "tokens_in", "tokens_out", "tokens_cached")}
         studies.append(study)
-        print(study["name"], {name: round(ratio, 3) for name, ratio in study["ratio"].items()})
-        off += sum(abs(ratio - 1) > WITHIN for ratio in study["ratio"].values())
     result = {
         "pilot": {**asdict(first), **spent_by(asked.folder / first.name)},
         "in_flight": IN_FLIGHT,
@@ -117,10 +114,7 @@ def main() -> int:
         "within": WITHIN,
         "studies": studies,
     }
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"{off} numbers are further than {WITHIN:.0%} from what was measured")
-    return int(off > 0)
+    return keep(result, asked.out)
 
 
 if __name__ == "__main__":
