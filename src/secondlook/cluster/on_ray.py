@@ -135,6 +135,8 @@ def _wait(
         for reference, error in zip(done, _errors(ray, done), strict=True):
             unit = waiting.pop(reference)
             if isinstance(error, NotSharedError):
+                if waiting:  # they fail too, soon: of a unit that fails while its driver leaves Ray prints a line
+                    ray.wait(list(waiting), num_returns=len(waiting), timeout=_PATIENCE, fetch_local=False)
                 raise error
             if error:
                 failures.add(unit, error)
