@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,6 +109,11 @@ def serve(port: int) -> None:
     async def complete(_: Request) -> JSONResponse:
         return JSONResponse({**answer, "choices": [choice]})
 
+    listen(port, complete)
+
+
+def listen(port: int, complete: Callable[[Request], Awaitable[JSONResponse]]) -> None:
+    """Answer requests for completions on loopback."""
     app = Starlette(routes=[Route("/v1/chat/completions", complete, methods=["POST"])])
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
 
@@ -227,14 +232,20 @@ def keep(result: dict[str, Any], file: Path) -> int:
     return int(off > 0)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("runs/plan"), help="where the runs are kept")
-    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the BBQ files")
-    parser.add_argument("--out", type=Path, default=Path("results/scale/plan.json"))
+def options(description: str | None, name: str) -> argparse.ArgumentParser:
+    """What a comparison of this name may be told."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--folder", type=Path, default=Path("runs") / name, help="where the runs are kept")
+    parser.add_argument("--out", type=Path, default=Path("results/scale") / f"{name}.json")
     parser.add_argument("--core", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+def main() -> int:
+    parser = options(__doc__, "plan")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the BBQ files")
     asked = parser.parse_args()
     if asked.serve:
         serve(asked.serve)

@@ -8,7 +8,6 @@ run has a server of its own, so that a study finds nothing of the pilot's.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import threading
 from dataclasses import asdict
@@ -16,12 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import uvicorn
-from plan import IN_FLIGHT, PILOTS, STUDIES, WITHIN, Size, compared, keep, serving, spent_by, timed
-from starlette.applications import Starlette
+from plan import IN_FLIGHT, PILOTS, STUDIES, WITHIN, Size, compared, keep, listen, options, serving, spent_by, timed
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from secondlook.benchmarks.planning.pilot import read_pilot
 from secondlook.correction.chat import Message
@@ -77,8 +73,7 @@ def serve(port: int) -> None:
     async def chat(request: Request) -> JSONResponse:
         return JSONResponse(await anyio.to_thread.run_sync(complete, await request.json()))
 
-    app = Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
+    listen(port, chat)
 
 
 def measured(size: Size, folder: Path, core: int, seed: int) -> dict[str, float]:
@@ -88,13 +83,7 @@ def measured(size: Size, folder: Path, core: int, seed: int) -> dict[str, float]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("runs/prefix-cache"), help="where the runs are kept")
-    parser.add_argument("--out", type=Path, default=Path("results/scale/prefix-cache.json"))
-    parser.add_argument("--core", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    asked = options(__doc__, "prefix-cache").parse_args()
     if asked.serve:
         serve(asked.serve)
         return 0

@@ -29,7 +29,7 @@ QUIET = {
 MEMORY = ["--object-store-memory", str(80 * 2**20)]
 
 
-def until(condition, seconds: float = 240) -> None:
+def until(condition, seconds: float = 60) -> None:
     """Wait for something to be so."""
     end = time.monotonic() + seconds
     while not condition():

@@ -35,7 +35,7 @@ def test_both_hosts_work_and_one_that_is_cut_off_costs_no_more_than_it_had_in_ha
         driver = [*cluster.inside["head"], sys.executable, str(COUNTED), cluster.address]
         begin = {"env": os.environ | QUIET | PINGS, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         whole = tmp_path / "whole"
-        done = finish(subprocess.Popen([*driver, str(whole), "8", "0.4"], **begin))
+        done = finish(subprocess.Popen([*driver, str(whole), "8", "0.4"], **begin), timeout=120)
         assert done.out == "told of 8\n", done
         assert results(whole) == all_of(8)
         assert set(begun(whole).values()) == {1}
@@ -45,7 +45,7 @@ def test_both_hosts_work_and_one_that_is_cut_off_costs_no_more_than_it_had_in_ha
         running = subprocess.Popen([*driver, str(torn), "16", "0.8"], **begin)
         until(lambda: len(results(torn)) >= 4)
         cut()
-        done = finish(running)
+        done = finish(running, timeout=200)
         assert done.out == "told of 16\n", done
         assert results(torn) == all_of(16)
         # The host that was cut off goes on with what it had, and may finish it: both results are the same.

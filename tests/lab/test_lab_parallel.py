@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
-from ray_nodes import until
+from ray_nodes import until as until_within
 from rounding import Reference
 
 from command import Done, finish, secondlook, start
@@ -39,6 +40,7 @@ FIELDS = [
 FIELDS += ["batch=50", "steps=600", "rate=1e-3", "warmup=5"]
 SET = [word for field in FIELDS for word in ("--set", field)]
 SAVE = ["--save-every", 20]
+until = partial(until_within, seconds=240)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from secondlook.machine import processors
 
 _INSTALL = "runs on a cluster need Ray: pip install 'secondlook[cluster]'"
 _LOOK = 1.0  # seconds between looks at what is done
-_PATIENCE = 5.0  # seconds for a connection
+_PATIENCE = 5.0  # seconds for a connection, or for units that fail together
 _LONGEST = 30.0  # seconds for a cluster to let somebody join
 RETRIES = 3  # of a unit whose worker died
 _CLIENT = "ray://"

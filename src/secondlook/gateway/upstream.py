@@ -287,13 +287,13 @@ def _asked_to_wait(reply: Reply) -> float | None:
 
 def _as_failure(error: Exception) -> UpstreamError:
     """What a client may read; the address, and what lies behind it, stand in the log alone."""
-    failure = _kind_of(error)
+    failure = _classified(error)
     said = " ".join(str(error).split()) or type(error).__name__
     LOGGER.info("upstream", extra={"fields": {"failure": failure.kind, "said": said}})
     return failure
 
 
-def _kind_of(error: Exception) -> UpstreamError:
+def _classified(error: Exception) -> UpstreamError:
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ssl.SSLError):
         return UpstreamError("refused", "no connection to the upstream", uncertain=False)
     if isinstance(error, TimeoutError | asyncio.TimeoutError):

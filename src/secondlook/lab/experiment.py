@@ -196,11 +196,8 @@ def guess(exam: Exam, at: list[int]) -> Tensor:
 
 def differences(base: Variant, other: Variant) -> set[str]:
     """Fields in which two variants' runs differ, e.g. `shape.depth`; the seed does not count."""
-    return {
-        name
-        for name, value in flat(asdict(other.run)).items()
-        if name != "seed" and value != flat(asdict(base.run))[name]
-    }
+    before = flat(asdict(base.run))
+    return {name for name, value in flat(asdict(other.run)).items() if name != "seed" and value != before[name]}
 
 
 def check_fair(base: Variant, others: Sequence[Variant]) -> None:
