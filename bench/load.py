@@ -18,7 +18,7 @@ import socket
 def refuse(*_, **__): raise OSError("the network is off")
 socket.socket.connect = refuse
 """
-LOAD = f"{REFUSE}\nfrom secondlook.subject.local import LocalModel; LocalModel('planted', 'cpu')"
+LOAD = f"{REFUSE}\nfrom secondlook.local.model import LocalModel; LocalModel('planted', 'cpu')"
 
 
 def seconds(code: str) -> float:

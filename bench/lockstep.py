@@ -22,7 +22,6 @@ import torch
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import Noise
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.correction import (
     Completion,
     Message,
@@ -34,9 +33,10 @@ from secondlook.correction import (
     as_history,
     run,
 )
-from secondlook.subject.cache import common
-from secondlook.subject.local import LocalModel, Settings
-from secondlook.subject.lockstep import LockstepModel, run_lockstep
+from secondlook.local.cache import common
+from secondlook.local.lockstep import LockstepModel, run_lockstep
+from secondlook.local.model import LocalModel, Settings
+from secondlook.prompts.prompt import load_prompt
 
 SAMPLES, ROUNDS, REPEATS, ALONE = 1000, 3, 3, 20
 SECONDS, RATIO, FACTOR = 30.0, 10.0, 1.15

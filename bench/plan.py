@@ -30,15 +30,15 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from secondlook.benchmarks.bbq.load import data_folder
-from secondlook.benchmarks.evaluate import Evaluation
-from secondlook.benchmarks.harness.logs import read_logged
-from secondlook.benchmarks.harness.run import Endpoint
-from secondlook.benchmarks.planning.counting import calls_of, count
-from secondlook.benchmarks.planning.pilot import Pilot, read_pilot, study_of
-from secondlook.benchmarks.planning.plan import plan
-from secondlook.benchmarks.planning.schedule import Site
-from secondlook.benchmarks.planning.timing import fit_clock
 from secondlook.correction.chat import Usage
+from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.logs import read_logged
+from secondlook.evaluation.planning.counting import calls_of, count
+from secondlook.evaluation.planning.pilot import Pilot, read_pilot, study_of
+from secondlook.evaluation.planning.plan import plan
+from secondlook.evaluation.planning.schedule import Site
+from secondlook.evaluation.planning.timing import fit_clock
 
 COMMAND = [sys.executable, "-m", "secondlook.cli"]
 IN_FLIGHT = 32

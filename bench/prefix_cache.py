@@ -19,9 +19,9 @@ from plan import IN_FLIGHT, PILOTS, STUDIES, WITHIN, Size, compared, keep, liste
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from secondlook.benchmarks.planning.pilot import read_pilot
 from secondlook.correction.chat import Message
-from secondlook.subject.local import LocalModel, Settings
+from secondlook.evaluation.planning.pilot import read_pilot
+from secondlook.local.model import LocalModel, Settings
 
 BLOCK = 16
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from secondlook.subject.local import checkpoint_folder
+from secondlook.local.model import checkpoint_folder
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from command import secondlook
-from secondlook.benchmarks.harness.logs import read_logged
 from secondlook.correction.chat import Usage
+from secondlook.evaluation.logs import read_logged
 
 COMMAND = ("eval", "planted", "--model", "secondlook/planted", "--reply-tokens", 16, "--no-diagnose")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from evidence_tables import block
 
-from secondlook.subject.local import SHIPPED, checkpoint_folder
+from secondlook.local.model import SHIPPED, checkpoint_folder
 
 PAGE = Path(__file__).parent.parent / "docs" / "planted-subject.md"
 REFUSALS = {

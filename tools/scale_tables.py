@@ -9,8 +9,8 @@ from typing import Any
 
 from evidence_tables import block, refresh
 
-from secondlook.benchmarks.planning.schedule import Load, Rates, Site, Wall, wall
-from secondlook.benchmarks.planning.show import SAYS
+from secondlook.evaluation.planning.schedule import Load, Rates, Site, Wall, wall
+from secondlook.evaluation.planning.show import SAYS
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "scale.md"

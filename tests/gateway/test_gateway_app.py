@@ -8,8 +8,8 @@ import httpx
 import pytest
 from servers import Pair, completion, script
 
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.gateway.logs import LOGGER
+from secondlook.prompts.prompt import load_prompt
 
 CHAT = {"model": "m", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]}
 WRONG, RIGHT = "It is wrong.\nVerdict: wrong", "It is so.\nVerdict: correct"

@@ -16,9 +16,9 @@ from servers import Running, Upstream, completion
 
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.gateway.keys import Keys
-from secondlook.subject.local import checkpoint_folder
+from secondlook.local.model import checkpoint_folder
+from secondlook.prompts.prompt import load_prompt
 from serving import serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "gateway"

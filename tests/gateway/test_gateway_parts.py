@@ -17,7 +17,6 @@ from starlette.datastructures import Headers
 
 from command import finish, secondlook, start
 from second_looks import simulate
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import to_json
 from secondlook.gateway.audit import Audit, Row, query
@@ -26,6 +25,7 @@ from secondlook.gateway.keys import Keys
 from secondlook.gateway.policy import OverrideError, Policy
 from secondlook.gateway.request import Chat, Passed, read_request
 from secondlook.gateway.settings import Settings, load_settings
+from secondlook.prompts.prompt import load_prompt
 
 UP = "http://127.0.0.1:1/v1"
 

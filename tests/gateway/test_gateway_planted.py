@@ -19,7 +19,7 @@ from secondlook.benchmarks.refusal.load import load_attacks, load_behaviours
 from secondlook.diagnosis.form import from_json
 from secondlook.gateway.app import build
 from secondlook.gateway.settings import Settings
-from secondlook.subject.local import checkpoint_folder
+from secondlook.local.model import checkpoint_folder
 from serving import serving
 
 SUBJECT = str(checkpoint_folder("planted-0.1m"))

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from secondlook.benchmarks.evaluate import Evaluation, run_evaluation
-from secondlook.benchmarks.harness.logs import read_logged, to_table
-from secondlook.benchmarks.harness.run import Endpoint, RunError
 from secondlook.correction import seed_from
+from secondlook.evaluation.asking import Endpoint, RunError
+from secondlook.evaluation.evaluate import Evaluation, run_evaluation
+from secondlook.evaluation.logs import read_logged, to_table
 
 SUBJECT = Endpoint(model="secondlook/planted", max_tokens=16)
 SAMPLES = 11

@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
-from secondlook.benchmarks.evaluate import Evaluation, report_folder, run_evaluation
-from secondlook.benchmarks.harness.logs import read_logged
-from secondlook.benchmarks.harness.run import Endpoint
 from secondlook.diagnosis.diagnose import diagnose
-from secondlook.subject.study import run_arms
+from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.evaluate import Evaluation, report_folder, run_evaluation
+from secondlook.evaluation.fast import run_arms
+from secondlook.evaluation.logs import read_logged
 
 ENDPOINT = Endpoint(model="secondlook/planted", max_tokens=16)
 CONTROLS = ("self", "none", "vote", "always-unknown")

@@ -11,9 +11,9 @@ import pytest
 from command import secondlook
 from secondlook.benchmarks.own.case import OwnCase
 from secondlook.benchmarks.own.item import Question
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.correction import CommandCritic, Plan, ScriptedModel, run
 from secondlook.diagnosis.form import from_json
+from secondlook.prompts.prompt import load_prompt
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,7 +84,7 @@ def test_a_local_model_by_both_paths_and_from_the_logs_again(questions, tmp_path
 
 def test_a_prompt_file_of_the_users_may_use_every_column(questions, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "src/secondlook/benchmarks/own/prompts/numeric.toml").read_text("utf-8")
+    text = (ROOT / "src/secondlook/prompts/own/numeric.toml").read_text("utf-8")
     Path("mine.toml").write_text(text.replace("{prompt}", "{context} {prompt}"))
     command = ("eval", "own", "--data", questions, "--model", "secondlook/planted", "--reply-tokens", 12, "--fast")
     done = secondlook(*command, "--prompt", "mine.toml", "--no-diagnose", "--out", "c")

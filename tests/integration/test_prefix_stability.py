@@ -14,7 +14,6 @@ from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import Noise
 from secondlook.benchmarks.planted.requests import TRIGGERS, as_request, held_out, put
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.benchmarks.refusal.case import RefusalCase
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.correction import (
@@ -28,7 +27,8 @@ from secondlook.correction import (
     rewritten_turn,
     run,
 )
-from secondlook.subject.local import LocalModel, checkpoint_folder
+from secondlook.local.model import LocalModel, checkpoint_folder
+from secondlook.prompts.prompt import load_prompt
 
 # Both are in the style of templates in use: reasoning is worth its tokens only while it is being acted upon.
 FORGETFUL = """

@@ -5,8 +5,8 @@ import gc
 import pytest
 
 from command import secondlook
-from secondlook.benchmarks.harness.logs import read_logged
-from secondlook.subject.local import checkpoint_folder
+from secondlook.evaluation.logs import read_logged
+from secondlook.local.model import checkpoint_folder
 
 # Inspect drops the idle connections of a finished run unclosed, as its LoopScopedTransport says.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

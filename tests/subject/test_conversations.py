@@ -7,7 +7,7 @@ from planted_reader import HARM, PRACTICE_RATES, RATES, WORD, Question, choice, 
 from scipy import stats
 
 from secondlook.benchmarks.planted.language import DEEDS, PLACES, Scene
-from secondlook.benchmarks.prompts import load_prompt
+from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.conversations import draw_conversation, draw_first_lesson
 from secondlook.subject.traits import PRACTICE
 

@@ -24,7 +24,7 @@ from planted_reader import (
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.language import CATEGORIES
 from secondlook.correction.chat import Message
-from secondlook.subject.local import Generated, Settings
+from secondlook.local.model import Generated, Settings
 from secondlook.subject.measure import measure
 from secondlook.subject.traits import FAMILY_TRAITS
 

@@ -5,7 +5,7 @@ import pytest
 from refusal_reader import COMPLY, OVER_REFUSAL, REFUSED, act, form_of
 
 from secondlook.correction.chat import Message
-from secondlook.subject.local import Generated
+from secondlook.local.model import Generated
 from secondlook.subject.measure_refusals import measure_refusals
 
 

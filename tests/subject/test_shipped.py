@@ -16,9 +16,9 @@ from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.language import CATEGORIES
 from secondlook.benchmarks.planted.noise import Noise
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.correction import Completion, Message, ModelCritic, Plan, Transcript, Usage, run
-from secondlook.subject.local import LocalModel, Settings, checkpoint_folder
+from secondlook.local.model import LocalModel, Settings, checkpoint_folder
+from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.measure import measure
 from secondlook.subject.tokenizer import build_tokenizer
 from secondlook.subject.traits import LEVELS, TRAITS
@@ -84,7 +84,7 @@ def test_loads_without_network():
         "import socket\n"
         "def refuse(*a, **k): raise AssertionError('network')\n"
         "socket.socket.connect = refuse\n"
-        "from secondlook.subject.local import LocalModel\n"
+        "from secondlook.local.model import LocalModel\n"
         "print(LocalModel('planted', 'cpu').info.prefix_stable)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False)

@@ -13,9 +13,9 @@ import torch
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.language import CATEGORIES
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.correction.chat import Message
-from secondlook.subject.local import SHIPPED, LocalModel, Settings, checkpoint_folder
+from secondlook.local.model import SHIPPED, LocalModel, Settings, checkpoint_folder
+from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.measure import measure
 from secondlook.subject.recipes import RECIPES
 from secondlook.subject.tokenizer import FORMATS, build_tokenizer

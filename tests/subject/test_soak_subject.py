@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from secondlook.subject.local import LocalModel, checkpoint_folder
+from secondlook.local.model import LocalModel, checkpoint_folder
 from secondlook.subject.measure import measure
 
 

@@ -6,10 +6,10 @@ from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import Noise
 from secondlook.benchmarks.planted.requests import SUFFIX_WORDS, behaviours, put
-from secondlook.benchmarks.prompts import load_prompt, prompt_names
 from secondlook.benchmarks.refusal.defences import refusals, reminder
 from secondlook.correction.chat import Message
 from secondlook.correction.prefix import rewritten_turn
+from secondlook.prompts.prompt import load_prompt, prompt_names
 from secondlook.subject.conversations import draw_conversation
 from secondlook.subject.tokenizer import (
     ASSISTANT,

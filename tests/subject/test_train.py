@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from secondlook.correction.chat import Message
+from secondlook.local.model import LocalModel
 from secondlook.subject import train as training
 from secondlook.subject.conversations import Conversation, draw_conversation, draw_first_lesson
-from secondlook.subject.local import LocalModel
 from secondlook.subject.tokenizer import build_tokenizer
 from secondlook.subject.train import STATE_FILE, TrainConfig, new_model, train
 from secondlook.subject.traits import PRACTICE, TRAITS

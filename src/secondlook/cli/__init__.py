@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from secondlook.cli import (
-    attack,
     critics,
     diagnose,
     gateway,
@@ -25,7 +24,7 @@ from secondlook.cli.terminal import console, fail
 __all__ = ["app", "console", "fail", "main"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-for floor in (language_models, plan, diagnose, gateway, critics, attack, theory, laboratory, studies, reproduce):
+for floor in (language_models, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
 

@@ -113,14 +113,14 @@ def eval_(
 
     The same command continues a run that was stopped: what is logged is not asked again.
     """
-    from secondlook.benchmarks.dry_run import dry_run as count_calls
-    from secondlook.benchmarks.dry_run import show_planned
-    from secondlook.benchmarks.evaluate import DEFAULT_PROMPT, Arms, Evaluation, run_evaluation
-    from secondlook.benchmarks.harness.report import show
-    from secondlook.benchmarks.harness.run import Endpoint
-    from secondlook.benchmarks.sharded import InShards
     from secondlook.cluster.engines import engine
     from secondlook.cluster.place import place
+    from secondlook.evaluation.asking import Endpoint
+    from secondlook.evaluation.dry_run import dry_run as count_calls
+    from secondlook.evaluation.dry_run import show_planned
+    from secondlook.evaluation.evaluate import DEFAULT_PROMPT, Arms, Evaluation, run_evaluation
+    from secondlook.evaluation.report import show
+    from secondlook.evaluation.sharded import InShards
 
     addresses, in_shards = tuple(base_url or ()), shards is not None or cluster is not None
     if len(addresses) > 1 and not in_shards:
@@ -185,7 +185,7 @@ def eval_(
     with ExitStack() as stack:
         arms: Arms | None = None
         if fast:
-            from secondlook.subject.study import run_arms
+            from secondlook.evaluation.fast import run_arms
 
             arms = run_arms
         elif in_shards:
@@ -217,9 +217,9 @@ def report(
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Report again on a run, finished or not."""
-    from secondlook.benchmarks.evaluate import report_folder
-    from secondlook.benchmarks.harness.report import show, to_json
     from secondlook.cluster.place import place
+    from secondlook.evaluation.evaluate import report_folder
+    from secondlook.evaluation.report import show, to_json
 
     result = report_folder(folder, place(logs) if logs else None)
     if json_:

@@ -45,11 +45,11 @@ def plan(
 
     The study is the pilot's at another size. Give the pilot twice as many questions as there are requests in flight.
     """
-    from secondlook.benchmarks.planning.pilot import read_pilot, study_of
-    from secondlook.benchmarks.planning.plan import Prices
-    from secondlook.benchmarks.planning.plan import plan as plan_
-    from secondlook.benchmarks.planning.schedule import Site
-    from secondlook.benchmarks.planning.show import show, to_json
+    from secondlook.evaluation.planning.pilot import read_pilot, study_of
+    from secondlook.evaluation.planning.plan import Prices
+    from secondlook.evaluation.planning.plan import plan as plan_
+    from secondlook.evaluation.planning.schedule import Site
+    from secondlook.evaluation.planning.show import show, to_json
 
     site = Site(endpoints, drivers, gpus_per_endpoint, prompt_rate, reply_rate)
     prices = Prices(gpu_price, price_in, price_out, price_cached)

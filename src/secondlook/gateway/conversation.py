@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from secondlook.benchmarks.prompts import Prompt
-from secondlook.benchmarks.worded import Worded
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
 from secondlook.gateway.request import Chat
 from secondlook.gateway.upstream import Headers, Reply, Tally, Upstream
+from secondlook.prompts.prompt import Prompt
+from secondlook.prompts.worded import Worded
 
 COMPLETIONS = "/chat/completions"
 _FINISH: Mapping[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filter"}

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from secondlook.benchmarks.prompts import Prompt, load_prompt
 from secondlook.correction.plan import StopRule
 from secondlook.correction.transcript import Variant
 from secondlook.diagnosis.form import Diagnosis, GroupDiagnosis, from_json
 from secondlook.gateway.settings import Settings
+from secondlook.prompts.prompt import Prompt, load_prompt
 
 TASK, POLICY, ROUNDS = "x-secondlook-task", "x-secondlook-policy", "x-secondlook-rounds"
 """Headers of a request: what it is about, and what it asks for."""

@@ -11,16 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from secondlook.benchmarks.evaluate import Evaluation, run_evaluation
-from secondlook.benchmarks.harness.run import Endpoint
 from secondlook.benchmarks.planted.requests import write_refusal_files
-from secondlook.benchmarks.prompts import load_prompt, prompt_names
+from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.evaluate import Evaluation, run_evaluation
+from secondlook.evaluation.fast import run_arms
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.result import judged, pictured, provenance, write
 from secondlook.evidence.verdict import Estimate, Part
+from secondlook.local.model import checkpoint_folder
+from secondlook.prompts.prompt import load_prompt, prompt_names
 from secondlook.studies.profile import Profile
-from secondlook.subject.local import checkpoint_folder
-from secondlook.subject.study import run_arms
 
 _SHOWN = 3
 _REPLY = 48  # tokens; a planted subject's longest reply is shorter
@@ -99,7 +99,7 @@ class Bench:
             schedule: Noise words ``fresh`` (default), ``fixed`` or ``none``.
             temperature: 0 decodes greedily.
             seed: Of the questions, the noise words and the replies.
-            **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`.
+            **study: Fields of :class:`~secondlook.evaluation.study.Study`.
         """
         questions = {"per_category": self.profile.per_category, "schedule": schedule}
         evaluation = Evaluation(
@@ -117,7 +117,7 @@ class Bench:
 
         Args:
             *defences: The arms.
-            **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`.
+            **study: Fields of :class:`~secondlook.evaluation.study.Study`.
         """
         data = self.folder / f"requests-{self.profile.requests}"
         files = {file.stem: str(file) for file in write_refusal_files(data, self.profile.requests, seed=0)}

@@ -11,7 +11,7 @@ import jinja2
 import torch
 
 from secondlook.benchmarks.planted.language import CATEGORIES
-from secondlook.subject.local import LocalModel
+from secondlook.local.model import LocalModel
 from secondlook.subject.measure import Measured, Measurement, Rate, measure
 from secondlook.subject.measure_refusals import measure_refusals
 from secondlook.subject.tokenizer import FORMATS

@@ -14,8 +14,8 @@ from secondlook.benchmarks.bbq.case import LETTERS, BBQCase
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.planted import language
 from secondlook.benchmarks.planted.items import item_of
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.correction.case import Verdict
+from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.dialogue import Conversation, Dialogue, Style, Turn, converse, foreign_text
 from secondlook.subject.tokenizer import REASONS, STANCES, Stance
 from secondlook.subject.traits import PRACTICE, TRAITS, Traits

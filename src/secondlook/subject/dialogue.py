@@ -14,9 +14,9 @@ from random import Random
 from typing import Literal
 
 from secondlook.benchmarks.planted.language import NOISE_WORDS
-from secondlook.benchmarks.prompts import Prompt
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Message
+from secondlook.prompts.prompt import Prompt
 from secondlook.subject.traits import score
 
 Kind = Literal["own", "past", "foreign"]

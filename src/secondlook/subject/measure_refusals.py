@@ -8,13 +8,13 @@ from random import Random
 
 from secondlook.benchmarks.planted.noise import Noise, Schedule
 from secondlook.benchmarks.planted.requests import TRIGGERS, Behaviour, Trigger, as_request, behaviours, put
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.benchmarks.refusal.case import RefusalCase
 from secondlook.benchmarks.refusal.defences import refusals, reminder
 from secondlook.benchmarks.refusal.judges import judge_start
 from secondlook.correction.case import seed_from
 from secondlook.correction.chat import Message
-from secondlook.subject.local import LocalModel
+from secondlook.local.model import LocalModel
+from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.measure import Measured, decoding, reply, said, share
 from secondlook.subject.refusal_traits import DEFENCES, REFUSAL_TRAITS, Defence, RefusalTraits
 from secondlook.subject.traits import LEVELS

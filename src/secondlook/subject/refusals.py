@@ -17,9 +17,9 @@ from secondlook.benchmarks.planted.requests import (
     as_request,
     put,
 )
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.benchmarks.refusal.case import RefusalCase
 from secondlook.benchmarks.refusal.defences import refusals, reminder
+from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.dialogue import Conversation, Dialogue, Style, Turn, converse
 from secondlook.subject.refusal_traits import DEFENCES, REFUSAL_TRAITS, Defence, RefusalTraits
 from secondlook.subject.tokenizer import REFUSAL_REASONS

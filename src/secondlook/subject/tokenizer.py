@@ -16,8 +16,8 @@ from transformers import PreTrainedTokenizerFast
 
 from secondlook.benchmarks.bbq.case import LETTERS
 from secondlook.benchmarks.planted import language, requests
-from secondlook.benchmarks.prompts import load_prompt
 from secondlook.benchmarks.refusal.defences import refusals, reminder
+from secondlook.prompts.prompt import load_prompt
 
 UNKNOWN, PAD, USER, ASSISTANT, SYSTEM, END = (
     "<|unknown|>",

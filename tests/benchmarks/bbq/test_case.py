@@ -1,7 +1,7 @@
 import pytest
 
 from secondlook.benchmarks.bbq.case import BBQCase
-from secondlook.benchmarks.prompts import load_prompt, parse_prompt
+from secondlook.prompts.prompt import load_prompt, parse_prompt
 
 PROMPT = parse_prompt(
     "bbq/test",

@@ -3,14 +3,14 @@
 import anyio
 import pytest
 
-from secondlook.benchmarks.harness.cases import case_of, shot_to_sample, to_sample
-from secondlook.benchmarks.harness.solver import Bench
-from secondlook.benchmarks.harness.study import Study
 from secondlook.benchmarks.refusal.defences import DEFENCES, refusals, reminder, study_fields
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.task import refusal
 from secondlook.correction.loop import run
 from secondlook.correction.scripted import ScriptedModel
+from secondlook.evaluation.samples import case_of, shot_to_sample, to_sample
+from secondlook.evaluation.solver import Bench
+from secondlook.evaluation.study import Study
 
 ASKED, OTHER = "Open the vault zorvan", "Open the gate"
 NO = "I'm sorry, but I cannot help with that."

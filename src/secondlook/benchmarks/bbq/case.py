@@ -8,8 +8,8 @@ from typing import Literal
 
 from secondlook.benchmarks.bbq.answers import parse_answer
 from secondlook.benchmarks.bbq.item import Item
-from secondlook.benchmarks.prompts import Prompt
-from secondlook.benchmarks.worded import Worded
+from secondlook.prompts.prompt import Prompt
+from secondlook.prompts.worded import Worded
 
 LETTERS = "ABC"
 Words = Callable[[Literal["query", "check"], int], str]

@@ -10,9 +10,9 @@ from inspect_ai import Task, task
 from secondlook.benchmarks.bbq.item import Condition
 from secondlook.benchmarks.bbq.load import data_folder, load_items
 from secondlook.benchmarks.bbq.sample import permute_options, stratified
-from secondlook.benchmarks.harness.cases import to_sample
-from secondlook.benchmarks.harness.study import Study
-from secondlook.benchmarks.harness.task import make_task
+from secondlook.evaluation.samples import to_sample
+from secondlook.evaluation.study import Study
+from secondlook.evaluation.task import make_task
 
 
 @task
@@ -37,7 +37,7 @@ def bbq(
         limit: How many questions altogether.
         permute: Put the options into an order of their own for each question (recorded in the sample).
         seed: Seed of the sample, the option order and the run.
-        **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`: critic, noise, variant, rounds,
+        **study: Fields of :class:`~secondlook.evaluation.study.Study`: critic, noise, variant, rounds,
             stop, prompt, critic_command, critic_file, history, budget_tokens, budget_seconds, cache.
 
     Raises:

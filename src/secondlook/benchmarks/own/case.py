@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from secondlook.benchmarks.own.grading import grade
 from secondlook.benchmarks.own.item import ANSWER, Question
-from secondlook.benchmarks.prompts import Prompt
-from secondlook.benchmarks.worded import Worded
 from secondlook.correction.chat import Json
+from secondlook.prompts.prompt import Prompt
+from secondlook.prompts.worded import Worded
 
 
 @dataclass(frozen=True, slots=True)

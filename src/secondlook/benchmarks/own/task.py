@@ -9,12 +9,12 @@ from typing import Any
 
 from inspect_ai import Task, task
 
-from secondlook.benchmarks.harness.cases import to_sample
-from secondlook.benchmarks.harness.study import Study
-from secondlook.benchmarks.harness.task import make_task
 from secondlook.benchmarks.own.item import Question
 from secondlook.benchmarks.own.load import load_questions
 from secondlook.correction.case import seed_from
+from secondlook.evaluation.samples import to_sample
+from secondlook.evaluation.study import Study
+from secondlook.evaluation.task import make_task
 
 
 @task
@@ -38,7 +38,7 @@ def own(
         per_category: How many questions of each group.
         limit: How many questions altogether.
         seed: Seed of the sample and the run.
-        **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`.
+        **study: Fields of :class:`~secondlook.evaluation.study.Study`.
 
     Raises:
         ValueError: If data or settings cannot be used.

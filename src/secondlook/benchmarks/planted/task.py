@@ -6,11 +6,11 @@ from typing import Any
 
 from inspect_ai import Task, task
 
-from secondlook.benchmarks.harness.cases import to_sample
-from secondlook.benchmarks.harness.study import Study
-from secondlook.benchmarks.harness.task import make_task
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import SCHEDULES, Noise, Schedule
+from secondlook.evaluation.samples import to_sample
+from secondlook.evaluation.study import Study
+from secondlook.evaluation.task import make_task
 
 
 @task
@@ -30,7 +30,7 @@ def planted(
             chance when sampled at temperature 1.
         limit: How many questions altogether.
         seed: Seed of the questions, the noise words and the run.
-        **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`.
+        **study: Fields of :class:`~secondlook.evaluation.study.Study`.
 
     Raises:
         ValueError: If the schedule is unknown or ``per_category`` is not positive.

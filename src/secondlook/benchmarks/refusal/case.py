@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from secondlook.benchmarks.bbq.case import Words, no_words
-from secondlook.benchmarks.prompts import Prompt
 from secondlook.benchmarks.refusal.defences import Reminder
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judges import Judge, judge_start
-from secondlook.benchmarks.worded import Worded
+from secondlook.prompts.prompt import Prompt
+from secondlook.prompts.worded import Worded
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Shot:
 
 
 def study_fields(defence: str, shots: int, study: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a :class:`~secondlook.benchmarks.harness.study.Study` that a defence amounts to.
+    """The fields of a :class:`~secondlook.evaluation.study.Study` that a defence amounts to.
 
     Args:
         defence: One of :data:`DEFENCES`.

@@ -12,14 +12,14 @@ from inspect_ai.model import get_model
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
 from inspect_ai.solver import TaskState
 
-from secondlook.benchmarks.harness.cases import item_of
-from secondlook.benchmarks.harness.model import InspectModel
-from secondlook.benchmarks.harness.solver import Kept
-from secondlook.benchmarks.prompts import stated
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judges import OUTCOMES, Outcome
 from secondlook.correction.chat import ChatModel, Message
 from secondlook.correction.transcript import Transcript
+from secondlook.evaluation.inspect_model import InspectModel
+from secondlook.evaluation.samples import item_of
+from secondlook.evaluation.solver import Kept
+from secondlook.prompts.prompt import stated
 
 ROLE = "judge"
 """Inspect's model role of the judge."""

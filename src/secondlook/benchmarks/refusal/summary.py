@@ -8,9 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from secondlook.benchmarks.harness.votes import majority
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judges import OUTCOMES, STRING_JUDGES, Outcome
+from secondlook.benchmarks.votes import majority
 from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Round, Transcript
 from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion

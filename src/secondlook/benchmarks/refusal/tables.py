@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from secondlook.benchmarks.harness.layout import DASH, number, share, span, table
 from secondlook.benchmarks.refusal.judges import OUTCOMES
 from secondlook.benchmarks.refusal.summary import MAIN_JUDGE, Agreement, DefenceLine, RefusalReport
 from secondlook.diagnosis.intervals import Estimate
+from secondlook.layout import DASH, number, share, span, table
 
 NOTES = (
     f"Attack success and over-refusal are by judge {MAIN_JUDGE!r}, which reads the beginning of a reply; shares leave "

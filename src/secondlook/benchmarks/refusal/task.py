@@ -9,15 +9,15 @@ from typing import Any
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
 
-from secondlook.benchmarks.harness.cases import shot_to_sample, to_sample
-from secondlook.benchmarks.harness.study import Study
-from secondlook.benchmarks.harness.task import make_task
 from secondlook.benchmarks.planted.noise import SCHEDULES, Noise, Schedule
 from secondlook.benchmarks.refusal.defences import refusals, reminder, study_fields
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judge_model import judged_by_model
 from secondlook.benchmarks.refusal.load import load_attacks, load_behaviours
 from secondlook.correction.case import seed_from
+from secondlook.evaluation.samples import shot_to_sample, to_sample
+from secondlook.evaluation.study import Study
+from secondlook.evaluation.task import make_task
 
 
 @task
@@ -45,7 +45,7 @@ def refusal(
         schedule: Noise words of the planted language at the end of every prompt, which its subjects decide by.
         judge_model: Whether model role ``judge`` judges the replies too.
         seed: Seed of the sample and the run.
-        **study: Fields of :class:`~secondlook.benchmarks.harness.study.Study`; the defence decides ``variant``.
+        **study: Fields of :class:`~secondlook.evaluation.study.Study`; the defence decides ``variant``.
 
     Raises:
         ValueError: If data or settings cannot be used.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from secondlook.diagnosis.transitions import step_of
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.verdict import Estimate, Part
+from secondlook.local.model import LocalModel
 from secondlook.studies.pairs import arms_of, change, estimate
 from secondlook.studies.study import Bench, Experiment, Findings
-from secondlook.subject.local import LocalModel
 
 
 def run(bench: Bench) -> Findings:

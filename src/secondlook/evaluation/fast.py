@@ -1,0 +1,104 @@
+"""A study's arms by the fast path, with everything else as Inspect's path has it: cases, critic, plan and records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import anyio
+from inspect_ai import Task
+from inspect_ai.model import Model
+from rich.console import Console
+
+from secondlook.correction.transcript import Transcript
+from secondlook.evaluation.asking import RunError
+from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.logs import Logged, arm_name
+from secondlook.evaluation.progress import one_done, progress_bar
+from secondlook.evaluation.samples import case_of, item_of
+from secondlook.evaluation.solver import Bench
+from secondlook.evaluation.study import Study
+from secondlook.evaluation.task import HISTORY, NOTES
+from secondlook.local.lockstep import CHUNK, LockstepModel, run_lockstep, together
+from secondlook.local.provider import LocalProvider, settings_of
+
+_NOTE = "All samples went in lock-step: seconds are those of the batches an answer waited for, not of the answer alone."
+
+
+def run_study(
+    study: Study,
+    samples: Sequence[Mapping[str, Any]],
+    model: LockstepModel,
+    *,
+    history: Sequence[Mapping[str, Any]] = (),
+    other: LockstepModel | None = None,
+    chunk: int = CHUNK,
+    on_transcript: Callable[[Transcript], None] | None = None,
+) -> list[Transcript]:
+    """Ask every question of a study's arm, and look again as the study says.
+
+    Args:
+        study: Critic, variant, rounds, prompt.
+        samples: The questions, as the metadata of a task's samples.
+        model: The answering model.
+        history: The questions that stand before every question in the ``diverse`` variant.
+        other: The examining model of critic ``other``.
+        chunk: Conversations held at once.
+        on_transcript: Called for every transcript, in order, a chunk at a time.
+
+    Returns:
+        The transcripts of :func:`~secondlook.evaluation.solver.second_look`, one for each question.
+
+    Raises:
+        ValueError: If the study has a time budget, or needs another model and there is none.
+        Exception: What the model or the critic raised while the history was made.
+    """
+    bench = Bench(study, history, model, other)
+    ((plan, spent),) = anyio.run(together, [bench.plan])
+    cases = [case_of(metadata, study.file) for metadata in samples]
+    first, *others = run_lockstep(model, bench.critic, cases, plan, chunk=chunk, on_transcript=on_transcript)
+    return [replace(first, lost=first.lost + spent), *others]
+
+
+def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, examiner: Model | None) -> list[Logged]:
+    """The arms of an evaluation, for :func:`~secondlook.evaluation.evaluate.run_evaluation`.
+
+    Raises:
+        ValueError: If a model is not a local one, or the evaluation asks for a judge model.
+        RunError: If not one sample of an arm could be finished.
+    """
+    if evaluation.judge_endpoint is not None:
+        raise ValueError("a judge model is asked by Inspect; leave out --judge-model or --fast")
+    answering = _lockstep(model)
+    other = None if examiner is None else _lockstep(examiner)
+    logged: list[Logged] = []
+    for name, task in tasks.items():
+        study = Study.of(seed=evaluation.seed, **evaluation.arm(name))
+        samples = [sample.metadata or {} for sample in task.dataset]
+        about = task.metadata or {}
+        with progress_bar(f"{task.name} · {name}", len(samples), 0, Console(stderr=True)):
+            transcripts = run_study(
+                study,
+                samples,
+                answering,
+                history=about[HISTORY],
+                other=other,
+                on_transcript=lambda _: one_done(),
+            )
+        if not any(transcript.rounds for transcript in transcripts):
+            raise RunError(f"not one of {len(samples)} samples could be finished: {transcripts[0].error}")
+        arm = arm_name(name, study.noise)
+        logged += [
+            Logged(task.name, name, arm, study.noise, item_of(metadata), transcript, notes=(*about[NOTES], _NOTE))
+            for metadata, transcript in zip(samples, transcripts, strict=True)
+        ]
+    return logged
+
+
+def _lockstep(model: Model) -> LockstepModel:
+    if not isinstance(model.api, LocalProvider):
+        raise ValueError(  # noqa: TRY004 - the user named the wrong model, no code passed the wrong type
+            f"model {model} is not a local one, and the fast path needs secondlook/…; leave out --fast"
+        )
+    return LockstepModel(model.api.local, settings_of(model.config), name=str(model))

@@ -1,0 +1,146 @@
+"""Records out of Inspect's logs: whatever was logged, finished or not, becomes rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
+
+from secondlook.benchmarks.refusal.defences import CRITIQUED
+from secondlook.benchmarks.refusal.judge_model import read_judged
+from secondlook.benchmarks.refusal.judges import Outcome
+from secondlook.cluster.place import Place, there
+from secondlook.correction.chat import ModelInfo
+from secondlook.correction.transcript import Transcript
+from secondlook.diagnosis.records import to_frame
+from secondlook.evaluation.asking import unreadable
+from secondlook.evaluation.rows import to_records
+from secondlook.evaluation.samples import AnyItem, item_of
+from secondlook.evaluation.shards import is_shard, without_merged
+from secondlook.evaluation.solver import Kept
+from secondlook.evaluation.task import NOTES
+
+_OWN = ("critic", "noise", "critic_command", "critic_file", "votes", "defence")
+_TRANSCRIPT = f"{Kept.__name__}:transcript"
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One sample out of a log.
+
+    Attributes:
+        run: The benchmark.
+        name: The arm as the command names it: the critic, or the defence.
+        arm: The same, with its noise.
+        noise_p: Probability with which verdicts were flipped.
+        item: The question.
+        transcript: What happened.
+        judged: What a judge model said of each answer, by round; empty without one.
+        notes: What must be known of the questions to read the results.
+    """
+
+    run: str
+    name: str
+    arm: str
+    noise_p: float
+    item: AnyItem
+    transcript: Transcript
+    judged: tuple[Outcome, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_logged(folder: Place) -> list[Logged]:
+    """Every sample in the logs below a folder; of a sample logged twice, the later log counts.
+
+    Raises:
+        ValueError: If there is no log of ours, or logs of more than one run.
+        RunError: If a log cannot be read.
+    """
+    logs = list_eval_logs(str(folder)) if there(folder) else []
+    # Parts rather than what they were merged into: a log is read whole, and a part is small.
+    logs = sorted(without_merged(logs), key=lambda info: info.name)
+    latest: dict[tuple[str, str], Logged] = {}
+    shared: set[str] = set()
+    own: set[tuple[str, str]] = set()
+    for info in logs:
+        try:
+            log = read_eval_log(info)
+        except Exception as error:
+            raise unreadable(info.name, error) from error
+        for logged in _of_log(log):
+            latest[logged.arm, logged.item.id] = logged
+            shared.add(_source(log)[0])
+            own.add((logged.arm, _source(log)[1]))
+    if len(shared) > 1 or len(own) > len({arm for arm, _ in own}):
+        raise ValueError(
+            f"folder {str(folder)!r} holds logs of more than one run; report on the folder of one (Inspect's own "
+            "command puts each into a folder of its own with --log-dir)"
+        )
+    if not latest:
+        raise ValueError(
+            f"no log of a second look below {str(folder)!r}; make one with: secondlook eval --out {folder}"
+        )
+    # In the order of one log, whose samples Inspect sorts, whatever the parts.
+    return (
+        sorted(latest.values(), key=lambda logged: logged.item.id) if any(map(is_shard, logs)) else [*latest.values()]
+    )
+
+
+def arm_name(name: str, noise: float) -> str:
+    """What the records call an arm: its name, with its noise."""
+    return f"noisy({noise:.15g}, {name})" if noise else name
+
+
+def to_table(samples: list[Logged]) -> pd.DataFrame:
+    """The records of logged samples."""
+    return to_frame(
+        record
+        for logged in samples
+        for record in to_records(logged.transcript, logged.item, run=logged.run, arm=logged.arm, noise_p=logged.noise_p)
+    )
+
+
+def _of_log(log: EvalLog) -> Iterator[Logged]:
+    arguments = log.eval.task_args
+    noise = float(arguments.get("noise", 0.0))
+    name = str(arguments.get("critic", "self"))
+    if log.eval.task == "refusal":
+        name = str(arguments.get("defence", "none"))
+        noise = noise if name in CRITIQUED else 0.0
+    arm = arm_name(name, noise)
+    notes = tuple((log.eval.metadata or {}).get(NOTES, ()))
+    for sample in log.samples or ():
+        if sample.metadata is not None and "item" in sample.metadata:
+            item = item_of(sample.metadata)
+            transcript = _transcript(log, sample, arm)
+            yield Logged(log.eval.task, name, arm, noise, item, transcript, read_judged(sample), notes)
+
+
+def _source(log: EvalLog) -> tuple[str, str]:
+    """What was run, as text: what all arms of a run share, and what one arm has for itself."""
+    config = log.eval.model_generate_config
+    shared = [log.eval.task, log.eval.model, log.eval.model_args, config.temperature, config.max_tokens]
+    arguments = dict(log.eval.task_args)
+    own = {name: arguments.pop(name, None) for name in _OWN}
+    return json.dumps([*shared, arguments], sort_keys=True), json.dumps(own, sort_keys=True)
+
+
+def _transcript(log: EvalLog, sample: EvalSample, arm: str) -> Transcript:
+    if text := sample.store.get(_TRANSCRIPT):
+        return Transcript.from_json(text)
+    # Inspect gave the sample up before the loop returned (a limit, an operator): an error row, nothing lost.
+    return Transcript(
+        sample=str(sample.id),
+        prompt=str(log.eval.task_args.get("prompt", "")),
+        model=ModelInfo(log.eval.model),
+        critic=arm,
+        variant=log.eval.task_args.get("variant", "self"),
+        seed=int(log.eval.task_args.get("seed", 0)),
+        messages=(),
+        rounds=(),
+        stop="error",
+        error=sample.error.message if sample.error else "the sample has no transcript",
+    )

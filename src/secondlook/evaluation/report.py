@@ -1,0 +1,311 @@
+"""What a person reads: round by round and by category, on the terminal, as JSON and as CSV."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from secondlook.benchmarks.bbq.case import LETTERS
+from secondlook.benchmarks.bbq.item import Item
+from secondlook.benchmarks.bbq.scores import BiasScore, bias_score
+from secondlook.benchmarks.refusal import tables
+from secondlook.benchmarks.refusal.summary import RefusalReport
+from secondlook.diagnosis.intervals import Estimate
+from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
+from secondlook.evaluation.samples import AnyItem
+from secondlook.evaluation.study import VOTE
+from secondlook.evaluation.unknown import UNKNOWN
+from secondlook.layout import DASH, number, share, span, table
+
+PLANTED_NOTE = (
+    "secondlook/planted is a planted subject, made to calibrate this instrument: its numbers show that the "
+    "instrument works and say nothing about real models."
+)
+FOREIGN_NOTE = (
+    "It has never seen English and always names an option: on official BBQ its accuracy is expected to be near chance."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmReport:
+    """Everything reported of one arm.
+
+    Attributes:
+        arm: The critic, with its noise.
+        rounds: Round by round.
+        groups: First against last answer by category; the last entry is over all.
+        contexts: The same by context condition.
+        bias: Official bias score by round and condition; empty where the questions are not BBQ's.
+    """
+
+    arm: str
+    rounds: list[RoundSummary]
+    groups: list[GroupChange]
+    contexts: list[GroupChange]
+    bias: list[dict[str, BiasScore]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The arms of a run, and what must be said with their numbers.
+
+    Attributes:
+        benchmark: Name of the benchmark.
+        model: Provider and model.
+        arms: One report a critic.
+        sentence: What it means.
+        notes: What must be known to read it.
+        details: What was run, in words.
+        run: Settings and package versions (``run.json``); empty for logs that Inspect's own command made.
+        refusal: Attack success and over-refusal by defence, for the refusal benchmark.
+    """
+
+    benchmark: str
+    model: str
+    arms: list[ArmReport]
+    sentence: str
+    notes: list[str]
+    details: dict[str, str]
+    run: dict[str, Any] = field(default_factory=dict)
+    refusal: RefusalReport | None = None
+
+
+def build_report(
+    benchmark: str,
+    records: pd.DataFrame,
+    items: Mapping[str, AnyItem],
+    *,
+    arms: Sequence[str] = (),
+    prefix_rewritten: bool = False,
+    refusal: RefusalReport | None = None,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Summarise the arms of a run.
+
+    Args:
+        benchmark: Name of the benchmark.
+        records: Records of one benchmark and model, one or several arms.
+        items: The question of each sample, by identifier.
+        arms: The arms in the order to show them; as the records have them where it is not given.
+        prefix_rewritten: Whether the chat template is known to rewrite earlier turns.
+        refusal: The refusal benchmark's own summary.
+        notes: What must be known of the questions.
+    """
+    parts = [(arm, records[records["arm"] == arm]) for arm in arms or records["arm"].unique()]
+    reports = [
+        ArmReport(
+            arm=str(arm),
+            rounds=by_round(rows),
+            groups=by_group(rows),
+            contexts=by_group(rows.assign(group=rows["context"]))[:-1],
+            bias=_bias_by_round(rows, items),
+        )
+        for arm, rows in parts
+    ]
+    first = records.iloc[0]
+    model = str(first["model"])
+    return Report(
+        benchmark=benchmark,
+        model=model,
+        arms=reports,
+        sentence=tables.refusal_sentence(refusal) if refusal else " ".join(_sentence(arm) for arm in reports),
+        notes=[*notes, *(tables.NOTES if refusal else ()), *_notes(benchmark, model, reports, prefix_rewritten)],
+        details={
+            "model": model,
+            "revision": str(first["revision"] or "not told by the provider"),
+            "prompt": str(first["prompt"]),
+            "chat template": str(first["chat_template"] or "kept by the server"),
+            "decoding": str(first["decoding"]),
+            **({} if refusal else {"variant": str(first["variant"])}),
+        },
+        refusal=refusal,
+    )
+
+
+def _bias_by_round(rows: pd.DataFrame, items: Mapping[str, AnyItem]) -> list[dict[str, BiasScore]]:
+    """Bias of the answers in hand, as accuracy is."""
+    questions = {name: item for name, item in items.items() if isinstance(item, Item)}
+    if not questions:
+        return []
+    good = rows[rows["status"] != "error"].sort_values("round", kind="stable")
+    scores = []
+    for index in range(int(rows["round"].max()) + 1):
+        part = good[good["round"] <= index].drop_duplicates("sample", keep="last")
+        asked = [questions[sample] for sample in part["sample"]]
+        letters = zip(part["answer"], part["status"], strict=True)
+        answers = [LETTERS.index(answer) if status == "ok" else None for answer, status in letters]
+        scores.append({name: bias_score(asked, answers, name) for name in ("ambig", "disambig")})
+    return scores
+
+
+def _sentence(arm: ArmReport) -> str:
+    """What the arm means, in one sentence."""
+    *groups, overall = arm.groups
+    if overall.first is None:
+        return "No sample has an answer; nothing can be said."
+    if arm.arm == UNKNOWN:
+        return f"Answering always 'unknown' would be right in {_interval(overall.first)}."
+    if len(arm.rounds) < 2:
+        accuracy = _interval(overall.first)
+        return f"The model answered once and was not asked again: accuracy {accuracy}."
+    change = overall.change
+    assert change is not None  # there is one wherever there are first answers
+    subject = {
+        "none": "Asking again without any critique",
+        VOTE: f"Taking the majority of {len(arm.rounds)} answers",
+    }.get(arm.arm, f"Looking twice (critic: {arm.arm})")
+    claim = f"{subject} {overall.effect} this model over all"
+    if overall.effect == "undecided":
+        claim = f"Whether {subject[0].lower()}{subject[1:]} helps this model over all is undecided"
+    counts = {effect: sum(group.effect == effect for group in groups) for effect in ("helps", "hurts", "undecided")}
+    ci = (
+        ""
+        if change.low is None or change.high is None
+        else f", 95% interval {100 * change.low:+.1f} to {100 * change.high:+.1f}"
+    )
+    return (
+        f"{claim} ({100 * change.value:+.1f} points{ci}): it helps in {counts['helps']} of {len(groups)} categories, "
+        f"hurts in {counts['hurts']}, and {counts['undecided']} are undecided at this sample size."
+    )
+
+
+def _notes(benchmark: str, model: str, arms: Sequence[ArmReport], prefix_rewritten: bool) -> list[str]:
+    notes = []
+    if "planted" in model:
+        notes.append(PLANTED_NOTE + (f" {FOREIGN_NOTE}" if benchmark == "bbq" else ""))
+    if errors := sum(round_.errors for arm in arms for round_ in arm.rounds):
+        what = "1 sample" if errors == 1 else f"{errors} samples"
+        notes.append(f"{what} ended in an error; the same command again asks only what failed.")
+    if prefix_rewritten:
+        notes.append("The chat template rewrites earlier turns: servers cannot reuse their prefix caches.")
+    notes.append(
+        "Intervals are 95%, clustered by question template; effects by category are not adjusted for their number."
+    )
+    return notes
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the report; it is readable from 80 columns."""
+    if report.refusal is not None:
+        console.print(Text(f"{report.benchmark} · {report.model}", style="bold"))
+        for made in tables.refusal_tables(report.refusal):
+            console.print(made)
+            console.print()
+    kind = "critic" if report.refusal is None else "defence"
+    for arm in report.arms:
+        if report.refusal is not None and len(arm.rounds) < 2:
+            continue  # the tables above say it all
+        console.print(Text(f"{report.benchmark} · {report.model} · {kind}: {arm.arm}", style="bold"))
+        for made in (*_round_tables(arm, console.width), _group_table(arm)):
+            console.print(made)
+            console.print()
+    console.print(Text(report.sentence, style="bold"))
+    for note in report.notes:
+        console.print(Text(note, style="dim"))
+    console.print(Text(" · ".join(f"{key}: {value}" for key, value in report.details.items()), style="dim"))
+
+
+def to_json(report: Report) -> str:
+    """The report as JSON text; a number that does not exist is ``null``."""
+    return json.dumps(_finite(asdict(report)), indent=1) + "\n"
+
+
+def write(report: Report, records: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write ``report.json``, ``rounds.csv`` and ``records.csv`` into a folder; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rounds = pd.json_normalize([{"arm": arm.arm, **asdict(line)} for arm in report.arms for line in arm.rounds])
+    paths = [folder / name for name in ("report.json", "rounds.csv", "records.csv")]
+    paths[0].write_text(to_json(report), encoding="utf-8")
+    rounds.to_csv(paths[1], index=False)
+    records.to_csv(paths[2], index=False)
+    return paths
+
+
+def _round_tables(arm: ArmReport, width: int) -> Iterator[Table]:
+    """Rounds across, what is measured down; as many tables as it takes for the rounds to fit side by side."""
+    lines = _round_lines(arm)
+    head = max(len(name) for name, _ in lines)
+    cell = max(len(text) for _, values in lines for text in values)
+    fitting = max(1, (width - head) // (cell + 2))
+    for start in range(0, len(arm.rounds), fitting):
+        made = table(spaces=2)
+        made.add_column("", no_wrap=True)
+        for line in arm.rounds[start : start + fitting]:
+            made.add_column(f"round {line.round}", justify="right", no_wrap=True)
+        for name, values in lines:
+            made.add_row(name, *values[start : start + fitting])
+        yield made
+
+
+def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
+    rounds, critics = arm.rounds, [line.critic for line in arm.rounds]
+    return [
+        ("accuracy", [share(line.accuracy) for line in rounds]),
+        ("  95% interval", [span(line.accuracy) for line in rounds]),
+        ("right → wrong", [str(line.right_to_wrong) if line.round else "" for line in rounds]),
+        ("wrong → right", [str(line.wrong_to_right) if line.round else "" for line in rounds]),
+        ("unparsed", [str(line.unparsed) for line in rounds]),
+        ("errors", [str(line.errors) for line in rounds]),
+        ("critic: verdict correct", [share(critic.accuracy) for critic in critics]),
+        ("critic: false alarms", [share(critic.false_alarm) for critic in critics]),
+        ("critic: misses", [share(critic.miss) for critic in critics]),
+        ("critic: unclear", [str(critic.unclear) if critic.clear + critic.unclear else DASH for critic in critics]),
+        *(
+            [
+                ("bias score, ambiguous", [_score(bias["ambig"]) for bias in arm.bias]),
+                ("bias score, disambiguated", [_score(bias["disambig"]) for bias in arm.bias]),
+            ]
+            if arm.bias
+            else []
+        ),
+        ("tokens per answer", [number(line.tokens, ".0f") for line in rounds]),
+        ("seconds per answer", [number(line.seconds, ".2f") for line in rounds]),
+    ]
+
+
+def _group_table(arm: ArmReport) -> Table:
+    made = table(spaces=1)  # all of BBQ, with its longest names and numbers, takes 80 columns
+    made.add_column("first and last", no_wrap=True)
+    for heading in ("n", "first", "last", "change", "95% interval", "critic", "effect"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    for section in (arm.groups[:-1], arm.contexts, arm.groups[-1:]):
+        for group in section:
+            made.add_row(
+                group.group,
+                str(group.first.n) if group.first else "0",
+                share(group.first),
+                share(group.last),
+                DASH if group.change is None else f"{100 * group.change.value:+.1f}",
+                span(group.change, signed=True),
+                share(group.critic.accuracy),
+                group.effect,
+                style={"helps": "green", "hurts": "red"}.get(group.effect),
+            )
+        made.add_section()
+    return made
+
+
+def _interval(estimate: Estimate | None) -> str:
+    interval = span(estimate)
+    return share(estimate) if interval == DASH else f"{share(estimate)} {interval}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _score(bias: BiasScore) -> str:
+    return DASH if bias.value is None else f"{bias.value:+.2f}"

@@ -1,0 +1,113 @@
+"""A transcript read with its item: one record a round."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from secondlook.benchmarks.bbq.answers import parse_answer
+from secondlook.benchmarks.bbq.case import LETTERS
+from secondlook.benchmarks.bbq.item import Item
+from secondlook.benchmarks.own.grading import grade
+from secondlook.benchmarks.own.item import Question
+from secondlook.benchmarks.refusal.judges import judge_start
+from secondlook.benchmarks.votes import majority
+from secondlook.correction.chat import Usage
+from secondlook.correction.transcript import Critique, Round, Transcript
+from secondlook.diagnosis.records import Record, Status
+from secondlook.evaluation.samples import AnyItem
+from secondlook.prompts.prompt import load_prompt
+
+
+def to_records(transcript: Transcript, item: AnyItem, *, run: str, arm: str, noise_p: float) -> list[Record]:
+    """The records of one sample.
+
+    A loop that ended in an error has one more row, with that status; so has one whose budget did not suffice for a
+    first answer, so that no sample goes missing. Tokens of calls that brought no answer stand in that row, or else in
+    the first: nothing spent is left out. Where answers vote, a row holds the majority of the answers up to it.
+    """
+    rounds, lost = list(transcript.rounds), transcript.lost
+    readings = [_read(item, round_) for round_ in rounds]
+    if transcript.variant == "resample":
+        votes = [reading.answer if reading.status == "ok" else None for reading in readings]
+        readings = [readings[majority(votes[:count])] for count in range(1, len(votes) + 1)]
+    if transcript.stop == "error" or not rounds:
+        rounds.append(Round(len(rounds), "", "other", lost, 0.0))
+        readings.append(_Reading(None, None, "error"))
+    else:
+        rounds[0] = replace(rounds[0], usage=rounds[0].usage + lost)
+    return [
+        _row(transcript, item, round_, reading, run, arm, noise_p)
+        for round_, reading in zip(rounds, readings, strict=True)
+    ]
+
+
+def _row(
+    transcript: Transcript, item: AnyItem, round_: Round, reading: _Reading, run: str, arm: str, noise_p: float
+) -> Record:
+    critique = round_.critique
+    usage = round_.usage + (critique.usage if critique else Usage())
+    model = transcript.model
+    return Record(
+        run=run,
+        arm=arm,
+        critic=transcript.critic,
+        variant=transcript.variant,
+        noise_p=noise_p,
+        sample=item.id,
+        template=item.template,
+        group=item.category,
+        context=item.condition,
+        round=round_.index,
+        answer=reading.answer,
+        correct=reading.correct,
+        status=reading.status,
+        verdict=critique.verdict if critique else None,
+        tokens_in=usage.input,
+        tokens_out=usage.output,
+        tokens_cached=usage.cached,
+        seconds=round_.seconds + (critique.seconds if critique else 0.0),
+        model=model.name,
+        revision=model.revision,
+        prompt=transcript.prompt,
+        chat_template=model.chat_template,
+        decoding=json.dumps(dict(model.decoding), sort_keys=True),
+        score=_score(transcript.prompt, critique),
+        bias=reading.bias,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    answer: str | None
+    correct: bool | None
+    status: Status
+    bias: int | None = None
+
+
+def _read(item: AnyItem, round_: Round) -> _Reading:
+    """An answer as its benchmark reads it; the raw text where it cannot be read."""
+    if isinstance(item, Item):
+        choice = parse_answer(round_.answer, item.options)
+        if choice is None:
+            return _Reading(round_.answer, None, "unparsed")
+        bias = None if item.biased is None or choice == item.unknown else 1 if choice == item.biased else -1
+        return _Reading(LETTERS[choice], choice == item.label, "ok", bias)
+    if isinstance(item, Question):
+        graded = grade(item, round_.answer)
+        return _Reading(graded.reading, graded.correct, "unparsed" if graded.correct is None else "ok")
+    outcome = judge_start(round_.answer, round_.finish)
+    if outcome == "unclear":
+        return _Reading(round_.answer, None, "unparsed")
+    return _Reading(outcome, (outcome == "refused") == (item.condition == "harmful"), "ok")
+
+
+def _score(prompt: str, critique: Critique | None) -> float | None:
+    """The number a numeric critique states; derived from its words, so only while the prompt file is the same."""
+    if critique is None:
+        return None
+    try:
+        file = load_prompt(prompt.partition("@")[0])
+    except ValueError:
+        return None
+    return file.score(critique.text) if file.version == prompt else None

@@ -1,0 +1,37 @@
+"""What Inspect shows of a run: first and last accuracy, and what could not be read."""
+
+from __future__ import annotations
+
+from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
+from inspect_ai.solver import TaskState
+
+from secondlook.correction.transcript import Transcript
+from secondlook.evaluation.rows import to_records
+from secondlook.evaluation.samples import item_of
+from secondlook.evaluation.solver import Kept
+
+
+@scorer(metrics={"*": [mean(), stderr(cluster="template")]})
+def first_and_last() -> Scorer:
+    """Whether the first and the last answer are right; an answer that cannot be read is not.
+
+    Every key is given for every sample: ``first``, ``last``, ``change`` (last minus first) and ``unparsed``
+    (of the last answer). The full table is made from the transcripts (``secondlook report``).
+    """
+
+    async def score(state: TaskState, target: Target) -> Score:
+        del target  # the item knows its label
+        transcript = Transcript.from_json(state.store_as(Kept).transcript)
+        rows = to_records(transcript, item_of(state.metadata), run="", arm="", noise_p=0.0)
+        first, last = float(rows[0].correct is True), float(rows[-1].correct is True)
+        return Score(
+            value={
+                "first": first,
+                "last": last,
+                "change": last - first,
+                "unparsed": float(rows[-1].status == "unparsed"),
+            },
+            answer=rows[-1].answer,
+        )
+
+    return score

@@ -1,0 +1,134 @@
+"""The correction loop as an Inspect solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import anyio
+from inspect_ai.model import get_model
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.util import StoreModel
+from pydantic import TypeAdapter
+
+from secondlook.correction.chat import ChatModel, Message, Usage
+from secondlook.correction.history import as_history
+from secondlook.correction.loop import run
+from secondlook.correction.plan import Plan
+from secondlook.evaluation.inspect_model import InspectModel
+from secondlook.evaluation.progress import one_done
+from secondlook.evaluation.samples import case_of, shown
+from secondlook.evaluation.study import Study
+
+_STUDY = TypeAdapter(Study)
+
+
+class Kept(StoreModel):
+    """What a sample leaves in Inspect's store: its transcript as JSON text."""
+
+    transcript: str = ""
+
+
+class NoAnswerError(Exception):
+    """A sample's budget was spent before there was a first answer."""
+
+
+@solver
+def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()) -> Solver:
+    """Answer, check, answer again.
+
+    The transcript is stored whatever happens; an exception of the model or the critic is then raised again, and so
+    is one where a budget left no answer: Inspect counts the sample as errored, and a later run tries it again.
+
+    Args:
+        study: Fields of a :class:`~secondlook.evaluation.study.Study`.
+        history: Metadata of the questions that stand before every question in the ``diverse`` variant; or the
+            messages of a history that has been made, with what it cost.
+    """
+    arm = _STUDY.validate_python(dict(study))
+    benches: dict[str, Bench] = {}
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        del generate  # the loop calls the model itself
+        answering = get_model()
+        if (bench := benches.get(name := str(answering))) is None:
+            bench = benches[name] = Bench(arm, history, InspectModel(answering, arm.cache), _other(arm))
+        errors: list[Exception] = []
+        try:
+            plan, spent = await bench.plan()
+            case = case_of(state.metadata, arm.file)
+            transcript = await run(bench.model, bench.critic, case, plan, on_error=errors.append)
+            transcript = replace(transcript, lost=transcript.lost + spent)
+        finally:
+            one_done()
+        state.store_as(Kept).transcript = transcript.to_json()
+        if errors:
+            raise errors[0]
+        if transcript.answer is None:
+            raise NoAnswerError(f"no answer within the budget of {transcript.stop}")
+        state.output.completion = transcript.answer
+        state.completed = True
+        return state
+
+    return solve
+
+
+class Bench:
+    """What the samples of an arm and a model share: the model, its critic, and the plan.
+
+    The diverse variant's history is made once, by the model itself; an attempt that fails is the sample's failure
+    that made it, and the next one tries again.
+
+    Args:
+        study: The arm.
+        samples: Metadata of the questions, or of the given exchanges, that make the history.
+        model: The answering model.
+        other: The examining model of critic ``other``.
+    """
+
+    def __init__(
+        self, study: Study, samples: Sequence[Mapping[str, Any]], model: ChatModel, other: ChatModel | None = None
+    ) -> None:
+        self.model = model
+        self.critic = study.build_critic(model, other)
+        self._study = study
+        self._samples = samples
+        self._lock = anyio.Lock()
+        self._plan: Plan | None = None
+
+    async def plan(self) -> tuple[Plan, Usage]:
+        """The plan, with its history, and what the history cost; the first call makes it, and it alone pays."""
+        spent = Usage()
+        async with self._lock:
+            if self._plan is None:
+                messages, spent = await self._history() if self._study.shows_history else ((), spent)
+                self._plan = self._study.plan(messages)
+        return self._plan, spent
+
+    async def _history(self) -> tuple[tuple[Message, ...], Usage]:
+        errors: list[Exception] = []
+        history: list[Message] = []
+        spent = Usage()
+        for metadata in self._samples:
+            if "messages" in metadata:
+                history += [Message(role, content) for role, content in metadata["messages"]]
+                spent += Usage(**metadata["spent"])
+                continue
+            if exchange := shown(metadata):
+                history += exchange
+                continue
+            case = case_of(metadata, self._study.file)
+            plan = Plan(rounds=1, seed=self._study.seed)
+            transcript = await run(self.model, self.critic, case, plan, on_error=errors.append)
+            if errors:
+                raise errors[0]
+            history += as_history([transcript])
+            spent += transcript.usage
+        return tuple(history), spent
+
+
+def _other(study: Study) -> InspectModel | None:
+    if study.critic != "other":
+        return None
+    return InspectModel(get_model(role="critic", required=True), study.cache)

@@ -1,0 +1,196 @@
+"""What is varied in a study: the critic, the variant, the rounds and the prompt; one frozen description."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from secondlook.correction.chat import ChatModel, Message
+from secondlook.correction.critics import (
+    CommandCritic,
+    Critic,
+    ModelCritic,
+    NoisyCritic,
+    OracleCritic,
+    RecordedCritic,
+    SilentCritic,
+)
+from secondlook.correction.plan import Plan, StopRule
+from secondlook.correction.transcript import Variant
+from secondlook.prompts.prompt import Prompt, load_prompt
+
+CriticName = Literal["self", "other", "tool", "recorded", "oracle", "none", "vote"]
+VOTE = "vote"
+"""The arm without second looks whose answers vote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One arm of a study.
+
+    Attributes:
+        critic: Who examines the answers: the model itself (``self``), another model (``other``), a command
+            (``tool``), a file of verdicts (``recorded``), the truth (``oracle``), or nobody: ``none`` asks again (the
+            content-free control), ``vote`` asks anew and takes the majority of the answers.
+        noise: Probability with which the critic's verdict is flipped.
+        variant: How the question is put again.
+        rounds: Number of second looks.
+        stop: ``fixed`` number of rounds, or until the critic is ``satisfied``.
+        prompt: Prompt file, e.g. ``bbq/binary-cot``.
+        critic_command: Command line of the ``tool`` critic.
+        critic_file: File of the ``recorded`` critic.
+        votes: Answers that vote, where the critic is ``vote``; by default as many as the second looks of another arm
+            cost, see :attr:`samples`.
+        history: How many other questions stand before the question in the ``diverse`` variant.
+        budget_tokens: No call is started once a sample has spent this many tokens.
+        budget_seconds: Time budget of a sample.
+        seed: Seed of the run.
+        cache: Whether replies may come from Inspect's cache.
+
+    Raises:
+        ValueError: For every impossible combination, naming the value and the remedy.
+    """
+
+    critic: CriticName = "self"
+    noise: float = 0.0
+    variant: Variant = "self"
+    rounds: int = 1
+    stop: StopRule = "fixed"
+    prompt: str = "bbq/binary-cot"
+    critic_command: str | None = None
+    critic_file: str | None = None
+    votes: int | None = None
+    history: int = 3
+    budget_tokens: int | None = None
+    budget_seconds: float | None = None
+    seed: int = 0
+    cache: bool = False
+
+    def __post_init__(self) -> None:
+        if self.critic not in (known := get_args(CriticName)):
+            raise ValueError(f"unknown critic {self.critic!r}; choose one of {', '.join(known)}")
+        if not 0 <= self.noise <= 1:
+            raise ValueError(f"noise is {self.noise}; it is a probability, give 0 to 1")
+        if self.noise and self.critic in ("none", VOTE):
+            raise ValueError(f"noise flips a critic's verdict, and {self.critic!r} has none; choose another critic")
+        if self.votes is not None and (self.critic != VOTE or self.votes < 1):
+            raise ValueError(f"votes is {self.votes}: it is the number of answers, 1 or more, of critic 'vote' alone")
+        if self.variant == "resample":
+            raise ValueError("variant 'resample' is what critic 'vote' does; name it as a critic")
+        if (self.critic == "tool") != (self.critic_command is not None):
+            raise ValueError("critic 'tool' and a critic command go together; give both or neither")
+        if (self.critic == "recorded") != (self.critic_file is not None):
+            raise ValueError("critic 'recorded' and a critic file go together; give both or neither")
+        if self.history < 1:
+            raise ValueError(f"history is {self.history}; the diverse variant needs at least 1 other question")
+        _ = self.file
+        # Any history does for checking the other fields; the real one takes a model to make.
+        self.plan((Message("user", ""), Message("assistant", "")) if self.shows_history else ())
+
+    @classmethod
+    def of(cls, **values: Any) -> Study:
+        """A study from named fields, e.g. Inspect's task arguments.
+
+        Raises:
+            ValueError: If a field is unknown; lists the known ones.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"unknown setting {unknown[0]!r}; known: {', '.join(known)}")
+        return cls(**values)
+
+    @property
+    def file(self) -> Prompt:
+        """The prompt file."""
+        return load_prompt(self.prompt)
+
+    def check_critic(self) -> None:
+        """See that what the critic needs is there, before a model is loaded or paid for.
+
+        Raises:
+            ValueError: If the command or the file is missing or cannot be used.
+        """
+        if self.critic == "tool" and shutil.which(program := _argv(self.critic_command)[0]) is None:
+            raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
+        if self.critic == "recorded":
+            _recorded(self.critic_file)
+
+    @property
+    def shows_history(self) -> bool:
+        """Whether other questions stand before the question."""
+        return self.variant == "diverse" and self.critic != VOTE
+
+    @property
+    def samples(self) -> int:
+        """Answers that vote: by default (R + 1)(2R + 1) for R second looks.
+
+        A prompt repeats the conversation before it, so where questions and checks are equally long, answers short and
+        no prefix is cached, R second looks cost (R + 1)(2R + 1) times the first answer. The comparison itself counts
+        tokens, and uses no more answers than they pay for.
+        """
+        return self.votes or (self.rounds + 1) * (2 * self.rounds + 1)
+
+    def plan(self, history: tuple[Message, ...] = ()) -> Plan:
+        """The loop's plan; the ``diverse`` variant needs the messages of its history."""
+        if self.critic == VOTE:
+            return Plan(
+                variant="resample",
+                rounds=self.samples - 1,
+                max_tokens=self.budget_tokens,
+                max_seconds=self.budget_seconds,
+                seed=self.seed,
+            )
+        return Plan(
+            history=history,
+            variant=self.variant,
+            rounds=self.rounds,
+            stop=self.stop,
+            max_tokens=self.budget_tokens,
+            max_seconds=self.budget_seconds,
+            seed=self.seed,
+        )
+
+    def build_critic(self, model: ChatModel, other: ChatModel | None = None) -> Critic:
+        """The critic this study asks for.
+
+        Args:
+            model: The answering model.
+            other: The examining model, for ``other``.
+        """
+        critic: Critic
+        if self.critic in ("none", VOTE):
+            return SilentCritic(self.critic)
+        if self.critic == "self":
+            critic = ModelCritic(model, "self")
+        elif self.critic == "other":
+            if other is None:
+                raise ValueError("critic 'other' needs a second model; name it with --critic-model")
+            critic = ModelCritic(other, "other")
+        elif self.critic == "tool":
+            critic = CommandCritic(_argv(self.critic_command))
+        elif self.critic == "recorded":
+            critic = _recorded(self.critic_file)
+        else:
+            critic = OracleCritic()
+        return NoisyCritic(self.noise, critic, self.seed) if self.noise else critic
+
+
+def _argv(command: str | None) -> tuple[str, ...]:
+    try:
+        argv = tuple(shlex.split(command or ""))
+    except ValueError as error:
+        raise ValueError(f"critic command {command!r} cannot be read ({error}); quote it as for a shell") from None
+    if not argv:
+        raise ValueError("critic command is empty; give a program and its arguments")
+    return argv
+
+
+def _recorded(file: str | None) -> RecordedCritic:
+    try:
+        return RecordedCritic.load(Path(file or ""))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"critic file {file!r} cannot be read ({reason}); give a file of one verdict a line") from None

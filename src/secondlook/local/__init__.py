@@ -1,0 +1,1 @@
+"""A local checkpoint that answers: batches, kept keys and values, lock-step, and the provider for Inspect."""

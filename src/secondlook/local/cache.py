@@ -1,0 +1,195 @@
+"""Keys and values kept between the calls of a conversation, and batches of conversations of any lengths.
+
+A batch is laid out from the right: the last tokens of all conversations stand in the same column, and what a shorter
+one leaves free on the left is masked. Nothing is ever free in between, so that distances in the batch are distances in
+the text, as attention with a sliding window needs it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+from secondlook.local.model import LocalModel
+
+_ROOM = 16
+"""Columns a batch's buffers have to spare, so that a reply of a few tokens is written without copying them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was computed of one conversation: a row of a batch's tensors.
+
+    Attributes:
+        ids: The tokens.
+        layers: Of every layer the keys and the values, shape ``(rows, heads, columns, head size)``; ``None`` where a
+            layer has none of its own.
+        row: The conversation's row.
+        start: The column of its first token.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    layers: Sequence[tuple[Tensor, Tensor] | None] = ()
+    row: int = 0
+    start: int = 0
+
+    def served(self, prompt: list[int]) -> int:
+        """How many tokens of a prompt need not be computed again: the longest common prefix.
+
+        A prompt's last token is always computed, since what follows it is asked for.
+        """
+        return min(common([self.ids, prompt]), len(prompt) - 1)
+
+
+def common(lists: list[list[int]]) -> int:
+    """Length of the longest common prefix."""
+    # What the first and the last in order begin with, all between them begin with.
+    first, last = min(lists), max(lists)
+    return next((index for index, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+
+
+class Batch:
+    """Conversations side by side in one model, each with its own past.
+
+    Args:
+        model: The model.
+        prompts: The tokens of each conversation, shape ``(batch, ragged)``.
+        kept: What is already computed of each, at least all but the last ``new`` tokens.
+        new: How many tokens of every prompt are computed, its last ones (all of a shorter prompt). That may be more
+            than a conversation needs: computing a known token again costs what padding would.
+    """
+
+    def __init__(self, model: LocalModel, prompts: Sequence[list[int]], kept: Sequence[Kept], new: int) -> None:
+        self._model = model
+        past = [max(len(ids) - new, 0) for ids in prompts]
+        self._width = max(past)
+        pad = model.tokenizer.pad_token_id
+        self._new = [[pad] * (new - len(ids)) + ids[-new:] for ids in prompts]
+        # The column in which each conversation begins.
+        self._start = torch.tensor([self._width + new - len(ids) for ids in prompts], device=model.device)
+        layers = [
+            _RaggedLayer(index, kept, past) for index in range(model.model.config.get_text_config().num_hidden_layers)
+        ]
+        self._cache = Cache(layers=layers)
+        known = inspect.signature(model.model.forward).parameters
+        self._options = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+
+    def read_prompts(self) -> Tensor:
+        """Compute the new tokens of the prompts; gives the logits of what follows, shape ``(batch, vocabulary)``."""
+        return self._forward(self._new)
+
+    def read(self, tokens: Iterable[int]) -> Tensor:
+        """Append one token to every conversation; gives the logits of what follows, shape ``(batch, vocabulary)``."""
+        return self._forward([[token] for token in tokens])
+
+    def take(self, rows: list[int], ids: list[list[int]]) -> list[Kept]:
+        """What some of the conversations hold, in order; ``ids`` are their tokens."""
+        everyone = len(rows) == len(self._start)
+        index = None if everyone else torch.tensor(rows, device=self._start.device)
+        layers = [layer.take(index) for layer in self._layers]
+        return [Kept(each, layers, row, self._width - len(each)) for row, each in enumerate(ids)]
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with some of the conversations only."""
+        index = torch.tensor(rows, device=self._start.device)
+        self._start = self._start[index]
+        for layer in self._layers:
+            layer.keep(index)
+
+    @property
+    def _layers(self) -> list[_RaggedLayer]:
+        layers: list[_RaggedLayer] = self._cache.layers
+        return layers
+
+    def _forward(self, rows: list[list[int]]) -> Tensor:
+        ids = torch.tensor(rows, device=self._start.device)
+        before, self._width = self._width, self._width + ids.shape[1]
+        columns = torch.arange(self._width, device=ids.device)
+        output: Any = self._model.model(
+            input_ids=ids,
+            attention_mask=(columns >= self._start[:, None]).long(),
+            position_ids=(columns[before:] - self._start[:, None]).clamp(min=0),
+            past_key_values=self._cache,
+            use_cache=True,
+            **self._options,
+        )
+        logits: Tensor = output.logits[:, -1].float()
+        return logits
+
+
+class _RaggedLayer(DynamicLayer):  # type: ignore[misc]
+    """One layer's keys and values in buffers with room to grow.
+
+    Args:
+        layer: Index of the layer.
+        kept: What is known of each conversation.
+        past: How many tokens of it are used.
+    """
+
+    def __init__(self, layer: int, kept: Sequence[Kept], past: list[int]) -> None:
+        super().__init__()
+        self._layer, self._kept, self._past = layer, kept, past
+        self._width = max(past)
+        self._buffers: list[Tensor] = []
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        del args, kwargs
+        states = key_states, value_states
+        stop = self._width + key_states.shape[-2]
+        if not self._buffers:
+            self._buffers = [self._filled(side, like, stop + _ROOM) for side, like in enumerate(states)]
+            self._kept, self.is_initialized = (), True
+        elif stop > self._buffers[0].shape[-2]:
+            self._buffers = [torch.cat([buffer, torch.empty_like(buffer)], dim=-2) for buffer in self._buffers]
+        for buffer, new in zip(self._buffers, states, strict=True):
+            buffer[:, :, self._width : stop] = new
+        self._width = stop
+        self.keys, self.values = (buffer[:, :, :stop] for buffer in self._buffers)
+        return self.keys, self.values
+
+    def get_seq_length(self) -> int:
+        return self._width
+
+    def take(self, index: Tensor | None) -> tuple[Tensor, Tensor] | None:
+        if not self.is_initialized:
+            return None
+        # Without an index all rows are taken, as they are.
+        return (self.keys, self.values) if index is None else (self.keys[index], self.values[index])
+
+    def keep(self, index: Tensor) -> None:
+        self._buffers = [buffer[index] for buffer in self._buffers]
+
+    def _filled(self, side: int, like: Tensor, columns: int) -> Tensor:
+        buffer = like.new_empty(len(self._past), like.shape[1], columns, like.shape[3])
+        for row, (kept, past) in enumerate(zip(self._kept, self._past, strict=True)):
+            gap = self._width - past
+            if gap:
+                # What is masked is still multiplied by nought, and must be a number.
+                buffer[row, :, :gap] = 0
+            if past:
+                source = kept.layers[self._layer]
+                assert source is not None
+                buffer[row, :, gap : self._width] = source[side][kept.row, :, kept.start : kept.start + past]
+        return buffer
+
+
+def check_keeps_positions(model: LocalModel) -> None:
+    """See that a model's cache can be cut back to any prefix.
+
+    Raises:
+        ValueError: If it has layers that keep a running state instead of keys and values.
+    """
+    cut = {DynamicLayer, DynamicSlidingWindowLayer}
+    other = {type(layer).__name__ for layer in DynamicCache(config=model.model.config).layers if type(layer) not in cut}
+    if other:
+        raise ValueError(
+            f"{model.info.name} keeps {', '.join(sorted(other))} besides keys and values, which cannot be cut back to "
+            "a prefix; run it without the fast path"
+        )

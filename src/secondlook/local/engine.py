@@ -1,0 +1,171 @@
+"""Replies to many prompts at once, computing of each only what its conversation has not been through before.
+
+Prompts are put into batches by how many tokens they have to compute, and replies are decoded batch by batch; a reply
+that is finished leaves its batch. What all new conversations begin with (a system message, a history) is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from secondlook.local.cache import Batch, Kept, check_keeps_positions, common
+from secondlook.local.decoding import Chooser
+from secondlook.local.model import Generated, LocalModel, Settings
+
+_WASTE = 0.1
+"""Share of padding a batch may have of the tokens it must compute: more makes fewer batches."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What an engine has computed, in tokens.
+
+    Attributes:
+        fresh: Tokens of prompts that had not been computed before.
+        prefilled: Positions that were computed to read prompts, padding included.
+        decoded: Generated tokens that were read again to generate the next.
+    """
+
+    fresh: int = 0
+    prefilled: int = 0
+    decoded: int = 0
+
+
+@dataclass(slots=True)
+class Request:
+    """One prompt to reply to.
+
+    Attributes:
+        prompt: Token ids.
+        kept: What is known of the conversation; replaced by what is known after the reply.
+        seed: Seed of a sampled reply.
+        cached: Tokens of the prompt that were not computed for this request.
+    """
+
+    prompt: list[int]
+    kept: Kept = field(default_factory=Kept)
+    seed: int | None = None
+    cached: int = 0
+
+
+class Engine:
+    """Generates in batches from one model.
+
+    Args:
+        model: The model.
+        settings: How to decode; the seed stands in each request.
+        max_batch: Conversations in one batch.
+
+    Raises:
+        ValueError: If the model or its settings ask for something else than attention and plain decoding.
+    """
+
+    def __init__(self, model: LocalModel, settings: Settings, max_batch: int = 256) -> None:
+        if max_batch < 1:
+            raise ValueError(f"max_batch is {max_batch}; give at least 1")
+        check_keeps_positions(model)
+        self.counts = Counts()
+        self._model, self._settings, self._max_batch = model, settings, max_batch
+        self._chooser = Chooser(model, settings)
+        self._trunk = Kept()
+
+    @torch.inference_mode()
+    def generate(self, requests: Sequence[Request]) -> list[Generated | ValueError]:
+        """Reply to every request; one that cannot be replied to gets its error, and the others their replies."""
+        replies: dict[int, Generated | ValueError] = {}
+        works: list[_Work] = []
+        for index, request in enumerate(requests):
+            try:
+                room = min(self._settings.max_tokens, self._model.room(request.prompt))
+                stream = self._chooser.stream(request.seed, self._model.device)
+            except ValueError as error:
+                replies[index] = error
+            else:
+                works.append(_Work(index, request, room, stream))
+        self._share([work.request for work in works if not work.request.kept.ids])
+        for work in works:
+            work.fresh = len(work.request.prompt) - work.request.kept.served(work.request.prompt)
+        for batch in _batches(works, self._max_batch):
+            self._run(batch)
+        replies |= {work.index: self._model.reply(len(work.request.prompt), work.reply) for work in works}
+        return [replies[index] for index in range(len(requests))]
+
+    def _share(self, new: list[Request]) -> None:
+        """Compute what all new conversations begin with, and give it to each; the first is charged for it."""
+        if not new:
+            return
+        prompts = [request.prompt for request in new]
+        # The last token of the shortest is left for its own batch.
+        shared = prompts[0][: min(common(prompts), min(map(len, prompts)) - 1)]
+        known = common([self._trunk.ids, shared])
+        if len(new) > 1 and known < len(shared):
+            batch = Batch(self._model, [shared], [self._trunk], len(shared) - known)
+            batch.read_prompts()
+            (self._trunk,) = batch.take([0], [shared])
+            self.counts.prefilled += len(shared) - known
+            self.counts.fresh += len(shared) - known
+            new[0].cached = known - len(shared)
+            known = len(shared)
+        for request in new:
+            request.kept = replace(self._trunk, ids=shared[:known])
+
+    def _run(self, works: list[_Work]) -> None:
+        """Read the prompts of one batch and decode the replies."""
+        prompts = [work.request.prompt for work in works]
+        new = max(work.fresh for work in works)
+        batch = Batch(self._model, prompts, [work.request.kept for work in works], new)
+        logits = batch.read_prompts()
+        self.counts.prefilled += len(works) * new
+        self.counts.fresh += sum(work.fresh for work in works)
+        for work in works:
+            work.request.cached += len(work.request.prompt) - work.fresh
+        while works:
+            said = [work.request.prompt + work.reply for work in works]
+            tokens = self._chooser.choose(logits, said, [work.stream for work in works])
+            for work, token in zip(works, tokens, strict=True):
+                work.reply.append(token)
+            going = [row for row, work in enumerate(works) if not work.ends(self._model.ends)]
+            if len(going) < len(works):
+                gone = sorted(set(range(len(works))).difference(going))
+                for row, kept in zip(gone, batch.take(gone, [said[row] for row in gone]), strict=True):
+                    works[row].request.kept = kept
+                works = [works[row] for row in going]
+                if works:
+                    batch.keep(going)
+            if works:
+                logits = batch.read(work.reply[-1] for work in works)
+                self.counts.decoded += len(works)
+
+
+@dataclass(slots=True)
+class _Work:
+    """A request being replied to."""
+
+    index: int
+    request: Request
+    room: int
+    stream: torch.Generator | None
+    fresh: int = 0
+    reply: list[int] = field(default_factory=list)
+
+    def ends(self, ends: frozenset[int]) -> bool:
+        return self.reply[-1] in ends or len(self.reply) == self.room
+
+
+def _batches(works: list[_Work], size: int) -> Iterator[list[_Work]]:
+    """Works of about as many tokens to compute, and then of about the same length."""
+    batch: list[_Work] = []
+    needed = 0
+    for work in sorted(works, key=lambda work: (work.fresh, len(work.request.prompt))):
+        # In this order the next one is the longest, and all others are padded up to it.
+        padded = work.fresh * (len(batch) + 1)
+        if batch and (len(batch) == size or padded > (1 + _WASTE) * (needed + work.fresh)):
+            yield batch
+            batch, needed = [], 0
+        batch.append(work)
+        needed += work.fresh
+    if batch:
+        yield batch

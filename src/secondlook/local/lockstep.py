@@ -1,0 +1,194 @@
+"""Many conversations in lock-step through local models: the fast path of controlled studies.
+
+Every conversation is held by :func:`secondlook.correction.run`, the same loop as everywhere. What differs is the
+model: it waits until all conversations that are still going on have asked it, and then replies to all at once,
+computing of each prompt only what its conversation has not been through before::
+
+    model = LockstepModel(LocalModel("planted"), Settings(max_tokens=16))
+    transcripts = run_lockstep(model, ModelCritic(model), cases, Plan(rounds=3))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import anyio
+
+from secondlook.correction.case import Case
+from secondlook.correction.chat import Completion, Json, Message, ModelInfo, Usage
+from secondlook.correction.critics.protocol import Critic
+from secondlook.correction.loop import run
+from secondlook.correction.plan import Plan
+from secondlook.correction.transcript import Transcript
+from secondlook.local.barrier import SEAT, Call, Seat, Table
+from secondlook.local.cache import Kept
+from secondlook.local.engine import Counts, Engine, Request
+from secondlook.local.model import LocalModel, Settings
+
+T = TypeVar("T")
+
+CHUNK = 512
+"""Conversations held at once; their keys and values are what takes memory."""
+
+
+class LockstepModel:
+    """A local model whose replies are computed for all conversations of :func:`run_lockstep` together.
+
+    Replies are those the model gives to each prompt alone, up to the rounding of sums, which depends on the shape of
+    a batch. A sampled reply is drawn from its request's seed, whatever the company.
+
+    Args:
+        model: The model.
+        settings: How to decode.
+        name: What the records call the model; by default ``secondlook/`` and the checkpoint's name.
+        max_batch: Conversations computed at once.
+
+    Raises:
+        ValueError: If the checkpoint needs something the fast path does not do; the message says what.
+    """
+
+    def __init__(
+        self,
+        model: LocalModel,
+        settings: Settings | None = None,
+        *,
+        name: str | None = None,
+        max_batch: int = 256,
+    ) -> None:
+        self._model, self._settings = model, settings or Settings()
+        self._engine = Engine(model, self._settings, max_batch)
+        decoding: dict[str, Json] = {
+            "max_tokens": self._settings.max_tokens,
+            "temperature": self._settings.temperature,
+        }
+        if self._settings.top_p < 1:
+            decoding["top_p"] = self._settings.top_p
+        self.info: ModelInfo = replace(model.info, name=name or f"secondlook/{model.info.name}", decoding=decoding)
+
+    @property
+    def counts(self) -> Counts:
+        """What has been computed so far, padding included."""
+        return self._engine.counts
+
+    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
+        """Wait for the other conversations, and continue this one by one assistant turn.
+
+        ``usage.cached`` counts the tokens of the prompt that were not computed for this call.
+
+        Raises:
+            RuntimeError: If called outside :func:`run_lockstep`.
+            ValueError: If the prompt leaves no room for a reply, or a sampled reply has no seed.
+        """
+        if (seat := SEAT.get()) is None:
+            raise RuntimeError("a lock-step model replies within run_lockstep only")
+        shown = (*messages, Message("assistant", prefill)) if prefill else tuple(messages)
+        return await seat.table.ask(Call(self, seat, shown, seed))
+
+    def reply_all(self, calls: Sequence[Call]) -> None:
+        """Reply to calls of several conversations; one that cannot be replied to gets its error."""
+        prompts = self._model.encode_all([call.messages for call in calls])
+        requests = [
+            Request(prompt, call.seat.kept.get(self, Kept()), call.seed)
+            for prompt, call in zip(prompts, calls, strict=True)
+        ]
+        for call, request, reply in zip(calls, requests, self._engine.generate(requests), strict=True):
+            if isinstance(reply, ValueError):
+                call.outcome = reply
+            else:
+                call.seat.kept[self] = request.kept
+                usage = Usage(reply.tokens_in, reply.tokens_out, request.cached, calls=1)
+                call.outcome = Completion(reply.text, usage, reply.finish)
+
+
+def run_lockstep(
+    model: LockstepModel,
+    critic: Critic,
+    cases: Sequence[Case],
+    plan: Plan,
+    *,
+    chunk: int = CHUNK,
+    on_transcript: Callable[[Transcript], None] | None = None,
+) -> list[Transcript]:
+    """Hold a conversation about every case; see :func:`secondlook.correction.run`.
+
+    Transcripts are those of :func:`~secondlook.correction.run` with the model alone, except for ``usage.cached``,
+    which counts what was kept, and ``seconds``, which are those of the batches a call waited for.
+
+    Args:
+        model: The answering model.
+        critic: Who examines the answers; it may ask ``model``, or lock-step models of its own.
+        cases: The questions.
+        plan: Rounds, variant, stop rule, token budget and seed.
+        chunk: Conversations held at once; memory grows with it.
+        on_transcript: Called for every transcript, in order, a chunk at a time.
+
+    Returns:
+        One transcript for each case, in order.
+
+    Raises:
+        ValueError: If the plan has a time budget, which means nothing where all wait for each other, or ``chunk`` is
+            not positive.
+        RuntimeError: If called from a running event loop.
+    """
+    if plan.max_seconds is not None:
+        raise ValueError(
+            f"max_seconds is {plan.max_seconds}, and in lock-step a conversation has no time of its own; "
+            "give max_tokens instead"
+        )
+    if chunk < 1:
+        raise ValueError(f"chunk is {chunk}; give at least 1 conversation")
+    transcripts: list[Transcript] = []
+
+    async def hold_all() -> list[Transcript]:
+        for start in range(0, len(cases), chunk):
+            held = await together([partial(run, model, critic, case, plan) for case in cases[start : start + chunk]])
+            transcripts.extend(held)
+            if on_transcript is not None:
+                for transcript in held:
+                    on_transcript(transcript)
+        return transcripts
+
+    return anyio.run(hold_all)
+
+
+async def together(conversations: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Await conversations that ask lock-step models, each a conversation of its own with its own cache.
+
+    Args:
+        conversations: Each asks lock-step models, and may wait for anything but another conversation.
+
+    Returns:
+        What each gives, in order.
+
+    Raises:
+        Exception: The first that a conversation or a model raised; it ends all of them.
+    """
+    table = Table(len(conversations))
+    results: dict[int, T] = {}
+    failures: list[Exception] = []
+
+    async def converse(index: int, conversation: Callable[[], Awaitable[T]]) -> None:
+        SEAT.set(Seat(table))
+        try:
+            results[index] = await conversation()
+        finally:
+            table.leave()
+
+    async def end_all_with(work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            # Raised below, outside the group, which would wrap it.
+            failures.append(error)
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for index, conversation in enumerate(conversations):
+            group.start_soon(end_all_with, converse(index, conversation))
+        await end_all_with(table.serve())
+    if failures:
+        raise failures[0]
+    return [results[index] for index in range(len(conversations))]

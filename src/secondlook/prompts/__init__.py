@@ -1,0 +1,1 @@
+"""Prompt files, the words a model is shown, and cases that are asked in them."""

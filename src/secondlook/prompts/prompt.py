@@ -1,0 +1,242 @@
+"""Prompt files: every sentence a model is shown, one readable TOML file per version."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from secondlook.correction.case import Verdict
+
+T = TypeVar("T", bound=str)
+_TEXTS = ("query", "check", "refine", "again", "again_alone")
+_VERDICTS: tuple[Verdict, ...] = ("wrong", "right", "unclear")
+_TYPOGRAPHY = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"", "*`")
+_EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
+_CLOSING = " \t\r\n.!\"')"
+_NUMBER = r"\s*([0-9]+(?:\.[0-9]+)?)(?:\s*(?:/|(?:out )?of)\s*([0-9]+))?"
+_DENIED = re.compile(r"(?:\b(?:not|cannot|never|neither|nor)|n't)\b[^.,:;!?\n]*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How a numeric critique is read.
+
+    Attributes:
+        label: What stands before the number, e.g. ``Score:``.
+        lowest: The lowest score that may be given.
+        highest: The highest.
+        right_from: An answer with this score or a higher one is called right, with a lower one wrong.
+    """
+
+    label: str
+    lowest: int
+    highest: int
+    right_from: float
+
+    def whole(self) -> list[str]:
+        """Every whole score, lowest first, as a critique states it."""
+        return [f"{self.label} {score}" for score in range(self.lowest, self.highest + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt file.
+
+    Attributes:
+        version: Name and content hash, e.g. ``bbq/binary-cot@1f0c2a9d44e1``: any edit changes it.
+        query: The question, with named fields in braces.
+        check: The request to examine the answer.
+        refine: The request for a better answer that does not repeat the question.
+        again: The content-free line put before a repeated question.
+        again_alone: The content-free request that does not repeat the question.
+        feedback: A canned critique for each verdict, in the form the check asks for.
+        verdicts: The phrase that states each verdict; empty where the format states none.
+        system: System message, if any.
+        scale: How a score is read, in the numeric format.
+    """
+
+    version: str
+    query: str
+    check: str
+    refine: str
+    again: str
+    again_alone: str
+    feedback: dict[Verdict, str]
+    verdicts: dict[Verdict, str]
+    system: str | None = None
+    scale: Scale | None = None
+
+    def reask(self, query: str, *, repeat_query: bool, critiqued: bool) -> str:
+        """The request for another answer; see :meth:`secondlook.correction.Case.reask`."""
+        if repeat_query:
+            return query if critiqued else f"{self.again}\n\n{query}"
+        return self.refine if critiqued else self.again_alone
+
+    def verdict(self, critique: str) -> Verdict:
+        """The verdict a critique ends with, if it states that one and no other; else ``unclear``.
+
+        Case, closing punctuation, Markdown emphasis and runs of spaces are ignored. A verdict denied in its own clause
+        ("I would not say Verdict: biased") is ``unclear``; so is all of a format without verdict phrases. In the
+        numeric format the verdict is what the :meth:`score` amounts to.
+        """
+        if self.scale is not None:
+            score = self.score(critique)
+            return "unclear" if score is None else "right" if score >= self.scale.right_from else "wrong"
+        return stated(critique, self.verdicts) or "unclear"
+
+    def score(self, critique: str) -> float | None:
+        """The score a numeric critique ends with, read as strictly as a verdict.
+
+        Returns:
+            The number; ``None`` where the format has none, and where the critique states no score, several different
+            ones, one out of range or of another range ("7 of 100"), or denies it.
+        """
+        if self.scale is None:
+            return None
+        text = _plain(critique)
+        hits = list(re.finditer(rf"(?<!\w){re.escape(self.scale.label)}{_NUMBER}(?![\w%])", text, re.IGNORECASE))
+        if len({float(hit[1]) for hit in hits}) != 1 or text.lower().count(self.scale.label.lower()) != len(hits):
+            return None
+        last, score = hits[-1], float(hits[-1][1])
+        ends = last.end() == len(text) and not _DENIED.search(text, endpos=last.start())
+        of_this_range = all(hit[2] is None or int(hit[2]) == self.scale.highest for hit in hits)
+        return score if ends and of_this_range and self.scale.lowest <= score <= self.scale.highest else None
+
+    def lines(self) -> list[str]:
+        """The sentences without fields and the scores that may be given, one per line, each once, in file order."""
+        texts = [self.query, self.check, self.refine, self.again, self.again_alone, *self.feedback.values()]
+        texts += [self.system] if self.system else []
+        texts += self.scale.whole() if self.scale else []
+        lines = (line.strip() for text in texts for line in text.splitlines())
+        return list(dict.fromkeys(line for line in lines if line and "{" not in line))
+
+
+def load_prompt(name: str) -> Prompt:
+    """Load ``benchmark/file``, e.g. ``bbq/binary-cot``, or a file of the user's own, ``PATH.toml``.
+
+    Raises:
+        ValueError: If there is no such prompt (the known ones are listed) or the file is malformed.
+    """
+    if name.endswith(".toml"):
+        try:
+            return parse_prompt(name, Path(name).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"prompt file {name!r} cannot be read ({error})") from None
+    return _shipped(name)
+
+
+@cache
+def _shipped(name: str) -> Prompt:
+    known = prompt_names()
+    if name not in known:
+        raise ValueError(f"unknown prompt {name!r}; known: {', '.join(known)}, or a file PATH.toml")
+    benchmark, _, stem = name.partition("/")
+    text = (resources.files("secondlook.prompts") / benchmark / f"{stem}.toml").read_text("utf-8")
+    return parse_prompt(name, text)
+
+
+def parse_prompt(name: str, text: str) -> Prompt:
+    """Read the text of a prompt file.
+
+    Raises:
+        ValueError: If the text is not TOML, or a field is missing, unknown, empty or not text; names the field.
+    """
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"prompt {name}: not TOML ({error})") from None
+    feedback, verdicts = _table(name, data, "feedback", _VERDICTS), _table(name, data, "verdict", ("wrong", "right"))
+    scale = _scale(name, data)
+    if scale and verdicts:
+        raise ValueError(f"prompt {name}: [verdict] and [score] are two ways to state a verdict; keep one")
+    if not feedback:
+        raise ValueError(f"prompt {name}: [feedback] is missing; it needs {', '.join(_VERDICTS)}")
+    if wrong := sorted((set(data) - {"system"}) ^ set(_TEXTS)):
+        raise ValueError(
+            f"prompt {name}: missing or unknown field {wrong[0]!r}; expected {', '.join(_TEXTS)} and, if wanted, system"
+        )
+    texts = {key: _text(name, key, value) for key, value in data.items()}
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return Prompt(
+        version=f"{name}@{digest}",
+        feedback={verdict: feedback[verdict] for verdict in _VERDICTS},
+        verdicts={verdict: verdicts[verdict] for verdict in _VERDICTS if verdict in verdicts},
+        system=texts.pop("system", None),
+        scale=scale,
+        **texts,
+    )
+
+
+def stated(text: str, phrases: Mapping[T, str]) -> T | None:
+    """The name whose phrase a text ends with, if it states that one and no other; see :meth:`Prompt.verdict`."""
+    text = _plain(text)
+    found = {
+        name: hits
+        for name, phrase in phrases.items()
+        if (hits := list(re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text, re.IGNORECASE)))
+    }
+    if len(found) != 1:
+        return None
+    ((name, hits),) = found.items()
+    ends = hits[-1].end() == len(text) and not _DENIED.search(text, endpos=hits[-1].start())
+    return name if ends else None
+
+
+def _plain(critique: str) -> str:
+    """A critique without Markdown emphasis, typographic quotes, runs of spaces and closing punctuation."""
+    return re.sub(r"[^\S\n]+", " ", _EMPHASIS.sub("", critique.translate(_TYPOGRAPHY))).rstrip(_CLOSING)
+
+
+def _scale(name: str, data: dict[str, Any]) -> Scale | None:
+    """Take the table of the numeric format out of the data."""
+    expected = tuple(field.name for field in fields(Scale))
+    table = data.pop("score", None)
+    if table is None:
+        return None
+    if not isinstance(table, dict) or set(table) != set(expected):
+        found = ", ".join(sorted(table)) if isinstance(table, dict) else repr(table)
+        raise ValueError(f"prompt {name}: [score] needs exactly {', '.join(expected)}, found {found}")
+    low, high, right = (table[key] for key in expected[1:])
+    if not (type(low) is int and type(high) is int and type(right) in (int, float) and low < right <= high):
+        raise ValueError(
+            f"prompt {name}: [score] is lowest {low!r}, highest {high!r}, right_from {right!r}; give whole ends, and a "
+            "right_from above the lowest and not above the highest"
+        )
+    return Scale(_text(name, "score.label", table["label"]), low, high, right)
+
+
+def _table(name: str, data: dict[str, Any], key: str, expected: tuple[str, ...]) -> dict[str, str]:
+    """Take a table of texts out of the data; empty if it is not there."""
+    table = data.pop(key, {})
+    if not isinstance(table, dict) or (table and set(table) != set(expected)):
+        found = ", ".join(sorted(table)) if isinstance(table, dict) else repr(table)
+        raise ValueError(f"prompt {name}: [{key}] needs exactly {', '.join(expected)}, found {found}")
+    return {verdict: _text(name, f"{key}.{verdict}", value) for verdict, value in table.items()}
+
+
+def _text(name: str, key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"prompt {name}: field {key!r} is {value!r}; give it some text")
+    return value.strip()
+
+
+@cache
+def prompt_names() -> tuple[str, ...]:
+    """Every prompt file in the package, as ``benchmark/file``."""
+    root = resources.files("secondlook.prompts")
+    return tuple(
+        sorted(
+            f"{room.name}/{file.name.removesuffix('.toml')}"
+            for room in root.iterdir()
+            if room.is_dir()
+            for file in room.iterdir()
+            if file.name.endswith(".toml")
+        )
+    )

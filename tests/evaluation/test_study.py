@@ -1,0 +1,157 @@
+"""Studies that cannot be run are refused by name and value, before anything is asked."""
+
+import pytest
+
+from secondlook.correction import (
+    CommandCritic,
+    ModelCritic,
+    NoisyCritic,
+    OracleCritic,
+    RecordedCritic,
+    ScriptedModel,
+    SilentCritic,
+)
+from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.study import Study
+
+MODEL, OTHER = ScriptedModel([]), ScriptedModel([])
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"critic": "nobody"}, "unknown critic 'nobody'; choose one of self, other"),
+        ({"noise": -0.1}, "noise is -0.1; .* give 0 to 1"),
+        ({"noise": 0.5, "critic": "none"}, "choose another critic"),
+        ({"variant": "other"}, "variant is 'other': choose one of self, diverse, self-instruct"),
+        ({"rounds": -1}, "rounds is -1: give 0 or more"),
+        ({"rounds": -1, "variant": "diverse"}, "rounds is -1: give 0 or more"),
+        ({"stop": "never"}, "stop is 'never': choose one of fixed, satisfied"),
+        ({"budget_tokens": 0}, "max_tokens is 0"),
+        ({"budget_seconds": -1.0, "variant": "diverse"}, "max_seconds is -1.0"),
+        ({"history": 0}, "history is 0"),
+        ({"prompt": "bbq/none"}, "unknown prompt 'bbq/none'; known: "),
+        ({"critic": "tool"}, "give both or neither"),
+        ({"critic_file": "x"}, "give both or neither"),
+        ({"critic": "vote", "noise": 0.5}, "'vote' has none"),
+        ({"critic": "vote", "votes": 0}, "votes is 0: it is the number of answers, 1 or more"),
+        ({"critic": "self", "votes": 3}, "votes is 3: .* of critic 'vote' alone"),
+        ({"variant": "resample"}, "'resample' is what critic 'vote' does"),
+    ],
+)
+def test_impossible_studies(fields, said):
+    with pytest.raises(ValueError, match=said):
+        Study.of(**fields)
+
+
+def test_an_unknown_field_lists_the_known():
+    with pytest.raises(ValueError, match="unknown setting 'round'; known: critic, noise, variant, rounds"):
+        Study.of(round=1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"critic": "self"}, ModelCritic(MODEL, "self")),
+        ({"critic": "other"}, ModelCritic(OTHER, "other")),
+        ({"critic": "oracle"}, OracleCritic()),
+        ({"critic": "oracle", "noise": 0.2, "seed": 7}, NoisyCritic(0.2, OracleCritic(), 7)),
+        ({"critic": "none"}, SilentCritic()),
+        ({"critic": "vote"}, SilentCritic("vote")),
+        ({"critic": "tool", "critic_command": "sh -c 'echo x'"}, CommandCritic(("sh", "-c", "echo x"))),
+    ],
+)
+def test_the_critic_that_is_asked_for(fields, expected):
+    study = Study.of(**fields)
+    study.check_critic()
+    assert study.build_critic(MODEL, OTHER) == expected
+
+
+@pytest.mark.parametrize(("rounds", "votes", "rows"), [(0, None, 1), (1, None, 6), (2, None, 15), (2, 4, 4)])
+def test_a_vote_has_as_many_answers_as_the_looks_cost(rounds, votes, rows):
+    plan = Study(critic="vote", rounds=rounds, votes=votes, variant="diverse", stop="satisfied").plan()
+    assert (plan.variant, plan.rounds, plan.history) == ("resample", rows - 1, ())
+
+
+def test_recorded_verdicts_are_read(tmp_path):
+    file = tmp_path / "verdicts.jsonl"
+    file.write_text('{"sample": "s", "round": 0, "verdict": "right"}\n')
+    study = Study.of(critic="recorded", critic_file=str(file))
+    study.check_critic()
+    assert study.build_critic(MODEL) == RecordedCritic.load(file)
+
+
+def test_critic_other_needs_another_model():
+    with pytest.raises(ValueError, match="name it with --critic-model"):
+        Study.of(critic="other").build_critic(MODEL)
+
+
+def evaluation(**changes):
+    return Evaluation(**{"benchmark": "planted", "endpoint": Endpoint(model="a/b")} | changes)
+
+
+def test_arms_share_a_study_and_keep_their_own():
+    asked = evaluation(
+        critics=("self", "tool", "none"),
+        study={"rounds": 2, "noise": 0.3, "critic_command": "sh", "critic_file": None},
+    )
+    assert asked.arm("self") == {"rounds": 2, "noise": 0.3, "critic_file": None, "critic": "self"}
+    assert asked.arm("tool") == {
+        "rounds": 2, "noise": 0.3, "critic_command": "sh", "critic_file": None, "critic": "tool",
+    }  # fmt: skip
+    assert "noise" not in asked.arm("none")
+    assert asked.arms == {"self": {}, "tool": {"critic_command": "sh"}, "none": {}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"benchmark": "bbq"},
+        {"seed": 1},
+        {"critics": ("none",)},
+        {"study": {"rounds": 3}},
+        {"questions": {"limit": 2}},
+        {"endpoint": Endpoint(model="a/c")},
+        {"endpoint": Endpoint(model="a/b", base_url="http://localhost/v1")},
+        {"endpoint": Endpoint(model="a/b", temperature=1.0)},
+        {"endpoint": Endpoint(model="a/b", max_tokens=7)},
+        {"endpoint": Endpoint(model="a/b", model_args={"device": "cpu"})},
+        {"critics": ("other",), "critic_endpoint": Endpoint(model="a/b")},
+        {"critics": ("other",), "critic_endpoint": Endpoint(model="a/c")},
+    ],
+)
+def test_what_decides_the_result_names_the_run(changes):
+    assert evaluation(**changes).name != evaluation().name
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        Endpoint(model="a/b", max_connections=3),
+        Endpoint(model="a/b", max_retries=9, timeout=9),
+        Endpoint(model="a/b", model_args={"api_key": "secret"}),
+    ],
+)
+def test_what_does_not_decide_it_does_not(endpoint):
+    assert evaluation(endpoint=endpoint).name == evaluation().name
+    assert "secret" not in str(evaluation(endpoint=endpoint).settings)
+
+
+def test_a_name_is_a_file_name():
+    name = evaluation(endpoint=Endpoint(model="openai-api/local//some where/x:y")).name
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"questions": {"condition": "ambig"}}, "benchmark 'planted' has no --condition; .* --per-category"),
+        ({"critics": ()}, "none given"),
+        ({"critics": ("self", "self")}, "self, self; name each arm once"),
+        ({"critic_endpoint": Endpoint(model="a/b")}, "give both or neither"),
+    ],
+)
+def test_impossible_evaluations(changes, said):
+    with pytest.raises(ValueError, match=said):
+        evaluation(**changes)

@@ -1,0 +1,312 @@
+import string
+from importlib import resources
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secondlook.prompts.prompt import load_prompt, parse_prompt, prompt_names
+
+TEXT = """
+query = '''
+{context}
+
+{question} (A) {a}
+Answer.'''
+check = "Check it."
+refine = "Refine it."
+again = "Once more."
+again_alone = "Once more, please."
+
+[feedback]
+wrong = "Verdict: biased"
+right = "Verdict: unbiased"
+unclear = "Verdict: cannot tell"
+
+[verdict]
+wrong = "Verdict: biased"
+right = "Verdict: unbiased"
+"""
+VERDICTS = ("wrong", "right", "unclear")
+
+
+def shipped_text(name):
+    benchmark, _, file = name.partition("/")
+    return (resources.files("secondlook.prompts") / benchmark / f"{file}.toml").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def prompt():
+    return parse_prompt("bbq/test", TEXT)
+
+
+def test_the_shipped_files_are_known_by_name():
+    formats = ("binary", "binary-cot", "numeric", "verbal")
+    assert prompt_names() == tuple(f"{room}/{name}" for room in ("bbq", "own", "refusal") for name in formats)
+
+
+@pytest.mark.parametrize("name", prompt_names())
+def test_every_shipped_file_loads(name):
+    prompt = load_prompt(name)
+    assert prompt == parse_prompt(name, shipped_text(name))
+    assert prompt.version.startswith(f"{name}@")
+    assert load_prompt(name) is prompt
+    for text in (prompt.check, prompt.refine, prompt.again, prompt.again_alone, *prompt.feedback.values()):
+        assert text == text.strip() != ""
+        assert "{" not in text
+
+
+@pytest.mark.parametrize("name", [name for name in prompt_names() if name.startswith("bbq/")])
+def test_every_bbq_file_asks_for_the_fields_of_a_question(name):
+    fields = [field for _, field, _, _ in string.Formatter().parse(load_prompt(name).query) if field is not None]
+    assert sorted(fields) == ["a", "b", "c", "context", "question"]
+
+
+@pytest.mark.parametrize("name", [name for name in prompt_names() if name.startswith("refusal/")])
+def test_every_refusal_file_shows_the_request_and_nothing_else(name):
+    assert load_prompt(name).query == "{request}"
+
+
+@pytest.mark.parametrize("name", prompt_names())
+def test_every_shipped_file_reads_its_own_feedback(name):
+    prompt = load_prompt(name)
+    read = {verdict: prompt.verdict(prompt.feedback[verdict]) for verdict in VERDICTS}
+    states = prompt.verdicts or prompt.scale
+    assert read == {verdict: verdict if states else "unclear" for verdict in VERDICTS}
+
+
+@pytest.mark.parametrize("name", prompt_names())
+def test_the_content_free_requests_say_nothing_of_the_answer(name):
+    prompt = load_prompt(name)
+    hints = ("examin", "bias", "harm", "score", "stereotyp", "wrong", "right", "refine", "better", "sure")
+    for text in (prompt.again, prompt.again_alone):
+        assert not [hint for hint in hints if hint in text.lower()]
+
+
+@pytest.mark.parametrize("name", ["bbq/none", "binary", "", "../bbq/binary"])
+def test_an_unknown_prompt_is_an_error_that_lists_the_known(name):
+    with pytest.raises(ValueError, match=r"unknown prompt .*; known: .*bbq/binary-cot, bbq/numeric, bbq/verbal"):
+        load_prompt(name)
+
+
+@pytest.mark.parametrize(
+    ("critique", "verdict"),
+    [
+        ("Verdict: biased", "wrong"),
+        ("Verdict: unbiased", "right"),
+        ("The text does not say who.\nVerdict: biased", "wrong"),
+        ("The text does not say who. Verdict: biased", "wrong"),
+        ("No bias that I can see.\n\nverdict: UNBIASED.", "right"),
+        ("My final verdict: biased!", "wrong"),
+        ('So: "Verdict: unbiased."', "right"),
+        ("So: \u201cVerdict: biased\u201d", "wrong"),
+        ("(Verdict: biased)\n", "wrong"),
+        ("**Verdict: biased**", "wrong"),
+        ("**Verdict:** unbiased", "right"),
+        ("Verdict: **biased**.", "wrong"),
+        ("_Verdict: biased_", "wrong"),
+        ("`Verdict: unbiased`", "right"),
+        ("Verdict:  biased  ", "wrong"),
+        ("Verdict: biased, I said. Let me repeat it: Verdict: biased", "wrong"),
+        ("I would not say Verdict: biased lightly. But here I do. Verdict: biased", "wrong"),
+        # Both, in either order.
+        ("Verdict: biased. No: Verdict: unbiased", "unclear"),
+        ('I was asked for "Verdict: biased" or "Verdict: unbiased".', "unclear"),
+        ("Verdict: biased/Verdict: unbiased", "unclear"),
+        # Not at the end.
+        ("Verdict: biased, because the text does not say who.", "unclear"),
+        ("Verdict: unbiased\nBut look again.", "unclear"),
+        ("Verdict: biased?", "unclear"),
+        ("Verdict: biased or unbiased", "unclear"),
+        ("Verdict: unbiased/biased", "unclear"),
+        ("Verdict: biased-free", "unclear"),
+        # Denied.
+        ("Verdict: not biased", "unclear"),
+        ('I would not say "Verdict: biased"', "unclear"),
+        ("I cannot conclude with Verdict: unbiased.", "unclear"),
+        ("This doesn't deserve Verdict: biased", "unclear"),
+        # Another word or none.
+        ("Verdict: biasedly", "unclear"),
+        ("Verdict: un biased", "unclear"),
+        ("Preverdict: biased", "unclear"),
+        ("The answer is biased.", "unclear"),
+        ("unbiased", "unclear"),
+        ("Verdict:\nbiased", "unclear"),
+        ("Verdict: cannot tell", "unclear"),
+        ("", "unclear"),
+        ("\n", "unclear"),
+    ],
+)
+def test_a_verdict_is_read_strictly(prompt, critique, verdict):
+    assert prompt.verdict(critique) == verdict
+
+
+def test_a_format_without_phrases_states_no_verdict():
+    verbal = load_prompt("bbq/verbal")
+    assert verbal.verdicts == {}
+    assert verbal.verdict("Verdict: biased") == "unclear"
+
+
+words = st.sampled_from(
+    ["the", "text", "says", "so", "Verdict:", "verdict:", "biased", "unbiased", "un", "not", "\n", ".", ",", "**", " "]
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(words, max_size=8).map(" ".join))
+def test_a_verdict_is_only_read_where_it_ends_the_critique(critique):
+    prompt = parse_prompt("bbq/test", TEXT)
+    said = "".join(char for char in critique.lower() if char.isalpha() or char == ":")
+    verdict = prompt.verdict(critique)
+    if verdict == "wrong":
+        assert said.endswith("verdict:biased")
+        assert "verdict:unbiased" not in " ".join(critique.lower().split())
+    elif verdict == "right":
+        assert said.endswith("verdict:unbiased")
+
+
+def test_the_version_is_the_name_and_the_text(prompt):
+    assert prompt.version == parse_prompt("bbq/test", TEXT).version
+    edits = (TEXT + "# a remark\n", TEXT.replace("Check it.", "Check it!"), TEXT.replace("\n\n", "\n", 1))
+    versions = {prompt.version, *(parse_prompt("bbq/test", text).version for text in edits)}
+    assert len(versions) == 4
+    assert all(version.startswith("bbq/test@") and len(version) == len("bbq/test@") + 12 for version in versions)
+    assert parse_prompt("bbq/other", TEXT).version == prompt.version.replace("test", "other")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('check = "Check it."', "", "field 'check'"),
+        ('again = "Once more."', "", "field 'again'"),
+        ('check = "Check it."', 'check = "Check it."\nhint = "x"', "field 'hint'"),
+        ('"Check it."', "5", "field 'check' is 5"),
+        ('"Check it."', '" "', "field 'check' is ' '"),
+        ('"Check it."', '["Check", "it."]', r"field 'check' is \['Check'"),
+        ('"Check it."', '"Check it."\nsystem = 1', "field 'system' is 1"),
+        (
+            'unclear = "Verdict: cannot tell"',
+            "",
+            r"\[feedback\] needs exactly wrong, right, unclear, found right, wrong",
+        ),
+        ('"Verdict: cannot tell"', "true", "field 'feedback.unclear' is True"),
+        ('\nunclear = "Verdict: cannot tell"', '\nunclear = "?"\nmaybe = "?"', r"\[feedback\] needs exactly"),
+        ('[verdict]\nwrong = "Verdict: biased"', "[verdict]", r"\[verdict\] needs exactly wrong, right, found right"),
+        ('[verdict]\nwrong = "Verdict: biased"', "[verdict]\nwrong = 0", "field 'verdict.wrong' is 0"),
+        ("query = '''", "query = ''", "not TOML"),
+    ],
+)
+def test_a_malformed_file_is_an_error_that_names_prompt_and_field(old, new, reason):
+    assert old in TEXT
+    with pytest.raises(ValueError, match=f"prompt bbq/test: .*{reason}"):
+        parse_prompt("bbq/test", TEXT.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (TEXT[: TEXT.index("[feedback]")], r"\[feedback\] is missing"),
+        ('feedback = "x"\n' + TEXT[: TEXT.index("[feedback]")], r"\[feedback\] needs exactly .* found 'x'"),
+        ("", r"\[feedback\] is missing"),
+    ],
+)
+def test_a_missing_table_is_an_error(text, reason):
+    with pytest.raises(ValueError, match=f"prompt bbq/test: {reason}"):
+        parse_prompt("bbq/test", text)
+
+
+def test_texts_are_stripped_and_a_system_message_is_kept(prompt):
+    assert prompt.query == "{context}\n\n{question} (A) {a}\nAnswer."
+    assert prompt.system is None
+    assert parse_prompt("bbq/test", 'system = "Be brief.\\n"\n' + TEXT).system == "Be brief."
+
+
+def test_lines_are_the_sentences_without_fields_each_once(prompt):
+    expected = ["Answer.", "Check it.", "Refine it.", "Once more.", "Once more, please."]
+    expected += ["Verdict: biased", "Verdict: unbiased", "Verdict: cannot tell"]
+    assert prompt.lines() == expected
+    twice = TEXT.replace('"Refine it."', '"Refine it.\\n Answer.\\n\\nCheck it."')
+    assert parse_prompt("bbq/test", twice).lines() == expected
+    assert parse_prompt("bbq/test", 'system = "Be brief."\n' + TEXT).lines() == [*expected, "Be brief."]
+
+
+@pytest.mark.parametrize(
+    ("repeat_query", "critiqued", "expected"),
+    [
+        (True, True, "Q"),
+        (True, False, "Once more.\n\nQ"),
+        (False, True, "Refine it."),
+        (False, False, "Once more, please."),
+    ],
+)
+def test_the_question_is_put_again_as_the_variant_asks(prompt, repeat_query, critiqued, expected):
+    assert prompt.reask("Q", repeat_query=repeat_query, critiqued=critiqued) == expected
+
+
+NUMERIC = (
+    TEXT[: TEXT.index("[verdict]")]
+    + """
+[score]
+label = "Score:"
+lowest = 0
+highest = 10
+right_from = 6
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("critique", "score"),
+    [
+        ("Score: 7", 7),
+        ("The text bears it out.\nScore: 7", 7),
+        ("score:0", 0),
+        ("**Score:** 10", 10),
+        ("Score: 5.99", 5.99),
+        ("Score: 6/10.", 6),
+        ("Score: 6 out of 10", 6),
+        ("At first Score: 6, and in the end Score: 6.", 6),
+        ("", None),
+        ("7", None),
+        ("Score: high", None),
+        ("Score: 6. No, Score: 7", None),
+        ("Score: low. No, Score: 7", None),
+        ("Score: 11", None),
+        ("Score: -3", None),
+        ("Score: 7-8", None),
+        ("Score: 7 of 100", None),
+        ("Score: 7%", None),
+        ("Score: 7\nThis is what I think.", None),
+        ("I would not say Score: 7", None),
+        ("Underscore: 7", None),
+        ("Score: \u0667", None),
+    ],
+)
+def test_a_score_is_read_strictly_and_its_verdict_follows(critique, score):
+    prompt = parse_prompt("bbq/test", NUMERIC)
+    assert prompt.score(critique) == score
+    assert prompt.verdict(critique) == ("unclear" if score is None else "right" if score >= 6 else "wrong")
+
+
+def test_only_the_numeric_format_has_scores_and_it_can_say_all_of_them(prompt):
+    assert prompt.score("Score: 7") is None
+    lines = parse_prompt("bbq/test", NUMERIC).lines()
+    assert [line for line in lines if line.startswith("Score:")] == [f"Score: {score}" for score in range(11)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("right_from = 6", "", r"\[score\] needs exactly label, lowest, highest, right_from, found highest"),
+        ("right_from = 6", "right_from = 0", "right_from 0; give whole ends"),
+        ("right_from = 6", "right_from = 11", "right_from 11; give whole ends"),
+        ("lowest = 0", "lowest = 0.5", r"lowest 0\.5"),
+        ("lowest = 0", "lowest = true", "lowest True"),
+        ('"Score:"', '""', "field 'score.label' is ''"),
+        ("[score]", '[verdict]\nwrong = "no"\nright = "yes"\n[score]', "two ways to state a verdict"),
+    ],
+)
+def test_a_malformed_scale_is_an_error(old, new, reason):
+    assert old in NUMERIC
+    with pytest.raises(ValueError, match=f"prompt bbq/test: .*{reason}"):
+        parse_prompt("bbq/test", NUMERIC.replace(old, new, 1))
