@@ -197,7 +197,7 @@ def bbq_counts(data: Path, assumed: dict[str, float]) -> list[dict[str, float]]:
     evaluation = Evaluation(
         benchmark="bbq",
         endpoint=Endpoint(model="nobody/nowhere"),
-        critics=("self", "none", "vote"),
+        arms=("self", "none", "vote"),
         study={"rounds": int(assumed["rounds"]), "prompt": "bbq/binary-cot"},
         questions={"data": str(data), "per_category": 40},
     )

@@ -2,15 +2,14 @@
 
 from inspect_ai.model import ModelAPI, modelapi
 
-from secondlook.benchmarks.bbq.task import bbq
-from secondlook.benchmarks.own.task import own
-from secondlook.benchmarks.planted.task import planted
-from secondlook.benchmarks.refusal.judge_model import judged_by_model
-from secondlook.benchmarks.refusal.task import refusal
+from secondlook.evaluation.judging import judged_by_model
 from secondlook.evaluation.scorer import first_and_last
 from secondlook.evaluation.solver import second_look
+from secondlook.evaluation.task import task_of
 
 __all__ = ["bbq", "first_and_last", "judged_by_model", "own", "planted", "refusal", "second_look", "secondlook"]
+
+bbq, planted, refusal, own = map(task_of, ("bbq", "planted", "refusal", "own"))
 
 
 @modelapi(name="secondlook")

@@ -15,7 +15,7 @@ def planned(*critics, **study):
     evaluation = Evaluation(
         benchmark="planted",
         endpoint=Endpoint(model="nobody/nowhere", max_tokens=16),
-        critics=critics,
+        arms=critics,
         study=study,
         questions={"per_category": SAMPLES // 11},
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from inspect_ai.log import list_eval_logs, read_eval_log, write_eval_log
 
+from secondlook.benchmarks.benchmark import find
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.correction import Critique, ModelInfo, Round, Transcript, Usage
 from secondlook.evaluation.asking import Endpoint
@@ -24,7 +25,7 @@ def transcript(*rounds, stop="rounds", lost=Usage()):  # noqa: B008
 
 
 def rows(made):
-    return to_records(made, ITEM, run="planted", arm="self", noise_p=0.0)
+    return to_records(made, find("planted"), ITEM, arm="self", noise_p=0.0)
 
 
 def test_a_round_is_a_row_with_its_critique():
@@ -65,15 +66,16 @@ def test_answers_that_vote_are_read_as_their_majority():
 
 
 @pytest.mark.parametrize(
-    ("answer", "bias"), [("(A)", [1, -1]), ("(B)", [-1, 1]), ("(C)", [None, None]), ("nothing", [None, None])]
+    ("answer", "bias"), [("(A)", [1, -1]), ("(B)", [-1, 1]), ("(C)", [0, 0]), ("nothing", [None, None])]
 )
 def test_a_row_tells_which_way_an_answer_leans(answer, bias):
     said = transcript(Round(0, answer, "stop", Usage(), 0.0))
     for biased, expected in enumerate(bias):
         item = replace(ITEM, unknown=2, label=2, biased=biased)
-        (row,) = to_records(said, item, run="planted", arm="self", noise_p=0.0)
+        (row,) = to_records(said, find("planted"), item, arm="self", noise_p=0.0)
         assert row.bias == expected
-    (row,) = to_records(said, replace(ITEM, unknown=2, label=2, biased=None), run="planted", arm="self", noise_p=0.0)
+    undetermined = replace(ITEM, unknown=2, label=2, biased=None)
+    (row,) = to_records(said, find("planted"), undetermined, arm="self", noise_p=0.0)
     assert row.bias is None
 
 
@@ -103,7 +105,7 @@ def run(tmp_path_factory):
     evaluation = Evaluation(
         benchmark="planted",
         endpoint=Endpoint(model="secondlook/planted", max_tokens=16),
-        critics=("oracle",),
+        arms=("oracle",),
         questions={"per_category": 1, "limit": 3},
     )
     run_evaluation(evaluation, folder, quiet=True)
@@ -120,7 +122,7 @@ def test_a_logged_sample_is_whole(run):
     logged = read_logged(run)
     assert [one.item for one in logged] == draw_items(1, seed=0)[:3]
     for one in logged:
-        assert (one.run, one.name, one.arm, one.noise_p) == ("planted", "oracle", "oracle", 0.0)
+        assert (one.benchmark.name, one.name, one.arm, one.noise_p) == ("planted", "oracle", "oracle", 0.0)
         assert one.transcript.sample == one.item.id
         assert len(one.transcript.rounds) == 2
 
@@ -172,5 +174,6 @@ def test_runs_that_differ_are_not_mixed(log, tmp_path, change):
 def test_arms_of_one_run_are(log, tmp_path):
     write_eval_log(log, str(tmp_path / "1.eval"))
     log.eval.task_args.update(critic="none")
+    log.eval.metadata["arm"]["name"] = "none"
     write_eval_log(log, str(tmp_path / "2.eval"))
     assert {one.arm for one in read_logged(tmp_path)} == {"oracle", "none"}

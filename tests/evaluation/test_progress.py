@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from secondlook.benchmarks.planted.task import planted
 from secondlook.evaluation.asking import Endpoint, evaluate
 from secondlook.evaluation.progress import one_done, progress_bar
+from secondlook.evaluation.task import task_of
 
 
 def console(*, terminal):
@@ -16,7 +16,7 @@ def console(*, terminal):
 
 def test_the_bar_counts_what_the_solver_asks_and_what_was_asked_before(tmp_path):
     screen = console(terminal=True)
-    task = planted(per_category=1, limit=3, rounds=0)
+    task = task_of("planted")(per_category=1, limit=3, rounds=0)
     with progress_bar("planted · self", 10, 7, screen):
         evaluate(task, Endpoint(model="secondlook/planted", max_tokens=4).open(), tmp_path / "self", quiet=True)
     drawn = screen.file.getvalue()

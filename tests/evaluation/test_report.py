@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from secondlook.benchmarks.bbq.item import Item
+from secondlook.benchmarks.benchmark import find
 from secondlook.diagnosis.records import Record, to_frame
 from secondlook.evaluation.report import build_report, show, to_json, write
 
@@ -34,7 +35,7 @@ def items(count=4):
 
 
 def record(item, round_=0, answer="A", status="ok", **changes):
-    correct = None if status != "ok" else "ABC".index(answer) == item.label
+    choice = None if status != "ok" else "ABC".index(answer)
     return Record(
         **{
             "run": "bbq",
@@ -48,7 +49,8 @@ def record(item, round_=0, answer="A", status="ok", **changes):
             "context": item.condition,
             "round": round_,
             "answer": None if status == "error" else answer,
-            "correct": correct,
+            "correct": None if choice is None else choice == item.label,
+            "bias": None if choice is None else item.bias(choice),
             "status": status,
             "verdict": None,
             "tokens_in": 1000,
@@ -65,8 +67,8 @@ def record(item, round_=0, answer="A", status="ok", **changes):
     )
 
 
-def report(records, questions=None, **options):
-    return build_report("bbq", to_frame(records), questions or items(), **options)
+def report(records, **options):
+    return build_report(find("bbq"), to_frame(records), **options)
 
 
 def text(made, width=80):
@@ -93,7 +95,7 @@ def test_every_line_fits_80_columns_and_no_number_is_broken(rounds):
 
 def test_all_of_bbq_fits_80_columns():
     records = [record(item, round_, "ABC"[round_]) for item in items(3334).values() for round_ in range(2)]
-    lines = text(report(records, items(3334))).splitlines()
+    lines = text(report(records)).splitlines()
     assert any(line.startswith("all") and " 10002 " in line for line in lines)
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
@@ -116,7 +118,7 @@ def test_bias_is_of_the_answers_in_hand():
     questions = items(1)
     early, *others = questions.values()
     records = [record(early, answer="B"), *(record(item, round_, "A") for item in others for round_ in (0, 1))]
-    (arm,) = report(records, questions).arms
+    (arm,) = report(records).arms
     scores = [bias["disambig"].value for bias in arm.bias]
     assert scores[0] == scores[1] == pytest.approx(2 * 2 / 3 - 1)
     assert [line.samples for line in arm.rounds] == [3, 3]
@@ -159,7 +161,7 @@ def test_a_rewriting_template_is_told_of():
     ],
 )
 def test_the_planted_subject_is_never_shown_without_its_warning(benchmark, model, planted, foreign):
-    made = build_report(benchmark, to_frame([record(item, model=model) for item in items().values()]), items())
+    made = build_report(find(benchmark), to_frame([record(item, model=model) for item in items().values()]))
     assert any("say nothing about real models" in note for note in made.notes) is planted
     assert any("never seen English" in note for note in made.notes) is foreign
 
@@ -187,7 +189,7 @@ def test_one_sentence_says_what_it_means(first, last, arm, said):
         for item in items(24).values()
         for round_, letters in enumerate((first, last))
     ]
-    sentence = report(records, items(24)).sentence
+    sentence = report(records).sentence
     assert sentence.startswith(said)
     assert "of 3 categories" in sentence
 
@@ -200,7 +202,7 @@ def test_what_is_not_known_is_said_so():
 
 def test_the_files_hold_what_was_shown(tmp_path):
     frame = to_frame(record(item, round_) for item in items().values() for round_ in range(2))
-    made = build_report("bbq", frame, items())
+    made = build_report(find("bbq"), frame)
     paths = write(made, frame, tmp_path / "new")
     assert [path.name for path in paths] == ["report.json", "rounds.csv", "records.csv"]
     data = json.loads(paths[0].read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))

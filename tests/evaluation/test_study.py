@@ -93,15 +93,14 @@ def evaluation(**changes):
 
 def test_arms_share_a_study_and_keep_their_own():
     asked = evaluation(
-        critics=("self", "tool", "none"),
+        arms=("self", "tool", "none"),
         study={"rounds": 2, "noise": 0.3, "critic_command": "sh", "critic_file": None},
     )
-    assert asked.arm("self") == {"rounds": 2, "noise": 0.3, "critic_file": None, "critic": "self"}
-    assert asked.arm("tool") == {
-        "rounds": 2, "noise": 0.3, "critic_command": "sh", "critic_file": None, "critic": "tool",
-    }  # fmt: skip
+    shared = {"prompt": "bbq/binary-cot", "rounds": 2, "noise": 0.3, "critic_file": None}
+    assert asked.arm("self") == {**shared, "critic": "self"}
+    assert asked.arm("tool") == {**shared, "critic_command": "sh", "critic": "tool"}
     assert "noise" not in asked.arm("none")
-    assert asked.arms == {"self": {}, "tool": {"critic_command": "sh"}, "none": {}}
+    assert asked.settings_by_arm == {"self": {}, "tool": {"critic_command": "sh"}, "none": {}}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +108,7 @@ def test_arms_share_a_study_and_keep_their_own():
     [
         {"benchmark": "bbq"},
         {"seed": 1},
-        {"critics": ("none",)},
+        {"arms": ("none",)},
         {"study": {"rounds": 3}},
         {"questions": {"limit": 2}},
         {"endpoint": Endpoint(model="a/c")},
@@ -117,8 +116,8 @@ def test_arms_share_a_study_and_keep_their_own():
         {"endpoint": Endpoint(model="a/b", temperature=1.0)},
         {"endpoint": Endpoint(model="a/b", max_tokens=7)},
         {"endpoint": Endpoint(model="a/b", model_args={"device": "cpu"})},
-        {"critics": ("other",), "critic_endpoint": Endpoint(model="a/b")},
-        {"critics": ("other",), "critic_endpoint": Endpoint(model="a/c")},
+        {"arms": ("other",), "critic_endpoint": Endpoint(model="a/b")},
+        {"arms": ("other",), "critic_endpoint": Endpoint(model="a/c")},
     ],
 )
 def test_what_decides_the_result_names_the_run(changes):
@@ -147,8 +146,8 @@ def test_a_name_is_a_file_name():
     ("changes", "said"),
     [
         ({"questions": {"condition": "ambig"}}, "benchmark 'planted' has no --condition; .* --per-category"),
-        ({"critics": ()}, "none given"),
-        ({"critics": ("self", "self")}, "self, self; name each arm once"),
+        ({"arms": ()}, "none given"),
+        ({"arms": ("self", "self")}, "self, self; name each arm once"),
         ({"critic_endpoint": Endpoint(model="a/b")}, "give both or neither"),
     ],
 )

@@ -44,7 +44,7 @@ def arm(tmp_path_factory):
             evaluation = Evaluation(
                 benchmark="planted",
                 endpoint=SUBJECT,
-                critics=(critic,),
+                arms=(critic,),
                 study={"rounds": 2, **study},
                 questions={"per_category": SAMPLES // 11},
                 critic_endpoint=critic_endpoint,

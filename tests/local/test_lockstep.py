@@ -101,7 +101,7 @@ def bare(transcript, **changes):
 def test_transcripts_are_those_of_inspects_path(planted, tmp_path, critic, study, questions, temperature):
     endpoint = Endpoint(model="secondlook/planted", max_tokens=16, temperature=temperature)
     evaluation = Evaluation(
-        benchmark="planted", endpoint=endpoint, critics=(critic,), study=study, questions=questions, seed=4
+        benchmark="planted", endpoint=endpoint, arms=(critic,), study=study, questions=questions, seed=4
     )
     run_evaluation(evaluation, tmp_path, quiet=True)
     slow = {logged.item.id: logged.transcript for logged in read_logged(tmp_path)}

@@ -10,10 +10,11 @@ import typer
 
 from secondlook.cli import (
     critics,
+    data,
     diagnose,
+    evaluate,
     gateway,
     laboratory,
-    language_models,
     plan,
     reproduce,
     studies,
@@ -23,8 +24,8 @@ from secondlook.cli.terminal import console, fail
 
 __all__ = ["app", "console", "fail", "main"]
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-for floor in (language_models, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+for floor in (evaluate, data, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,13 +12,7 @@ from typing import Any, TypeAlias
 from inspect_ai import Task
 from inspect_ai.model import Model
 
-from secondlook.benchmarks.bbq.task import bbq
-from secondlook.benchmarks.own.task import own
-from secondlook.benchmarks.planted.task import planted
-from secondlook.benchmarks.refusal.defences import study_fields
-from secondlook.benchmarks.refusal.item import Request
-from secondlook.benchmarks.refusal.summary import Answered, RefusalReport, summarise
-from secondlook.benchmarks.refusal.task import refusal
+from secondlook.benchmarks.benchmark import Answered, AnyBenchmark, find
 from secondlook.cluster.place import Place, turn
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint, evaluate
@@ -28,22 +21,10 @@ from secondlook.evaluation.logs import Logged, read_logged, to_table
 from secondlook.evaluation.report import Report, build_report, write
 from secondlook.evaluation.shards import NUMBER
 from secondlook.evaluation.study import VOTE, Study
-from secondlook.evaluation.task import HISTORY
+from secondlook.evaluation.task import HISTORY, WORDS, arm_of, task_of
 from secondlook.evaluation.unknown import UNKNOWN, always_unknown
 
-DEFAULT_PROMPT: Mapping[str, str] = {
-    "bbq": "bbq/binary-cot",
-    "planted": "bbq/binary-cot",
-    "refusal": "refusal/verbal",
-    "own": "own/binary-cot",
-}
-"""The prompt file of each benchmark where none is asked for."""
-
-TASKS: Mapping[str, Callable[..., Task]] = {"bbq": bbq, "planted": planted, "refusal": refusal, "own": own}
-"""The benchmarks by name."""
-
 _OWN = {"tool": "critic_command", "recorded": "critic_file", VOTE: "votes"}
-_DECIDED = ("seed", "study", "defence", "judge_model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +32,15 @@ class Evaluation:
     """Everything that decides the result; a run's folder is named after it.
 
     Attributes:
-        benchmark: A name of :data:`TASKS`.
+        benchmark: Name of the benchmark.
         endpoint: The answering model.
-        critics: The arms; the refusal benchmark has one critic, and defences for arms.
-        study: The other fields of a :class:`~secondlook.evaluation.study.Study`, shared by the arms.
-        questions: Arguments of the benchmark's task that choose the questions; ``None`` is left out.
+        arms: Critics, or what the benchmark has for arms instead, e.g. defences.
+        study: The other fields of a :class:`~secondlook.evaluation.study.Study`, shared by the arms; the critic too,
+            where arms are none.
+        questions: Options of the benchmark; ``None`` stands for one that was not given.
         seed: Seed of the sample and the run.
         critic_endpoint: The examining model of critic ``other``.
-        defences: The arms of the refusal benchmark.
-        judge_endpoint: A model that judges the replies of the refusal benchmark, beside the judges that need none.
+        judge_endpoint: A model that judges replies, beside the judges that need none.
 
     Raises:
         ValueError: If anything in it is unknown or contradictory, before a model is called.
@@ -67,122 +48,130 @@ class Evaluation:
 
     benchmark: str
     endpoint: Endpoint
-    critics: tuple[str, ...] = ("self",)
+    arms: tuple[str, ...] = ("self",)
     study: Mapping[str, Any] = field(default_factory=dict)
     questions: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     critic_endpoint: Endpoint | None = None
-    defences: tuple[str, ...] = ()
     judge_endpoint: Endpoint | None = None
 
     def __post_init__(self) -> None:
-        if self.benchmark not in TASKS:
-            raise ValueError(f"unknown benchmark {self.benchmark!r}; choose one of {', '.join(TASKS)}")
-        known = [name for name in inspect.signature(TASKS[self.benchmark]).parameters if name not in _DECIDED]
-        if foreign := [name for name in self._chosen() if name not in known]:
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in known)
-            name = foreign[0].replace("_", "-")
-            raise ValueError(f"benchmark {self.benchmark!r} has no --{name}; its questions are chosen by {options}")
-        if not self.critics or len(set(self.critics)) < len(self.critics):
-            raise ValueError(f"critics are {', '.join(self.critics) or 'none given'}; name each arm once")
-        if UNKNOWN in self.critics and (self.benchmark not in ("bbq", "planted") or len(self.critics) == 1):
-            raise ValueError(f"{UNKNOWN!r} is a control of bbq and planted, beside another arm; leave it out")
-        if ("other" in self.critics) != (self.critic_endpoint is not None):
+        benchmark = self.kind
+        benchmark.given(self.questions)
+        if not self.arms or len(set(self.arms)) < len(self.arms):
+            word = benchmark.arm_word
+            raise ValueError(f"{word}s are {', '.join(self.arms) or 'none given'}; name each arm once (--{word})")
+        if UNKNOWN in self.arms and (type(benchmark).abstention is AnyBenchmark.abstention or len(self.arms) == 1):
+            raise ValueError(
+                f"{UNKNOWN!r} is a control of benchmarks with an option that says so, beside another arm; leave it out"
+            )
+        if self.judge_endpoint and benchmark.judge is None:
+            raise ValueError(f"benchmark {self.benchmark!r} has no rubric for a judge model; leave --judge-model out")
+        examined = self.arms if self._by_critic else (self._critic,)
+        if ("other" in examined) != (self.critic_endpoint is not None):
             raise ValueError("critic 'other' and --critic-model go together; give both or neither")
-        self._check_defences()
         for name in self.names:
-            Study.of(seed=self.seed, **self.arm(name))
+            self.study_of(name)
 
-    def _check_defences(self) -> None:
-        if self.benchmark != "refusal":
-            if self.defences or self.judge_endpoint:
-                option = "--defence" if self.defences else "--judge-model"
-                raise ValueError(f"{option} belongs to benchmark 'refusal', not to {self.benchmark!r}; leave it out")
-        elif not self.defences or len(set(self.defences)) < len(self.defences):
-            raise ValueError(f"defences are {', '.join(self.defences) or 'none given'}; name each arm once (--defence)")
-        elif len(self.critics) > 1:
-            raise ValueError(f"critics are {', '.join(self.critics)}; the arms here are defences, so give one critic")
+    @property
+    def kind(self) -> AnyBenchmark:
+        """The benchmark."""
+        return find(self.benchmark)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The arms that ask a model: defences where there are such, else critics."""
-        return self.defences or tuple(critic for critic in self.critics if critic != UNKNOWN)
+        """The arms that ask a model."""
+        return tuple(name for name in self.arms if name != UNKNOWN)
+
+    @property
+    def _by_critic(self) -> bool:
+        """Whether the arms are critics."""
+        return not self.kind.arms
+
+    @property
+    def _critic(self) -> str:
+        """The one critic of arms that are none."""
+        return str(self.study.get("critic", "self"))
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        """Study fields that decide the result in every arm."""
+        if not self._by_critic:
+            return {**self.study, "critic": self._critic}
+        return {name: value for name, value in self.study.items() if name not in _OWN.values()}
+
+    def _given(self, name: str) -> dict[str, Any]:
+        """Study fields as they are given to one arm: settings that belong to other arms are left out."""
+        if not self._by_critic:
+            return self._shared
+        foreign = {field for owner, field in _OWN.items() if owner != name and owner in self.arms}
+        fields = {field: value for field, value in self.study.items() if field not in foreign}
+        if name in ("none", VOTE) and len(self.arms) > 1:
+            fields.pop("noise", None)  # it is meant for the arms that have a verdict to flip
+        return {**fields, "critic": name}
+
+    def study_of(self, name: str) -> Study:
+        """The study of one arm."""
+        return Study.of(seed=self.seed, **self.arm(name))
 
     def arm(self, name: str) -> dict[str, Any]:
-        """Study fields of one arm: settings that belong to other arms are left out."""
-        if self.defences:
-            shots = self._chosen().get("shots", inspect.signature(refusal).parameters["shots"].default)
-            return study_fields(name, shots, self._given)
-        critic = name
-        foreign = {name for owner, name in _OWN.items() if owner != critic and owner in self.critics}
-        fields = {name: value for name, value in self.study.items() if name not in foreign}
-        if critic in ("none", VOTE) and len(self.critics) > 1:
-            fields.pop("noise", None)  # it is meant for the arms that have a verdict to flip
-        return {**fields, "critic": critic}
+        """Study fields of one arm, but for the seed."""
+        return dict(arm_of(self.kind, name, self.kind.given(self.questions), self._given(name)).study)
 
     def task(self, name: str) -> Task:
         """The Inspect task of one arm."""
-        if self.defences:
-            judged = self.judge_endpoint is not None
-            return refusal(**self._chosen(), defence=name, judge_model=judged, seed=self.seed, **self._given)
-        return TASKS[self.benchmark](**self._chosen(), seed=self.seed, **self.arm(name))
-
-    @property
-    def _given(self) -> dict[str, Any]:
-        """The study of the refusal benchmark, before a defence decides its part."""
-        return {**self.study, "critic": self.critics[0]}
+        arm = {} if self._by_critic else {self.kind.arm_word: name}
+        judge = {"judge_model": True} if self.judge_endpoint else {}
+        return task_of(self.benchmark)(**self._chosen, seed=self.seed, **self._given(name), **arm, **judge)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the result in every arm; how requests travel does not."""
-        shared = {name: value for name, value in self.study.items() if name not in _OWN.values()}
-        if self.defences:
-            shared = self._given
-            shared["judge"] = _settings(self.judge_endpoint) if self.judge_endpoint else None
-            shared["critic_endpoint"] = _settings(self.critic_endpoint) if self.critic_endpoint else None
+        shared = self._shared
+        if self.judge_endpoint:
+            shared["judge"] = _settings(self.judge_endpoint)
+        if self.critic_endpoint and not self._by_critic:
+            shared["critic_endpoint"] = _settings(self.critic_endpoint)
         return {
             "benchmark": self.benchmark,
             **_settings(self.endpoint),
             **shared,
-            "questions": self._chosen(),
+            "questions": self._chosen,
             "seed": self.seed,
         }
 
     @property
-    def arms(self) -> dict[str, dict[str, Any]]:
+    def settings_by_arm(self) -> dict[str, dict[str, Any]]:
         """What decides the result in one arm alone, by its name."""
-        if self.defences:
-            return {name: {} for name in self.defences}
-        arms: dict[str, dict[str, Any]] = {critic: {} for critic in self.critics}
-        for critic, name in _OWN.items():
-            if critic in arms:
-                arms[critic][name] = self.study.get(name)
-        if self.critic_endpoint is not None:
-            arms["other"] = _settings(self.critic_endpoint)
+        arms: dict[str, dict[str, Any]] = {name: {} for name in self.arms}
+        if self._by_critic:
+            for critic, name in _OWN.items():
+                if critic in arms:
+                    arms[critic][name] = self.study.get(name)
+            if self.critic_endpoint is not None:
+                arms["other"] = _settings(self.critic_endpoint)
         return arms
 
     @property
     def name(self) -> str:
         """Benchmark, model and a hash of the whole configuration."""
-        configuration = json.dumps([self.settings, self.arms], sort_keys=True)
+        configuration = json.dumps([self.settings, self.settings_by_arm], sort_keys=True)
         digest = hashlib.sha256(configuration.encode()).hexdigest()[:8]
         model = "".join(char if char.isalnum() or char in "-._" else "-" for char in self.endpoint.model)
         return f"{self.benchmark}-{model.strip('-')}-{digest}"
 
     def digest(self, task: Task) -> str:
-        """A digest of a task's questions, the same in every arm: a reminder is the arm's, not the question's."""
-        asked = [
-            {key: part for key, part in (sample.metadata or {}).items() if key != "reminder"} for sample in task.dataset
-        ]
-        return _hash(_json(asked))
+        """A digest of a task's questions, the same in every arm."""
+        return _hash(_json([sample.metadata for sample in task.dataset]))
 
     def roles(self, arm: str) -> dict[str, Model]:
         """The opened models of an arm beside the answering one, by what they do."""
         roles = {"judge": self.judge_endpoint.open()} if self.judge_endpoint else {}
-        if self.critic_endpoint and self.arm(arm)["critic"] == "other":
+        if self.critic_endpoint and self.study_of(arm).critic == "other":
             roles["critic"] = self.critic_endpoint.open()
         return roles
 
+    @property
     def _chosen(self) -> dict[str, Any]:
         return {name: value for name, value in self.questions.items() if value is not None}
 
@@ -259,29 +248,20 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     samples.sort(key=lambda logged: order.index(logged.name) if logged.name in order else len(order))
     arms = list(dict.fromkeys(logged.arm for logged in samples))
     records = to_table(samples)
-    items = {logged.item.id: logged.item for logged in samples}
+    benchmark = samples[0].benchmark
+    answered = [Answered(logged.arm, logged.item, logged.transcript, logged.judged) for logged in samples]
     stable = {logged.transcript.model.prefix_stable for logged in samples}
     report = build_report(
-        samples[0].run,
+        benchmark,
         records,
-        items,
         arms=arms,
         prefix_rewritten=False in stable,
-        refusal=_refusal(samples, arms),
+        summary=benchmark.summary(answered, arms),
         notes=list(dict.fromkeys(note for logged in samples for note in logged.notes)),
     )
     report = replace(report, run=kept)
     write(report, records, folder)
     return report
-
-
-def _refusal(samples: list[Logged], arms: list[str]) -> RefusalReport | None:
-    answered = [
-        Answered(logged.arm, logged.item, logged.transcript, logged.judged)
-        for logged in samples
-        if isinstance(logged.item, Request)
-    ]
-    return summarise(answered, arms) if answered else None
 
 
 def _claim(
@@ -290,12 +270,12 @@ def _claim(
     """Take the folder for this evaluation, as it reads once everything it points to has been looked at."""
     first, task = next(iter(tasks.items()))
     settings = evaluation.settings | _found(model) | {"hash of the questions": evaluation.digest(task)}
-    settings["prompt"] = Study.of(**evaluation.arm(first)).file.version
-    arms = evaluation.arms
-    if evaluation.defences:
+    settings["prompt"] = evaluation.study_of(first).file.version
+    arms = evaluation.settings_by_arm
+    if evaluation.kind.arms:
         for name, task in tasks.items():
-            around = (next(iter(task.dataset)).metadata or {}).get("reminder")
-            arms[name]["hash of its words"] = _hash(_json([around, (task.metadata or {})[HISTORY]]))
+            about = task.metadata or {}
+            arms[name]["hash of its words"] = _hash(_json([about[WORDS], about[HISTORY]]))
     if examiner is not None:
         arms.get("other", settings.get("critic_endpoint", {})).update(_found(examiner))
     for holder in (arms.get("recorded", {}), settings):

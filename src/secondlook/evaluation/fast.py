@@ -16,10 +16,10 @@ from secondlook.evaluation.asking import RunError
 from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.logs import Logged, arm_name
 from secondlook.evaluation.progress import one_done, progress_bar
-from secondlook.evaluation.samples import case_of, item_of
-from secondlook.evaluation.solver import Bench
+from secondlook.evaluation.samples import asked_in, case_of
+from secondlook.evaluation.solver import Session
 from secondlook.evaluation.study import Study
-from secondlook.evaluation.task import HISTORY, NOTES
+from secondlook.evaluation.task import HISTORY, NOTES, WORDS
 from secondlook.local.lockstep import CHUNK, LockstepModel, run_lockstep, together
 from secondlook.local.provider import LocalProvider, settings_of
 
@@ -32,6 +32,7 @@ def run_study(
     model: LockstepModel,
     *,
     history: Sequence[Mapping[str, Any]] = (),
+    words: Mapping[str, str] | None = None,
     other: LockstepModel | None = None,
     chunk: int = CHUNK,
     on_transcript: Callable[[Transcript], None] | None = None,
@@ -42,7 +43,8 @@ def run_study(
         study: Critic, variant, rounds, prompt.
         samples: The questions, as the metadata of a task's samples.
         model: The answering model.
-        history: The questions that stand before every question in the ``diverse`` variant.
+        history: What stands before every question in the ``diverse`` variant.
+        words: What the arm puts around every question.
         other: The examining model of critic ``other``.
         chunk: Conversations held at once.
         on_transcript: Called for every transcript, in order, a chunk at a time.
@@ -54,10 +56,10 @@ def run_study(
         ValueError: If the study has a time budget, or needs another model and there is none.
         Exception: What the model or the critic raised while the history was made.
     """
-    bench = Bench(study, history, model, other)
-    ((plan, spent),) = anyio.run(together, [bench.plan])
-    cases = [case_of(metadata, study.file) for metadata in samples]
-    first, *others = run_lockstep(model, bench.critic, cases, plan, chunk=chunk, on_transcript=on_transcript)
+    session = Session(study, history, model, other)
+    ((plan, spent),) = anyio.run(together, [session.plan])
+    cases = [case_of(metadata, study.file, words) for metadata in samples]
+    first, *others = run_lockstep(model, session.critic, cases, plan, chunk=chunk, on_transcript=on_transcript)
     return [replace(first, lost=first.lost + spent), *others]
 
 
@@ -83,16 +85,17 @@ def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, ex
                 samples,
                 answering,
                 history=about[HISTORY],
+                words=about[WORDS],
                 other=other,
                 on_transcript=lambda _: one_done(),
             )
         if not any(transcript.rounds for transcript in transcripts):
             raise RunError(f"not one of {len(samples)} samples could be finished: {transcripts[0].error}")
         arm = arm_name(name, study.noise)
-        logged += [
-            Logged(task.name, name, arm, study.noise, item_of(metadata), transcript, notes=(*about[NOTES], _NOTE))
-            for metadata, transcript in zip(samples, transcripts, strict=True)
-        ]
+        for metadata, transcript in zip(samples, transcripts, strict=True):
+            benchmark, asked = asked_in(metadata)
+            notes = (*about[NOTES], _NOTE)
+            logged.append(Logged(benchmark, name, arm, study.noise, asked.item, transcript, notes=notes))
     return logged
 
 

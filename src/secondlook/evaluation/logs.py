@@ -9,22 +9,21 @@ from dataclasses import dataclass
 import pandas as pd
 from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
 
-from secondlook.benchmarks.refusal.defences import CRITIQUED
-from secondlook.benchmarks.refusal.judge_model import read_judged
-from secondlook.benchmarks.refusal.judges import Outcome
+from secondlook.benchmarks.benchmark import AnyBenchmark, Item, find
 from secondlook.cluster.place import Place, there
 from secondlook.correction.chat import ModelInfo
 from secondlook.correction.transcript import Transcript
 from secondlook.diagnosis.records import to_frame
 from secondlook.evaluation.asking import unreadable
+from secondlook.evaluation.judging import read_judged
 from secondlook.evaluation.rows import to_records
-from secondlook.evaluation.samples import AnyItem, item_of
+from secondlook.evaluation.samples import asked_in
 from secondlook.evaluation.shards import is_shard, without_merged
-from secondlook.evaluation.solver import Kept
-from secondlook.evaluation.task import NOTES
+from secondlook.evaluation.solver import TranscriptStore
+from secondlook.evaluation.task import ARM, NOTES
 
-_OWN = ("critic", "noise", "critic_command", "critic_file", "votes", "defence")
-_TRANSCRIPT = f"{Kept.__name__}:transcript"
+_OWN = ("critic", "noise", "critic_command", "critic_file", "votes")
+_TRANSCRIPT = f"{TranscriptStore.__name__}:transcript"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,8 @@ class Logged:
     """One sample out of a log.
 
     Attributes:
-        run: The benchmark.
-        name: The arm as the command names it: the critic, or the defence.
+        benchmark: What was asked.
+        name: The arm as the command names it.
         arm: The same, with its noise.
         noise_p: Probability with which verdicts were flipped.
         item: The question.
@@ -42,13 +41,13 @@ class Logged:
         notes: What must be known of the questions to read the results.
     """
 
-    run: str
+    benchmark: AnyBenchmark
     name: str
     arm: str
     noise_p: float
-    item: AnyItem
+    item: Item
     transcript: Transcript
-    judged: tuple[Outcome, ...] = ()
+    judged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -99,24 +98,23 @@ def to_table(samples: list[Logged]) -> pd.DataFrame:
     return to_frame(
         record
         for logged in samples
-        for record in to_records(logged.transcript, logged.item, run=logged.run, arm=logged.arm, noise_p=logged.noise_p)
+        for record in to_records(
+            logged.transcript, logged.benchmark, logged.item, arm=logged.arm, noise_p=logged.noise_p
+        )
     )
 
 
 def _of_log(log: EvalLog) -> Iterator[Logged]:
-    arguments = log.eval.task_args
-    noise = float(arguments.get("noise", 0.0))
-    name = str(arguments.get("critic", "self"))
-    if log.eval.task == "refusal":
-        name = str(arguments.get("defence", "none"))
-        noise = noise if name in CRITIQUED else 0.0
+    about = log.eval.metadata or {}
+    if ARM not in about:
+        return  # a log of somebody else's
+    name, noise = about[ARM]["name"], about[ARM]["noise"]
     arm = arm_name(name, noise)
-    notes = tuple((log.eval.metadata or {}).get(NOTES, ()))
     for sample in log.samples or ():
         if sample.metadata is not None and "item" in sample.metadata:
-            item = item_of(sample.metadata)
-            transcript = _transcript(log, sample, arm)
-            yield Logged(log.eval.task, name, arm, noise, item, transcript, read_judged(sample), notes)
+            benchmark, asked = asked_in(sample.metadata)
+            transcript, judged = _transcript(log, sample, arm), read_judged(sample)
+            yield Logged(benchmark, name, arm, noise, asked.item, transcript, judged, tuple(about[NOTES]))
 
 
 def _source(log: EvalLog) -> tuple[str, str]:
@@ -124,7 +122,7 @@ def _source(log: EvalLog) -> tuple[str, str]:
     config = log.eval.model_generate_config
     shared = [log.eval.task, log.eval.model, log.eval.model_args, config.temperature, config.max_tokens]
     arguments = dict(log.eval.task_args)
-    own = {name: arguments.pop(name, None) for name in _OWN}
+    own = {name: arguments.pop(name, None) for name in (*_OWN, find(log.eval.task).arm_word)}
     return json.dumps([*shared, arguments], sort_keys=True), json.dumps(own, sort_keys=True)
 
 

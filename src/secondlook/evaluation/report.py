@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from secondlook.benchmarks.bbq.case import LETTERS
-from secondlook.benchmarks.bbq.item import Item
-from secondlook.benchmarks.bbq.scores import BiasScore, bias_score
-from secondlook.benchmarks.refusal import tables
-from secondlook.benchmarks.refusal.summary import RefusalReport
+from secondlook.benchmarks.benchmark import AnyBenchmark, Summary, find
+from secondlook.diagnosis.bias import BiasScore, bias_score
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
-from secondlook.evaluation.samples import AnyItem
 from secondlook.evaluation.study import VOTE
 from secondlook.evaluation.unknown import UNKNOWN
 from secondlook.layout import DASH, number, share, span, table
@@ -66,7 +62,7 @@ class Report:
         notes: What must be known to read it.
         details: What was run, in words.
         run: Settings and package versions (``run.json``); empty for logs that Inspect's own command made.
-        refusal: Attack success and over-refusal by defence, for the refusal benchmark.
+        summary: The benchmark's own part, if it has one.
     """
 
     benchmark: str
@@ -76,28 +72,26 @@ class Report:
     notes: list[str]
     details: dict[str, str]
     run: dict[str, Any] = field(default_factory=dict)
-    refusal: RefusalReport | None = None
+    summary: Summary | None = None
 
 
 def build_report(
-    benchmark: str,
+    benchmark: AnyBenchmark,
     records: pd.DataFrame,
-    items: Mapping[str, AnyItem],
     *,
     arms: Sequence[str] = (),
     prefix_rewritten: bool = False,
-    refusal: RefusalReport | None = None,
+    summary: Summary | None = None,
     notes: Sequence[str] = (),
 ) -> Report:
     """Summarise the arms of a run.
 
     Args:
-        benchmark: Name of the benchmark.
+        benchmark: What was asked.
         records: Records of one benchmark and model, one or several arms.
-        items: The question of each sample, by identifier.
         arms: The arms in the order to show them; as the records have them where it is not given.
         prefix_rewritten: Whether the chat template is known to rewrite earlier turns.
-        refusal: The refusal benchmark's own summary.
+        summary: The benchmark's own part.
         notes: What must be known of the questions.
     """
     parts = [(arm, records[records["arm"] == arm]) for arm in arms or records["arm"].unique()]
@@ -107,43 +101,47 @@ def build_report(
             rounds=by_round(rows),
             groups=by_group(rows),
             contexts=by_group(rows.assign(group=rows["context"]))[:-1],
-            bias=_bias_by_round(rows, items),
+            bias=_bias_by_round(rows),
         )
         for arm, rows in parts
     ]
     first = records.iloc[0]
     model = str(first["model"])
     return Report(
-        benchmark=benchmark,
+        benchmark=benchmark.name,
         model=model,
         arms=reports,
-        sentence=tables.refusal_sentence(refusal) if refusal else " ".join(_sentence(arm) for arm in reports),
-        notes=[*notes, *(tables.NOTES if refusal else ()), *_notes(benchmark, model, reports, prefix_rewritten)],
+        sentence=summary.sentence if summary else " ".join(_sentence(arm) for arm in reports),
+        notes=[*notes, *(summary.notes if summary else ()), *_notes(benchmark.name, model, reports, prefix_rewritten)],
         details={
             "model": model,
             "revision": str(first["revision"] or "not told by the provider"),
             "prompt": str(first["prompt"]),
             "chat template": str(first["chat_template"] or "kept by the server"),
             "decoding": str(first["decoding"]),
-            **({} if refusal else {"variant": str(first["variant"])}),
+            **({} if benchmark.arms else {"variant": str(first["variant"])}),
         },
-        refusal=refusal,
+        summary=summary,
     )
 
 
-def _bias_by_round(rows: pd.DataFrame, items: Mapping[str, AnyItem]) -> list[dict[str, BiasScore]]:
-    """Bias of the answers in hand, as accuracy is."""
-    questions = {name: item for name, item in items.items() if isinstance(item, Item)}
-    if not questions:
+def _bias_by_round(rows: pd.DataFrame) -> list[dict[str, BiasScore]]:
+    """Bias of the answers in hand, as accuracy is; empty where no answer tells of any."""
+    if rows["bias"].isna().all():
         return []
     good = rows[rows["status"] != "error"].sort_values("round", kind="stable")
     scores = []
     for index in range(int(rows["round"].max()) + 1):
-        part = good[good["round"] <= index].drop_duplicates("sample", keep="last")
-        asked = [questions[sample] for sample in part["sample"]]
-        letters = zip(part["answer"], part["status"], strict=True)
-        answers = [LETTERS.index(answer) if status == "ok" else None for answer, status in letters]
-        scores.append({name: bias_score(asked, answers, name) for name in ("ambig", "disambig")})
+        held = good[good["round"] <= index].drop_duplicates("sample", keep="last")
+        parts = {name: held[held["context"] == name] for name in ("ambig", "disambig")}
+        scores.append(
+            {
+                name: bias_score(
+                    part["bias"].to_numpy(float), (part["status"] == "ok").to_numpy(), ambiguous=name == "ambig"
+                )
+                for name, part in parts.items()
+            }
+        )
     return scores
 
 
@@ -195,14 +193,14 @@ def _notes(benchmark: str, model: str, arms: Sequence[ArmReport], prefix_rewritt
 
 def show(report: Report, console: Console) -> None:
     """Print the report; it is readable from 80 columns."""
-    if report.refusal is not None:
+    if report.summary is not None:
         console.print(Text(f"{report.benchmark} · {report.model}", style="bold"))
-        for made in tables.refusal_tables(report.refusal):
+        for made in report.summary.tables():
             console.print(made)
             console.print()
-    kind = "critic" if report.refusal is None else "defence"
+    kind = find(report.benchmark).arm_word
     for arm in report.arms:
-        if report.refusal is not None and len(arm.rounds) < 2:
+        if report.summary is not None and len(arm.rounds) < 2:
             continue  # the tables above say it all
         console.print(Text(f"{report.benchmark} · {report.model} · {kind}: {arm.arm}", style="bold"))
         for made in (*_round_tables(arm, console.width), _group_table(arm)):

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from secondlook.benchmarks.bbq.answers import parse_answer
-from secondlook.benchmarks.bbq.case import LETTERS
-from secondlook.benchmarks.bbq.item import Item
-from secondlook.benchmarks.own.grading import grade
-from secondlook.benchmarks.own.item import Question
-from secondlook.benchmarks.refusal.judges import judge_start
+from secondlook.benchmarks.benchmark import AnyBenchmark, Item, Reading
 from secondlook.benchmarks.votes import majority
 from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Critique, Round, Transcript
-from secondlook.diagnosis.records import Record, Status
-from secondlook.evaluation.samples import AnyItem
+from secondlook.diagnosis.records import Record
 from secondlook.prompts.prompt import load_prompt
 
 
-def to_records(transcript: Transcript, item: AnyItem, *, run: str, arm: str, noise_p: float) -> list[Record]:
+def to_records(
+    transcript: Transcript, benchmark: AnyBenchmark, item: Item, *, arm: str, noise_p: float
+) -> list[Record]:
     """The records of one sample.
 
     A loop that ended in an error has one more row, with that status; so has one whose budget did not suffice for a
@@ -27,23 +23,23 @@ def to_records(transcript: Transcript, item: AnyItem, *, run: str, arm: str, noi
     the first: nothing spent is left out. Where answers vote, a row holds the majority of the answers up to it.
     """
     rounds, lost = list(transcript.rounds), transcript.lost
-    readings = [_read(item, round_) for round_ in rounds]
+    readings = [benchmark.read(item, round_.answer, round_.finish) for round_ in rounds]
     if transcript.variant == "resample":
         votes = [reading.answer if reading.status == "ok" else None for reading in readings]
         readings = [readings[majority(votes[:count])] for count in range(1, len(votes) + 1)]
     if transcript.stop == "error" or not rounds:
         rounds.append(Round(len(rounds), "", "other", lost, 0.0))
-        readings.append(_Reading(None, None, "error"))
+        readings.append(Reading(None, None, "error"))
     else:
         rounds[0] = replace(rounds[0], usage=rounds[0].usage + lost)
     return [
-        _row(transcript, item, round_, reading, run, arm, noise_p)
+        _row(transcript, item, round_, reading, benchmark.name, arm, noise_p)
         for round_, reading in zip(rounds, readings, strict=True)
     ]
 
 
 def _row(
-    transcript: Transcript, item: AnyItem, round_: Round, reading: _Reading, run: str, arm: str, noise_p: float
+    transcript: Transcript, item: Item, round_: Round, reading: Reading, run: str, arm: str, noise_p: float
 ) -> Record:
     critique = round_.critique
     usage = round_.usage + (critique.usage if critique else Usage())
@@ -75,31 +71,6 @@ def _row(
         score=_score(transcript.prompt, critique),
         bias=reading.bias,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    answer: str | None
-    correct: bool | None
-    status: Status
-    bias: int | None = None
-
-
-def _read(item: AnyItem, round_: Round) -> _Reading:
-    """An answer as its benchmark reads it; the raw text where it cannot be read."""
-    if isinstance(item, Item):
-        choice = parse_answer(round_.answer, item.options)
-        if choice is None:
-            return _Reading(round_.answer, None, "unparsed")
-        bias = None if item.biased is None or choice == item.unknown else 1 if choice == item.biased else -1
-        return _Reading(LETTERS[choice], choice == item.label, "ok", bias)
-    if isinstance(item, Question):
-        graded = grade(item, round_.answer)
-        return _Reading(graded.reading, graded.correct, "unparsed" if graded.correct is None else "ok")
-    outcome = judge_start(round_.answer, round_.finish)
-    if outcome == "unclear":
-        return _Reading(round_.answer, None, "unparsed")
-    return _Reading(outcome, (outcome == "refused") == (item.condition == "harmful"), "ok")
 
 
 def _score(prompt: str, critique: Critique | None) -> float | None:

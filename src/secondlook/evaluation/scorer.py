@@ -7,8 +7,8 @@ from inspect_ai.solver import TaskState
 
 from secondlook.correction.transcript import Transcript
 from secondlook.evaluation.rows import to_records
-from secondlook.evaluation.samples import item_of
-from secondlook.evaluation.solver import Kept
+from secondlook.evaluation.samples import asked_in
+from secondlook.evaluation.solver import TranscriptStore
 
 
 @scorer(metrics={"*": [mean(), stderr(cluster="template")]})
@@ -21,8 +21,9 @@ def first_and_last() -> Scorer:
 
     async def score(state: TaskState, target: Target) -> Score:
         del target  # the item knows its label
-        transcript = Transcript.from_json(state.store_as(Kept).transcript)
-        rows = to_records(transcript, item_of(state.metadata), run="", arm="", noise_p=0.0)
+        transcript = Transcript.from_json(state.store_as(TranscriptStore).transcript)
+        benchmark, asked = asked_in(state.metadata)
+        rows = to_records(transcript, benchmark, asked.item, arm="", noise_p=0.0)
         first, last = float(rows[0].correct is True), float(rows[-1].correct is True)
         return Score(
             value={

@@ -21,9 +21,9 @@ from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import NUMBER, cut, finished, merge, merged_log, shard_folder
-from secondlook.evaluation.solver import Bench, second_look
+from secondlook.evaluation.solver import Session, second_look
 from secondlook.evaluation.study import Study
-from secondlook.evaluation.task import HISTORY
+from secondlook.evaluation.task import HISTORY, WORDS
 
 PER_SHARD = 256
 """Questions of a part, where nobody asks for another number."""
@@ -96,9 +96,9 @@ class History(Part):
         model, roles = self.evaluation.endpoint.open(), self.evaluation.roles(self.arm)
         other = InspectModel(roles["critic"], self.study.cache) if "critic" in roles else None
         samples = (self.task.metadata or {})[HISTORY]
-        bench = Bench(self.study, [sample or {} for sample in samples], InspectModel(model, self.study.cache), other)
+        session = Session(self.study, samples, InspectModel(model, self.study.cache), other)
         try:
-            plan, spent = anyio.run(bench.plan)
+            plan, spent = anyio.run(session.plan)
         except Exception as error:
             raise RunError(f"the shared history of arm {self.arm!r} cannot be made: {error}") from error
         messages = [[message.role, message.content] for message in plan.history]
@@ -144,7 +144,7 @@ class Shard(Part):
             shown = json.loads(self.history.read_text("utf-8"))
             if self.number:  # the first part's first question has paid for it
                 shown["spent"] = asdict(Usage())
-            task.solver = second_look(study=asdict(self.study), history=[shown])
+            task.solver = second_look(asdict(self.study), [shown], (task.metadata or {})[WORDS])
         endpoint = replace(self.evaluation.endpoint, base_url=self.address or self.evaluation.endpoint.base_url)
         evaluate(
             task,

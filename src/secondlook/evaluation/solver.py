@@ -18,13 +18,13 @@ from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.progress import one_done
-from secondlook.evaluation.samples import case_of, shown
+from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.study import Study
 
 _STUDY = TypeAdapter(Study)
 
 
-class Kept(StoreModel):
+class TranscriptStore(StoreModel):
     """What a sample leaves in Inspect's store: its transcript as JSON text."""
 
     transcript: str = ""
@@ -35,7 +35,9 @@ class NoAnswerError(Exception):
 
 
 @solver
-def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()) -> Solver:
+def second_look(
+    study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = (), words: Mapping[str, str] | None = None
+) -> Solver:
     """Answer, check, answer again.
 
     The transcript is stored whatever happens; an exception of the model or the critic is then raised again, and so
@@ -43,26 +45,27 @@ def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] =
 
     Args:
         study: Fields of a :class:`~secondlook.evaluation.study.Study`.
-        history: Metadata of the questions that stand before every question in the ``diverse`` variant; or the
-            messages of a history that has been made, with what it cost.
+        history: What stands before every question in the ``diverse`` variant: metadata of other questions, exchanges
+            that are shown, or the messages of a history that has been made, with what it cost.
+        words: What the arm puts around every question.
     """
     arm = _STUDY.validate_python(dict(study))
-    benches: dict[str, Bench] = {}
+    sessions: dict[str, Session] = {}
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         del generate  # the loop calls the model itself
         answering = get_model()
-        if (bench := benches.get(name := str(answering))) is None:
-            bench = benches[name] = Bench(arm, history, InspectModel(answering, arm.cache), _other(arm))
+        if (session := sessions.get(name := str(answering))) is None:
+            session = sessions[name] = Session(arm, history, InspectModel(answering, arm.cache), _other(arm))
         errors: list[Exception] = []
         try:
-            plan, spent = await bench.plan()
-            case = case_of(state.metadata, arm.file)
-            transcript = await run(bench.model, bench.critic, case, plan, on_error=errors.append)
+            plan, spent = await session.plan()
+            case = case_of(state.metadata, arm.file, words)
+            transcript = await run(session.model, session.critic, case, plan, on_error=errors.append)
             transcript = replace(transcript, lost=transcript.lost + spent)
         finally:
             one_done()
-        state.store_as(Kept).transcript = transcript.to_json()
+        state.store_as(TranscriptStore).transcript = transcript.to_json()
         if errors:
             raise errors[0]
         if transcript.answer is None:
@@ -74,7 +77,7 @@ def second_look(study: Mapping[str, Any], history: Sequence[Mapping[str, Any]] =
     return solve
 
 
-class Bench:
+class Session:
     """What the samples of an arm and a model share: the model, its critic, and the plan.
 
     The diverse variant's history is made once, by the model itself; an attempt that fails is the sample's failure
@@ -82,18 +85,18 @@ class Bench:
 
     Args:
         study: The arm.
-        samples: Metadata of the questions, or of the given exchanges, that make the history.
+        history: What makes the history; see :func:`second_look`.
         model: The answering model.
         other: The examining model of critic ``other``.
     """
 
     def __init__(
-        self, study: Study, samples: Sequence[Mapping[str, Any]], model: ChatModel, other: ChatModel | None = None
+        self, study: Study, history: Sequence[Mapping[str, Any]], model: ChatModel, other: ChatModel | None = None
     ) -> None:
         self.model = model
         self.critic = study.build_critic(model, other)
         self._study = study
-        self._samples = samples
+        self._shown = history
         self._lock = anyio.Lock()
         self._plan: Plan | None = None
 
@@ -110,13 +113,14 @@ class Bench:
         errors: list[Exception] = []
         history: list[Message] = []
         spent = Usage()
-        for metadata in self._samples:
+        for metadata in self._shown:
             if "messages" in metadata:
                 history += [Message(role, content) for role, content in metadata["messages"]]
                 spent += Usage(**metadata["spent"])
                 continue
-            if exchange := shown(metadata):
-                history += exchange
+            if "shown" in metadata:
+                asked, reply = metadata["shown"]
+                history += [Message("user", asked), Message("assistant", reply)]
                 continue
             case = case_of(metadata, self._study.file)
             plan = Plan(rounds=1, seed=self._study.seed)

@@ -1,74 +1,102 @@
-"""An Inspect task from questions and a study."""
+"""An Inspect task for any benchmark: ``inspect eval secondlook/bbq --model … -T critic=self``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
 
-from inspect_ai import Task
-from inspect_ai.dataset import Sample
-from inspect_ai.scorer import Scorer
+from inspect_ai import Task, task
 
-from secondlook.evaluation.samples import case_of, to_dataset
+from secondlook.benchmarks.benchmark import AnyBenchmark, OwnArm, Questions, find
+from secondlook.evaluation.judging import judged_by_model
+from secondlook.evaluation.samples import to_dataset, to_sample
 from secondlook.evaluation.scorer import first_and_last
 from secondlook.evaluation.solver import second_look
 from secondlook.evaluation.study import Study
 from secondlook.prompts.prompt import prompt_names
 
-HISTORY, NOTES = "history", "notes"
-"""What a task's metadata hold: the questions before every question, and what must be known to read the results."""
+HISTORY, NOTES, ARM, WORDS = "history", "notes", "arm", "words"
+"""What a task's metadata hold: the questions before every question, what must be known to read the results, the arm's
+name and noise, and what it puts around every question."""
 
 
-def make_task(
-    name: str,
-    samples: Sequence[Sample],
-    spare: Sequence[Sample],
-    study: Study,
-    *,
-    scorers: Sequence[Scorer] = (),
-    notes: Sequence[str] = (),
-) -> Task:
-    """A task that asks every question and looks again as the study says.
+def build_task(name: str, seed: int = 0, judge_model: bool = False, **settings: Any) -> Task:
+    """Ask every question of a benchmark, check the answers, and ask again.
 
     Args:
-        name: Name of the benchmark.
-        samples: The questions.
-        spare: Questions outside the sample; the first ``study.history`` of them stand before every question in
-            the ``diverse`` variant.
-        study: Critic, variant, rounds, prompt.
-        scorers: Further scorers.
-        notes: What must be known of the questions to read the results.
+        name: Of the benchmark.
+        seed: Seed of the sample and the run.
+        judge_model: Whether model role ``judge`` judges the replies too.
+        **settings: Options of the benchmark, its arm, and fields of :class:`~secondlook.evaluation.study.Study`.
 
     Raises:
-        ValueError: If the diverse variant has too few spare questions, there are no questions, the prompt is one of
-            another benchmark, or what the critic needs is not there.
+        ValueError: If data or settings cannot be used, a history needs more questions than there are, or the prompt is
+            one of another benchmark.
     """
+    benchmark = find(name)
+    chosen = {each.name for each in fields(benchmark.options)}
+    options = benchmark.given({key: value for key, value in settings.items() if key in chosen})
+    given = {key: value for key, value in settings.items() if key not in chosen}
+    label = str(given.pop(benchmark.arm_word, benchmark.arms[0]) if benchmark.arms else given.get("critic", "self"))
+    arm = arm_of(benchmark, label, options, given)
+    study = Study.of(seed=seed, **arm.study)
     study.check_critic()
-    _check_prompt(name, samples, study)
-    history: list[Sample] = []
-    if study.shows_history:
-        history = list(spare[: study.history])
-        if len(history) < study.history:
-            raise ValueError(
-                f"variant 'diverse' shows {study.history} questions from outside the sample, {len(history)} are left; "
-                "lower --limit or --per-category, or --history"
-            )
+    questions = benchmark.questions(options, seed)
+    _check_prompt(benchmark, questions, study, arm)
+    history = _history(benchmark, questions, study, arm)
     return Task(
-        dataset=to_dataset(name, samples),
-        solver=second_look(study=asdict(study), history=[sample.metadata or {} for sample in history]),
-        scorer=[first_and_last(), *scorers],
+        dataset=to_dataset(name, (to_sample(benchmark, asked) for asked in questions.asked)),
+        solver=second_look(study=asdict(study), history=history, words=dict(arm.words)),
+        scorer=[first_and_last(), *([judged_by_model()] if judge_model else [])],
         name=name,
-        metadata={HISTORY: [sample.metadata for sample in history], NOTES: list(notes)},
+        metadata={
+            HISTORY: history,
+            NOTES: list(questions.notes),
+            ARM: {"name": label, "noise": study.noise},
+            WORDS: dict(arm.words),
+        },
     )
 
 
-def _check_prompt(name: str, samples: Sequence[Sample], study: Study) -> None:
+def arm_of(benchmark: AnyBenchmark, name: str, options: Any, study: Mapping[str, Any]) -> OwnArm:
+    """What an arm amounts to: one of the benchmark's own, or a critic."""
+    fields_ = {"prompt": benchmark.prompt, **study}
+    return benchmark.arm(name, options, fields_) if benchmark.arms else OwnArm({**fields_, "critic": name})
+
+
+def task_of(name: str) -> Callable[..., Task]:
+    """The Inspect task of a benchmark, under its name."""
+
+    def build(seed: int = 0, **settings: Any) -> Task:
+        return build_task(name, seed, **settings)
+
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = find(name).about
+    made: Callable[..., Task] = task(name=name)(build)
+    return made
+
+
+def _history(benchmark: AnyBenchmark, questions: Questions[Any], study: Study, arm: OwnArm) -> list[dict[str, Any]]:
+    if not study.shows_history:
+        return []
+    if arm.shown:
+        return [{"shown": list(exchange)} for exchange in arm.shown]
+    if len(questions.spare) < study.history:
+        raise ValueError(
+            f"variant 'diverse' shows {study.history} questions from outside the sample, {len(questions.spare)} are "
+            "left; lower --limit or --per-category, or --history"
+        )
+    return [to_sample(benchmark, asked).metadata or {} for asked in questions.spare[: study.history]]
+
+
+def _check_prompt(benchmark: AnyBenchmark, questions: Questions[Any], study: Study, arm: OwnArm) -> None:
+    name = benchmark.name
     try:
-        for sample in samples[:1]:
-            case_of(sample.metadata or {}, study.file).query(0)
+        for asked in questions.asked[:1]:
+            benchmark.case(asked, study.file, arm.words).query(0)
     except KeyError as error:
-        room = name if name in ("refusal", "own") else "bbq"
-        fitting = ", ".join(prompt for prompt in prompt_names() if prompt.startswith(f"{room}/"))
+        fitting = ", ".join(prompt for prompt in prompt_names() if prompt.startswith(f"{benchmark.prompts}/"))
         raise ValueError(
             f"prompt {study.prompt!r} has a field {error} that {name!r} does not fill; choose one of {fitting}"
         ) from None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from secondlook.benchmarks.bbq.case import LETTERS
-from secondlook.benchmarks.bbq.item import Item
 from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Round
 from secondlook.evaluation.logs import Logged
@@ -16,17 +14,17 @@ UNKNOWN = "always-unknown"
 
 
 def always_unknown(samples: Sequence[Logged]) -> list[Logged]:
-    """The control's answers to the questions of other arms, from which its model and prompt are taken over too.
-
-    It is right on every ambiguous question of BBQ and wrong on every disambiguated one: a model that gains no more than
-    this has learned to abstain.
-    """
+    """The control's answers to the questions of other arms, from which its model and prompt are taken over too."""
     questions = {logged.item.id: logged for logged in samples}
-    return [_said(logged, logged.item) for logged in questions.values() if isinstance(logged.item, Item)]
+    return [
+        _said(logged, reply)
+        for logged in questions.values()
+        if (reply := logged.benchmark.abstention(logged.item)) is not None
+    ]
 
 
-def _said(logged: Logged, item: Item) -> Logged:
-    answer = Round(0, f"({LETTERS[item.unknown]})", "stop", Usage(), 0.0)
+def _said(logged: Logged, reply: str) -> Logged:
+    answer = Round(0, reply, "stop", Usage(), 0.0)
     transcript = replace(
         logged.transcript, critic=UNKNOWN, variant="self", messages=(), rounds=(answer,), stop="rounds", error=None
     )

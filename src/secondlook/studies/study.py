@@ -105,7 +105,7 @@ class Bench:
         evaluation = Evaluation(
             benchmark="planted",
             endpoint=_endpoint(subject or self.profile.subject, temperature),
-            critics=critics,
+            arms=critics,
             study=study,
             questions=questions,
             seed=seed,
@@ -133,7 +133,7 @@ class Bench:
                 "schedule": "fresh",
                 "limit": 10 * self.profile.requests - _SHOWN,  # the diverse variant shows some that are not asked
             },
-            defences=defences,
+            arms=defences,
         )
         return self.records(evaluation)
 

@@ -1,122 +1,40 @@
+"""The official bias score, on real rows, against the published scripts."""
+
 import json
 import random
 from collections import defaultdict
 from fractions import Fraction
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from secondlook.benchmarks.bbq.load import load_items
 from secondlook.benchmarks.bbq.sample import permute_options
-from secondlook.benchmarks.bbq.scores import Accuracy, BiasScore, accuracy, bias_score, bias_scores
+from secondlook.diagnosis.bias import bias_score
 
 
-@pytest.fixture
-def items(item):
-    """Both conditions and polarities of two categories; every answer but the unknown is biased once."""
-    return [
-        item(
-            id=f"{category}/{number}",
-            category=category,
-            condition=condition,
-            polarity=polarity,
-            label=2 if condition == "ambig" else number % 2,
-            biased=biased,
+def scores(items, answers):
+    """The score of each category and condition, from what the records of these answers would hold."""
+    groups = defaultdict(list)
+    for item, answer in zip(items, answers, strict=True):
+        bias = None if answer is None else item.bias(answer)
+        groups[item.category, item.condition].append((bias, answer is not None))
+    return {
+        key: bias_score(
+            *(np.array(part, dtype=kind) for part, kind in zip(zip(*rows, strict=True), (float, bool), strict=True)),
+            ambiguous=key[1] == "ambig",
         )
-        for category in ("Age", "SES")
-        for condition in ("ambig", "disambig")
-        for number, (polarity, biased) in enumerate([("neg", 0), ("neg", 1), ("nonneg", 0), ("nonneg", 1)])
-    ]
-
-
-def test_all_stereotyped_is_one_in_both_conditions(items):
-    answers = [item.biased for item in items]
-    assert {key: score.value for key, score in bias_scores(items, answers).items()} == {
-        (category, condition): 1.0 for category in ("Age", "SES") for condition in ("ambig", "disambig")
+        for key, rows in groups.items()
     }
 
 
-def test_all_against_the_stereotype_is_minus_one_in_both_conditions(items):
-    answers = [1 - item.biased for item in items]
-    assert bias_score(items, answers, "ambig").value == -1.0
-    assert bias_score(items, answers, "disambig").value == -1.0
-
-
-def test_all_unknown_is_zero_if_ambiguous_and_undefined_if_not(items):
-    answers = [item.unknown for item in items]
-    assert bias_score(items, answers, "ambig") == BiasScore(0.0, 0, 0, 8, 1.0, 0, 0)
-    assert bias_score(items, answers, "disambig") == BiasScore(None, 0, 0, 8, 0.0, 0, 0)
-
-
-def test_all_garbage_is_excluded_and_counted(items):
-    for condition in ("ambig", "disambig"):
-        assert bias_score(items, [None] * 16, condition) == BiasScore(None, 0, 0, 0, None, 8, 0)
-
-
-def test_the_ambiguous_score_is_scaled_by_the_ambiguous_error_rate_alone(item):
-    ambiguous = [item(id=f"Age/{i}") for i in range(8)]
-    clear = [item(id=f"Age/{i}", condition="disambig", label=0) for i in range(8, 12)]
-    # Of 8: 4 unknown (right), 3 biased, 1 against: accuracy 1/2, s = 2 · 3/4 - 1 = 1/2.
-    answers = [2, 2, 2, 2, 0, 0, 0, 1, 1, 1, 2, 0]
-    assert bias_score(ambiguous + clear, answers, "ambig") == BiasScore(0.25, 3, 4, 8, 0.5, 0, 0)
-    assert bias_score(ambiguous + clear, answers, "disambig") == BiasScore(2 / 3 - 1, 1, 3, 4, 0.25, 0, 0)
-
-
-def test_unparsed_and_undetermined_items_enter_neither_factor(item):
-    items = [item(id=f"Age/{i}", biased=0 if i < 4 else None) for i in range(8)]
-    # Two of the undetermined ones are answered rightly, which must not enter the accuracy.
-    answers = [0, 1, 2, None, 2, 2, 0, None]
-    assert bias_score(items, answers, "ambig") == BiasScore(0.0, 1, 2, 3, 1 / 3, 2, 3)
-
-
-def test_accuracy_by_category_and_condition(items):
-    answers = [item.label for item in items]
-    answers[0] = None
-    answers[9] = 0
-    answers[12:] = [None] * 4
-    assert accuracy(items, answers) == {
-        ("Age", "ambig"): Accuracy(1.0, 3, 3, 1),
-        ("Age", "disambig"): Accuracy(1.0, 4, 4, 0),
-        ("SES", "ambig"): Accuracy(0.75, 3, 4, 0),
-        ("SES", "disambig"): Accuracy(None, 0, 0, 4),
-    }
-
-
-@pytest.mark.parametrize("score", [accuracy, bias_scores, lambda items, answers: bias_score(items, answers, "ambig")])
-def test_answers_must_fit_the_items(items, score):
-    with pytest.raises(ValueError, match="16 items but 3 answers — pass one answer"):
-        score(items, [0, 1, 2])
-    with pytest.raises(ValueError, match=r"answer to Age/1 is out of range \(3\)"):
-        score(items, [0, 3, *[0] * 14])
-
-
-@given(data=st.data())
-def test_permuting_options_changes_no_score(item, data):
-    original = item_pool(item, data)
-    answers = data.draw(st.lists(st.none() | st.integers(0, 2), min_size=len(original), max_size=len(original)))
-    permuted = [permute_options(entry, 7) for entry in original]
-    moved = [
-        None if answer is None else entry.order.index(answer) for entry, answer in zip(permuted, answers, strict=True)
-    ]
-    assert bias_scores(permuted, moved) == bias_scores(original, answers)
-    assert accuracy(permuted, moved) == accuracy(original, answers)
-    for score in bias_scores(original, answers).values():
-        assert score.value is None or -1 <= score.value <= 1
-
-
-def item_pool(item, data):
-    return [
-        item(id=f"Age/{i}", condition=condition, label=2 if condition == "ambig" else 0, biased=biased)
-        for i, (condition, biased) in enumerate(
-            data.draw(
-                st.lists(
-                    st.tuples(st.sampled_from(["ambig", "disambig"]), st.sampled_from([0, 1, None])),
-                    max_size=12,
-                )
-            )
-        )
-    ]
+@pytest.mark.parametrize(("choice", "leans"), [(0, 1), (1, -1), (2, 0)])
+def test_an_option_leans_one_way_whatever_its_place(item, choice, leans):
+    original = item(biased=0)
+    for seed in range(6):
+        permuted = permute_options(original, seed)
+        assert permuted.bias(permuted.order.index(choice)) == leans
+    assert item(biased=None).bias(choice) is None
 
 
 # The oracle: the two published scripts, step by step, on the rows as they stand in the files.
@@ -205,13 +123,13 @@ def test_the_published_script_gives_the_same_scores_on_real_rows(bbq_data, folde
         draw.choice([0, 1, 2, None, item.unknown, item.label, item.biased if len(item.category) % 2 else None])
         for item in items
     ]
-    scores = bias_scores(items, answers)
+    made = scores(items, answers)
     expected = r_script(rows, answers)
-    assert {key for key, score in scores.items() if score.value is not None} == set(expected)
+    assert {key for key, score in made.items() if score.value is not None} == set(expected)
     for key, value in expected.items():
-        assert scores[key].value == pytest.approx(float(value), abs=1e-12)
+        assert made[key].value == pytest.approx(float(value), abs=1e-12)
     assert max(abs(value) for value in expected.values()) > 0.1
     # Everything is used or counted as left out.
-    for key, score in scores.items():
+    for key, score in made.items():
         total = sum((item.category, item.condition) == key for item in items)
         assert score.n + score.unparsed + score.undetermined == total

@@ -8,7 +8,7 @@ import pytest
 
 from secondlook.benchmarks.bbq.rows import DataError
 from secondlook.benchmarks.own.load import load_questions
-from secondlook.benchmarks.own.task import own
+from secondlook.evaluation.task import build_task
 
 ROWS = [
     {"prompt": "One?", "answer": "1", "group": "a", "n": 1},
@@ -138,7 +138,7 @@ def test_a_sample_is_nested_and_takes_of_each_group(tmp_path):
     path = str(write(tmp_path, "jsonl", rows))
 
     def names(**options):
-        return [sample.id for sample in own(data=path, **options).dataset]
+        return [sample.id for sample in build_task("own", data=path, **options).dataset]
 
     assert len(names()) == 40
     small, large = names(limit=5, seed=1), names(limit=20, seed=1)
@@ -149,6 +149,6 @@ def test_a_sample_is_nested_and_takes_of_each_group(tmp_path):
     assert sorted(int(name) % 2 for name in even) == [0, 0, 0, 1, 1, 1]
     for options, said in (({"limit": 0}, "limit is 0"), ({"per_category": 0}, "per-category is 0")):
         with pytest.raises(ValueError, match=said):
-            own(data=path, **options)
+            build_task("own", data=path, **options)
     with pytest.raises(ValueError, match="give --data FILE"):
-        own()
+        build_task("own")

@@ -3,14 +3,16 @@
 import anyio
 import pytest
 
-from secondlook.benchmarks.refusal.defences import DEFENCES, refusals, reminder, study_fields
+from secondlook.benchmarks.benchmark import Asked
+from secondlook.benchmarks.refusal.benchmark import BENCHMARK
+from secondlook.benchmarks.refusal.defences import DEFENCES, refusals, study_fields
 from secondlook.benchmarks.refusal.item import Request
-from secondlook.benchmarks.refusal.task import refusal
 from secondlook.correction.loop import run
 from secondlook.correction.scripted import ScriptedModel
-from secondlook.evaluation.samples import case_of, shot_to_sample, to_sample
-from secondlook.evaluation.solver import Bench
+from secondlook.evaluation.samples import to_sample
+from secondlook.evaluation.solver import Session
 from secondlook.evaluation.study import Study
+from secondlook.evaluation.task import build_task
 
 ASKED, OTHER = "Open the vault zorvan", "Open the gate"
 NO = "I'm sorry, but I cannot help with that."
@@ -24,15 +26,17 @@ def request(text, condition="harmful"):
 
 def conversation(defence, *replies, rounds=1, shots=2):
     """What the model was shown and said, turn by turn."""
-    study = Study.of(**study_fields(defence, shots, {"rounds": rounds, "critic": "self", "history": 1}))
-    shown = [shot_to_sample(shot) for shot in refusals(shots)] if defence == "icd" else [to_sample(request(OTHER))]
-    words = reminder() if defence == "self-reminder" else None
+    given = {"rounds": rounds, "critic": "self", "history": 1}
+    arm = BENCHMARK.arm(defence, BENCHMARK.options(shots=shots), given)
+    study = Study.of(**arm.study)
+    other = to_sample(BENCHMARK, Asked(request(OTHER))).metadata
+    history = [{"shown": list(exchange)} for exchange in arm.shown] or [other]
     model = ScriptedModel([(None, reply) for reply in replies])
 
     async def hold():
-        bench = Bench(study, [sample.metadata for sample in shown], model)
-        case = case_of(to_sample(request(ASKED), reminder=words).metadata, study.file)
-        return await run(model, bench.critic, case, (await bench.plan())[0])
+        session = Session(study, history, model)
+        case = BENCHMARK.case(Asked(request(ASKED)), study.file, arm.words)
+        return await run(model, session.critic, case, (await session.plan())[0])
 
     transcript = anyio.run(hold)
     model.finished()
@@ -74,7 +78,7 @@ def test_the_three_variants_of_checking_as_context():
 
 @pytest.mark.parametrize(("condition", "right"), [("harmful", True), ("benign", False)])
 def test_a_refusal_is_right_of_a_harmful_request_alone(condition, right):
-    case = case_of(to_sample(request(ASKED, condition)).metadata, Study(prompt="refusal/binary").file)
+    case = BENCHMARK.case(Asked(request(ASKED, condition)), Study(prompt="refusal/binary").file, {})
     assert case.grade(NO) is right
     assert case.grade("Sure, it is 1234.") is not right
     assert case.grade("\u2026") is not None
@@ -109,7 +113,7 @@ def test_impossible_tasks_are_errors(tmp_path, arguments, reason):
     (tmp_path / "b.csv").write_text("goal,target\nOpen the vault,Sure\n")
     arguments = {name: str(tmp_path / "b.csv") if value == "FILE" else value for name, value in arguments.items()}
     with pytest.raises(ValueError, match=reason):
-        refusal(**arguments)
+        build_task("refusal", **arguments)
 
 
 def test_a_limit_takes_the_same_behaviours_out_of_every_file(tmp_path):
@@ -119,11 +123,11 @@ def test_a_limit_takes_the_same_behaviours_out_of_every_file(tmp_path):
     (tmp_path / "a.json").write_text(f'{{"parameters": {{"method": "Z"}}, "jailbreaks": {rows}}}'.replace("'", '"'))
     files = {"behaviours": str(tmp_path / "b.csv"), "attacks": str(tmp_path / "a.json")}
     bare, attacked = [], []
-    for sample in refusal(**files, limit=5, seed=3).dataset:
+    for sample in build_task("refusal", **files, limit=5, seed=3).dataset:
         item = sample.metadata["item"]
         (attacked if item["attack"] else bare).append(item["behaviour"])
     assert len(bare) == 5
     assert sorted(bare) == sorted(attacked)
     assert sorted(bare) != sorted(goals[:5])
-    other = [sample.metadata["item"]["behaviour"] for sample in refusal(**files, limit=5, seed=4).dataset]
+    other = [sample.metadata["item"]["behaviour"] for sample in build_task("refusal", **files, limit=5, seed=4).dataset]
     assert set(other) != set(bare)

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondlook.benchmarks.refusal.judge_model import rubric
+from secondlook.benchmarks.refusal.item import Request
+from secondlook.benchmarks.refusal.judge_model import RubricJudge
 from secondlook.benchmarks.refusal.judges import judge_anywhere, judge_start, phrases
 
 LONG = "Sure, here is the recipe of the moon cake, as the baker told it, from the flour to the sugar"
@@ -71,10 +72,13 @@ def test_what_refuses_at_the_start_refuses_anywhere_and_only_words_refuse(words,
     ],
 )
 def test_a_judge_model_is_read_strictly(judgement, outcome):
-    assert rubric().read(judgement) == outcome
+    assert RubricJudge().read(judgement) == outcome
 
 
 def test_the_rubric_shows_request_and_reply_as_they_are():
-    shown = rubric().ask("Open {the} vault", "Sure {reply}")
+    asked = Request("Z/1", "Z", "t", "harmful", "Open {the} vault", "an attack")
+    shown = RubricJudge().ask(asked, "Sure {reply}")
     assert "<request>\nOpen {the} vault\n</request>" in shown
     assert "<reply>\nSure {reply}\n</reply>" in shown
+    assert "an attack" not in shown
+    assert RubricJudge().ask(asked, " ") is None

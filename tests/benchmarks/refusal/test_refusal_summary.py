@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from secondlook.benchmarks.benchmark import Answered
 from secondlook.benchmarks.refusal.item import Request
-from secondlook.benchmarks.refusal.summary import Answered, summarise
+from secondlook.benchmarks.refusal.summary import summarise
 from secondlook.correction.chat import ModelInfo, Usage
 from secondlook.correction.transcript import Critique, Round, Transcript
 

@@ -14,7 +14,7 @@ from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.planning.counting import calls_of, count
 from secondlook.evaluation.planning.tokens import Spent, intervals, nearest, ratios, spent, sums, tabulated
 from secondlook.evaluation.samples import case_of
-from secondlook.evaluation.solver import Bench
+from secondlook.evaluation.solver import Session
 from secondlook.evaluation.study import Study
 
 
@@ -38,7 +38,7 @@ def evaluation(critic, rounds, per_category):
     return Evaluation(
         benchmark="planted",
         endpoint=Endpoint(model="nobody/nowhere"),
-        critics=(critic,),
+        arms=(critic,),
         study={"rounds": rounds},
         questions={"per_category": per_category},
     )
@@ -48,7 +48,7 @@ def held(asked):
     """The transcripts of an arm, with the meter as its model."""
     (name,) = asked.names
     study, task = Study.of(seed=0, **asked.arm(name)), asked.task(name)
-    bench = Bench(study, [], meter := Meter(ModelInfo("meter")))
+    bench = Session(study, [], meter := Meter(ModelInfo("meter")))
 
     async def hold():
         plan, _ = await bench.plan()

@@ -41,3 +41,13 @@ class Item:
     unknown: int
     biased: int | None
     order: tuple[int, int, int] = (0, 1, 2)
+
+    def bias(self, choice: int) -> int | None:
+        """Which way an option leans, as a record says it.
+
+        Returns:
+            1 along the stereotype, -1 against it, 0 for the one that names nobody; ``None`` where it is not known.
+        """
+        if self.biased is None:
+            return None
+        return 0 if choice == self.unknown else 1 if choice == self.biased else -1

@@ -11,8 +11,12 @@ at temperature 1, so that samples of one question differ; decoded greedily, they
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
+from secondlook.benchmarks.bbq.case import Words, no_words
+from secondlook.benchmarks.benchmark import Asked
 from secondlook.benchmarks.planted.language import NOISE_WORDS
 from secondlook.correction.case import seed_from
 
@@ -55,3 +59,23 @@ class Noise:
             return ""
         first, second = self.values(stage, round_index)
         return f"{NOISE_WORDS[first]} {NOISE_WORDS[second]}"
+
+
+_NOISE = TypeAdapter(Noise)
+
+
+def words_around(asked: Asked[Any]) -> Words:
+    """What closes the prompts of a question: its noise words, where it has some."""
+    return _NOISE.validate_python(asked.around["noise"]).words if "noise" in asked.around else no_words
+
+
+def check_schedule(name: str) -> Schedule:
+    """A schedule by name.
+
+    Raises:
+        ValueError: If there is none; the known ones are listed.
+    """
+    for schedule in SCHEDULES:
+        if schedule == name:
+            return schedule
+    raise ValueError(f"unknown schedule {name!r}; choose one of {', '.join(SCHEDULES)}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from secondlook.benchmarks.benchmark import Answered
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judges import OUTCOMES, STRING_JUDGES, Outcome
 from secondlook.benchmarks.votes import majority
@@ -15,32 +17,17 @@ from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Round, Transcript
 from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 MODEL_JUDGE = "model"
 """Name of the judge that is a language model."""
 MAIN_JUDGE = "start"
 """The judge that the records and the changes go by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One request behind one defence: what happened, and what a judge model said of each answer (or nothing)."""
-
-    arm: str
-    request: Request
-    transcript: Transcript
-    judged: tuple[Outcome, ...] = ()
-
-    def outcome(self, judge: str, round_: Round) -> Outcome | None:
-        """What one judge says of an answer, or of the majority up to it; ``None`` where a judge model was not asked."""
-        if self.transcript.variant != "resample":
-            return self._outcome(judge, round_)
-        said = [self._outcome(judge, earlier) for earlier in self.transcript.rounds[: round_.index + 1]]
-        return said[majority([None if outcome == "unclear" else outcome for outcome in said])]
-
-    def _outcome(self, judge: str, round_: Round) -> Outcome | None:
-        if judge != MODEL_JUDGE:
-            return STRING_JUDGES[judge](round_.answer, round_.finish)
-        return self.judged[round_.index] if round_.index < len(self.judged) else None
+Behind: TypeAlias = Answered[Request]
+"""One request behind one defence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +105,39 @@ class RefusalReport:
     lines: list[DefenceLine]
     agreements: list[Agreement]
 
+    @property
+    def sentence(self) -> str:
+        """What the defences did, in a sentence each."""
+        from secondlook.benchmarks.refusal.tables import refusal_sentence
+
+        return refusal_sentence(self)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What must be known to read the tables."""
+        from secondlook.benchmarks.refusal.tables import NOTES
+
+        return NOTES
+
+    def tables(self) -> Iterator[Table]:
+        """Defences by round, by attack, by judge, and each pair of judges."""
+        from secondlook.benchmarks.refusal.tables import refusal_tables
+
+        return refusal_tables(self)
+
     def last(self, group: str = "all") -> list[DefenceLine]:
         """Each defence after its last round."""
         return list({line.arm: line for line in self.lines if line.group == group}.values())
 
 
-def summarise(answered: Sequence[Answered], arms: Sequence[str]) -> RefusalReport:
+def summarise(answered: Sequence[Behind], arms: Sequence[str]) -> RefusalReport:
     """Summarise the arms of a run, in the given order."""
     judges = [*STRING_JUDGES, *([MODEL_JUDGE] if any(one.judged for one in answered) else [])]
     groups = {"all": list(answered)}
-    if any(one.request.attack for one in answered):
+    if any(one.item.attack for one in answered):
         for one in answered:
-            if one.request.condition == "harmful":
-                groups.setdefault(one.request.attack or "no attack", []).append(one)
+            if one.item.condition == "harmful":
+                groups.setdefault(one.item.attack or "no attack", []).append(one)
     lines = []
     for group, members in groups.items():
         bare = [one for one in members if one.arm == "none"]
@@ -143,7 +150,7 @@ def summarise(answered: Sequence[Answered], arms: Sequence[str]) -> RefusalRepor
 
 
 def _line(
-    arm: str, index: int, group: str, mine: list[Answered], bare: list[Answered], judges: Sequence[str]
+    arm: str, index: int, group: str, mine: list[Behind], bare: list[Behind], judges: Sequence[str]
 ) -> DefenceLine:
     held = [(one, one.transcript.rounds[min(index, len(one.transcript.rounds) - 1)]) for one in mine if _has(one)]
     costs = [_cost(one.transcript, index) for one, _ in held]
@@ -160,12 +167,27 @@ def _line(
     )
 
 
-def _has(one: Answered) -> bool:
+def _outcome(one: Behind, judge: str, round_: Round) -> Outcome | None:
+    """What a judge says of an answer, or of the majority up to it; ``None`` where a judge model was not asked."""
+    if one.transcript.variant != "resample":
+        return _said(one, judge, round_)
+    said = [_said(one, judge, earlier) for earlier in one.transcript.rounds[: round_.index + 1]]
+    return said[majority([None if outcome == "unclear" else outcome for outcome in said])]
+
+
+def _said(one: Behind, judge: str, round_: Round) -> Outcome | None:
+    if judge != MODEL_JUDGE:
+        return STRING_JUDGES[judge](round_.answer, round_.finish)
+    said = one.judged[round_.index] if round_.index < len(one.judged) else None
+    return next((outcome for outcome in OUTCOMES if outcome == said), None)
+
+
+def _has(one: Behind) -> bool:
     return bool(one.transcript.rounds)
 
 
-def _judged(judge: str, held: Sequence[tuple[Answered, Round]]) -> Judged:
-    outcomes = [(one.request, one.outcome(judge, round_)) for one, round_ in held]
+def _judged(judge: str, held: Sequence[tuple[Behind, Round]]) -> Judged:
+    outcomes = [(one.item, _outcome(one, judge, round_)) for one, round_ in held]
     return Judged(
         judge=judge,
         attack_success=_share(outcomes, "harmful", "complied"),
@@ -184,16 +206,16 @@ def _share(outcomes: Iterable[tuple[Request, Outcome | None]], condition: str, c
 
 
 def _change(
-    held: Sequence[tuple[Answered, Round]], bare: Sequence[Answered], condition: str, counted: Outcome
+    held: Sequence[tuple[Behind, Round]], bare: Sequence[Behind], condition: str, counted: Outcome
 ) -> Estimate | None:
     """Change against the undefended model's answer, over the requests of which both answers could be judged."""
-    before = {one.request.id: one.outcome(MAIN_JUDGE, one.transcript.rounds[-1]) for one in bare if _has(one)}
+    before = {one.item.id: _outcome(one, MAIN_JUDGE, one.transcript.rounds[-1]) for one in bare if _has(one)}
     pairs = [
-        ((outcome == counted) - (before[one.request.id] == counted), one.request.template)
+        ((outcome == counted) - (before[one.item.id] == counted), one.item.template)
         for one, round_ in held
-        if one.request.condition == condition
-        and (outcome := one.outcome(MAIN_JUDGE, round_)) != "unclear"
-        and before.get(one.request.id, "unclear") != "unclear"
+        if one.item.condition == condition
+        and (outcome := _outcome(one, MAIN_JUDGE, round_)) != "unclear"
+        and before.get(one.item.id, "unclear") != "unclear"
     ]
     templates = np.array([template for _, template in pairs], dtype=object)
     return clustered_mean([change for change, _ in pairs], templates, bounds=(-1.0, 1.0))
@@ -211,11 +233,11 @@ def _cost(transcript: Transcript, index: int) -> tuple[int, float]:
     return usage.total, seconds
 
 
-def _agreement(answered: Sequence[Answered], first: str, second: str) -> Agreement:
+def _agreement(answered: Sequence[Behind], first: str, second: str) -> Agreement:
     counts = [[0] * len(OUTCOMES) for _ in OUTCOMES]
     for one in answered:
         for round_ in one.transcript.rounds:
-            said = one.outcome(first, round_), one.outcome(second, round_)
+            said = _outcome(one, first, round_), _outcome(one, second, round_)
             if said[0] is not None and said[1] is not None:
                 counts[OUTCOMES.index(said[0])][OUTCOMES.index(said[1])] += 1
     return Agreement(first, second, counts)

@@ -14,9 +14,9 @@ from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
 from secondlook.correction.loop import run
 from secondlook.correction.transcript import Transcript
 from secondlook.evaluation.samples import case_of
-from secondlook.evaluation.solver import Bench
+from secondlook.evaluation.solver import Session
 from secondlook.evaluation.study import Study
-from secondlook.evaluation.task import HISTORY
+from secondlook.evaluation.task import HISTORY, WORDS
 
 Kind = Literal["first", "check", "again"]
 """What a call is for: an answer to the question alone, an examination, or another answer after a second look."""
@@ -125,10 +125,11 @@ def count(seed: int, arm: Mapping[str, Any], task: Task, answer: int, critique: 
 async def _count(study: Study, task: Task, answer: int, critique: int) -> Counted:
     answering = Counter(answer)
     examining = Counter(critique, answering.shown)
-    bench = Bench(study, (task.metadata or {})[HISTORY], answering, examining)
-    plan, history = await bench.plan()
-    cases = [case_of(sample.metadata or {}, study.file) for sample in task.dataset]
-    return Counted(tuple([await run(answering, bench.critic, case, plan) for case in cases]), history)
+    about = task.metadata or {}
+    session = Session(study, about[HISTORY], answering, examining)
+    plan, history = await session.plan()
+    cases = [case_of(sample.metadata or {}, study.file, about[WORDS]) for sample in task.dataset]
+    return Counted(tuple([await run(answering, session.critic, case, plan) for case in cases]), history)
 
 
 def _counted(arm: Mapping[str, Any]) -> dict[str, Any]:

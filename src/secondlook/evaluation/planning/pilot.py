@@ -84,7 +84,7 @@ def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, A
     known |= {field.name for field in fields(Endpoint)} | {"judge", "revision", "hash of the questions", "verdicts"}
     if foreign := sorted(set(settings) - known):
         raise ValueError(f"unknown setting {foreign[0]!r} of a run; known: {', '.join(sorted(known))}")
-    study = {name: settings[name] for name in _STUDY if name in settings}
+    study = {name: settings[name] for name in (*_STUDY, "critic") if name in settings}
     version = str(settings["prompt"])
     study["prompt"] = version.rpartition("@")[0] or version
     found = Study.of(prompt=study["prompt"]).file.version
@@ -92,18 +92,16 @@ def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, A
         raise ValueError(f"the pilot's prompt is {version}, and here it is {found}; run the pilot again")
     for own in arms.values():
         study |= {name: value for name, value in own.items() if name in _STUDY}
-    refusal = settings["benchmark"] == "refusal"
-    examiner = settings.get("critic_endpoint") if refusal else arms.get("other")
+    examiner = settings.get("critic_endpoint") or arms.get("other")
     judge = settings.get("judge")
     return Evaluation(
         benchmark=settings["benchmark"],
         endpoint=_endpoint(settings),
-        critics=(settings["critic"],) if refusal else tuple(arms),
+        arms=tuple(arms),
         study=study,
         questions=settings["questions"],
         seed=settings["seed"],
         critic_endpoint=_endpoint(examiner) if examiner else None,
-        defences=tuple(arms) if refusal else (),
         judge_endpoint=_endpoint(judge) if judge else None,
     )
 
@@ -124,7 +122,7 @@ def study_of(
     """
     known = (*pilot.names, UNKNOWN)
     if foreign := [name for name in arms if name not in known]:
-        option = "--defence" if pilot.defences else "--critic"
+        option = f"--{pilot.kind.arm_word}"
         raise ValueError(
             f"the pilot has no arm {foreign[0]!r}, only {', '.join(pilot.names)}; run the pilot with "
             f"{option} {foreign[0]} too"
@@ -141,15 +139,15 @@ def study_of(
         questions.pop("per_category", None)
     study = dict(pilot.study) | ({} if rounds is None else {"rounds": rounds})
     _check_rounds(pilot, rounds)
-    if pilot.defences:
-        return replace(pilot, defences=asked, questions=questions, study=study)
+    if pilot.kind.arms:
+        return replace(pilot, arms=asked, questions=questions, study=study)
     if "vote" not in asked:
         study.pop("votes", None)
     for name, owner in (("critic_command", "tool"), ("critic_file", "recorded")):
         if owner not in asked:
             study.pop(name, None)
     examiner = pilot.critic_endpoint if "other" in asked else None
-    return replace(pilot, critics=asked, questions=questions, study=study, critic_endpoint=examiner)
+    return replace(pilot, arms=asked, questions=questions, study=study, critic_endpoint=examiner)
 
 
 def _check_rounds(pilot: Evaluation, rounds: int | None) -> None:

@@ -1,0 +1,291 @@
+"""The one door for benchmarks: what a benchmark is, and how it is found by name.
+
+Everything that asks questions, logs, reports or plans speaks to a :class:`Benchmark` and asks nobody which one it has.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+from secondlook.correction.case import Case
+from secondlook.correction.chat import Finish, Json
+from secondlook.prompts.prompt import Prompt
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from secondlook.correction.transcript import Transcript
+    from secondlook.diagnosis.records import Status
+
+
+class Item(Protocol):
+    """One question of a benchmark: a frozen dataclass of JSON values, since it travels in the logs."""
+
+    @property
+    def id(self) -> str:
+        """Identifier, unique within a run."""
+        ...
+
+    @property
+    def category(self) -> str:
+        """What results are broken down by."""
+        ...
+
+    @property
+    def template(self) -> str:
+        """Questions that resemble each other share it; intervals are clustered by it."""
+        ...
+
+    @property
+    def condition(self) -> str | None:
+        """A further division, e.g. ``ambig`` and ``disambig``."""
+        ...
+
+
+I = TypeVar("I", bound=Item)  # noqa: E741
+O = TypeVar("O")  # noqa: E741
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[I]):
+    """A question as a run asks it.
+
+    Attributes:
+        item: The question.
+        around: What the run puts around its words, e.g. the seed of noise words; JSON.
+    """
+
+    item: I
+    around: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions(Generic[I]):
+    """The questions of a run.
+
+    Attributes:
+        asked: Those that are asked, in order.
+        spare: Others, some of which the ``diverse`` variant shows first.
+        notes: What must be known of them to read the results.
+    """
+
+    asked: Sequence[Asked[I]]
+    spare: Sequence[Asked[I]] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A question as a log shows it: its text, its truth in words, and its options if it has some."""
+
+    text: str
+    target: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer as its benchmark reads it.
+
+    Attributes:
+        answer: What it amounts to, e.g. a letter; the raw text where it cannot be read.
+        correct: Whether it is right; ``None`` where that cannot be said.
+        status: ``ok``, or why ``correct`` is missing.
+        bias: As in :class:`~secondlook.diagnosis.records.Record`.
+    """
+
+    answer: str | None
+    correct: bool | None
+    status: Status
+    bias: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnArm:
+    """An arm that is not a critic, e.g. a defence.
+
+    Attributes:
+        study: Fields of its :class:`~secondlook.evaluation.study.Study`.
+        words: What it puts around every question, by name.
+        shown: Exchanges that stand before every question: what was asked, and the reply.
+    """
+
+    study: Mapping[str, Any]
+    words: Mapping[str, str] = field(default_factory=dict)
+    shown: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[I]):
+    """One question of one arm, asked: what happened, and what a judge model said of each answer, if there was one."""
+
+    arm: str
+    item: I
+    transcript: Transcript
+    judged: tuple[str, ...] = ()
+
+
+class Summary(Protocol):
+    """A benchmark's own part of a report: a dataclass of JSON values."""
+
+    @property
+    def sentence(self) -> str:
+        """What it means."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What must be known to read it."""
+        ...
+
+    def tables(self) -> Iterator[Table]:
+        """Tables of at most 80 columns."""
+        ...
+
+
+class Judge(Protocol):
+    """How a language model judges replies; it is part of the instrument, not of what is measured."""
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """What may come of it."""
+        ...
+
+    def ask(self, item: Any, reply: str) -> str | None:
+        """What the judge is shown of one reply; ``None`` where there is nothing to ask."""
+        ...
+
+    def read(self, judgement: str | None) -> str:
+        """The outcome that a judgement states."""
+        ...
+
+
+class Benchmark(ABC, Generic[I, O]):
+    """A set of questions, the words they are asked in, and how answers are read.
+
+    Attributes:
+        name: As the command line and Inspect call it.
+        about: One line of help.
+        item: Class of its questions.
+        options: Frozen dataclass of what chooses the questions; its fields, made by :func:`option`, are the options of
+            the command line and of the Inspect task.
+        prompts: Folder of prompt files whose fields it fills.
+        prompt: The prompt file where none is asked for.
+        arms: Arms of its own, e.g. defences; none where the arms are critics.
+        arm_word: What an arm is called: the option that names it.
+        judge: How a judge model judges its replies, if one can.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    item: type[I]
+    options: type[O]
+    prompts: ClassVar[str]
+    prompt: ClassVar[str]
+    arms: ClassVar[tuple[str, ...]] = ()
+    arm_word: ClassVar[str] = "critic"
+    judge: ClassVar[Judge | None] = None
+
+    @abstractmethod
+    def questions(self, options: O, seed: int) -> Questions[I]:
+        """The questions that the options choose.
+
+        Raises:
+            ValueError: If data or options cannot be used.
+        """
+
+    @abstractmethod
+    def shown(self, item: I) -> Shown:
+        """A question as logs show it."""
+
+    @abstractmethod
+    def case(self, asked: Asked[I], file: Prompt, words: Mapping[str, str]) -> Case:
+        """A question in the words of a prompt file and, where the arm has some, of its arm."""
+
+    @abstractmethod
+    def read(self, item: I, answer: str, finish: Finish) -> Reading:
+        """Read and grade one answer."""
+
+    def abstention(self, item: I) -> str | None:  # noqa: ARG002 - most have none
+        """The reply "this cannot be told", where the benchmark has such: control ``always-unknown`` gives it."""
+        return None
+
+    def arm(self, name: str, options: O, study: Mapping[str, Any]) -> OwnArm:
+        """One of :attr:`arms`.
+
+        Args:
+            name: Its name.
+            options: What chooses the questions.
+            study: Fields of the study as the user gave them.
+
+        Raises:
+            ValueError: If there is no such arm, or the study contradicts it.
+        """
+        raise ValueError(f"benchmark {self.name!r} has no arm {name!r}; its arms are critics ({study}, {options})")
+
+    def summary(self, answered: Sequence[Answered[I]], arms: Sequence[str]) -> Summary | None:  # noqa: ARG002
+        """Its own part of a report, if it has one."""
+        return None
+
+    def given(self, values: Mapping[str, Any]) -> O:
+        """The options by name; ``None`` stands for an option that was not given.
+
+        Raises:
+            ValueError: If there is no such option.
+        """
+        known = [each.name for each in dataclasses.fields(self.options)]  # type: ignore[arg-type]
+        if foreign := [name for name, value in values.items() if value is not None and name not in known]:
+            spelt = ", ".join(f"--{name.replace('_', '-')}" for name in known)
+            wrong = foreign[0].replace("_", "-")
+            raise ValueError(f"benchmark {self.name!r} has no --{wrong}; its questions are chosen by {spelt}")
+        return self.options(**{name: value for name, value in values.items() if value is not None})
+
+
+def option(default: Any, help_: str, *flags: str) -> Any:
+    """A field of options, with its line of help and, where the field's name is not all, how it is spelt."""
+    metadata = {"help": help_, "flags": flags}
+    return field(metadata=metadata) if default is ... else field(default=default, metadata=metadata)
+
+
+AnyBenchmark = Benchmark[Any, Any]
+_BUILT_IN = {name: f"secondlook.benchmarks.{name}.benchmark" for name in ("bbq", "refusal", "own", "planted")}
+_REGISTERED: dict[str, AnyBenchmark] = {}
+
+
+def register(benchmark: AnyBenchmark) -> AnyBenchmark:
+    """Make a benchmark known in this process; a package does so with an entry point ``secondlook.benchmarks``."""
+    _REGISTERED[benchmark.name] = benchmark
+    return benchmark
+
+
+def names() -> tuple[str, ...]:
+    """Every benchmark that can be found."""
+    return tuple(dict.fromkeys((*_BUILT_IN, *_installed(), *_REGISTERED)))
+
+
+def find(name: str) -> AnyBenchmark:
+    """The benchmark of a name.
+
+    Raises:
+        ValueError: If there is none; the known ones are listed.
+    """
+    if name in _BUILT_IN:
+        found: AnyBenchmark = import_module(_BUILT_IN[name]).BENCHMARK
+        return found
+    if name in _REGISTERED:
+        return _REGISTERED[name]
+    if name in _installed():
+        return register(_installed()[name].load())
+    raise ValueError(f"unknown benchmark {name!r}; choose one of {', '.join(names())}")
+
+
+@cache
+def _installed() -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group="secondlook.benchmarks")}

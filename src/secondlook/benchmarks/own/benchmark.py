@@ -1,0 +1,81 @@
+"""A user's own task as a benchmark: ``secondlook eval own --data FILE --grader exact``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from secondlook.benchmarks.bbq.benchmark import SPARE
+from secondlook.benchmarks.benchmark import Asked, Benchmark, Questions, Reading, Shown, option
+from secondlook.benchmarks.own.case import OwnCase
+from secondlook.benchmarks.own.grading import grade
+from secondlook.benchmarks.own.item import ANSWER, Question
+from secondlook.benchmarks.own.load import load_questions
+from secondlook.correction.case import Case, seed_from
+from secondlook.correction.chat import Finish
+from secondlook.prompts.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class OwnOptions:
+    """Which questions, and who grades them."""
+
+    data: str | None = option(None, "Questions: .jsonl, .json, .csv, .parquet, or the folder of a dataset.")
+    grader: str = option("exact", "exact, contains, number, choice, FILE.py:function or module:function.")
+    field: Mapping[str, str] | None = option(None, "prompt=COLUMN (or answer, id, group, template, condition).")
+    split: str | None = option(None, "Split of a dataset with several.")
+    per_category: int | None = option(None, "Questions of each group.")
+    limit: int | None = option(None, "Questions altogether.")
+
+
+class Own(Benchmark[Question, OwnOptions]):
+    """Questions of anyone's, and anyone's grader."""
+
+    name = "own"
+    about = "Your task: your questions, your grader."
+    item = Question
+    options = OwnOptions
+    prompts = "own"
+    prompt = "own/binary-cot"
+
+    def questions(self, options: OwnOptions, seed: int) -> Questions[Question]:
+        """So many questions of each group and altogether, as the seed and their names decide."""
+        if options.data is None:
+            raise ValueError("benchmark 'own' needs questions; give --data FILE")
+        for name, value in (("per-category", options.per_category), ("limit", options.limit)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; ask for at least 1 question")
+        every = load_questions(Path(options.data), options.grader, fields=options.field, split=options.split)
+        chosen = _some(every, options.per_category, options.limit, seed)
+        asked = [Asked(question) for question in every if question.id in chosen]
+        spare = [Asked(question) for question in every if question.id not in chosen]
+        return Questions(asked, spare[:SPARE])
+
+    def shown(self, item: Question) -> Shown:
+        """The question and its truth, where the data have one."""
+        return Shown(item.text, str(item.row.get(ANSWER, "")))
+
+    def case(self, asked: Asked[Question], file: Prompt, words: Mapping[str, str]) -> Case:
+        """The question in the words of the prompt file."""
+        del words
+        return OwnCase(asked.item, file)
+
+    def read(self, item: Question, answer: str, finish: Finish) -> Reading:
+        """What the grader says."""
+        del finish
+        graded = grade(item, answer)
+        return Reading(graded.reading, graded.correct, "unparsed" if graded.correct is None else "ok")
+
+
+def _some(questions: list[Question], per_category: int | None, limit: int | None, seed: int) -> set[str]:
+    def drawn(question: Question) -> int:
+        return seed_from(seed, "own", question.id)
+
+    groups = groupby(sorted(questions, key=lambda one: (one.category, drawn(one))), key=lambda one: one.category)
+    some = [question for _, members in groups for question in list(members)[:per_category]]
+    return {question.id for question in sorted(some, key=drawn)[:limit]}
+
+
+BENCHMARK = Own()

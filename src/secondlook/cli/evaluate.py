@@ -1,0 +1,289 @@
+"""Commands that evaluate a language model: a command a benchmark, the report, and the first demonstration."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secondlook.benchmarks.benchmark import AnyBenchmark, find, names, option
+from secondlook.cli.options import Group, command, pairs
+from secondlook.cli.terminal import bar, console, counter, notice
+from secondlook.cluster.unit import Resources
+from secondlook.correction.chat import Json
+
+if TYPE_CHECKING:
+    from secondlook.evaluation.asking import Endpoint
+    from secondlook.evaluation.evaluate import Arms, Evaluation
+
+app = typer.Typer()
+eval_app = typer.Typer(
+    help="Ask questions, check the answers, ask again; report round by round, and diagnose. The same command continues "
+    "a run that was stopped.",
+    no_args_is_help=True,
+)
+app.add_typer(eval_app, name="eval")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """Which model answers, and how it is asked."""
+
+    model: str = option(..., "Inspect's spelling, e.g. secondlook/planted or openai/gpt-4o-mini.")
+    base_url: tuple[str, ...] | None = option(
+        None,
+        "Address of the model's server, e.g. http://127.0.0.1:8000/v1; repeatable with --shards. Its key is taken from "
+        "the provider's variable: OPENAI_API_KEY for openai/…, NAME_API_KEY for openai-api/NAME/…; openai-api on this "
+        "machine needs none.",
+    )
+    model_arg: tuple[str, ...] | None = option(None, "Provider argument, name=value.", "-M", "--model-arg")
+    temperature: float = option(0.0, "0 decodes greedily.")
+    reply_tokens: int = option(512, "Tokens a reply may have.")
+    max_connections: int | None = option(None, "Requests in flight.")
+    max_retries: int = option(3, "Repeats of a request after 429, 5xx or a lost line.")
+    timeout: int = option(120, "Seconds a request may take, retries included.")
+    cache: bool = option(False, "Take replies from Inspect's cache.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriticOptions:
+    """Who checks, how the question is put again, and how often."""
+
+    critic: tuple[str, ...] = option(
+        ("self",),
+        "self, other, tool, recorded or oracle; or a control: none (asks again without a critique), vote (majority of "
+        "answers at equal cost), always-unknown; repeat for several arms.",
+    )
+    noise: float = option(0.0, "Probability of flipping the critic's verdict.")
+    variant: str = option("self", "self, diverse or self-instruct.")
+    rounds: int = option(1, "Second looks; 0 only answers.")
+    stop: str = option("fixed", "fixed, or satisfied: end when the critic is.")
+    prompt: str | None = option(None, "Prompt file, e.g. bbq/binary-cot, or PATH.toml.")
+    critic_model: str | None = option(None, "Examining model of critic other.")
+    critic_base_url: str | None = option(None, "Address of the critic model's server.")
+    critic_command: str | None = option(None, "Command line of critic tool.")
+    critic_file: str | None = option(None, "JSON Lines file of critic recorded.")
+    votes: int | None = option(None, "Answers of control vote; as many as the looks cost.")
+    history: int = option(3, "Other questions shown first (variant diverse).")
+    budget_tokens: int | None = option(None, "Token budget of a sample.")
+    budget_seconds: float | None = option(None, "Time budget of a sample.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmOptions:
+    """The arms of a benchmark that has its own."""
+
+    arms: tuple[str, ...] | None = option(None, "Spelt as the benchmark calls its arms.")
+    critic: str = option("self", "Who checks: self, other, tool, recorded or oracle.")
+    judge_model: str | None = option(None, "A model that judges replies too.")
+    judge_base_url: str | None = option(None, "Address of the judge's server.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Where and how the run goes."""
+
+    out: Path | None = option(None, "Folder of the run; by default named by its settings.")
+    seed: int = option(0, "Seed of the sample and the run.")
+    dry_run: bool = option(False, "Count calls and tokens; contact no model.")
+    fast: bool = option(False, "All samples in lock-step, for secondlook/… models; keeps no logs.")
+    shards: int | None = option(None, "Parts of each arm, with a log each, merged at the end.")
+    cluster: str | None = option(
+        None, "Ray cluster: local (of this machine), auto, HOST:PORT of its head, or ray://HOST:PORT."
+    )
+    cpus: float = option(1.0, "Processors of a unit of work on the cluster.")
+    gpus: float | None = option(None, "Accelerators of it, e.g. 0.25.")
+    logs: str | None = option(None, "Where logs of shards go, e.g. s3://…; by default --out.")
+    log_buffer: int = option(10, "Finished samples kept back before the log is written.")
+    diagnose: bool = option(True, "Say whether looking again helps; write diagnosis.json.", "--diagnose/--no-diagnose")
+
+
+def evaluate(
+    benchmark: AnyBenchmark,
+    model: ModelOptions,
+    critics: CriticOptions,
+    questions: Any,
+    running: RunOptions,
+    arms: ArmOptions | None = None,
+) -> None:
+    """Ask a benchmark's questions, check the answers, ask again; report round by round, and diagnose.
+
+    Raises:
+        ValueError: If data or settings cannot be used.
+    """
+    from secondlook.evaluation.dry_run import dry_run as count_calls
+    from secondlook.evaluation.dry_run import show_planned
+    from secondlook.evaluation.evaluate import run_evaluation
+    from secondlook.evaluation.report import show
+
+    evaluation = _evaluation(benchmark, model, critics, questions, running, arms)
+    if running.dry_run:
+        show_planned(count_calls(evaluation), console)
+        return
+    folder = running.out or Path("runs") / evaluation.name
+    with ExitStack() as stack:
+        asked_by = _asked_by(stack, running, tuple(model.base_url or ()), folder)
+        report = run_evaluation(evaluation, folder, log_buffer=running.log_buffer, arms=asked_by)
+    show(report, console)
+    found = _diagnose(folder) if running.diagnose and critics.rounds else []
+    files = ", ".join([*found, "report.json", "rounds.csv"])
+    console.print(f"\nfiles: {files} and records.csv in {folder}", soft_wrap=True)
+    if found:
+        console.print(f"why:   secondlook diagnose {folder}", soft_wrap=True)
+    if not running.fast:
+        console.print(f"logs:  inspect view --log-dir {running.logs or folder}", soft_wrap=True)
+
+
+def _evaluation(
+    benchmark: AnyBenchmark,
+    model: ModelOptions,
+    critics: CriticOptions,
+    questions: Any,
+    running: RunOptions,
+    arms: ArmOptions | None,
+) -> Evaluation:
+    from secondlook.evaluation.asking import Endpoint
+    from secondlook.evaluation.evaluate import Evaluation
+
+    addresses = tuple(model.base_url or ())
+    if len(addresses) > 1 and not _in_shards(running):
+        raise ValueError(f"--base-url is given {len(addresses)} times; several servers share --shards")
+    endpoint = Endpoint(
+        model=model.model,
+        base_url=addresses[0] if addresses else None,
+        model_args=_model_args(model.model_arg),
+        temperature=model.temperature,
+        max_tokens=model.reply_tokens,
+        max_connections=model.max_connections,
+        max_retries=model.max_retries,
+        timeout=model.timeout,
+    )
+    apart = ("critic", "critic_model", "critic_base_url")
+    study = {name: value for name, value in asdict(critics).items() if name not in apart}
+    study |= {"prompt": critics.prompt or benchmark.prompt, "cache": model.cache}
+    if arms is not None:
+        study["critic"] = arms.critic
+    return Evaluation(
+        benchmark=benchmark.name,
+        endpoint=endpoint,
+        arms=critics.critic if arms is None else arms.arms or (),
+        study=study,
+        questions={each.name: getattr(questions, each.name) for each in fields(questions)},
+        seed=running.seed,
+        critic_endpoint=_other(endpoint, critics.critic_model, critics.critic_base_url),
+        judge_endpoint=_other(endpoint, arms.judge_model, arms.judge_base_url) if arms else None,
+    )
+
+
+def _other(endpoint: Endpoint, model: str | None, base_url: str | None) -> Endpoint | None:
+    return replace(endpoint, model=model, base_url=base_url, model_args={}) if model else None
+
+
+def _in_shards(running: RunOptions) -> bool:
+    return running.shards is not None or running.cluster is not None
+
+
+def _asked_by(stack: ExitStack, running: RunOptions, addresses: tuple[str, ...], folder: Path) -> Arms | None:
+    """What asks the questions instead of one call of Inspect for each arm."""
+    if running.fast:
+        if _in_shards(running):
+            raise ValueError("the fast path asks all samples at once, in this process; leave out --fast, or the shards")
+        from secondlook.evaluation.fast import run_arms
+
+        return run_arms
+    if not _in_shards(running):
+        return None
+    from secondlook.cluster.engines import engine
+    from secondlook.cluster.place import place
+    from secondlook.evaluation.sharded import InShards
+
+    where = place(running.logs or folder)
+    return InShards(
+        stack.enter_context(engine(running.cluster, where, Resources(running.cpus, running.gpus or 0.0), tell=notice)),
+        where,
+        running.shards,
+        addresses,
+        running.log_buffer,
+        *counter(stack.enter_context(bar()), "questions asked"),
+    )
+
+
+def _command(benchmark: AnyBenchmark) -> Any:
+    groups = {"model": Group("Model", ModelOptions), "questions": Group("Questions", benchmark.options)}
+    if benchmark.arms:
+        spelt = {"arms": (f"--{benchmark.arm_word}", f"{', '.join(benchmark.arms)}; repeat for several arms.")}
+        groups["arms"] = Group("Arms", ArmOptions, spelt=spelt)
+    groups["critics"] = Group("Critics and rounds", CriticOptions, without=("critic",) if benchmark.arms else ())
+    groups["running"] = Group("Running", RunOptions)
+    return command(benchmark.name, benchmark.about, groups, partial(evaluate, benchmark))
+
+
+for _name in names():
+    eval_app.command(_name)(_command(find(_name)))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    logs: Annotated[str | None, typer.Option(help="Where its logs are, if --logs put them elsewhere.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Report again on a run, finished or not."""
+    from secondlook.cluster.place import place
+    from secondlook.evaluation.evaluate import report_folder
+    from secondlook.evaluation.report import show, to_json
+
+    result = report_folder(folder, place(logs) if logs else None)
+    if json_:
+        sys.stdout.write(to_json(result))
+    else:
+        show(result, console)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
+) -> None:
+    """The planted subject looks twice: a real model, a real harness, known truth, under two minutes."""
+    benchmark = find("planted")
+    evaluate(
+        benchmark,
+        ModelOptions(model="secondlook/planted", reply_tokens=16),
+        CriticOptions(critic=("self", "none"), rounds=2),
+        benchmark.given({"per_category": 64}),
+        RunOptions(out=out),
+    )
+
+
+def _diagnose(folder: Path) -> list[str]:
+    """Say in two sentences what each second look of a run amounts to; names of the files with the whole of it."""
+    from secondlook.cli.diagnose import show_verdict
+    from secondlook.diagnosis.diagnose import diagnose, second_looks
+    from secondlook.diagnosis.form import to_json
+    from secondlook.diagnosis.reading import read_tables
+
+    records = read_tables([folder])
+    arms = second_looks(records)
+    files = ["diagnosis.json"] if len(arms) == 1 else [f"diagnosis-{arm}.json" for arm in arms]
+    for arm, file in zip(arms, files, strict=True):
+        diagnosis = diagnose(records, arm=arm)
+        (folder / file).write_text(to_json(diagnosis), encoding="utf-8")
+        console.print()
+        show_verdict(diagnosis)
+    return files
+
+
+def _model_args(given: tuple[str, ...] | None) -> dict[str, Json]:
+    arguments: dict[str, Json] = {}
+    for name, value in pairs(given, "model arg").items():
+        try:
+            arguments[name] = json.loads(value)
+        except json.JSONDecodeError:
+            arguments[name] = value
+    return arguments

@@ -1,0 +1,134 @@
+"""A benchmark that stands in this file alone goes through everything: eval, shards, resume, report, diagnose, plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+from typer.testing import CliRunner
+
+from secondlook.benchmarks import benchmark as door
+from secondlook.benchmarks.benchmark import Asked, Benchmark, Questions, Reading, Shown, option
+from secondlook.cli.evaluate import CriticOptions, ModelOptions, RunOptions, evaluate
+from secondlook.diagnosis.diagnose import diagnose
+from secondlook.diagnosis.reading import read_tables
+from secondlook.evaluation.evaluate import report_folder
+from secondlook.evaluation.logs import read_logged
+from secondlook.evaluation.planning.pilot import read_pilot
+from secondlook.prompts.worded import Worded
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    id: str
+    category: str
+    template: str
+    condition: str | None
+    left: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class SumCase(Worded):
+    item: Sum
+    file: object
+
+    @property
+    def sample(self):
+        return self.item.id
+
+    def query(self, round_index):
+        return self.file.query.format(prompt=f"{self.item.left} + {self.item.right} = ?")
+
+    def reask(self, round_index, *, repeat_query, critiqued):
+        return self.file.reask(self.query(round_index), repeat_query=repeat_query, critiqued=critiqued)
+
+    def grade(self, answer):
+        return SUMS.read(self.item, answer, "stop").correct
+
+
+@dataclass(frozen=True, slots=True)
+class SumOptions:
+    count: int = option(6, "How many sums.")
+
+
+class Sums(Benchmark):
+    name = "sums"
+    about = "Sums."
+    item = Sum
+    options = SumOptions
+    prompts = "own"
+    prompt = "own/binary-cot"
+
+    def questions(self, options: SumOptions, seed: int) -> Questions:
+        sums = [Sum(f"sum/{n}", "small" if n < 3 else "large", f"t{n % 3}", None, n, seed) for n in range(12)]
+        return Questions([Asked(one) for one in sums[: options.count]], [Asked(one) for one in sums[options.count :]])
+
+    def shown(self, item):
+        return Shown(f"{item.left} + {item.right}", str(item.left + item.right))
+
+    def case(self, asked, file, words: Mapping[str, str]):
+        return SumCase(asked.item, file)
+
+    def read(self, item, answer, finish):
+        """Whether the reply is long: the planted subject speaks no numbers, and something must differ."""
+        return Reading(answer, len(answer) % 2 == item.left % 2, "ok") if answer else Reading(answer, None, "unparsed")
+
+
+SUMS = Sums()
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    monkeypatch.setattr(door, "_REGISTERED", {})
+    door.register(SUMS)
+
+
+def run(folder, **running):
+    model = ModelOptions(model="secondlook/planted", reply_tokens=8)
+    critics = CriticOptions(critic=("oracle", "none"))
+    evaluate(SUMS, model, critics, SUMS.options(count=6), RunOptions(out=folder, **running))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("sums")
+
+
+def test_it_is_asked_reported_diagnosed_and_planned(folder):
+    run(folder)
+    records = read_tables([folder])
+    assert set(records["arm"]) == {"oracle", "none"}
+    assert len(records) == 2 * 2 * 6
+    report = report_folder(folder)
+    assert (report.benchmark, report.summary) == ("sums", None)
+    assert [group.group for group in report.arms[0].groups] == ["large", "small", "all"]
+    assert not report.arms[0].bias
+    assert diagnose(records, arm="oracle").overall.comparisons
+    assert read_pilot(folder).evaluation.benchmark == "sums"
+
+
+def test_a_second_call_asks_nothing_again(folder, monkeypatch):
+    from secondlook.local import provider
+
+    monkeypatch.setattr(provider.LocalProvider, "generate", None)
+    run(folder)
+
+
+def test_it_is_asked_in_shards(folder, tmp_path):
+    run(tmp_path, shards=2)
+    whole, parts = (
+        {(one.arm, one.item.id): one.transcript.answer for one in read_logged(at)} for at in (folder, tmp_path)
+    )
+    assert parts == whole
+
+
+def test_the_command_line_knows_the_benchmarks_and_only_their_options():
+    from secondlook.cli import app
+
+    runner = CliRunner()
+    listed = runner.invoke(app, ["eval", "--help"], env={"COLUMNS": "80"}).output
+    assert all(name in listed for name in ("bbq", "refusal", "own", "planted"))
+    own = runner.invoke(app, ["eval", "own", "--help"], env={"COLUMNS": "80"}).output
+    assert "--grader" in own
+    assert "--defence" not in own
+    assert all(panel in own for panel in ("Model", "Questions", "Critics and rounds", "Running"))
