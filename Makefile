@@ -1,7 +1,8 @@
 # Every target works on a fresh clone: it makes .venv and installs once, then runs.
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
+STAMP := .venv/.installed-dev
+LIGHT := .venv/.installed-demo
 # Processes that share the test files, in their order; a thread each. Tests of clusters wait more than they work.
 WORKERS ?= 3
 
@@ -9,13 +10,14 @@ WORKERS ?= 3
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP) $(LIGHT): .venv/.installed-%: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Second Look needs Python 3.11 or newer, found %d.%d: set PYTHON=python3.11" % sys.version_info[:2])'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	touch $@
 
-demo: $(STAMP)
+# What is installed for tests serves the demo too.
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(LIGHT))
 	$(BIN)/secondlook reproduce --profile demo --browser
 
 test: $(STAMP)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from secondlook.correction.case import Case
@@ -180,6 +180,7 @@ class Benchmark(ABC, Generic[I, O]):
         prompt: The prompt file where none is asked for.
         arms: Arms of its own, e.g. defences; none where the arms are critics.
         arm_word: What an arm is called: the option that names it.
+        abstains: Whether its questions have an answer "this cannot be told".
         judge: How a judge model judges its replies, if one can.
     """
 
@@ -191,6 +192,7 @@ class Benchmark(ABC, Generic[I, O]):
     prompt: ClassVar[str]
     arms: ClassVar[tuple[str, ...]] = ()
     arm_word: ClassVar[str] = "critic"
+    abstains: ClassVar[bool] = False
     judge: ClassVar[Judge | None] = None
 
     @abstractmethod
@@ -214,7 +216,7 @@ class Benchmark(ABC, Generic[I, O]):
         """Read and grade one answer."""
 
     def abstention(self, item: I) -> str | None:  # noqa: ARG002 - most have none
-        """The reply "this cannot be told", where the benchmark has such: control ``always-unknown`` gives it."""
+        """The reply "this cannot be told", of a benchmark that abstains: control ``always-unknown`` gives it."""
         return None
 
     def arm(self, name: str, options: O, study: Mapping[str, Any]) -> OwnArm:
@@ -287,5 +289,5 @@ def find(name: str) -> AnyBenchmark:
 
 
 @cache
-def _installed() -> dict[str, Any]:
+def _installed() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group="secondlook.benchmarks")}

@@ -28,6 +28,14 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
 for floor in (evaluate, data, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
+_EXTRAS = {
+    "eval": ("filelock", "httpx", "inspect_ai", "openai", "psutil", "upath"),
+    "local": ("safetensors", "tokenizers", "transformers"),
+    "lab": ("jinja2", "matplotlib", "torch"),
+    "gateway": ("aiohttp", "httptools", "prometheus_client", "starlette", "tenacity", "uvicorn", "uvloop", "yarl"),
+    "cluster": ("ray",),
+}
+"""What a package that is not there comes with."""
 
 
 def _version(asked: bool) -> None:
@@ -56,11 +64,21 @@ def main() -> None:
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         code = _STOPPED
+    except ModuleNotFoundError as error:
+        fail(_missing(error))
     except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
         fail(_line(error))
     if code == _STOPPED:
         fail("stopped; what was logged is kept, run the same command again to go on", code)
     sys.exit(code or 0)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    package = (error.name or "").partition(".")[0]
+    extra = next((extra for extra, packages in _EXTRAS.items() if package in packages), None)
+    if extra is None:
+        raise error
+    return f"this needs {package}, which comes with an extra: pip install 'secondlook[{extra}]'"
 
 
 def _line(error: Exception) -> str:

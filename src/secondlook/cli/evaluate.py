@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from contextlib import ExitStack
@@ -235,11 +236,15 @@ def report(
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Report again on a run, finished or not."""
-    from secondlook.cluster.place import place
-    from secondlook.evaluation.evaluate import report_folder
-    from secondlook.evaluation.report import show, to_json
+    from secondlook.evaluation.report import read, show, to_json
 
-    result = report_folder(folder, place(logs) if logs else None)
+    if importlib.util.find_spec("inspect_ai") is None:
+        result = read(folder)
+    else:
+        from secondlook.cluster.place import place
+        from secondlook.evaluation.evaluate import report_folder
+
+        result = report_folder(folder, place(logs) if logs else None)
     if json_:
         sys.stdout.write(to_json(result))
     else:

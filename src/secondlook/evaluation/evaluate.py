@@ -20,9 +20,9 @@ from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.logs import Logged, read_logged, to_table
 from secondlook.evaluation.report import Report, build_report, write
 from secondlook.evaluation.shards import NUMBER
-from secondlook.evaluation.study import VOTE, Study
+from secondlook.evaluation.study import UNKNOWN, VOTE, Study
 from secondlook.evaluation.task import HISTORY, WORDS, arm_of, task_of
-from secondlook.evaluation.unknown import UNKNOWN, always_unknown
+from secondlook.evaluation.unknown import always_unknown
 
 _OWN = {"tool": "critic_command", "recorded": "critic_file", VOTE: "votes"}
 
@@ -61,7 +61,7 @@ class Evaluation:
         if not self.arms or len(set(self.arms)) < len(self.arms):
             word = benchmark.arm_word
             raise ValueError(f"{word}s are {', '.join(self.arms) or 'none given'}; name each arm once (--{word})")
-        if UNKNOWN in self.arms and (type(benchmark).abstention is AnyBenchmark.abstention or len(self.arms) == 1):
+        if UNKNOWN in self.arms and (len(self.arms) == 1 or not benchmark.abstains):
             raise ValueError(
                 f"{UNKNOWN!r} is a control of benchmarks with an option that says so, beside another arm; leave it out"
             )

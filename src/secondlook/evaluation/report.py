@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from secondlook.benchmarks.benchmark import AnyBenchmark, Summary, find
 from secondlook.diagnosis.bias import BiasScore, bias_score
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
-from secondlook.evaluation.study import VOTE
-from secondlook.evaluation.unknown import UNKNOWN
+from secondlook.evaluation.study import UNKNOWN, VOTE
 from secondlook.layout import DASH, number, share, span, table
 
 PLANTED_NOTE = (
@@ -29,6 +28,9 @@ PLANTED_NOTE = (
 FOREIGN_NOTE = (
     "It has never seen English and always names an option: on official BBQ its accuracy is expected to be near chance."
 )
+
+
+_NO_LOGS = "tables that are made of the logs need Inspect: pip install 'secondlook[eval]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,23 @@ def write(report: Report, records: pd.DataFrame, folder: Path) -> list[Path]:
     rounds.to_csv(paths[1], index=False)
     records.to_csv(paths[2], index=False)
     return paths
+
+
+def read(folder: Path) -> Report:
+    """The report of a run as its files hold it, for whoever cannot read logs; a benchmark's own tables are left out.
+
+    Raises:
+        ValueError: If the files are not there, or are none of ours.
+    """
+    try:
+        kept = json.loads((folder / "report.json").read_text("utf-8"))
+        records = pd.read_csv(folder / "records.csv", dtype={"correct": "boolean"}, low_memory=False)
+        arms = [arm["arm"] for arm in kept["arms"]]
+        made = build_report(find(kept["benchmark"]), records, arms=arms)
+        notes = [*kept["notes"], *([_NO_LOGS] if kept["summary"] else [])]
+        return replace(made, sentence=kept["sentence"], notes=notes, run=kept["run"])
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{str(folder)!r} holds no finished report ({error}); {_NO_LOGS}") from None
 
 
 def _round_tables(arm: ArmReport, width: int) -> Iterator[Table]:

@@ -25,6 +25,8 @@ from secondlook.prompts.prompt import Prompt, load_prompt
 CriticName = Literal["self", "other", "tool", "recorded", "oracle", "none", "vote"]
 VOTE = "vote"
 """The arm without second looks whose answers vote."""
+UNKNOWN = "always-unknown"
+"""The arm that asks nobody and says of every question that it cannot be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,7 @@ from dataclasses import replace
 from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Round
 from secondlook.evaluation.logs import Logged
-
-UNKNOWN = "always-unknown"
-"""Name of the arm."""
+from secondlook.evaluation.study import UNKNOWN
 
 
 def always_unknown(samples: Sequence[Logged]) -> list[Logged]:

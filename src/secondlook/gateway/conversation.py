@@ -52,22 +52,23 @@ class OpenCase(Worded):
         file: The words of check and requests.
     """
 
-    sample: str
+    id: str
     text: str
     file: Prompt
+
+    @property
+    def sample(self) -> str:
+        """Identifier of the request."""
+        return self.id
 
     @property
     def system(self) -> str | None:
         """None of ours: the client's conversation has its own, or none."""
         return None
 
-    def query(self, round_index: int) -> str:  # noqa: ARG002 - asked in the same words in every round
+    def question(self) -> str:
         """The client's own words."""
         return self.text
-
-    def reask(self, round_index: int, *, repeat_query: bool, critiqued: bool) -> str:  # noqa: ARG002
-        """The request for another answer."""
-        return self.file.reask(self.text if repeat_query else "", repeat_query=repeat_query, critiqued=critiqued)
 
     def grade(self, answer: str) -> bool | None:  # noqa: ARG002
         """Nobody knows."""

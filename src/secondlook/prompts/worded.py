@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
+
 from secondlook.correction.case import Verdict
 from secondlook.prompts.prompt import Prompt
 
+Stage: TypeAlias = Literal["query", "check"]
+Words: TypeAlias = Callable[[Stage, int], str]
+"""Words that a stage of a round ends with; the planted language keeps its noise there."""
+
+
+def no_words(_stage: Stage, _round_index: int) -> str:
+    """Official prompts end where the prompt file ends."""
+    return ""
+
+
+class Named(Protocol):
+    """Whatever has an identifier."""
+
+    @property
+    def id(self) -> str:
+        """It."""
+        ...
+
 
 class Worded:
-    """A part of a :class:`secondlook.correction.Case`; a case that has a ``file`` adds the question and its truth."""
+    """A :class:`secondlook.correction.Case` in the words of a prompt file; a subclass adds the question and its truth.
+
+    Attributes:
+        item: What is asked.
+        file: The prompt file it is asked in.
+        closing_words: Words put at the end of a query or check.
+    """
 
     __slots__ = ()
+    item: Named
     file: Prompt
+    closing_words: Words = staticmethod(no_words)
+
+    @property
+    def sample(self) -> str:
+        """Identifier of the question."""
+        return self.item.id
 
     @property
     def prompt(self) -> str:
@@ -22,9 +56,24 @@ class Worded:
         """System message of the prompt file."""
         return self.file.system
 
-    def check(self, round_index: int) -> str:  # noqa: ARG002 - in the same words in every round
+    def question(self) -> str:
+        """The question in the prompt file's words."""
+        raise NotImplementedError
+
+    def query(self, round_index: int) -> str:
+        """The question, as asked in this round."""
+        return self._closed(self.question(), "query", round_index)
+
+    def check(self, round_index: int) -> str:
         """The request to examine the answer."""
-        return self.file.check
+        return self._closed(self.file.check, "check", round_index)
+
+    def reask(self, round_index: int, *, repeat_query: bool, critiqued: bool) -> str:
+        """The request for another answer."""
+        if repeat_query:
+            return self.file.reask(self.query(round_index), repeat_query=True, critiqued=critiqued)
+        text = self.file.reask("", repeat_query=False, critiqued=critiqued)
+        return self._closed(text, "query", round_index)
 
     def feedback(self, verdict: Verdict) -> str:
         """The prompt file's canned critique."""
@@ -33,3 +82,7 @@ class Worded:
     def verdict(self, critique: str) -> Verdict:
         """The verdict a critique ends with, by the prompt file's phrases or scale."""
         return self.file.verdict(critique)
+
+    def _closed(self, text: str, stage: Stage, round_index: int) -> str:
+        words = self.closing_words(stage, round_index)
+        return f"{text}\n{words}" if words else text

@@ -16,11 +16,12 @@ from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.language import CATEGORIES
-from secondlook.benchmarks.planted.noise import Noise, Schedule, Stage
+from secondlook.benchmarks.planted.noise import Noise, Schedule
 from secondlook.correction.case import Verdict, seed_from
 from secondlook.correction.chat import Message
 from secondlook.local.model import LocalModel, Settings
 from secondlook.prompts.prompt import Prompt, load_prompt
+from secondlook.prompts.worded import Stage
 from secondlook.subject.traits import LEVELS, TRAITS, Traits
 
 Rate = Literal["bias_ambig", "bias_disambig", "slip", "critic", "obedience"]

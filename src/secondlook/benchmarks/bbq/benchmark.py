@@ -27,6 +27,7 @@ class MultipleChoice(Benchmark[Item, Any]):
     item = Item
     prompts = "bbq"
     prompt = "bbq/binary-cot"
+    abstains = True
 
     def shown(self, item: Item) -> Shown:
         """Context and question, and the letter of the right option."""

@@ -15,12 +15,11 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from secondlook.benchmarks.bbq.case import Words, no_words
 from secondlook.benchmarks.benchmark import Asked
 from secondlook.benchmarks.planted.language import NOISE_WORDS
 from secondlook.correction.case import seed_from
+from secondlook.prompts.worded import Stage, Words, no_words
 
-Stage = Literal["query", "check"]
 Schedule = Literal["fresh", "fixed", "none"]
 SCHEDULES: tuple[Schedule, ...] = ("fresh", "fixed", "none")
 

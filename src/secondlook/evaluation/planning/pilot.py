@@ -15,8 +15,7 @@ from secondlook.evaluation.asking import Endpoint, unreadable
 from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import without_merged
-from secondlook.evaluation.study import Study
-from secondlook.evaluation.unknown import UNKNOWN
+from secondlook.evaluation.study import UNKNOWN, Study
 
 _STUDY = [field.name for field in fields(Study) if field.name not in ("critic", "seed")]
 
