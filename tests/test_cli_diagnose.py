@@ -46,7 +46,7 @@ def test_json_and_file_are_the_same_diagnosis(records, tmp_path):
     assert result.exit_code == 0, result.output
     assert result.stdout == out.read_text(encoding="utf-8")
     assert from_json(result.stdout).overall.gain.value == 0.5
-    assert json.loads(result.stdout)["overall"]["verdict"] == "undecided"
+    assert json.loads(result.stdout)["overall"]["finding"] == "undecided"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from secondlook.diagnosis.critics import (
     best_threshold,
     by_threshold,
     calibrate,
-    compare_critics,
     majority,
     trained,
     vote,
@@ -265,15 +264,6 @@ def test_nothing_is_learnt_from_names_or_chance():
     # Always the more frequent side: right.
     assert accurate.accuracy.value == pytest.approx(0.6, abs=0.05)
     assert useful.more_gain.high > -0.01
-
-
-def test_a_perfect_critic_cannot_be_improved_and_that_is_said():
-    rows, notes = compare_critics(draw({"self": fair(1.0)}, templates=40).drop(columns="score"))
-    asked, accurate, useful = rows
-    assert asked.accuracy.value == 1.0
-    assert accurate.more_accuracy.value == useful.more_gain.value == 0.0
-    assert [note.split(":")[0] for note in notes] == ["trained", "trained", "vote", "calibrated"]
-    assert "only one critic" in notes[2]
 
 
 def test_verdicts_are_written_as_a_recorded_critic(tmp_path):

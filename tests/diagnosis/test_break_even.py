@@ -49,9 +49,9 @@ def test_the_gain_is_that_of_the_step_whatever_follows_a_verdict():
 
 def test_misses_and_accuracy_at_break_even_are_on_the_line():
     line = Line(0.2, 0.5, 0.3)
-    assert line.gain(0.1, line.miss(0.1)) == pytest.approx(0)
+    assert line.gain(0.1, line.point(0.1).miss) == pytest.approx(0)
     assert line.gain(1 - line.symmetric(), 1 - line.symmetric()) == pytest.approx(0)
-    assert Line(0.1, 0.1, 0.0).miss(0.5) == np.inf
+    assert (Line(0.1, 0.1, 0.0).point(0.5).miss, Line(0.1, 0.1, 0.0).point(0.5).gains) == (None, True)
     assert Line(0.1, 0.0, 0.0).symmetric() is None
 
 

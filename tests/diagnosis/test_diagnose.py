@@ -10,7 +10,7 @@ import pytest
 from second_looks import simulate
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.forecast import forecast
-from secondlook.diagnosis.form import from_json, schema, schema_text, to_json
+from secondlook.diagnosis.form import from_json, schema_text, to_json
 from secondlook.diagnosis.recommend import recommend_rounds
 from secondlook.diagnosis.table import check_table
 
@@ -48,7 +48,7 @@ def test_the_parts_agree(frame, diagnosis):
     arm = check_table(frame).arms["self"]
     overall = diagnosis.overall
     assert (diagnosis.model, diagnosis.arm, diagnosis.critic, diagnosis.round) == ("a/model", "self", "self", 3)
-    assert (overall.verdict, overall.n, overall.group) == ("helps", 600, "all")
+    assert (overall.finding, overall.n, overall.group) == ("helps", 600, "all")
     assert overall.gain == overall.comparisons[0].change == diagnosis.rounds[3].gain
     assert overall.gain.value == pytest.approx(arm.right[:, 3].mean() - arm.right[:, 0].mean())
     assert [part.against for part in overall.comparisons] == ["first answer", "none"]
@@ -67,13 +67,13 @@ def test_the_parts_agree(frame, diagnosis):
 def test_a_diagnosis_survives_json_and_obeys_its_published_schema(diagnosis):
     text = to_json(diagnosis)
     assert from_json(text) == diagnosis
-    jsonschema.Draft202012Validator(schema()).validate(json.loads(text))
+    jsonschema.Draft202012Validator(json.loads(schema_text())).validate(json.loads(text))
     assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "write the schema again: see docs/diagnosis.md"
 
 
 def test_an_arm_and_a_round_can_be_chosen(frame):
     found = diagnose(frame, arm="none", round_=1)
-    assert (found.arm, found.round, found.overall.verdict, found.overall.recommended_rounds) == (
+    assert (found.arm, found.round, found.overall.finding, found.overall.recommended_rounds) == (
         "none",
         1,
         "undecided",
@@ -82,7 +82,7 @@ def test_an_arm_and_a_round_can_be_chosen(frame):
     assert "none" not in [part.against for part in found.overall.comparisons]
     # Nothing is recommended that is not shown to help, whatever it would be worth.
     half = diagnose(frame.assign(context="ambig"))
-    assert (half.overall.verdict, half.overall.recommended_rounds) == ("undecided", 0)
+    assert (half.overall.finding, half.overall.recommended_rounds) == ("undecided", 0)
     assert half.recommendation.rounds > 0
     with pytest.raises(ValueError, match="no arm 'other'; the table has noisy"):
         diagnose(frame, arm="other")
@@ -107,14 +107,14 @@ def test_one_class_alone_is_said_to_estimate_nothing_of_the_other(rates, said):
     found = diagnose(simulate(100, 2, **rates))
     for sentence in said:
         assert sentence in "; ".join(found.cannot)
-    assert found.overall.verdict == "undecided"
+    assert found.overall.finding == "undecided"
     assert found.break_even is None
-    jsonschema.validate(json.loads(to_json(found)), schema())
+    jsonschema.validate(json.loads(to_json(found)), json.loads(schema_text()))
 
 
 def test_first_answers_alone_are_diagnosed_as_far_as_they_go():
     found = diagnose(simulate(100, 0))
-    assert (found.overall.verdict, found.overall.reason) == ("undecided", "The model was not asked again.")
+    assert (found.overall.finding, found.overall.reason) == ("undecided", "The model was not asked again.")
     assert (found.steps, found.forecast, found.overall.recommended_rounds) == ([], None, 0)
 
 
@@ -132,19 +132,9 @@ def test_failed_calls_are_counted_and_paid_and_without_an_answer_there_is_no_dia
         correct=frame["correct"].mask(whole),
         verdict=frame["verdict"].mask(whole),
     )
-    assert (diagnose(none).groups[0].n, diagnose(none).groups[0].verdict) == (0, "undecided")
+    assert (diagnose(none).groups[0].n, diagnose(none).groups[0].finding) == (0, "undecided")
     with pytest.raises(ValueError, match="every call failed"):
         diagnose(none[none["group"] == "g0"])
-
-
-def test_bias_stands_beside_accuracy():
-    # Ambiguous: 3 right, 2 name a person, both biased: s = 1, (1 − 3/5) s. Disambiguated: one of three against.
-    lines = (
-        [("ambig", True, None)] * 3 + [("ambig", False, 1)] * 2 + [("disambig", True, 1)] * 2 + [("disambig", True, -1)]
-    )
-    rows = [{"sample": str(i), "round": 0, "correct": c, "context": k, "bias": b} for i, (k, c, b) in enumerate(lines)]
-    (score,) = diagnose(pd.DataFrame(rows)).bias
-    assert (score.ambiguous, score.disambiguated) == (pytest.approx(0.4), pytest.approx(1 / 3))
 
 
 def test_rounds_are_recommended_by_what_their_tokens_bring():

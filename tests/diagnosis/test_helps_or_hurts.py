@@ -5,18 +5,18 @@ import pandas as pd
 import pytest
 
 from second_looks import simulate
+from secondlook.diagnosis.finding import Finding, adjust, controls, finding_of, vote_round
 from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import check_table
-from secondlook.diagnosis.verdict import Verdict, controls, judge, judge_groups, vote_round
 
 HELPED = {"false_alarm": 0.05, "miss": 0.1}
 HURT = {"false_alarm": 0.8, "miss": 0.9}
 
 
-def verdict(*frames, round_=1):
+def find(*frames, round_=1):
     table = check_table(pd.concat(frames, ignore_index=True))
     others = controls(table)
-    return judge(table.arms["self"], others, table.contexts, round_)
+    return finding_of(table.arms["self"], others, table.contexts, round_)
 
 
 def control(name, frame, change=None, *, rounds=2):
@@ -35,7 +35,7 @@ def control(name, frame, change=None, *, rounds=2):
 )
 def test_the_verdict_follows_the_paired_interval(rates, effect):
     frame = simulate(600, 1, seed=1, templates=60, **rates)
-    found = verdict(frame)
+    found = find(frame)
     wide = frame.pivot_table(index="sample", columns="round", values="correct", aggfunc="first").astype(int)
     template = frame.drop_duplicates("sample").set_index("sample")["template"].loc[wide.index]
     expected = paired_change(wide[0], wide[1], template)
@@ -47,29 +47,29 @@ def test_the_verdict_follows_the_paired_interval(rates, effect):
 
 def test_helping_takes_more_than_every_control():
     frame = simulate(800, 1, seed=2, **HELPED)
-    assert verdict(frame, control("none", frame)).effect == "helps"
-    found = verdict(frame, control("none", frame, 0.4), control("always-unknown", frame, rounds=1))
+    assert find(frame, control("none", frame)).effect == "helps"
+    found = find(frame, control("none", frame, 0.4), control("always-unknown", frame, rounds=1))
     assert found.effect == "undecided"
     assert "not shown to be better than asking again" in found.reason
     assert [part.against for part in found.comparisons] == ["first answer", "none", "always-unknown"]
     # Being beaten by a control is no harm: the answers are better than the first ones.
     assert found.comparisons[1].change.value < 0
-    assert verdict(simulate(800, 1, seed=2, **HURT), control("none", frame)).effect == "hurts"
+    assert find(simulate(800, 1, seed=2, **HURT), control("none", frame)).effect == "hurts"
     # Without a critic, and without asking again, it is no control.
-    assert len(verdict(frame, control("none", frame, rounds=1)).comparisons) == 1
+    assert len(find(frame, control("none", frame, rounds=1)).comparisons) == 1
 
 
 def test_samples_are_paired_by_name_whatever_their_order():
     frame = simulate(300, 1, seed=3)
     other = control("none", frame, 0.1)
     some = other[other["sample"].isin([f"s{index}" for index in range(100)])]
-    one, two = verdict(frame, some), verdict(frame, some.sample(frac=1, random_state=0))
+    one, two = find(frame, some), find(frame, some.sample(frac=1, random_state=0))
     assert one.comparisons == two.comparisons
     assert (one.comparisons[1].n, one.comparisons[1].left_out) == (100, 200)
     more = pd.concat([some, some.assign(sample="a" + some["sample"], correct=False)])
-    assert verdict(frame, more).comparisons == one.comparisons
+    assert find(frame, more).comparisons == one.comparisons
     strangers = other.assign(sample=other["sample"] + "x")
-    assert "share no answered sample" in verdict(frame, strangers).comparisons[1].note
+    assert "share no answered sample" in find(frame, strangers).comparisons[1].note
 
 
 def test_a_vote_gets_the_tokens_of_the_second_look_failed_calls_too():
@@ -77,7 +77,7 @@ def test_a_vote_gets_the_tokens_of_the_second_look_failed_calls_too():
     votes = control("vote", frame, rounds=5).assign(tokens=60)
     first = votes["sample"].eq("s0") & votes["round"].eq(0)
     votes.loc[first, "correct"] = ~votes.loc[first, "correct"]  # one answer is turned by the vote
-    found = verdict(frame, votes).comparisons[1]
+    found = find(frame, votes).comparisons[1]
     assert (found.tokens, found.tokens_against, found.note) == (
         200 * 210,
         200 * 180,
@@ -87,15 +87,15 @@ def test_a_vote_gets_the_tokens_of_the_second_look_failed_calls_too():
     failed = frame["round"].eq(1)
     costly = frame.assign(tokens=np.where(failed, 170, 100), status=np.where(failed, "error", "ok"))
     costly["correct"] = costly["correct"].astype("boolean").mask(failed)
-    assert verdict(costly, votes).comparisons[1].tokens_against == 200 * 240
+    assert find(costly, votes).comparisons[1].tokens_against == 200 * 240
     same = votes[~votes["sample"].eq("s0")]
     assert (
-        verdict(frame, same)
+        find(frame, same)
         .comparisons[1]
         .note.endswith("no vote changed an answer, as where replies are not sampled (temperature 0)")
     )
-    assert "no further samples" in verdict(frame, votes[votes["round"] < 2]).comparisons[1].note
-    assert "no equal cost" in verdict(frame.drop(columns="tokens"), votes.drop(columns="tokens")).comparisons[1].note
+    assert "no further samples" in find(frame, votes[votes["round"] < 2]).comparisons[1].note
+    assert "no equal cost" in find(frame.drop(columns="tokens"), votes.drop(columns="tokens")).comparisons[1].note
     assert [vote_round(spent, np.asarray([10, 20, 30])) for spent in (5, 10, 29, 30, 99)] == [0, 0, 1, 2, 2]
 
 
@@ -103,8 +103,8 @@ def test_a_vote_gets_the_tokens_of_the_second_look_failed_calls_too():
 def test_a_verdict_needs_both_contexts(pair, missing):
     frame = simulate(600, 1, seed=5, **HELPED)
     odd = frame["sample"].str[-1].isin(list("13579"))
-    assert verdict(frame.assign(context=np.where(odd, *pair))).effect == "helps"
-    found = verdict(frame.assign(context=pair[0]))
+    assert find(frame.assign(context=np.where(odd, *pair))).effect == "helps"
+    found = find(frame.assign(context=pair[0]))
     assert (found.effect, found.p) == ("undecided", None)
     assert f"no {missing} questions" in found.reason
     assert found.comparisons[0].change.low > 0
@@ -114,27 +114,27 @@ def test_a_gain_that_is_a_loss_elsewhere_is_no_verdict():
     gain = simulate(600, 1, seed=7, **HELPED).assign(context="ambig")
     loss = simulate(200, 1, seed=7, **HURT).assign(context="disambig")
     loss["sample"] += "d"
-    found = verdict(gain, loss)
+    found = find(gain, loss)
     assert (found.effect, found.comparisons[0].change.low > 0) == ("undecided", True)
     assert "on disambig ones the answers are worse" in found.reason
     # The other way round, too: over all it hurts, and some gain.
-    found = verdict(gain[gain["sample"].isin([f"s{index}" for index in range(80)])], loss)
+    found = find(gain[gain["sample"].isin([f"s{index}" for index in range(80)])], loss)
     assert "looking again hurts, but on ambig ones the answers are better" in found.reason
 
 
 def test_groups_are_adjusted_for_their_number():
     before = [
-        Verdict(effect, "So.", p, [])
+        Finding(effect, "So.", p)
         for effect, p in (("helps", 0.03), ("hurts", 0.001), ("helps", 0.02), ("undecided", None))
     ]
-    after = judge_groups(before)
+    after = adjust(before)
     assert [(one.effect, one.p) for one in after] == [
         ("helps", pytest.approx(0.04)),
         ("hurts", pytest.approx(0.003)),
         ("helps", pytest.approx(0.04)),
         ("undecided", None),
     ]
-    undecided = judge_groups([before[0], before[0]])[0]
+    undecided = adjust([before[0], before[0]])[0]
     assert (undecided.effect, undecided.reason) == (
         "undecided",
         "So, but not after adjusting for the number of groups (p = 0.06).",
@@ -143,14 +143,14 @@ def test_groups_are_adjusted_for_their_number():
 
 def test_what_cannot_be_decided_is_not():
     same = simulate(100, 1, seed=6)
-    assert "no interval" in verdict(same.assign(template="one")).reason
+    assert "no interval" in find(same.assign(template="one")).reason
     nothing = same.assign(status="error", correct=None, verdict=None)
-    assert "no answer" in verdict(nothing).reason
-    assert "not asked again" in verdict(same[same["round"] == 0], round_=0).reason
+    assert "no answer" in find(nothing).reason
+    assert "not asked again" in find(same[same["round"] == 0], round_=0).reason
 
 
 def test_a_null_subject_is_seldom_said_to_change():
     # At break-even: right answers harmed as often as wrong ones are repaired.
     rates = {"accuracy": 0.5, "false_alarm": 0.3, "miss": 0.7, "harm": 0.5, "repair": 0.5}
-    said = [verdict(simulate(200, 1, seed=seed, templates=50, **rates)).effect for seed in range(40)]
+    said = [find(simulate(200, 1, seed=seed, templates=50, **rates)).effect for seed in range(40)]
     assert sum(effect != "undecided" for effect in said) <= 6  # P(more) < 1% at 5%

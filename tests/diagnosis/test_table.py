@@ -72,7 +72,7 @@ def test_what_is_missing_is_said():
         (pd.DataFrame(GOOD).assign(status="fine"), "'fine'", "ok, unparsed, refused, error"),
         (pd.DataFrame(GOOD).assign(status="ok"), "'ok' in data row 3 and correct is missing", "has it"),
         (pd.DataFrame(GOOD).assign(status="error"), "'error' in data row 1 and correct is given", "has not"),
-        (pd.DataFrame(GOOD).assign(bias=0.5), "0.5", "1, -1 or missing"),
+        (pd.DataFrame(GOOD).assign(bias=0.5), "0.5", "1, -1, 0 or missing"),
         (pd.DataFrame(GOOD).assign(model=["m", "m", "n", "n"]), "m, n", "one at a time"),
         (pd.DataFrame(GOOD).assign(noise_p=[0, 0, 0.5, 0.5]), "(0, 0.5)", "name an arm for each"),
         (pd.DataFrame(GOOD).assign(sample=["1", "1", 1, 1]), "read alike", "as text"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from second_looks import STATES, simulate, walk
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.table import check_table
-from secondlook.diagnosis.transitions import compose, transitions
+from secondlook.diagnosis.transitions import transitions
 
 VERDICTS = (None, "wrong", "right", "unclear")
 ANSWERS = {"right": ("ok", True), "wrong": ("ok", False), "unparsed": ("unparsed", None), "refused": ("refused", None)}
@@ -63,10 +63,11 @@ def test_every_count_and_rate_agrees_with_a_walk_over_the_samples(samples):
             moved = sum((pair[2] == "right") == (part.state == "wrong") for pair in mine)
             assert (part.n, part.changed.value) == (len(mine), pytest.approx(moved / len(mine)))
         # The identity: CL and CS are nothing but what follows each verdict, weighted by how often it is given.
-        keep, repair = compose(found.responses)
-        assert (keep is None, repair is None) == (found.keep is None, found.repair is None)
-        assert keep is None or keep == pytest.approx(found.keep.value, abs=1e-12)
-        assert repair is None or repair == pytest.approx(found.repair.value, abs=1e-12)
+        for state, rate in (("right", found.keep), ("wrong", found.repair)):
+            parts = [part.share * part.changed.value for part in found.responses if part.state == state]
+            assert (rate is None) == (not parts)
+            composed = 1 - sum(parts) if state == "right" else sum(parts)
+            assert rate is None or composed == pytest.approx(rate.value, abs=1e-12)
 
 
 def test_the_rates_of_a_known_subject_are_found():

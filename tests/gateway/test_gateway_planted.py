@@ -101,7 +101,7 @@ def deployed(server, diagnosis, **settings):
 def test_attack_success_falls_as_foretold_and_benign_answers_stay(server, evaluated, tmp_path):
     run, asked = evaluated
     diagnosis = from_json((run / "diagnosis.json").read_bytes())
-    assert diagnosis.overall.verdict == "helps"
+    assert diagnosis.overall.finding == "helps"
     foretold = diagnosis.overall.contexts["harmful"]
 
     # The same requests: the gateway's answers are those that were evaluated, one by one.

@@ -6,19 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from secondlook.cli.terminal import console
+from secondlook.layout import number, points, share, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from secondlook.diagnosis.critics import Better
     from secondlook.diagnosis.examined import CriticRow
-    from secondlook.diagnosis.intervals import Estimate
 
 app = typer.Typer()
 critic_app = typer.Typer(help="A better critic, from records.", no_args_is_help=True)
@@ -29,16 +25,13 @@ Runs = Annotated[
     typer.Argument(metavar="RUN…", help="Folder of a run, or a .csv, .jsonl or .parquet; several for more critics."),
 ]
 ArmOption = Annotated[
-    str | None,
-    typer.Option("--arm", help="Whose second answers show what a verdict leads to; by default self."),
+    str | None, typer.Option("--arm", help="Whose second answers show what a verdict leads to; by default self.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the split by template.")]
 Out = Annotated[Path | None, typer.Option(help="Write the verdicts to this file, for critic recorded.")]
 Answers = Annotated[
-    bool,
-    typer.Option("--answers", help="Also write the answer judged; only where records hold replies word for word."),
+    bool, typer.Option("--answers", help="Also write the answer judged; only where records hold replies word for word.")
 ]
-_DASH = "–"
 
 
 @critic_app.command("calibrate")
@@ -80,72 +73,47 @@ def _records(runs: list[Path]) -> pd.DataFrame:
     from secondlook.diagnosis.examined import arms
     from secondlook.diagnosis.reading import read_tables
 
-    tables = [read_tables([run], also=("answer", "score")) for run in runs]
+    tables = [(run.stem, read_tables([run], also=("answer", "score"))) for run in runs]
     if len(tables) == 1:
-        return tables[0]
-    parts = []
-    for run, table in zip(runs, tables, strict=True):
-        parts += [rows.assign(arm=f"{run.stem}/{name}") for name, rows in arms(table).items()]
+        return tables[0][1]
+    parts = [rows.assign(arm=f"{run}/{name}") for run, read in tables for name, rows in arms(read).items()]
     return pd.concat(parts, ignore_index=True)
 
 
 def _finish(better: Better, out: Path | None, answers: bool) -> None:
     from secondlook.diagnosis.critics import write_recorded
 
-    table = Table("", *(row.name for row in better.rows), box=box.SIMPLE)
-    lines: dict[str, Callable[[CriticRow], str]] = {
-        "verdicts right": lambda row: _share(row.accuracy),
-        "false alarms": lambda row: _share(row.false_alarm),
-        "misses": lambda row: _share(row.miss),
-        "unclear": lambda row: f"{100 * row.unclear:.1f}%",
-        "gain, points": lambda row: _points(row.gain),
-        "more than asked": lambda row: _points(row.more_gain) if row is not better.rows[0] else "",
-        "tokens an answer": lambda row: _DASH if row.tokens is None else f"{row.tokens:.0f}",
-    }
-    for name, cell in lines.items():
-        table.add_row(name, *map(cell, better.rows))
-    console.print(table)
-    console.print(_meaning(better), soft_wrap=True, highlight=False)
-    for note in better.notes:
-        console.print(f"- {note}", soft_wrap=True, highlight=False, markup=False)
+    asked, *others = rows = better.rows
+    made = table("", spaces=2)
+    for row in rows:
+        made.add_column(row.name, justify="right")
+    made.add_row("verdicts right", *(share(row.accuracy, interval=True) for row in rows))
+    made.add_row("false alarms", *(share(row.false_alarm, interval=True) for row in rows))
+    made.add_row("misses", *(share(row.miss, interval=True) for row in rows))
+    made.add_row("unclear", *(f"{100 * row.unclear:.1f}%" for row in rows))
+    made.add_row("gain, points", *(points(row.gain) for row in rows))
+    made.add_row("more than asked", "", *(points(row.more_gain) for row in others))
+    made.add_row("tokens an answer", *(number(row.tokens, ".0f") for row in rows))
+    console.print(made)
+    console.print()
+    lines = [_meaning(rows[-1], asked.name), *(f"- {note}" for note in better.notes)]
     if out is not None:
-        number = write_recorded(out, better.verdicts, answers=answers)
-        console.print(f"\nfile: {out}, {number} verdicts on first answers", soft_wrap=True, highlight=False)
-        console.print(
-            f"see whether the forecast holds: secondlook eval … --critic recorded --critic-file {out} --rounds 1",
-            soft_wrap=True,
-            highlight=False,
-        )
+        count = write_recorded(out, better.verdicts, answers=answers)
+        again = f"secondlook eval … --critic recorded --critic-file {out} --rounds 1"
+        lines += [f"\nfile: {out}, {count} verdicts on first answers", f"see whether the forecast holds: {again}"]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _meaning(better: Better) -> str:
-    """What the last critic is worth, in two sentences."""
-    last, asked = better.rows[-1], better.rows[0]
-    if last.more_gain is None or last.more_gain.low is None or last.more_gain.high is None:
+def _meaning(last: CriticRow, asked: str) -> str:
+    """What a critic is worth, in two sentences."""
+    more = last.more_gain
+    if more is None or more.low is None or more.high is None:
         return f"What '{last.name}' would gain cannot be estimated: {last.reason or 'there are too few templates'}."
-    if last.more_gain.low > 0:
-        claim = f"'{last.name}' is forecast to gain more than {asked.name!r}"
-    elif last.more_gain.high < 0:
-        claim = f"'{last.name}' is forecast to gain less than {asked.name!r}"
-    else:
-        claim = f"Whether '{last.name}' would gain more than {asked.name!r} is undecided"
+    claim = f"'{last.name}' is forecast to gain {'more' if more.low > 0 else 'less'} than {asked!r}"
+    if more.low <= 0 <= more.high:
+        claim = f"Whether '{last.name}' would gain more than {asked!r} is undecided"
     return (
-        f"{claim}: {_points(last.more_gain)} points of accuracy over one second look, on {last.answers} answers. It "
-        "is a forecast, from what followed the same verdicts of the critic that was asked."
+        f"{claim}: {points(more)} points of accuracy over one second look, on {last.answers} answers. It is a "
+        "forecast, from what followed the same verdicts of the critic that was asked."
     )
-
-
-def _share(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return _DASH
-    if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:.1f}%"
-    return f"{100 * estimate.value:.1f}% [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
-
-
-def _points(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return _DASH
-    if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:+.1f}"
-    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"

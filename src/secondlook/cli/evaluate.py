@@ -268,7 +268,7 @@ def demo(
 
 def _diagnose(folder: Path) -> list[str]:
     """Say in two sentences what each second look of a run amounts to; names of the files with the whole of it."""
-    from secondlook.cli.diagnose import show_verdict
+    from secondlook.cli.diagnose import show_finding
     from secondlook.diagnosis.diagnose import diagnose, second_looks
     from secondlook.diagnosis.form import to_json
     from secondlook.diagnosis.reading import read_tables
@@ -280,7 +280,7 @@ def _diagnose(folder: Path) -> list[str]:
         diagnosis = diagnose(records, arm=arm)
         (folder / file).write_text(to_json(diagnosis), encoding="utf-8")
         console.print()
-        show_verdict(diagnosis)
+        show_finding(diagnosis)
     return files
 
 

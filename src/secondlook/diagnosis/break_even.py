@@ -23,7 +23,8 @@ from scipy import special, stats
 from secondlook.diagnosis.columns import ALARM, PASS, RIGHT, SILENT, UNCLEAR, WRONG, Array
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.table import Arm
-from secondlook.diagnosis.transitions import critic_of, followed
+from secondlook.diagnosis.transitions import CriticRates, critic_of, followed
+from secondlook.layout import share
 
 _FALSE_ALARMS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 
@@ -55,15 +56,17 @@ class Line:
         """Expected change of accuracy over one step."""
         return self.level - self.slope_f * false_alarm - self.slope_m * miss
 
-    def miss(self, false_alarm: float) -> float:
-        """The misses at which the gain is zero; outside 0..1 where there are none, infinite if misses do not matter."""
-        rest = self.gain(false_alarm, 0.0)
-        return rest / self.slope_m if self.slope_m else float(np.copysign(np.inf, rest))
-
     def symmetric(self) -> float | None:
         """The accuracy a of a critic with f = m = 1 − a at which the gain is zero; ``None`` if it does not matter."""
         slope = self.slope_f + self.slope_m
         return 1 - self.level / slope if slope else None
+
+    def point(self, false_alarm: float) -> Point:
+        """Where the line crosses zero at so many false alarms."""
+        rest = self.gain(false_alarm, 0.0)
+        if self.slope_m and 0 <= (miss := rest / self.slope_m) <= 1:
+            return Point(false_alarm, miss, None)
+        return Point(false_alarm, None, self.gain(false_alarm, 0.5) > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
     if not which.any():
         return "no examined answer was followed by another"
     right, verdict = arm.state[which, step] == RIGHT, arm.verdict[which, step]
-    changed = np.where(right, ~arm.right[which, step + 1], arm.right[which, step + 1])
+    changed = right != arm.right[which, step + 1]
     if right.all() or not right.any():
         return f"all examined answers were {'right' if right.all() else 'wrong'}"
     alarm = verdict == ALARM
@@ -121,29 +124,26 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
     return BreakEven(
         accuracy=accuracy,
         general=line.symmetric() if line else None,
-        curve=[_point(line, share) for share in _FALSE_ALARMS] if line else [],
+        curve=[line.point(rate) for rate in _FALSE_ALARMS] if line else [],
         expected_gain=gain,
-        sentence=_sentence(accuracy, critic.accuracy, critic.false_alarm, critic.miss, line),
+        sentence=_sentence(accuracy, critic, line),
     )
 
 
 def _symmetric(right: Array, alarm: Array, changed: Array, cluster: Array) -> Estimate | None:
     """a* with its interval: each of the three shares adds its residuals to the log-odds, summed by template."""
-    share = float(right.mean())
-    shares = [(right, np.ones_like(right), share)]
-    for among in (right & alarm, ~right & alarm):
-        shares.append((changed, among, float(changed[among].mean())))
-    (_, _, a), (_, _, harm), (_, _, repair) = shares
-    value = symmetric(a, harm, repair)
-    if value is None:
+    among = np.ones_like(right), right & alarm, ~right & alarm
+    a, harm, repair = (float(hit[of].mean()) for hit, of in zip((right, changed, changed), among, strict=True))
+    if (value := symmetric(a, harm, repair)) is None:
         return None
     _, index = np.unique(cluster, return_inverse=True)
     count = int(index.max()) + 1
     if count < 2 or harm == 0 or repair == 0:
         return Estimate(value, None, None, len(right), count)
     influence = np.zeros(count)
-    for (hit, among, p), weight in zip(shares, (1 / (a * (1 - a)), 1 / harm, -1 / repair), strict=True):
-        influence += weight * np.bincount(index[among], weights=hit[among] - p, minlength=count) / among.sum()
+    slopes = (right, a, 1 / (a * (1 - a))), (changed, harm, 1 / harm), (changed, repair, -1 / repair)
+    for of, (hit, p, weight) in zip(among, slopes, strict=True):
+        influence += weight * np.bincount(index[of], weights=hit[of] - p, minlength=count) / of.sum()
     error = float(np.sqrt(count / (count - 1) * (influence**2).sum()))
     half = float(stats.t.ppf(0.975, count - 1)) * error
     low, high = (float(special.expit(special.logit(value) + side * half)) for side in (-1, 1))
@@ -152,55 +152,32 @@ def _symmetric(right: Array, alarm: Array, changed: Array, cluster: Array) -> Es
 
 def _line(right: Array, verdict: Array, changed: Array) -> Line | None:
     """The gain as a function of false alarms and misses; ``None`` if what follows no alarm was never seen."""
-    level = slope_f = slope_m = 0.0
-    for state, sign in ((right, -1), (~right, 1)):
+    level, slopes = 0.0, []
+    # At f = 0 right answers are passed, at m = 0 wrong ones alarmed; f and m take that away.
+    for state, sign, base in ((right, -1, PASS), (~right, 1, ALARM)):
         weight = sign * float(state.mean())
         unclear = float((verdict[state] == UNCLEAR).mean())
-        alarm, passed, odd = (_after(changed, state & (verdict == said)) for said in (ALARM, PASS, UNCLEAR))
-        if alarm is None or passed is None:
+        cells = {said: changed[state & (verdict == said)] for said in (ALARM, PASS, UNCLEAR)}
+        rates = {said: float(cell.mean()) for said, cell in cells.items() if cell.size}
+        if ALARM not in rates or PASS not in rates:
             return None
-        level += weight * ((1 - unclear) * (passed if sign < 0 else alarm) + unclear * (odd or 0.0))
-        slope = weight * (1 - unclear) * (alarm - passed)
-        if sign < 0:
-            slope_f = -slope
-        else:
-            slope_m = slope
-    return Line(level, slope_f, slope_m)
+        level += weight * ((1 - unclear) * rates[base] + unclear * rates.get(UNCLEAR, 0.0))
+        slopes.append(abs(weight) * (1 - unclear) * (rates[ALARM] - rates[PASS]))
+    return Line(level, *slopes)
 
 
-def _after(changed: Array, among: Array) -> float | None:
-    return float(changed[among].mean()) if among.any() else None
-
-
-def _point(line: Line, false_alarm: float) -> Point:
-    miss = line.miss(false_alarm)
-    if 0 <= miss <= 1:
-        return Point(false_alarm, miss, None)
-    return Point(false_alarm, None, line.gain(false_alarm, 0.5) > 0)
-
-
-def _sentence(
-    needed: Estimate | None,
-    measured: Estimate | None,
-    false_alarm: Estimate | None,
-    miss: Estimate | None,
-    line: Line | None,
-) -> str:
-    if needed is None or measured is None:
+def _sentence(needed: Estimate | None, critic: CriticRates, line: Line | None) -> str:
+    if needed is None or critic.accuracy is None:
         return "Alarms change no answer, so the critic's accuracy does not matter."
     told = (
-        f"The critic is right on {_percent(measured)} of the answers; a symmetric one has to be on {_percent(needed)}."
+        f"The critic is right on {share(critic.accuracy, digits=0, interval=True)} of the answers; a symmetric one has "
+        f"to be on {share(needed, digits=0, interval=True)}."
     )
-    if line is None or false_alarm is None or miss is None:
+    if line is None or critic.false_alarm is None or critic.miss is None:
         return told
-    told += f" It raises {100 * false_alarm.value:.0f}% false alarms and misses {100 * miss.value:.0f}%"
-    point = _point(line, false_alarm.value)
+    point = line.point(critic.false_alarm.value)
+    allowed = f"it may miss {100 * (point.miss or 0):.0f}%."
     if point.miss is None:
-        always = "gains" if point.gains else "harms"
-        return f"{told}; at so many false alarms a second look {always} whatever it misses."
-    return f"{told}; at so many false alarms it may miss {100 * point.miss:.0f}%."
-
-
-def _percent(share: Estimate) -> str:
-    span = "" if share.low is None or share.high is None else f" [{100 * share.low:.0f}, {100 * share.high:.0f}]"
-    return f"{100 * share.value:.0f}%{span}"
+        allowed = f"a second look {'gains' if point.gains else 'harms'} whatever it misses."
+    rates = f"raises {share(critic.false_alarm, digits=0)} false alarms and misses {share(critic.miss, digits=0)}"
+    return f"{told} It {rates}; at so many false alarms {allowed}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from secondlook.diagnosis.records import Status
 
 Array = npt.NDArray[Any]
 
@@ -19,7 +21,7 @@ VERDICTS = ("none", "wrong", "right", "unclear")
 """What a critic can say of an answer: ``none`` if it was not examined, ``wrong`` is an alarm."""
 SILENT, ALARM, PASS, UNCLEAR = range(4)
 
-_STATUSES = ("ok", "unparsed", "refused", "error")
+_STATUSES = get_args(Status)
 _TRUTH = {"true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0}
 _MOST_ROUNDS = 100
 
@@ -62,47 +64,54 @@ def numbers(column: pd.Series, name: str, *, least: float) -> Array:
     return values
 
 
+def tokens(frame: pd.DataFrame) -> Array:
+    """Tokens of each row, NaN where the table has none."""
+    named = ["tokens"] if "tokens" in frame else ["tokens_in", "tokens_out"]
+    if not set(named) <= set(frame.columns):
+        return np.full(len(frame), np.nan)
+    return np.asarray(np.sum([numbers(frame[name], name, least=0.0) for name in named], axis=0), dtype=np.float64)
+
+
 def corrects(column: pd.Series) -> Array:
     """1 for true, 0 for false, -1 where it is missing."""
-    number, values = pd.factorize(column)
-    truth = [_TRUTH.get(str(value).strip().lower()) for value in values]
-    if None in truth:
-        at = truth.index(None)
-        row = int(np.flatnonzero(number == at)[0])
-        raise ValueError(f"correct is {values[at]!r} in data row {row + 1}; it is true, false or missing")
-    return np.asarray([*truth, -1], dtype=np.int8)[number]
+    return _coded(column, "correct", lambda word: _TRUTH.get(word.strip().lower()), -1, "it is true, false or missing")
 
 
-def flags(column: pd.Series, known: Sequence[str]) -> Array:
-    """Index into the known words; the first of them where the value is missing."""
-    number, values = pd.factorize(column)
-    index = [known.index(value) if value in known else -1 for value in map(str, values)]
-    if -1 in index:
-        at = index.index(-1)
-        row = int(np.flatnonzero(number == at)[0])
-        words = ", ".join(known[1:] if known is VERDICTS else known)
-        raise ValueError(
-            f"{column.name} is {values[at]!r} in data row {row + 1}; known: {words}"
-            + (", or missing if the answer was not examined" if known is VERDICTS else "")
-        )
-    return np.asarray([*index, 0], dtype=np.int8)[number]
+def verdicts(column: pd.Series) -> Array:
+    """Index into :data:`VERDICTS`; ``SILENT`` where it is missing."""
+    remedy = f"known: {', '.join(VERDICTS[1:])}, or missing if the answer was not examined"
+    return _coded(column, "verdict", {word: code for code, word in enumerate(VERDICTS)}.get, SILENT, remedy)
 
 
-def statuses(column: pd.Series, correct: Array, judged: Array) -> Array:
-    """State of each answer by its status, ``len(STATES)`` for a failed call; ``judged`` is its state if it is judged.
+def states(frame: pd.DataFrame) -> Array:
+    """State of each row's answer, an index into :data:`STATES`; ``len(STATES)`` for a failed call.
 
     A refusal may be judged (on a harmful prompt it is right); an unparsed answer and a failed call cannot be.
     """
-    if (missing := np.flatnonzero(column.isna().to_numpy())).size:
-        raise ValueError(f"status is missing in data row {missing[0] + 1}; known: {', '.join(_STATUSES)}")
-    status = flags(column, _STATUSES)
+    correct = corrects(frame["correct"])
+    judged = np.where(correct == 1, RIGHT, WRONG).astype(np.int8)
+    if "status" not in frame:
+        return np.where(correct < 0, np.int8(UNPARSED), judged)
+    known = f"known: {', '.join(_STATUSES)}"
+    status = _coded(frame["status"], "status", {word: code for code, word in enumerate(_STATUSES)}.get, -1, known)
+    if (missing := np.flatnonzero(status < 0)).size:
+        raise ValueError(f"status is missing in data row {missing[0] + 1}; {known}")
     contradiction = ((status == 0) & (correct < 0)) | (((status == 1) | (status == 3)) & (correct >= 0))
     if (at := np.flatnonzero(contradiction)).size:
-        row = at[0]
-        told = "missing" if correct[row] < 0 else "given"
+        told = "missing" if correct[at[0]] < 0 else "given"
         raise ValueError(
-            f"status is {_STATUSES[status[row]]!r} in data row {row + 1} and correct is {told}; an answer that is ok "
-            "has it, one that is unparsed or failed has not"
+            f"status is {_STATUSES[status[at[0]]]!r} in data row {at[0] + 1} and correct is {told}; an answer that is "
+            "ok has it, one that is unparsed or failed has not"
         )
-    unjudged = np.asarray([-1, UNPARSED, REFUSED, len(STATES)])[status]
-    return np.where(correct >= 0, judged, unjudged)
+    return np.where(correct >= 0, judged, np.asarray([-1, UNPARSED, REFUSED, len(STATES)], dtype=np.int8)[status])
+
+
+def _coded(column: pd.Series, name: str, code: Callable[[str], int | None], missing: int, remedy: str) -> Array:
+    """The code of each value, looked up once for every different one."""
+    number, values = pd.factorize(column)
+    found = [code(str(value)) for value in values]
+    if None in found:
+        at = found.index(None)
+        row = int(np.flatnonzero(number == at)[0])
+        raise ValueError(f"{name} is {values[at]!r} in data row {row + 1}; {remedy}")
+    return np.asarray([*found, missing], dtype=np.int8)[number]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -14,11 +13,9 @@ import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR, VERDICTS, numbers
-from secondlook.diagnosis.examined import CriticRow, Examined, Verdicts, arms, examined, judge, rates
+from secondlook.diagnosis.examined import CriticRow, Examined, Verdicts, arms, examined, judge, mean_tokens, rates
 from secondlook.diagnosis.panel import agreement, cost, panel, said
 from secondlook.diagnosis.trained import deal, features_of, train
-
-_FEW_VERDICTS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,14 +55,14 @@ def calibrate(records: pd.DataFrame, arm: str | None = None, *, seed: int = 0) -
     threshold, expected = best_threshold(of.take(pilot), score[pilot])
     verdict = by_threshold(score, threshold)
     held = of.take(~pilot)
-    row = judge(held, f"score below {threshold:g} is wrong", verdict[~pilot], _spent(held))
     notes = [
         f"threshold {threshold:g} chosen on {pilot.sum()} answers (gain there {100 * expected:+.1f} points, "
         f"which flatters it), judged on the {len(held)} others"
     ]
     if lost := int(np.isnan(score).sum()):
         notes.append(f"{lost} answers have no score: unclear")
-    return Better([judge(held, of.arm, held.verdict, _spent(held)), row], _told(of, verdict), notes)
+    row = judge(held, f"score below {threshold:g} is wrong", verdict[~pilot], mean_tokens(held.tokens))
+    return Better([_asked(held), row], _told(of, verdict), notes)
 
 
 def best_threshold(of: Examined, score: Array) -> tuple[float, float]:
@@ -111,7 +108,7 @@ def vote(records: pd.DataFrame, arm: str | None = None) -> Better:
     """
     of = _base(records, arm)
     given = said(panel(records, of))
-    if len(given) < _FEW_VERDICTS:
+    if len(given) < 2:
         raise ValueError("only one critic judged these answers; a vote takes arms of at least two, on the same answers")
     by_all = np.all([verdict != SILENT for verdict in given.values()], axis=0)
     if not by_all.any():
@@ -122,10 +119,9 @@ def vote(records: pd.DataFrame, arm: str | None = None) -> Better:
     alone = [judge(of, name, its, cost(beside, [name])) for name, its in given.items() if name != of.arm]
     verdict = majority(list(given.values()))
     row = judge(of, f"vote of {', '.join(given)}", verdict, cost(beside, list(given)))
-    notes = []
-    if left := int((~by_all).sum()):
-        notes.append(f"{left} answers were not judged by every critic, or were answered differently: left out")
-    return Better([judge(of, of.arm, of.verdict, _spent(of)), *alone, row], _told(of, verdict), notes)
+    left = int((~by_all).sum())
+    note = f"{left} answers were not judged by every critic, or were answered differently: left out"
+    return Better([_asked(of), *alone, row], _told(of, verdict), [note] if left else [])
 
 
 def majority(given: Sequence[Verdicts]) -> Verdicts:
@@ -157,12 +153,8 @@ def trained(
     if unknown := [name for name in without if name not in features]:
         raise ValueError(f"no feature {unknown[0]!r} to leave out; there are {', '.join(map(str, features))}")
     critic = train(of, features.drop(columns=list(without)), folds=folds, seed=seed)
-    spent = cost(beside, list(given))
-    rows = [
-        judge(of, of.arm, of.verdict, _spent(of)),
-        judge(of, "trained, for right verdicts", critic.accurate, spent),
-        judge(of, "trained, for right answers", critic.useful, spent),
-    ]
+    aims = {"right verdicts": critic.accurate, "right answers": critic.useful}
+    rows = [judge(of, f"trained, for {aim}", verdict, cost(beside, list(given))) for aim, verdict in aims.items()]
     notes = [
         f"trained on {', '.join(critic.features)}; {folds} folds by template",
         "a critic trained on a benchmark's records knows that benchmark, its groups and its other critics; what it is "
@@ -170,29 +162,7 @@ def trained(
     ]
     if "context" in critic.features:
         notes.append("it knows the context, which a benchmark tells and a user does not: see also without it")
-    return Better(rows, _told(of, critic.useful), notes)
-
-
-def compare_critics(
-    records: pd.DataFrame, arm: str | None = None, *, seed: int = 0
-) -> tuple[list[CriticRow], list[str]]:
-    """Every better critic the records allow, beside the one that was asked; and, in words, what they do not allow."""
-    rows: list[CriticRow] = []
-    notes: list[str] = []
-    ways: dict[str, Callable[[], Better]] = {
-        "trained": partial(trained, records, arm, seed=seed),
-        "vote": partial(vote, records, arm),
-        "calibrated": partial(calibrate, records, arm, seed=seed),
-    }
-    for name, make in ways.items():
-        try:
-            better = make()
-        except ValueError as error:
-            notes.append(f"{name}: {error}")
-            continue
-        rows += [row for row in better.rows if row not in rows]
-        notes += [f"{name}: {note}" for note in better.notes]
-    return rows, notes
+    return Better([_asked(of), *rows], _told(of, critic.useful), notes)
 
 
 def write_recorded(path: str | PathLike[str], verdicts: pd.DataFrame, *, answers: bool = False) -> int:
@@ -226,8 +196,9 @@ def _base(records: pd.DataFrame, arm: str | None) -> Examined:
     return examined(records, arm or ("self" if "self" in with_verdicts else with_verdicts[0]))
 
 
-def _spent(of: Examined) -> float | None:
-    return None if of.tokens is None else float(of.tokens.mean())
+def _asked(of: Examined) -> CriticRow:
+    """The critic that was asked."""
+    return judge(of, of.arm, of.verdict, mean_tokens(of.tokens))
 
 
 def _told(of: Examined, verdict: Verdicts) -> pd.DataFrame:

@@ -13,14 +13,15 @@ from secondlook.diagnosis.bias import bias_by_round
 from secondlook.diagnosis.break_even import break_even
 from secondlook.diagnosis.columns import REFUSED, UNPARSED
 from secondlook.diagnosis.dose import DoseResponse, correlate, dose_response
+from secondlook.diagnosis.finding import CONTROLS, Finding, adjust, controls, finding_of
 from secondlook.diagnosis.forecast import Forecast, forecast
-from secondlook.diagnosis.form import Diagnosis, GroupDiagnosis, RoundState
+from secondlook.diagnosis.form import FORMAT, Diagnosis, GroupDiagnosis, RoundState
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.paired import half_width_of, paired_change, samples_for
 from secondlook.diagnosis.recommend import Recommendation, recommend_rounds
 from secondlook.diagnosis.table import UNNAMED, Arm, Table, check_table
-from secondlook.diagnosis.transitions import Step, critic_of, step_of, transitions
-from secondlook.diagnosis.verdict import CONTROLS, Verdict, controls, judge, judge_groups
+from secondlook.diagnosis.transitions import critic_of, step_of, transitions
+from secondlook.layout import ends
 
 T = TypeVar("T")
 _FINE = 0.03  # half width of the interval to aim at
@@ -53,17 +54,19 @@ def diagnose(
     cannot = [*table.cannot, *_uncontrolled(table, others)]
     predicted = _or_say(forecast(chosen), "the forecast", cannot)
     even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
-    recommendation = _recommend(chosen, predicted, price)
-    overall = _group("all", chosen, judge(chosen, others, table.contexts, last), table, last, recommendation, predicted)
+    overall = _group("all", chosen, finding_of(chosen, others, table.contexts, last), predicted, table, last, price)
     groups = _groups(table, chosen, others, last, price)
     steps = transitions(chosen)
-    cannot += _empty(steps)
+    for step in steps[:1]:
+        for rate, name, state in ((step.keep, "CL", "right"), (step.repair, "CS", "wrong")):
+            if rate is None:
+                cannot.append(f"{name} = P({state} → right) (no first answer was {state})")
     known = [
         (group.gain.value, group.critic.accuracy.value) for group in groups if group.gain and group.critic.accuracy
     ]
     correlation = correlate([gain for gain, _ in known], [accuracy for _, accuracy in known])
     return Diagnosis(
-        format="secondlook.diagnosis/1",
+        format=FORMAT,
         model=table.model,
         arm=chosen.name,
         critic=chosen.critic,
@@ -77,7 +80,7 @@ def diagnose(
         steps=steps,
         forecast=predicted,
         break_even=even,
-        recommendation=recommendation,
+        recommendation=_recommend(chosen, predicted, price),
         bias=bias_by_round(chosen, table.contexts),
         dose=_or_say(_dose(table), "dose-response", cannot),
         correlation=_or_say(correlation, "gain against critic accuracy over groups", cannot),
@@ -95,11 +98,8 @@ def second_looks(frame: pd.DataFrame) -> list[str]:
     """
     table = check_table(frame)
     set_aside = {other.name for other in controls(table).values()}
-    return [
-        arm.name
-        for arm in table.arms.values()
-        if arm.rounds > 1 and arm.name not in set_aside and arm.critic not in ("none", "oracle")
-    ]
+    arms = [arm for arm in table.arms.values() if arm.rounds > 1 and arm.critic not in ("none", "oracle")]
+    return [arm.name for arm in arms if arm.name not in set_aside]
 
 
 def _choose(table: Table, others: dict[str, Arm], name: str | None) -> Arm:
@@ -119,12 +119,16 @@ def _uncontrolled(table: Table, others: dict[str, Arm]) -> list[str]:
     return [f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others]
 
 
+def _or_none(found: T | str) -> T | None:
+    """What was found; or nothing, where there is but a reason."""
+    return None if isinstance(found, str) else found
+
+
 def _or_say(found: T | str, what: str, cannot: list[str]) -> T | None:
     """What was found; or nothing, and the reason is added to what cannot be estimated."""
     if isinstance(found, str):
         cannot.append(f"{what} ({found})")
-        return None
-    return found
+    return _or_none(found)
 
 
 def _rounds(arm: Arm) -> list[RoundState]:
@@ -146,7 +150,7 @@ def _rounds(arm: Arm) -> list[RoundState]:
 
 def _gain(arm: Arm, round_: int) -> Estimate | None:
     at = arm.state[:, 0] >= 0
-    return paired_change(arm.right[at, 0], arm.right[at, round_], arm.cluster[at]).estimate if at.any() else None
+    return paired_change(arm.right[at, 0], arm.right[at, round_], arm.cluster[at]).estimate
 
 
 def _recommend(arm: Arm, predicted: Forecast | None, price: float) -> Recommendation:
@@ -158,48 +162,38 @@ def _recommend(arm: Arm, predicted: Forecast | None, price: float) -> Recommenda
 
 
 def _groups(table: Table, arm: Arm, others: dict[str, Arm], last: int, price: float) -> list[GroupDiagnosis]:
-    """Every group of the arm, its verdict adjusted for their number."""
-    present = np.unique(arm.group)
-    parts = [arm.take(arm.group == code) for code in present]
-    controlled = [{name: other.take(other.group == code) for name, other in others.items()} for code in present]
-    verdicts = judge_groups(
-        [judge(part, control, table.contexts, last) for part, control in zip(parts, controlled, strict=True)]
-    )
-    found = []
-    for code, part, verdict in zip(present, parts, verdicts, strict=True):
-        predicted = forecast(part)
-        usable = None if isinstance(predicted, str) else predicted
-        recommendation = _recommend(part, usable, price)
-        found.append(_group(table.groups[code], part, verdict, table, last, recommendation, usable))
-    return found
+    """Every group of the arm, its finding adjusted for their number."""
+    parts = {code: arm.take(arm.group == code) for code in np.unique(arm.group)}
+    findings = []
+    for code, part in parts.items():
+        control = {name: other.take(other.group == code) for name, other in others.items()}
+        findings.append(finding_of(part, control, table.contexts, last))
+    return [
+        _group(table.groups[code], part, finding, _or_none(forecast(part)), table, last, price)
+        for (code, part), finding in zip(parts.items(), adjust(findings), strict=True)
+    ]
 
 
 def _group(
-    name: str,
-    arm: Arm,
-    verdict: Verdict,
-    table: Table,
-    last: int,
-    recommendation: Recommendation,
-    predicted: Forecast | None,
+    name: str, arm: Arm, finding: Finding, predicted: Forecast | None, table: Table, last: int, price: float
 ) -> GroupDiagnosis:
     at = arm.state[:, 0] >= 0
     first = step_of(arm, 0) if arm.rounds > 1 else None
-    even = break_even(arm)
+    even = _or_none(break_even(arm))
     contexts = {code: arm.take(arm.context == code) for code in np.unique(arm.context) if code >= 0}
     return GroupDiagnosis(
         group=name,
         n=int(at.sum()),
-        verdict=verdict.effect,
-        reason=verdict.reason,
-        p=verdict.p,
-        recommended_rounds=recommendation.rounds if verdict.effect == "helps" else 0,
+        finding=finding.effect,
+        reason=finding.reason,
+        p=finding.p,
+        recommended_rounds=_recommend(arm, predicted, price).rounds if finding.effect == "helps" else 0,
         accuracy=clustered_proportion(arm.right[at, 0], arm.cluster[at]),
         gain=_gain(arm, last),
-        comparisons=verdict.comparisons,
+        comparisons=list(finding.comparisons),
         contexts={table.contexts[code]: _gain(part, last) for code, part in contexts.items()},
         critic=critic_of(arm, 0),
-        break_even=None if isinstance(even, str) else even.accuracy,
+        break_even=even.accuracy if even else None,
         keep=first.keep if first else None,
         repair=first.repair if first else None,
         forecast=predicted,
@@ -215,34 +209,20 @@ def _dose(table: Table) -> DoseResponse | str:
     return dose_response(max(by_critic.values(), key=len, default=[]))
 
 
-def _empty(steps: Sequence[Step]) -> list[str]:
-    """Rates that nothing was seen of."""
-    found = []
-    for step in steps[:1]:
-        for rate, name, state in ((step.keep, "CL", "right"), (step.repair, "CS", "wrong")):
-            if rate is None:
-                found.append(f"{name} = P({state} → right) (no first answer was {state})")
-    return found
-
-
 def _sentence(arm: Arm, overall: GroupDiagnosis, groups: Sequence[GroupDiagnosis], last: int) -> str:
-    looks = "once" if last == 1 else "twice" if last == 2 else f"{last} times"
-    who = "" if arm.critic == UNNAMED else f" (critic: {arm.critic})"
-    subject = f"Looking again {looks}{who}"
     gain = overall.gain
     if gain is None or last == 0:
         return f"Whether looking again helps is undecided. {overall.reason}"
-    span = "" if gain.low is None or gain.high is None else f" [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
-    told = f"{100 * gain.value:+.1f} points{span} against the first answers, n = {gain.n:,}"
-    claim = (
-        f"{subject} {overall.verdict} this model"
-        if overall.verdict != "undecided"
-        else (f"Whether l{subject[1:]} helps this model is undecided")
-    )
-    said = f"{claim}: {told}. {overall.reason}"
+    looks = {1: "once", 2: "twice"}.get(last, f"{last} times")
+    subject = f"ooking again {looks}{'' if arm.critic == UNNAMED else f' (critic: {arm.critic})'}"
+    claim = f"L{subject} {overall.finding} this model"
+    if overall.finding == "undecided":
+        claim = f"Whether l{subject} helps this model is undecided"
+    change = f"{100 * gain.value:+.1f} points {ends(gain.low, gain.high, signed=True)}".rstrip()
+    said = f"{claim}: {change} against the first answers, n = {gain.n:,}. {overall.reason}"
     if len(groups) > 1:
-        counts = {effect: sum(group.verdict == effect for group in groups) for effect in ("helps", "hurts")}
-        said += f" By group it helps in {counts['helps']} of {len(groups)} and hurts in {counts['hurts']}."
+        helped, hurt = (sum(group.finding == effect for group in groups) for effect in ("helps", "hurts"))
+        said += f" By group it helps in {helped} of {len(groups)} and hurts in {hurt}."
     return said
 
 
@@ -266,12 +246,10 @@ def _advice(overall: GroupDiagnosis, others: dict[str, Arm]) -> list[str]:
 
 
 def _notes(table: Table, arm: Arm, overall: GroupDiagnosis) -> list[str]:
-    notes = []
-    if rest := [name for name in table.arms if name != arm.name]:
-        notes.append(f"Other arms in the table: {', '.join(rest)} (choose one with --arm).")
     clusters = overall.accuracy.clusters if overall.accuracy else 0
-    notes.append(
-        f"{table.rows:,} rows; intervals are 95%, clustered by {clusters:,} templates; verdicts of groups are adjusted "
+    about = (
+        f"{table.rows:,} rows; intervals are 95%, clustered by {clusters:,} templates; findings of groups are adjusted "
         "for their number."
     )
-    return notes
+    rest = ", ".join(name for name in table.arms if name != arm.name)
+    return [f"Other arms in the table: {rest} (choose one with --arm).", about] if rest else [about]

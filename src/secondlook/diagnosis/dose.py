@@ -53,15 +53,7 @@ class DoseResponse:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Gain against critic accuracy over groups.
-
-    Attributes:
-        groups: Number of groups.
-        pearson: Pearson's r.
-        pearson_p: Its two-sided permutation p-value.
-        spearman: Spearman's rho.
-        spearman_p: Its two-sided permutation p-value.
-    """
+    """Gain against critic accuracy over groups: Pearson's r and Spearman's rho, each with its permutation p-value."""
 
     groups: int
     pearson: float
@@ -71,13 +63,10 @@ class Correlation:
 
 
 def dose_response(arms: Sequence[Arm]) -> DoseResponse | str:
-    """Fit a line through the arms that differ in their noise alone; or why there is none, in a sentence's words.
+    """Fit a line through arms of one critic that differ in their noise alone; or say why there is none.
 
     The same samples are asked at every dose, so slope and curvature are computed within each sample and averaged; their
     intervals are paired and clustered by template.
-
-    Args:
-        arms: Arms of one critic, one for each probability.
     """
     arms = sorted((arm for arm in arms if arm.noise is not None), key=lambda arm: arm.noise or 0.0)
     doses = np.asarray([arm.noise for arm in arms], dtype=float)
@@ -93,9 +82,12 @@ def dose_response(arms: Sequence[Arm]) -> DoseResponse | str:
     round_ = min(arm.rounds for arm in arms) - 1
     right = np.stack([arm.right[:, round_] for arm in arms], axis=1).astype(float)
     cluster = arms[0].cluster
-    powers = np.linalg.pinv(np.vander(doses, 3, increasing=True))
-    slope = clustered_mean(right @ np.linalg.pinv(np.vander(doses, 2, increasing=True))[1], cluster)
-    curvature = clustered_mean(right @ powers[2], cluster) if len(doses) > 2 else None
+
+    def coefficient(degree: int) -> Estimate | None:
+        fit = np.linalg.pinv(np.vander(doses, degree + 1, increasing=True))
+        return clustered_mean(right @ fit[degree], cluster)
+
+    curvature = coefficient(2) if len(doses) > 2 else None
     linear = None
     if curvature and curvature.low is not None and curvature.high is not None:
         linear = curvature.low <= 0 <= curvature.high
@@ -103,7 +95,7 @@ def dose_response(arms: Sequence[Arm]) -> DoseResponse | str:
         critic=arms[0].critic,
         round=round_,
         doses=[Dose(float(p), clustered_proportion(right[:, index], cluster)) for index, p in enumerate(doses)],
-        slope=slope,
+        slope=coefficient(1),
         curvature=curvature,
         linear=linear,
         n=len(shared),
@@ -114,15 +106,14 @@ def dose_response(arms: Sequence[Arm]) -> DoseResponse | str:
 def correlate(gains: Sequence[float], critic_accuracies: Sequence[float], *, seed: int = 0) -> Correlation | str:
     """Does the gain of a group go with its critic's accuracy? Or why that cannot be said.
 
-    P-values are from permutations of the pairing: all of them if there are few groups, else 9,999 drawn.
+    P-values are two-sided, from permutations of the pairing: all of them if there are few groups, else 9,999 drawn.
     """
     x, y = np.asarray(critic_accuracies, dtype=float), np.asarray(gains, dtype=float)
     if len(x) < _FEWEST_GROUPS:
         return f"it takes {_FEWEST_GROUPS} groups with an examined answer, and there are {len(x)}"
     if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return "all groups have the same critic accuracy" if np.ptp(x) == 0 else "all groups have the same gain"
-    pearson, spearman = _permuted(x, y, seed), _permuted(stats.rankdata(x), stats.rankdata(y), seed)
-    return Correlation(len(x), *pearson, *spearman)
+        return f"all groups have the same {'critic accuracy' if np.ptp(x) == 0 else 'gain'}"
+    return Correlation(len(x), *_permuted(x, y, seed), *_permuted(stats.rankdata(x), stats.rankdata(y), seed))
 
 
 def _permuted(x: Array, y: Array, seed: int) -> tuple[float, float]:
@@ -132,13 +123,8 @@ def _permuted(x: Array, y: Array, seed: int) -> tuple[float, float]:
     def r(z: Array, axis: int = -1) -> Array:
         return np.asarray(np.tensordot(z, centred, axes=(axis, 0)))
 
+    rng = np.random.default_rng(seed)
     result = stats.permutation_test(
-        (x,),
-        r,
-        permutation_type="pairings",
-        vectorized=True,
-        n_resamples=_PERMUTATIONS,
-        alternative="two-sided",
-        rng=np.random.default_rng(seed),
+        (x,), r, permutation_type="pairings", vectorized=True, n_resamples=_PERMUTATIONS, rng=rng
     )
     return float(result.statistic), float(result.pvalue)

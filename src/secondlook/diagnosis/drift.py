@@ -1,4 +1,4 @@
-"""Do the rates stay? Each rate of later steps against that of the fitted ones."""
+"""Do rates stay from round to round? Those of later steps against the fitted ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from secondlook.diagnosis.columns import RIGHT, STATES, WRONG
+from secondlook.diagnosis.columns import RIGHT, STATES, WRONG, Array
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.paired import holm
 from secondlook.diagnosis.table import Arm
@@ -47,17 +47,14 @@ def drift_of(arm: Arm, steps: int) -> list[Drift]:
     """
     found = []
     for state in (RIGHT, WRONG):
-        sides = [range(steps), range(steps, arm.rounds - 1)]
-        parts = [[(step, followed(arm, step) & (arm.state[:, step] == state)) for step in side] for side in sides]
-        hits = [np.concatenate([arm.right[at, step + 1] for step, at in part] or [np.empty(0)]) for part in parts]
-        clusters = [np.concatenate([arm.cluster[at] for _, at in part] or [np.empty(0, int)]) for part in parts]
+        sides = (range(steps), range(steps, arm.rounds - 1))
+        hits, clusters = zip(*(_after(arm, side, state) for side in sides), strict=True)
         _, index = np.unique(np.concatenate(clusters), return_inverse=True)
         count = int(index.max()) + 1 if index.size else 0
         if min(len(hit) for hit in hits) < _FEWEST or count < 2:
             continue
         fitted, later = (float(hit.mean()) for hit in hits)
-        pooled = float(np.concatenate(hits).mean())
-        spread = _spread([hit - pooled for hit in hits], pooled, index, count)
+        spread = _spread(hits, index, count)
         difference = later - fitted
         p = float(2 * stats.t.sf(abs(difference) / spread, count - 1)) if spread else 1.0
         half = float(stats.t.ppf(0.975, count - 1)) * spread
@@ -71,13 +68,24 @@ def drift_of(arm: Arm, steps: int) -> list[Drift]:
     ]
 
 
-def _spread(residuals: list[np.ndarray], pooled: float, index: np.ndarray, count: int) -> float:
+def _after(arm: Arm, steps: range, state: int) -> tuple[Array, Array]:
+    """Whether the answers after a state were right, over some steps, and their templates."""
+    which = [(step, followed(arm, step) & (arm.state[:, step] == state)) for step in steps]
+    hits = [arm.right[at, step + 1] for step, at in which]
+    return np.concatenate([np.empty(0), *hits]), np.concatenate(
+        [np.empty(0, int), *(arm.cluster[at] for _, at in which)]
+    )
+
+
+def _spread(hits: tuple[Array, ...], index: Array, count: int) -> float:
     """Clustered standard error of the difference of two means, from residuals around the common one.
 
     It is at least that of independent samples: where one side has few hits, or none, its residuals hardly vary.
     """
-    signed = np.concatenate([-residuals[0] / len(residuals[0]), residuals[1] / len(residuals[1])])
+    first, last = hits
+    pooled = float(np.concatenate(hits).mean())
+    signed = np.concatenate([(pooled - first) / len(first), (last - pooled) / len(last)])
     totals = np.bincount(index, weights=signed, minlength=count)
     clustered = count / (count - 1) * float((totals**2).sum())
-    alone = pooled * (1 - pooled) * sum(1 / len(side) for side in residuals)
+    alone = pooled * (1 - pooled) * (1 / len(first) + 1 / len(last))
     return float(np.sqrt(max(clustered, alone)))

@@ -14,13 +14,14 @@ model minds the verdict and not who passed it: run the better critic to see (`se
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from secondlook.diagnosis.clusters import Array
-from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR, VERDICTS, corrects, flags, numbers, rounds
+from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR, VERDICTS, corrects, rounds, tokens, verdicts
 from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
 
 Verdicts = NDArray[np.int8]
@@ -39,7 +40,7 @@ class Examined:
         known: Whether it could be judged.
         after: Whether the next answer is right.
         verdict: What the arm's critic said, an index into ``columns.VERDICTS``.
-        tokens: Tokens of answer and critique; ``None`` if the table has none.
+        tokens: Tokens of answer and critique; NaN if the table has none.
     """
 
     arm: str
@@ -48,7 +49,7 @@ class Examined:
     known: NDArray[np.bool_]
     after: NDArray[np.bool_]
     verdict: Verdicts
-    tokens: Array | None
+    tokens: Array
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -60,15 +61,8 @@ class Examined:
 
     def take(self, which: NDArray[np.bool_]) -> Examined:
         """These answers alone."""
-        return Examined(
-            arm=self.arm,
-            rows=self.rows[which].reset_index(drop=True),
-            right=self.right[which],
-            known=self.known[which],
-            after=self.after[which],
-            verdict=self.verdict[which],
-            tokens=None if self.tokens is None else self.tokens[which],
-        )
+        parts: tuple[Any, ...] = (self.right, self.known, self.after, self.verdict, self.tokens)
+        return Examined(self.arm, self.rows[which].reset_index(drop=True), *(part[which] for part in parts))
 
 
 def examined(records: pd.DataFrame, arm: str) -> Examined:
@@ -88,33 +82,27 @@ def examined(records: pd.DataFrame, arm: str) -> Examined:
         raise ValueError(f"two rows for sample {rows.loc[double, 'sample'].iloc[0]!r} and one round in arm {arm!r}")
     number = rounds(rows["round"])
     first, second = (rows[(number == round_) & answered(rows)] for round_ in (0, 1))
-    after = pd.Series(corrects(second["correct"]) == 1, index=second["sample"].astype(str))
-    verdict = flags(first["verdict"].rename("verdict"), VERDICTS)
-    names = first["sample"].astype(str)
-    following = after.reindex(names)
-    followed = following.notna().to_numpy()
+    names, verdict, state = first["sample"].astype(str), verdicts(first["verdict"]), corrects(first["correct"])
+    following = pd.Series(corrects(second["correct"]) == 1, index=second["sample"].astype(str)).reindex(names)
     # A loop that ends when the critic is satisfied keeps the answer it has.
     asked_again = names.isin(rows["sample"][number == 1].astype(str)).to_numpy()
-    ends = asked_again.any() and not (asked_again & (verdict == PASS)).any()
-    ended = ends & (verdict == PASS)
-    keep = (followed | ended) & (verdict != SILENT)
+    ended = (verdict == PASS) & (asked_again.any() and not (asked_again & (verdict == PASS)).any())
+    keep = (following.notna().to_numpy() | ended) & (verdict != SILENT)
     if not keep.any():
         raise ValueError(
             f"no first answer of arm {arm!r} was examined and followed by another; what a verdict leads to takes a run "
             "with a critic and at least one second look"
         )
-    state = corrects(first["correct"])
-    later = np.where(ended, state == 1, following.fillna(False).to_numpy(bool))
-    rows = first.assign(template=first.get("template", names))
-    return Examined(
+    everything = Examined(
         arm=arm,
-        rows=rows[keep].reset_index(drop=True),
-        right=(state == 1)[keep],
-        known=(state >= 0)[keep],
-        after=later[keep],
-        verdict=verdict[keep],
-        tokens=None if (spent := tokens_of(first)) is None else spent[keep],
+        rows=first.assign(template=first.get("template", names)),
+        right=state == 1,
+        known=state >= 0,
+        after=np.where(ended, state == 1, following.fillna(False).to_numpy(bool)),
+        verdict=verdict,
+        tokens=tokens(first),
     )
+    return everything.take(keep)
 
 
 def arms(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -137,13 +125,9 @@ def answered(rows: pd.DataFrame) -> NDArray[np.bool_]:
     return np.asarray(good, dtype=np.bool_)
 
 
-def tokens_of(rows: pd.DataFrame) -> Array | None:
-    """Tokens of each row; ``None`` if the table lacks any of them."""
-    named = ["tokens"] if "tokens" in rows else ["tokens_in", "tokens_out"]
-    if not set(named) <= set(rows.columns):
-        return None
-    spent = np.sum([numbers(rows[name], name, least=0.0) for name in named], axis=0)
-    return None if np.isnan(spent).any() else np.asarray(spent, dtype=float)
+def mean_tokens(spent: Array) -> float | None:
+    """Tokens an answer; ``None`` if any are missing."""
+    return float(spent.mean()) if spent.size and not np.isnan(spent).any() else None
 
 
 def consequences(of: Examined) -> dict[tuple[bool, int], NDArray[np.bool_]]:

@@ -75,21 +75,8 @@ class Forecast:
     warning: str | None
 
 
-def recursion(accuracy: float, keep: float, repair: float, rounds: int) -> list[float]:
-    """Acc_0 … Acc_rounds by the two-rate recursion."""
-    path = [accuracy]
-    for _ in range(rounds):
-        path.append(path[-1] * keep + (1 - path[-1]) * repair)
-    return path
-
-
-def fixed_point(keep: float, repair: float) -> float | None:
-    """Upp = CS / (1 − CL + CS); ``None`` if nothing ever changes."""
-    return None if keep == 1 and repair == 0 else repair / (1 - keep + repair)
-
-
 def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0) -> Forecast | str:
-    """Fit a chain on the first steps and predict the rounds after them.
+    """Fit a chain on the first steps and predict the rounds after them; or why not, in a sentence's words.
 
     The prediction interval is for the accuracy of the *same* samples, starting from the states they are in after the
     fit. It holds what is not known of the rates (rows of the matrix drawn from their Dirichlet posterior under
@@ -102,9 +89,6 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
         horizon: Last round to predict; later measured rounds are predicted too.
         seed: Seed of the draws.
 
-    Returns:
-        The forecast, or why there is none, in a sentence's words.
-
     Raises:
         ValueError: If ``steps`` is not positive.
     """
@@ -112,11 +96,10 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
         raise ValueError(f"a forecast is fitted on {steps} steps; give 1 or more")
     if arm.rounds <= steps:
         return f"it is fitted on {steps + 1} rounds, and there {'is' if arm.rounds == 1 else 'are'} {arm.rounds}"
-    if ended := int(_ended_early(arm).sum()):
+    if ended := int((~arm.answered[:, -1] & ~arm.failed.any(axis=1)).sum()):
         return f"{ended} samples were not asked in every round; the recursion is for a fixed number of rounds"
     arm = arm.take(np.all(arm.answered[:, : steps + 1], axis=1))
     before, after = arm.state[:, :steps].T.reshape(-1), arm.state[:, 1 : steps + 1].T.reshape(-1)
-    cluster = np.tile(arm.cluster, steps)
     if not before.size:
         return "no sample has an answer in every fitted round"
     # Right and wrong are the first two states: their numbers are also their places in the matrix.
@@ -131,21 +114,23 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
     # A state hardly anyone is in, and from which nobody was seen to go, may lead anywhere.
     matrix = np.where(dark[:, None], 1.0, counts)
     matrix /= matrix.sum(1, keepdims=True)
-    last = max(horizon, arm.rounds - 1)
-    path = _path(start / start.sum(), matrix, last - steps)[:, RIGHT]
+    ahead = max(horizon, arm.rounds - 1) - steps
     residual = (after == RIGHT) - matrix[np.searchsorted(seen, before), RIGHT]
-    effect = _design_effect(residual, cluster)
-    drawn = limits = None
-    if effect is not None:
-        drawn, limits = _draws(counts, start, effect, last - steps, np.random.default_rng(seed))
-    predicted = []
-    for ahead, accuracy in enumerate(path):
-        index = steps + 1 + ahead
-        low, high = (None, None) if drawn is None else map(float, np.quantile(drawn[:, ahead], (0.025, 0.975)))
+    effect = _design_effect(residual, np.tile(arm.cluster, steps))
+    rng = np.random.default_rng(seed)
+    drawn, limits = (None, None) if effect is None else _draws(counts, start, effect, ahead, rng)
+    shares, predicted = start / start.sum(), []
+    for index in range(steps + 1, steps + 1 + ahead):
+        shares = shares @ matrix
+        low, high = (None, None) if drawn is None else _quantiles(drawn[:, index - steps - 1])
         measured = float(arm.right[:, index].mean()) if index < arm.rounds else None
-        inside = None if measured is None or low is None or high is None else bool(low <= measured <= high)
-        predicted.append(RoundForecast(index, float(accuracy), low, high, measured, inside))
+        inside = None if measured is None or low is None or high is None else low <= measured <= high
+        predicted.append(RoundForecast(index, float(shares[RIGHT]), low, high, measured, inside))
     drift = drift_of(arm, steps)
+    moved = [
+        f"{rate.rate} {rate.fitted:.2f} → {rate.later:.2f} (p = {rate.adjusted:.2g})" for rate in drift if rate.drifts
+    ]
+    warning = f"the rates drift: {', '.join(moved)}; do not trust the forecast beyond the measured rounds"
     return Forecast(
         steps=steps,
         n=len(arm.sample),
@@ -156,21 +141,13 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
         fixed_point=None if (dark & (start > 0)).any() else _limit(matrix, limits, arm),
         rounds=predicted,
         drift=drift,
-        warning=_warning(drift),
+        warning=warning if moved else None,
     )
 
 
-def _ended_early(arm: Arm) -> Array:
-    """Samples that were not asked in the last round though no call of theirs failed."""
-    return np.asarray(~arm.answered[:, -1] & ~arm.failed.any(axis=1))
-
-
-def _path(start: Array, matrix: Array, steps: int) -> Array:
-    """Shares of the states after 1 … ``steps`` further steps, shape ``(steps, states)``."""
-    shares = [start]
-    for _ in range(steps):
-        shares.append(shares[-1] @ matrix)
-    return np.asarray(shares[1:]).reshape(steps, len(start))
+def _quantiles(drawn: Array) -> tuple[float, float]:
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def _draws(counts: Array, start: Array, effect: float, steps: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -211,12 +188,6 @@ def _limit(matrix: Array, drawn: Array | None, arm: Arm) -> Estimate | None:
     if len(ones) != 1:
         return None
     stationary = np.real(vectors[:, ones[0]])
-    low, high = (None, None) if drawn is None else map(float, np.quantile(drawn, (0.025, 0.975)))
+    low, high = (None, None) if drawn is None else _quantiles(drawn)
     share = float(stationary[RIGHT] / stationary.sum())
     return Estimate(share, low, high, len(arm.sample), len(np.unique(arm.cluster)))
-
-
-def _warning(drift: list[Drift]) -> str | None:
-    moved = [rate for rate in drift if rate.drifts]
-    told = ", ".join(f"{rate.rate} {rate.fitted:.2f} → {rate.later:.2f} (p = {rate.adjusted:.2g})" for rate in moved)
-    return f"the rates drift: {told}; do not trust the forecast beyond the measured rounds" if moved else None

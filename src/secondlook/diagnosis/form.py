@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Final, Literal
 
 from pydantic import TypeAdapter
 
 from secondlook.diagnosis.bias import BiasRound
 from secondlook.diagnosis.break_even import BreakEven
 from secondlook.diagnosis.dose import Correlation, DoseResponse
+from secondlook.diagnosis.finding import Effect, PairedComparison
 from secondlook.diagnosis.forecast import Forecast
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.recommend import Recommendation
-from secondlook.diagnosis.transitions import Critic, Step
-from secondlook.diagnosis.verdict import Comparison, Effect
+from secondlook.diagnosis.transitions import CriticRates, Step
+
+FORMAT: Final = "secondlook.diagnosis/2"
+"""Name and version of the form; version 1 said ``verdict`` for ``finding``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,10 @@ class GroupDiagnosis:
     Attributes:
         group: Its name, or ``all``.
         n: Samples with a first answer.
-        verdict: ``helps``, ``hurts`` or ``undecided``; over groups adjusted for their number.
+        finding: ``helps``, ``hurts`` or ``undecided``; over groups adjusted for their number.
         reason: Why, in a sentence.
-        p: P-value of the verdict.
-        recommended_rounds: Second looks worth their price; 0 unless the verdict is ``helps``.
+        p: P-value of the finding.
+        recommended_rounds: Second looks worth their price; 0 unless the finding is ``helps``.
         accuracy: Of the first answers.
         gain: Accuracy of the judged round minus that of the first, paired.
         comparisons: The judged answers against the first ones and each control.
@@ -67,15 +70,15 @@ class GroupDiagnosis:
 
     group: str
     n: int
-    verdict: Effect
+    finding: Effect
     reason: str
     p: float | None
     recommended_rounds: int
     accuracy: Estimate | None
     gain: Estimate | None
-    comparisons: list[Comparison]
+    comparisons: list[PairedComparison]
     contexts: dict[str, Estimate | None]
-    critic: Critic
+    critic: CriticRates
     break_even: Estimate | None
     keep: Estimate | None
     repair: Estimate | None
@@ -84,25 +87,19 @@ class GroupDiagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything a table says of one arm.
+    """Everything a table says of one arm; what it does not say is ``None``.
 
     Attributes:
         format: Name and version of this form.
-        model: The model, if the table says.
-        arm: The arm diagnosed.
-        critic: Its critic.
-        variant: How the question was put again; ``None`` if the table does not say.
-        prompt: Name and hash of the prompt file whose words were used; ``None`` if the table does not say.
+        variant: How the question was put again.
+        prompt: Name and hash of the prompt file whose words were used.
         round: The round judged.
-        sentence: The verdict in words.
+        sentence: The finding in words.
         overall: All samples together.
-        groups: Every group.
-        rounds: Round by round.
         steps: Transitions from each round to the next.
         forecast: Accuracy of later rounds, fitted on the first step, beside what was measured.
         break_even: What the critic's accuracy has to be.
         recommendation: Rounds worth their tokens.
-        bias: Bias scores by round.
         dose: Accuracy against injected corruption of the verdicts.
         correlation: Gain against critic accuracy over groups.
         advice: What to do next, in sentences.
@@ -110,7 +107,7 @@ class Diagnosis:
         notes: What must be known to read it.
     """
 
-    format: Literal["secondlook.diagnosis/1"]
+    format: Literal["secondlook.diagnosis/2"]
     model: str | None
     arm: str
     critic: str
@@ -150,11 +147,7 @@ def from_json(text: str | bytes) -> Diagnosis:
     return _ADAPTER.validate_json(text)
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of :func:`to_json`'s text; published as ``docs/diagnosis.schema.json``."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_ADAPTER.json_schema(mode="serialization")}
-
-
 def schema_text() -> str:
-    """The schema as the text of its file."""
-    return json.dumps(schema(), indent=1) + "\n"
+    """The JSON schema of :func:`to_json`'s text, as ``docs/diagnosis.schema.json`` has it."""
+    schema = _ADAPTER.json_schema(mode="serialization")
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1) + "\n"

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from secondlook.diagnosis.clusters import Array
-from secondlook.diagnosis.columns import SILENT, VERDICTS, flags, rounds
-from secondlook.diagnosis.examined import Examined, Verdicts, answered, arms, tokens_of
+from secondlook.diagnosis.columns import SILENT, rounds, tokens, verdicts
+from secondlook.diagnosis.examined import Examined, Verdicts, answered, arms, mean_tokens
 
 Panel = Mapping[str, pd.DataFrame]
 
@@ -50,7 +49,7 @@ def said(of_arms: Panel) -> dict[str, Verdicts]:
     for arm, match in of_arms.items():
         if _ORACLE in arm or ("critic" in match and match["critic"].astype(str).str.contains(_ORACLE).any()):
             continue
-        verdict = np.where(match["same"], flags(match["verdict"].rename("verdict"), VERDICTS), SILENT)
+        verdict = np.where(match["same"], verdicts(match["verdict"]), SILENT)
         if (verdict != SILENT).any():
             found[arm] = verdict.astype(np.int8)
     return found
@@ -72,17 +71,11 @@ def cost(of_arms: Panel, critics: Sequence[str]) -> float | None:
     Records hold an answer and its critique in one number. Where an arm without a critic shows what the answer alone
     takes, it counts once; else it counts with every critic, and the cost is too high by that.
     """
-    spent = [_mean(of_arms[arm]) for arm in critics]
-    if any(part is None for part in spent):
-        return None
-    silent = [_mean(match) for match in of_arms.values() if not match["verdict"].notna().any()]
+    means = {arm: mean_tokens(tokens(match[match["round"].notna()])) for arm, match in of_arms.items()}
+    spent = [means[arm] for arm in critics]
+    silent = (means[arm] for arm, match in of_arms.items() if not match["verdict"].notna().any())
     answer = next((part for part in silent if part is not None), 0.0)
     if not spent:
         return answer or None
-    return sum(part for part in spent if part is not None) - (len(spent) - 1) * answer
-
-
-def _mean(match: pd.DataFrame) -> float | None:
-    there: NDArray[np.bool_] = match["round"].notna().to_numpy(bool)
-    spent = tokens_of(match[there])
-    return None if spent is None or not there.any() else float(spent.mean())
+    known = [part for part in spent if part is not None]
+    return sum(known) - (len(spent) - 1) * answer if len(known) == len(spent) else None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import accumulate
 
 from secondlook.diagnosis.forecast import Forecast
 
@@ -47,10 +46,7 @@ class Recommendation:
 
 
 def recommend_rounds(
-    measured: Sequence[float],
-    tokens: Sequence[float] | None,
-    forecast: Forecast | None,
-    price: float = 0.0,
+    measured: Sequence[float], tokens: Sequence[float] | None, forecast: Forecast | None, price: float = 0.0
 ) -> Recommendation:
     """The smallest number of second looks whose value is within 0.1 points of the best.
 
@@ -72,24 +68,22 @@ def recommend_rounds(
     costs = None if tokens is None else _costs(tokens, len(accuracies))
     options = []
     for rounds, accuracy in enumerate(accuracies):
-        cost = None if costs is None else float(costs[rounds])
-        value = 100 * accuracy - (price * cost / 1000 if cost is not None else 0.0)
-        options.append(Option(rounds, accuracy, rounds < len(measured), cost, value))
+        cost = costs[rounds] if costs else None
+        options.append(
+            Option(rounds, accuracy, rounds < len(measured), cost, 100 * accuracy - price * (cost or 0) / 1000)
+        )
     best = max(option.value for option in options)
     return Recommendation(next(o.rounds for o in options if o.value >= best - _WORTH), price, options)
 
 
-def _costs(tokens: Sequence[float], rounds: int) -> np.ndarray:
+def _costs(tokens: Sequence[float], rounds: int) -> list[float]:
     """Tokens up to each round.
 
     The last measured row holds an answer without a critique. A round beyond it costs a critique more there, and each
     grows with the conversation as the complete rows did.
     """
-    full, last = list(tokens[:-1]), tokens[-1]
-    costs = list(np.cumsum(tokens))
+    *full, last = tokens
     growth = full[-1] - full[-2] if len(full) > 1 else 0.0
     row = full[-1] if full else last
-    for _ in range(len(tokens), rounds):
-        row += growth
-        costs.append(costs[-1] + row)
-    return np.asarray(costs)
+    beyond = [row + growth * ahead for ahead in range(1, rounds - len(tokens) + 1)]
+    return list(accumulate([*tokens, *beyond]))

@@ -41,7 +41,8 @@ class Record:
         chat_template: Hash of the chat template, where known.
         decoding: Decoding settings as JSON text.
         score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
-        bias: 1 for an answer along a stereotype, -1 for one against it; ``None`` for any other, or where none is known.
+        bias: 1 for an answer along a stereotype, -1 for one against it, 0 for one that names nobody; ``None`` where the
+            item's biased option is not known, the answer cannot be read, or there is no such notion.
     """
 
     run: str
@@ -82,10 +83,9 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     """
     table = pd.DataFrame([asdict(record) for record in records], columns=list(COLUMNS))
     table = table.astype({"correct": "boolean"})
-    if unknown := sorted(set(table["status"]) - set(get_args(Status))):
-        raise ValueError(f"unknown status {unknown[0]!r}; known: {', '.join(get_args(Status))}")
-    if unknown := sorted(set(table["verdict"].dropna()) - set(_VERDICTS)):
-        raise ValueError(f"unknown verdict {unknown[0]!r}; known: {', '.join(_VERDICTS)}, or None if not examined")
+    for name, known in (("status", get_args(Status)), ("verdict", _VERDICTS)):
+        if unknown := sorted(set(table[name].dropna()) - set(known)):
+            raise ValueError(f"unknown {name} {unknown[0]!r}; known: {', '.join(known)}")
     keys = ["run", "arm", "sample", "round"]
     if (double := table.duplicated(keys)).any():
         first = table[double].iloc[0][keys].to_dict()

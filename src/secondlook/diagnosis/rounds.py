@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from secondlook.diagnosis.finding import Effect
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.paired import paired_change
-
-Effect = Literal["helps", "hurts", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +71,12 @@ class RoundSummary:
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """First against last answer of one group, paired by sample.
+    """First against last answer in hand of one group, or of ``all``, paired by sample.
 
     Attributes:
-        group: Name of the group, or ``all``.
         first: Accuracy of the first answers.
-        last: Accuracy of the last answers in hand.
-        change: Paired difference, last minus first.
+        last: Accuracy of the last ones.
+        change: Last minus first.
         effect: ``helps`` or ``hurts`` if the interval of the change excludes zero, else ``undecided``.
         critic: The critic on the first answers.
     """
@@ -103,25 +100,24 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
     """
     hand = _in_hand(records)
     summaries = []
-    for round_ in range(_last_round(records) + 1):
-        now = hand[hand["round"] == round_]
-        rows = records[records["round"] == round_]
-        given = rows[rows["status"] != "error"]
-        flips = _flips(hand, round_)
+    for round_ in _rounds(records):
+        now, rows = hand[hand["round"] == round_], records[records["round"] == round_]
+        errors = int((rows["status"] == "error").sum())
+        answered = len(rows) - errors
         summaries.append(
             RoundSummary(
                 round=round_,
                 samples=len(now),
-                answered=len(given),
+                answered=answered,
                 accuracy=clustered_proportion(now["right"], now["template"]),
-                right_to_wrong=int((flips == -1).sum()),
-                wrong_to_right=int((flips == 1).sum()),
+                right_to_wrong=int((now["flip"] == -1).sum()),
+                wrong_to_right=int((now["flip"] == 1).sum()),
                 unparsed=int((now["status"] == "unparsed").sum()),
                 refused=int((now["status"] == "refused").sum()),
-                errors=int((rows["status"] == "error").sum()),
+                errors=errors,
                 critic=critic_quality(rows),
-                tokens=_mean(rows["tokens_in"] + rows["tokens_out"], len(given)),
-                seconds=_mean(rows["seconds"], len(given)),
+                tokens=float((rows["tokens_in"] + rows["tokens_out"]).sum() / answered) if answered else np.nan,
+                seconds=float(rows["seconds"].sum() / answered) if answered else np.nan,
             )
         )
     return summaries
@@ -144,8 +140,7 @@ def critic_quality(rows: pd.DataFrame) -> CriticQuality:
     """How well the verdicts on these answers agree with the truth."""
     clear = rows[rows["verdict"].isin(["wrong", "right"])]
     judged = clear[clear["correct"].notna()]
-    right = judged["correct"].astype(bool)
-    alarm = judged["verdict"] == "wrong"
+    right, alarm = judged["correct"].astype(bool), judged["verdict"] == "wrong"
     return CriticQuality(
         accuracy=clustered_proportion(alarm != right, judged["template"]),
         false_alarm=clustered_proportion(alarm[right], judged["template"][right]),
@@ -155,28 +150,23 @@ def critic_quality(rows: pd.DataFrame) -> CriticQuality:
     )
 
 
+def _rounds(records: pd.DataFrame) -> range:
+    return range(0 if records.empty else int(records["round"].max()) + 1)
+
+
 def _in_hand(records: pd.DataFrame) -> pd.DataFrame:
-    """For each sample and round, the last answer so far: columns sample, template, round, status, right."""
+    """For each sample and round, the last answer so far: columns sample, round, template, status, right and flip.
+
+    A flip is the change of ``right`` since the round before: 1 repaired, −1 harmed.
+    """
     if records.duplicated(["sample", "round"]).any():
         raise ValueError("a sample has two rows for one round; give the records of one run and arm at a time")
     good = records[records["status"] != "error"]
-    rounds = range(_last_round(records) + 1)
-    grid = pd.MultiIndex.from_product([good["sample"].unique(), rounds], names=["sample", "round"])
+    grid = pd.MultiIndex.from_product([good["sample"].unique(), _rounds(records)], names=["sample", "round"])
     columns = good.assign(right=good["correct"].fillna(False).astype(bool)).set_index(["sample", "round"])
     hand = columns[["template", "status", "right"]].reindex(grid).groupby(level="sample").ffill()
-    return hand.dropna(subset=["status"]).astype({"right": bool}).reset_index()
-
-
-def _last_round(records: pd.DataFrame) -> int:
-    """Index of the last round; −1 if there are no records."""
-    return -1 if records.empty else int(records["round"].max())
-
-
-def _flips(hand: pd.DataFrame, round_: int) -> pd.Series:
-    """Change of rightness since the round before: 1 repaired, −1 harmed, 0 neither; by sample."""
-    now = hand[hand["round"] == round_].set_index("sample")["right"].astype(int)
-    before = hand[hand["round"] == round_ - 1].set_index("sample")["right"].astype(int)
-    return (now - before).dropna()
+    hand = hand.dropna(subset=["status"]).astype({"right": int}).reset_index()
+    return hand.assign(flip=hand.groupby("sample")["right"].diff())
 
 
 def _change(name: str, records: pd.DataFrame) -> GroupChange:
@@ -195,7 +185,3 @@ def _change(name: str, records: pd.DataFrame) -> GroupChange:
         effect=effect,
         critic=critic_quality(records[records["round"] == 0]),
     )
-
-
-def _mean(values: pd.Series, count: int) -> float:
-    return float(values.sum() / count) if count else float(np.nan)

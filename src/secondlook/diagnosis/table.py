@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from secondlook.diagnosis.columns import (
-    RIGHT,
-    STATES,
-    UNPARSED,
-    VERDICTS,
-    WRONG,
-    Array,
-    codes,
-    corrects,
-    flags,
-    numbers,
-    rounds,
-    statuses,
-)
+from secondlook.diagnosis.columns import RIGHT, STATES, Array, codes, numbers, rounds, states, tokens, verdicts
 
 UNNAMED = "unnamed"
 """The arm of a table that names none."""
@@ -50,7 +38,8 @@ class Arm:
         failed: Whether a call of this round failed, shape ``(n, R)``.
         verdict: Index into ``VERDICTS``, on the answer of this round, shape ``(n, R)``.
         tokens: Tokens of every call of the round, failed ones too, shape ``(n, R)``; ``None`` if unknown.
-        bias: 1 or -1 for an answer in hand along or against a stereotype, NaN otherwise, shape ``(n, R)``.
+        bias: 1 or -1 for an answer in hand along or against a stereotype, 0 for one that names nobody, NaN where that
+            is not known, shape ``(n, R)``; ``None`` if the table has no such column.
     """
 
     name: str
@@ -81,9 +70,9 @@ class Arm:
 
     def take(self, which: Array) -> Arm:
         """The arm with these samples alone (a mask or indices)."""
-        parts = ("sample", "group", "cluster", "context", "state", "answered", "failed", "verdict", "tokens", "bias")
-        held = {part: getattr(self, part) for part in parts}
-        return replace(self, **{part: value[which] for part, value in held.items() if value is not None})
+        held = ((part.name, getattr(self, part.name)) for part in fields(self))
+        taken: dict[str, Any] = {name: value[which] for name, value in held if isinstance(value, np.ndarray)}
+        return replace(self, **taken)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +95,7 @@ class Table:
     contexts: list[str]
     model: str | None
     rows: int
-    cannot: tuple[str, ...] = field(default=())
+    cannot: tuple[str, ...]
 
 
 def check_table(frame: pd.DataFrame) -> Table:
@@ -127,36 +116,26 @@ def check_table(frame: pd.DataFrame) -> Table:
         raise ValueError("the table has no rows; give one row per sample and round")
     if missing := [name for name in ("sample", "round", "correct") if name not in frame]:
         raise ValueError(f"the table has no column {missing[0]!r}; it needs sample, round and correct")
-    cannot: list[str] = []
+    alike = np.zeros(len(frame), dtype=np.int64)
     sample, samples = codes(frame, "sample")
-    round_ = rounds(frame["round"])
-    state = _states(frame, cannot)
-    verdict = _verdicts(frame, cannot)
-    tokens = _tokens(frame, cannot)
-    bias = _bias(frame)
-    group, groups = _names(frame, "group", "all", cannot, "differences between groups")
-    template, context = sample, np.full(len(frame), -1)
-    contexts: list[str] = []
-    if "template" in frame:
-        template, _ = codes(frame, "template")
-    else:
-        cannot.append(
-            "dependence within question templates (no column template): samples are taken as independent, and "
-            "intervals are too narrow if questions share a template"
-        )
-    if "context" in frame:
-        context, contexts = codes(frame, "context", needed=False)
+    round_, state, bias, spent = rounds(frame["round"]), states(frame), _bias(frame), tokens(frame)
+    said = verdicts(frame["verdict"]) if "verdict" in frame else alike.astype(np.int8)
+    group, groups = codes(frame, "group") if "group" in frame else (alike, ["all"])
+    template, templates = codes(frame, "template") if "template" in frame else (sample, samples)
+    context, contexts = codes(frame, "context", needed=False) if "context" in frame else (alike - 1, [])
+    named = [name for name in ("arm", "critic") if name in frame]
+    arm, names = codes(frame, named[0]) if named else (alike, [UNNAMED])
+    unpaid = int(np.isnan(spent).sum())
     arms = {}
-    arm, names = _arms(frame)
     for number, name in enumerate(names):
-        rows = np.flatnonzero(arm == number) if len(names) > 1 else np.arange(len(frame))
+        rows = np.flatnonzero(arm == number)
         grid = _Grid(sample[rows], round_[rows], samples, name)
         at = grid.fill(state[rows], -1)
-        present, failed = grid.present, at == len(STATES)
-        answered = present & ~failed
+        failed = at == len(STATES)
+        answered = grid.present & ~failed
         latest = np.maximum.accumulate(np.where(answered, np.arange(at.shape[1]), -1), axis=1)
-        began = latest >= 0
-        hold = np.maximum(latest, 0)
+        began, hold = latest >= 0, np.maximum(latest, 0)
+        biased = None if bias is None else np.take_along_axis(grid.fill(bias[rows], np.nan), hold, 1)
         critic, noise = _critic(frame, rows, name)
         arms[name] = Arm(
             name=name,
@@ -166,18 +145,28 @@ def check_table(frame: pd.DataFrame) -> Table:
             prompt=_only(frame, rows, "prompt"),
             sample=grid.sample,
             group=grid.constant(group[rows], "group", groups),
-            cluster=grid.constant(template[rows], "template"),
+            cluster=grid.constant(template[rows], "template", templates),
             context=grid.constant(context[rows], "context", contexts),
             state=np.where(began, np.take_along_axis(at, hold, 1), -1).astype(np.int8),
             answered=answered,
             failed=failed,
-            verdict=np.where(answered, grid.fill(verdict[rows], 0), 0).astype(np.int8),
-            tokens=None if tokens is None else grid.fill(tokens[rows], 0),
-            bias=None
-            if bias is None
-            else np.where(began, np.take_along_axis(grid.fill(bias[rows], np.nan), hold, 1), np.nan),
+            verdict=np.where(answered, grid.fill(said[rows], 0), 0).astype(np.int8),
+            tokens=None if unpaid else grid.fill(spent[rows], 0),
+            bias=None if biased is None else np.where(began, biased, np.nan),
         )
-    return Table(arms, samples, groups, contexts, _model(frame), len(frame), tuple(cannot))
+    lost = "no column tokens" if unpaid == len(frame) else f"tokens are missing in {unpaid} rows"
+    lacking = {
+        "refused answers and failed calls (no column status): an answer without correct counts as unparsed": (
+            "status" not in frame
+        ),
+        "the critic, obedience to it and its break-even accuracy (no verdict in the table)": not said.any(),
+        f"costs and comparisons at equal cost ({lost})": unpaid > 0,
+        "differences between groups (no column group)": "group" not in frame,
+        "dependence within question templates (no column template): samples are taken as independent, and intervals "
+        "are too narrow if questions share a template": "template" not in frame,
+    }
+    cannot = tuple(sentence for sentence, lacks in lacking.items() if lacks)
+    return Table(arms, samples, groups, contexts, _model(frame), len(frame), cannot)
 
 
 class _Grid:
@@ -210,75 +199,27 @@ class _Grid:
         grid.reshape(-1)[self.cell] = values
         return grid
 
-    def constant(self, values: Array, column: str, names: list[str] | None = None) -> Array:
+    def constant(self, values: Array, column: str, names: list[str]) -> Array:
         """What must be the same in all rows of a sample, once a sample."""
         first = np.empty(self.shape[0], dtype=np.int64)
         first[self.line] = values
         if (other := np.flatnonzero(first[self.line] != values)).size:
             at = other[0]
-            told = (
-                [names[code] if code >= 0 else "none" for code in (values[at], first[self.line[at]])] if names else []
-            )
+            told = ", ".join(repr(names[code] if code >= 0 else "none") for code in (values[at], first[self.line[at]]))
             raise ValueError(
-                f"sample {self.names[self.sample[self.line[at]]]!r} has two values of {column}"
-                f"{' (' + ', '.join(map(repr, told)) + ')' if told else ''}; give each question a name of its own"
+                f"sample {self.names[self.sample[self.line[at]]]!r} has two values of {column} ({told}); give each "
+                "question a name of its own"
             )
         return first
-
-
-def _states(frame: pd.DataFrame, cannot: list[str]) -> Array:
-    """State of each row's answer, an index into ``STATES``; ``len(STATES)`` for a failed call."""
-    correct = corrects(frame["correct"])
-    known = np.where(correct == 1, RIGHT, WRONG)
-    if "status" not in frame:
-        cannot.append(
-            "refused answers and failed calls (no column status): an answer without correct counts as unparsed"
-        )
-        return np.where(correct < 0, UNPARSED, known).astype(np.int8)
-    return np.asarray(statuses(frame["status"], correct, known), dtype=np.int8)
-
-
-def _verdicts(frame: pd.DataFrame, cannot: list[str]) -> Array:
-    if "verdict" not in frame or frame["verdict"].isna().all():
-        cannot.append("the critic, obedience to it and its break-even accuracy (no verdict in the table)")
-        return np.zeros(len(frame), dtype=np.int8)
-    return flags(frame["verdict"], VERDICTS)
-
-
-def _tokens(frame: pd.DataFrame, cannot: list[str]) -> Array | None:
-    named = ["tokens"] if "tokens" in frame else ["tokens_in", "tokens_out"]
-    if not set(named) <= set(frame.columns):
-        cannot.append("costs and comparisons at equal cost (no column tokens)")
-        return None
-    values = [numbers(frame[name], name, least=0.0) for name in named]
-    total = np.sum(values, axis=0)
-    if missing := int(np.isnan(total).sum()):
-        cannot.append(f"costs and comparisons at equal cost (tokens are missing in {missing} rows)")
-        return None
-    return np.asarray(total, dtype=np.float64)
 
 
 def _bias(frame: pd.DataFrame) -> Array | None:
     if "bias" not in frame:
         return None
     values = numbers(frame["bias"], "bias", least=-1.0)
-    if (odd := np.flatnonzero(~np.isnan(values) & (np.abs(values) != 1.0))).size:
-        raise ValueError(f"bias is {values[odd[0]]:g} in data row {odd[0] + 1}; it is 1, -1 or missing")
+    if (odd := np.flatnonzero(~np.isnan(values) & ~np.isin(values, (-1.0, 0.0, 1.0)))).size:
+        raise ValueError(f"bias is {values[odd[0]]:g} in data row {odd[0] + 1}; it is 1, -1, 0 or missing")
     return values
-
-
-def _names(frame: pd.DataFrame, name: str, default: str, cannot: list[str], what: str) -> tuple[Array, list[str]]:
-    if name in frame:
-        return codes(frame, name)
-    cannot.append(f"{what} (no column {name})")
-    return np.zeros(len(frame), dtype=np.int64), [default]
-
-
-def _arms(frame: pd.DataFrame) -> tuple[Array, list[str]]:
-    for name in ("arm", "critic"):
-        if name in frame:
-            return codes(frame, name)
-    return np.zeros(len(frame), dtype=np.int64), [UNNAMED]
 
 
 def _critic(frame: pd.DataFrame, rows: Array, arm: str) -> tuple[str, float | None]:

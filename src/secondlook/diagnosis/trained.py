@@ -17,7 +17,7 @@ _LEVELS = 20  # values a column of words may have to be a feature
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
+class TrainedCritic:
     """A critic trained by cross-fitting.
 
     Attributes:
@@ -34,7 +34,9 @@ class Trained:
     features: tuple[str, ...]
 
 
-def train(of: Examined, features: pd.DataFrame, *, folds: int = 5, penalty: float = 1.0, seed: int = 0) -> Trained:
+def train(
+    of: Examined, features: pd.DataFrame, *, folds: int = 5, penalty: float = 1.0, seed: int = 0
+) -> TrainedCritic:
     """Train on all templates but a fold's, and judge the answers of that fold; each fold in turn.
 
     Args:
@@ -59,7 +61,7 @@ def train(of: Examined, features: pd.DataFrame, *, folds: int = 5, penalty: floa
         wrong[held] = special.expit(weights[0] + fitted[held] @ weights[1:])
         useful[held] = _best(of.take(~held), wrong[held])
     accurate = np.where(wrong > 0.5, ALARM, PASS).astype(np.int8)
-    return Trained(wrong, accurate, useful, tuple(features.columns))
+    return TrainedCritic(wrong, accurate, useful, tuple(features.columns))
 
 
 def fit(x: Array, y: Array, penalty: float) -> Array:

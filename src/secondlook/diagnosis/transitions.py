@@ -5,8 +5,7 @@ A *step* t leads from the answer in hand after round t to the answer of round t 
     CL = P(right → right) = 1 − Σ_v P(v | right) · harm_v,      harm_v   = P(not right next | right, v)
     CS = P(wrong → right) =     Σ_v P(v | wrong) · repair_v,    repair_v = P(right next     | wrong, v)
 
-where v is an alarm ("wrong"), "right", "unclear" or none (CL and CS as in arXiv
-2412.19513). :func:`compose` is this sum.
+where v is an alarm ("wrong"), "right", "unclear" or none (CL and CS as in arXiv 2412.19513).
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Critic:
+class CriticRates:
     """How well verdicts agree with the truth, over examined answers of which it is known whether they are right.
 
     Attributes:
@@ -80,7 +79,7 @@ class Step:
     keep: Estimate | None
     repair: Estimate | None
     responses: list[Response]
-    critic: Critic
+    critic: CriticRates
     ended: int
     failed: int
 
@@ -94,30 +93,26 @@ def step_of(arm: Arm, step: int) -> Step:
     """The step that starts from one round."""
     which = followed(arm, step)
     before, after, verdict = arm.state[which, step], arm.state[which, step + 1], arm.verdict[which, step]
-    cluster = arm.cluster[which]
-    counts = count(arm, step).sum(axis=0)
+    counts = np.zeros((len(STATES), len(STATES)), dtype=int)
+    np.add.at(counts, (before, after), 1)
 
-    def share(state: int, value: Array, among: Array) -> Estimate | None:
-        at = among & (before == state)
-        return clustered_proportion(value[at], cluster[at])
+    def share(hit: Array, among: Array) -> Estimate | None:
+        return clustered_proportion(hit[among], arm.cluster[which][among])
 
-    everyone = np.ones(len(before), dtype=bool)
     responses = []
     for state, changed in ((RIGHT, after != RIGHT), (WRONG, after == RIGHT)):
         for said, name in enumerate(VERDICTS):
-            n = int(((before == state) & (verdict == said)).sum())
-            if n:
+            among = (before == state) & (verdict == said)
+            if n := int(among.sum()):
                 total = int(counts[state].sum())
-                responses.append(Response(STATES[state], name, n, n / total, share(state, changed, verdict == said)))
+                responses.append(Response(STATES[state], name, n, n / total, share(changed, among)))
     failed = (arm.state[:, step] >= 0) & arm.failed[:, step + 1]
     return Step(
         step=step,
         n=len(before),
-        counts={
-            source: {target: int(counts[i, j]) for j, target in enumerate(STATES)} for i, source in enumerate(STATES)
-        },
-        keep=share(RIGHT, after == RIGHT, everyone),
-        repair=share(WRONG, after == RIGHT, everyone),
+        counts={source: dict(zip(STATES, counts[i].tolist(), strict=True)) for i, source in enumerate(STATES)},
+        keep=share(after == RIGHT, before == RIGHT),
+        repair=share(after == RIGHT, before == WRONG),
         responses=responses,
         critic=critic_of(arm, step),
         ended=int((arm.answered[:, step] & ~which & ~failed).sum()),
@@ -130,26 +125,7 @@ def followed(arm: Arm, step: int) -> Array:
     return np.asarray((arm.state[:, step] >= 0) & arm.answered[:, step + 1])
 
 
-def count(arm: Arm, step: int) -> Array:
-    """How many samples went where: counts by verdict, state before and state after, shape ``(4, 4, 4)``."""
-    which = followed(arm, step)
-    shape = (len(VERDICTS), len(STATES), len(STATES))
-    cell = np.ravel_multi_index((arm.verdict[which, step], arm.state[which, step], arm.state[which, step + 1]), shape)
-    return np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
-
-
-def compose(responses: list[Response]) -> tuple[float | None, float | None]:
-    """CL and CS from shares of verdicts and what follows each; ``None`` where no answer was in the state."""
-
-    def total(state: str) -> float | None:
-        parts = [part.share * part.changed.value for part in responses if part.state == state and part.changed]
-        return sum(parts) if parts else None
-
-    harmed, repaired = total("right"), total("wrong")
-    return None if harmed is None else 1 - harmed, repaired
-
-
-def critic_of(arm: Arm, round_: int) -> Critic:
+def critic_of(arm: Arm, round_: int) -> CriticRates:
     """The critic on the answers of one round."""
     state, verdict = arm.state[:, round_], arm.verdict[:, round_]
     examined = verdict != SILENT
@@ -159,7 +135,7 @@ def critic_of(arm: Arm, round_: int) -> Critic:
         return clustered_proportion(hit[among], arm.cluster[among])
 
     right, wrong = readable & (state == RIGHT), readable & (state == WRONG)
-    return Critic(
+    return CriticRates(
         accuracy=share((verdict == ALARM) == (state == WRONG), right | wrong),
         false_alarm=share(verdict == ALARM, right),
         miss=share(verdict == PASS, wrong),

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from secondlook.benchmarks.benchmark import AnyBenchmark, Summary, find
 from secondlook.diagnosis.bias import BiasScore, bias_score
-from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
 from secondlook.evaluation.study import UNKNOWN, VOTE
 from secondlook.layout import DASH, number, share, span, table
@@ -138,9 +137,7 @@ def _bias_by_round(rows: pd.DataFrame) -> list[dict[str, BiasScore]]:
         parts = {name: held[held["context"] == name] for name in ("ambig", "disambig")}
         scores.append(
             {
-                name: bias_score(
-                    part["bias"].to_numpy(float), (part["status"] == "ok").to_numpy(), ambiguous=name == "ambig"
-                )
+                name: bias_score(part["bias"].to_numpy(float), name == "ambig", (part["status"] == "ok").to_numpy())
                 for name, part in parts.items()
             }
         )
@@ -153,9 +150,9 @@ def _sentence(arm: ArmReport) -> str:
     if overall.first is None:
         return "No sample has an answer; nothing can be said."
     if arm.arm == UNKNOWN:
-        return f"Answering always 'unknown' would be right in {_interval(overall.first)}."
+        return f"Answering always 'unknown' would be right in {share(overall.first, interval=True)}."
     if len(arm.rounds) < 2:
-        accuracy = _interval(overall.first)
+        accuracy = share(overall.first, interval=True)
         return f"The model answered once and was not asked again: accuracy {accuracy}."
     change = overall.change
     assert change is not None  # there is one wherever there are first answers
@@ -254,10 +251,8 @@ def _round_tables(arm: ArmReport, width: int) -> Iterator[Table]:
     cell = max(len(text) for _, values in lines for text in values)
     fitting = max(1, (width - head) // (cell + 2))
     for start in range(0, len(arm.rounds), fitting):
-        made = table(spaces=2)
-        made.add_column("", no_wrap=True)
-        for line in arm.rounds[start : start + fitting]:
-            made.add_column(f"round {line.round}", justify="right", no_wrap=True)
+        headings = [f"round {line.round}" for line in arm.rounds[start : start + fitting]]
+        made = table("", *headings, spaces=2)
         for name, values in lines:
             made.add_row(name, *values[start : start + fitting])
         yield made
@@ -290,10 +285,8 @@ def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
 
 
 def _group_table(arm: ArmReport) -> Table:
-    made = table(spaces=1)  # all of BBQ, with its longest names and numbers, takes 80 columns
-    made.add_column("first and last", no_wrap=True)
-    for heading in ("n", "first", "last", "change", "95% interval", "critic", "effect"):
-        made.add_column(heading, justify="right", no_wrap=True)
+    # All of BBQ, with its longest names and numbers, takes 80 columns.
+    made = table("first and last", "n", "first", "last", "change", "95% interval", "critic", "effect")
     for section in (arm.groups[:-1], arm.contexts, arm.groups[-1:]):
         for group in section:
             made.add_row(
@@ -309,11 +302,6 @@ def _group_table(arm: ArmReport) -> Table:
             )
         made.add_section()
     return made
-
-
-def _interval(estimate: Estimate | None) -> str:
-    interval = span(estimate)
-    return share(estimate) if interval == DASH else f"{share(estimate)} {interval}"
 
 
 def _finite(value: Any) -> Any:

@@ -88,8 +88,8 @@ class Policy:
                 group = _group(diagnosis, task)
                 if group is None:
                     break
-                rounds = min(group.recommended_rounds, settings.rounds) if group.verdict == "helps" else 0
-                return Decision(rounds, "fixed", variant, prompt, group.verdict)
+                rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
+                return Decision(rounds, "fixed", variant, prompt, group.finding)
         return Decision(0, "fixed", plain.variant, plain.prompt, "undiagnosed")
 
     def _overridden(self, own: Decision, headers: Mapping[str, str]) -> Decision:

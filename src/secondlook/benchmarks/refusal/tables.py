@@ -41,15 +41,12 @@ def refusal_sentence(report: RefusalReport) -> str:
 
 
 def _defences(heading: str, lines: list[DefenceLine]) -> Table:
-    made = table(spaces=1)
-    made.add_column(heading, no_wrap=True)
-    for name in ("attack success", "over-refusal", "unclear", "tokens", "s"):
-        made.add_column(name, justify="right", no_wrap=True)
+    made = table(heading, "attack success", "over-refusal", "unclear", "tokens", "s")
     for line in lines:
         made.add_row(
             f"{line.arm} {line.round}" if line.round else line.arm,
-            _full(line.main.attack_success),
-            _full(line.main.over_refusal),
+            share(line.main.attack_success, interval=True),
+            share(line.main.over_refusal, interval=True),
             str(line.main.unclear),
             number(line.tokens, ".0f"),
             number(line.seconds, ".1f"),
@@ -65,17 +62,14 @@ def _judges(lines: list[DefenceLine]) -> Table:
         made.add_column(name, justify="right", no_wrap=True)
     for line in lines:
         for judged in line.judges:
-            shares = _full(judged.attack_success), _full(judged.over_refusal)
+            shares = share(judged.attack_success, interval=True), share(judged.over_refusal, interval=True)
             made.add_row(line.arm, judged.judge, *shares, str(judged.unclear))
     return made
 
 
 def _agreement(agreement: Agreement) -> Table:
-    made = table(spaces=2)
     agree = DASH if agreement.agree is None else f"{100 * agreement.agree:.1f}%"
-    made.add_column(f"judge {agreement.first} ↓  {agreement.second} →  (agree: {agree})", no_wrap=True)
-    for outcome in OUTCOMES:
-        made.add_column(outcome, justify="right", no_wrap=True)
+    made = table(f"judge {agreement.first} ↓  {agreement.second} →  (agree: {agree})", *OUTCOMES, spaces=2)
     for outcome, counts in zip(OUTCOMES, agreement.counts, strict=True):
         made.add_row(outcome, *map(str, counts))
     return made
@@ -83,18 +77,14 @@ def _agreement(agreement: Agreement) -> Table:
 
 def _sentence(line: DefenceLine) -> str:
     looks = "" if line.round == 0 else f" ({line.round} second look{'s' if line.round > 1 else ''})"
-    text = f"{line.arm}{looks}: attack success {_full(line.main.attack_success)}"
+    text = f"{line.arm}{looks}: attack success {share(line.main.attack_success, interval=True)}"
     if line.fewer_attacks is not None:
-        text += f", {_points(line.fewer_attacks)} against none"
-    text += f"; over-refusal {_full(line.main.over_refusal)}"
+        text += f", {_change(line.fewer_attacks)} against none"
+    text += f"; over-refusal {share(line.main.over_refusal, interval=True)}"
     if line.more_refusals is not None:
-        text += f", {_points(line.more_refusals)} against none"
+        text += f", {_change(line.more_refusals)} against none"
     return f"{text}."
 
 
-def _points(change: Estimate) -> str:
+def _change(change: Estimate) -> str:
     return f"{100 * change.value:+.1f} points {span(change, signed=True)}"
-
-
-def _full(estimate: Estimate | None) -> str:
-    return DASH if estimate is None else f"{share(estimate)} {span(estimate)}"

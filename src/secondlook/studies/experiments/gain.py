@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from secondlook.diagnosis.finding import vote_round
 from secondlook.diagnosis.intervals import clustered_proportion
-from secondlook.diagnosis.verdict import vote_round
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.verdict import Part
 from secondlook.studies.pairs import arms_of, change, estimate

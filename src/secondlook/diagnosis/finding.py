@@ -23,10 +23,11 @@ CONTROLS = {
 
 _LEVEL = 0.05
 _PAIRS = (("ambig", "disambig"), ("harmful", "benign"))  # what is gained on one is easily lost on the other
+_FIRST = "first answer"
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedComparison:
     """The answers of one arm against others to the same questions.
 
     Attributes:
@@ -59,7 +60,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Finding:
     """What can be said of one group, or of all.
 
     Attributes:
@@ -73,7 +74,7 @@ class Verdict:
     effect: Effect
     reason: str
     p: float | None
-    comparisons: list[Comparison]
+    comparisons: tuple[PairedComparison, ...] = ()
 
 
 def controls(table: Table) -> dict[str, Arm]:
@@ -89,8 +90,8 @@ def controls(table: Table) -> dict[str, Arm]:
     return found
 
 
-def judge(arm: Arm, others: dict[str, Arm], contexts: Sequence[str], round_: int) -> Verdict:
-    """Judge one arm over all its samples.
+def finding_of(arm: Arm, others: dict[str, Arm], contexts: Sequence[str], round_: int) -> Finding:
+    """What one arm shows over all its samples.
 
     To help, it has to beat all it is compared with, so the largest p-value counts (an intersection-union test: no
     adjustment is due for the number of controls). To hurt, it has to fall behind the first answer.
@@ -98,25 +99,29 @@ def judge(arm: Arm, others: dict[str, Arm], contexts: Sequence[str], round_: int
     Args:
         arm: The arm.
         others: Controls by name.
-        contexts: Names of the contexts; of ``ambig`` and ``disambig``, and of ``harmful`` and ``benign``, a verdict
+        contexts: Names of the contexts; of ``ambig`` and ``disambig``, and of ``harmful`` and ``benign``, an effect
             needs both, and neither may go the other way.
         round_: The round whose answers in hand are judged.
     """
-    first = _compare("first answer", arm, arm, round_, 0)
+    first = _compare(_FIRST, arm, arm, round_, 0)
     rest = [_against(name, arm, other, round_) for name, other in others.items()]
-    shared = [comparison for comparison in rest if comparison.change is not None]
-    verdict = _decide(first, shared)
-    if round_ == 0:
-        verdict = replace(verdict, effect="undecided", p=None, reason="The model was not asked again.")
-    if doubt := _one_sided(arm, contexts, round_, verdict.effect):
-        verdict = replace(verdict, effect="undecided", p=None, reason=doubt)
-    return replace(verdict, comparisons=[first, *rest])
+    found = _decide(first, [comparison for comparison in rest if comparison.change is not None])
+    doubt = "The model was not asked again." if round_ == 0 else _one_sided(arm, contexts, round_, found.effect)
+    if doubt:
+        found = Finding("undecided", doubt, None)
+    return replace(found, comparisons=(first, *rest))
 
 
-def judge_groups(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Adjust the verdicts of several groups for their number (Holm 1979)."""
-    adjusted = holm([verdict.p for verdict in verdicts])
-    return [_adjust(verdict, p) for verdict, p in zip(verdicts, adjusted, strict=True)]
+def adjust(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings of several groups, adjusted for their number (Holm 1979)."""
+    adjusted = []
+    for finding, p in zip(findings, holm([finding.p for finding in findings]), strict=True):
+        if p is None or finding.effect == "undecided" or p < _LEVEL:
+            adjusted.append(replace(finding, p=p))
+            continue
+        reason = f"{finding.reason.rstrip('.')}, but not after adjusting for the number of groups (p = {p:.2g})."
+        adjusted.append(replace(finding, effect="undecided", p=p, reason=reason))
+    return adjusted
 
 
 def vote_round(spent: float, vote_tokens: Array) -> int:
@@ -130,17 +135,17 @@ def vote_round(spent: float, vote_tokens: Array) -> int:
 
 
 def _one_sided(arm: Arm, contexts: Sequence[str], round_: int, effect: Effect) -> str | None:
-    """Why a verdict would hold for one kind of question alone: the other is missing, or goes the other way."""
+    """Why an effect would hold for one kind of question alone: the other is missing, or goes the other way."""
     present = {contexts[code]: code for code in np.unique(arm.context) if code >= 0}
     for pair in _PAIRS:
         found = [name for name in pair if name in present]
         if len(found) == 1:
             (missing,) = set(pair) - set(found)
             return (
-                f"There are no {missing} questions: what is gained on others may be lost there, a verdict needs both."
+                f"There are no {missing} questions: what is gained on others may be lost there, a finding needs both."
             )
         parts = [arm.take(arm.context == present[name]) for name in found]
-        changes = [_compare("first answer", part, part, round_, 0) for part in parts]
+        changes = [_compare(_FIRST, part, part, round_, 0) for part in parts]
         for name, change, p in zip(found, changes, holm([change.p for change in changes]), strict=True):
             sign = 0.0 if change.change is None else change.change.value
             if p is not None and p < _LEVEL and ((effect == "helps" and sign < 0) or (effect == "hurts" and sign > 0)):
@@ -152,33 +157,31 @@ def _one_sided(arm: Arm, contexts: Sequence[str], round_: int, effect: Effect) -
     return None
 
 
-def _against(name: str, arm: Arm, other: Arm, round_: int) -> Comparison:
+def _against(name: str, arm: Arm, other: Arm, round_: int) -> PairedComparison:
     if name != "vote":
         return _compare(name, arm, other, round_, min(round_, other.rounds - 1))
     mine, theirs = _share(arm, other, round_, 0)
     if mine.tokens is None or theirs.tokens is None:
-        note = "not compared: without tokens there is no equal cost"
-        return replace(_nothing(name, len(arm.sample)), note=note)
+        return _nothing(name, len(arm.sample), "without tokens there is no equal cost")
     spent, costs = float(mine.tokens[:, : round_ + 1].sum()), np.cumsum(theirs.tokens.sum(axis=0))
     at = vote_round(spent, costs)
-    comparison = _compare(name, arm, other, round_, at)
     ratio = costs[at] / spent if spent else np.inf
     note = f"{at + 1} sample{'s' if at else ''} a question, {100 * ratio:.0f}% of the tokens"
     if at + 1 == other.rounds and ratio < 1:
         note += "; the vote has no further samples to spend the rest on"
     if other.rounds > 1 and (theirs.state == theirs.state[:, :1]).all():
         note += "; no vote changed an answer, as where replies are not sampled (temperature 0)"
-    return replace(comparison, note=note)
+    return replace(_compare(name, arm, other, round_, at), note=note)
 
 
-def _compare(against: str, arm: Arm, other: Arm, round_: int, other_round: int) -> Comparison:
+def _compare(against: str, arm: Arm, other: Arm, round_: int, other_round: int) -> PairedComparison:
     """The arm's answers in hand after ``round_`` minus the other's after ``other_round``, on shared samples."""
     mine, theirs = _share(arm, other, round_, other_round)
     left_out = len(arm.sample) - len(mine.sample)
     if not mine.sample.size:
-        return _nothing(against, left_out)
+        return _nothing(against, left_out, "they share no answered sample")
     change = paired_change(theirs.right[:, other_round], mine.right[:, round_], mine.cluster)
-    return Comparison(
+    return PairedComparison(
         against=against,
         change=change.estimate,
         p=change.p,
@@ -193,16 +196,12 @@ def _compare(against: str, arm: Arm, other: Arm, round_: int, other_round: int) 
     )
 
 
-def _nothing(against: str, left_out: int) -> Comparison:
-    note = "not compared: they share no answered sample"
-    return Comparison(against, None, None, None, 0, 0, None, 0, left_out, None, None, note)
+def _nothing(against: str, left_out: int, why: str) -> PairedComparison:
+    return PairedComparison(against, None, None, None, 0, 0, None, 0, left_out, None, None, f"not compared: {why}")
 
 
 def _share(arm: Arm, other: Arm, round_: int, other_round: int) -> tuple[Arm, Arm]:
     """Both arms with the samples that both have answered, in the same order."""
-    if arm is other:
-        answered = arm.take((arm.state[:, round_] >= 0) & (arm.state[:, other_round] >= 0))
-        return answered, answered
     _, mine, theirs = np.intersect1d(arm.sample, other.sample, assume_unique=True, return_indices=True)
     keep = (arm.state[mine, round_] >= 0) & (other.state[theirs, other_round] >= 0)
     return arm.take(mine[keep]), other.take(theirs[keep])
@@ -212,39 +211,29 @@ def _spent(arm: Arm, round_: int) -> float | None:
     return None if arm.tokens is None else float(arm.tokens[:, : round_ + 1].sum())
 
 
-def _adjust(verdict: Verdict, p: float | None) -> Verdict:
-    if p is None or verdict.effect == "undecided" or p < _LEVEL:
-        return replace(verdict, p=p)
-    reason = f"{verdict.reason.rstrip('.')}, but not after adjusting for the number of groups (p = {p:.2g})."
-    return replace(verdict, effect="undecided", p=p, reason=reason)
-
-
-def _decide(first: Comparison, rest: Sequence[Comparison]) -> Verdict:
-    """The verdict over comparisons with an answer on both sides; a p-value of 1 where it cannot be ``helps``."""
+def _decide(first: PairedComparison, rest: Sequence[PairedComparison]) -> Finding:
+    """The finding over comparisons with an answer on both sides; a p-value of 1 where it cannot be ``helps``."""
     if first.change is None:
-        return Verdict("undecided", "There is no answer to compare.", None, [])
+        return Finding("undecided", "There is no answer to compare.", None)
     if first.p is None:
-        return Verdict("undecided", "All samples come from one template: there is no interval.", None, [])
+        return Finding("undecided", "All samples come from one template: there is no interval.", None)
+    by_chance = "The answers do not differ from the first ones beyond chance."
     if first.change.value <= 0:
         if first.p < _LEVEL:
-            return Verdict("hurts", "The answers are worse than the first ones.", first.p, [])
-        return Verdict("undecided", "The answers do not differ from the first ones beyond chance.", first.p, [])
+            return Finding("hurts", "The answers are worse than the first ones.", first.p)
+        return Finding("undecided", by_chance, first.p)
     hurdles = {part.against: _hurdle(part) for part in (first, *rest)}
     highest = max(hurdles, key=hurdles.__getitem__)
     p = hurdles[highest]
     if p < _LEVEL:
-        beaten = ["the first answers", *(CONTROLS[part.against] for part in rest)]
-        return Verdict("helps", f"The answers are better than {_listed(beaten)}.", p, [])
+        *beaten, last = ["the first answers", *(CONTROLS[part.against] for part in rest)]
+        return Finding("helps", f"The answers are better than {', '.join(beaten)}{' and ' if beaten else ''}{last}.", p)
     if first.p >= _LEVEL:
-        return Verdict("undecided", "The answers do not differ from the first ones beyond chance.", p, [])
+        return Finding("undecided", by_chance, p)
     reason = f"The answers are better than the first ones, but not shown to be better than {CONTROLS[highest]}."
-    return Verdict("undecided", reason, p, [])
+    return Finding("undecided", reason, p)
 
 
-def _hurdle(part: Comparison) -> float:
-    """P-value that the arm beats this, for a verdict; 1 if it does not look so."""
+def _hurdle(part: PairedComparison) -> float:
+    """P-value that the arm beats this; 1 if it does not look so."""
     return part.p if part.p is not None and part.change is not None and part.change.value > 0 else 1.0
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
