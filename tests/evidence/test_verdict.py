@@ -28,6 +28,8 @@ def test_a_part_is_judged_by_its_whole_interval(values, above, below):
     estimate = Estimate.of(values)
     assert Part("x", "x is above", above=0.0).judge(estimate) == above
     assert Part("x", "x is below", below=0.0).judge(estimate) == below
+    smaller = {"refuted": "not reproduced at reduced size"}
+    assert Part("x", "x is above", above=0.0).judge(estimate, reduced=True) == smaller.get(above, above)
 
 
 @pytest.mark.parametrize(

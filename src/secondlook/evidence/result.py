@@ -31,15 +31,17 @@ def write(result: dict[str, Any], folder: Path) -> None:
     draw(result, folder / "figure")
 
 
-def judged(parts: Sequence[Part], numbers: Mapping[str, Sequence[float] | Estimate]) -> dict[str, Any]:
-    """The verdict, and every part with its number, interval and verdict, as JSON has them."""
+def judged(
+    parts: Sequence[Part], numbers: Mapping[str, Sequence[float] | Estimate], *, reduced: bool = False
+) -> dict[str, Any]:
+    """The verdict, and every part with its number, interval and verdict, as JSON has them; see `Part.judge`."""
     found: list[dict[str, Any]] = []
     for part in parts:
         number = numbers[part.name]
         estimate = number if isinstance(number, Estimate) else Estimate.of(number)
         sides = {name: at for name in ("above", "below") if (at := getattr(part, name)) is not None}
         found.append({"name": part.name, "says": part.says, "whose": part.whose, **sides, **_estimate(estimate)})
-        found[-1]["verdict"] = part.judge(estimate)
+        found[-1]["verdict"] = part.judge(estimate, reduced)
     # The claim's own parts decide; a rival explanation's have verdicts of their own.
     own = [part for part in found if part["whose"] == "paper"] or found
     return {"verdict": overall([part["verdict"] for part in own]), "parts": found}

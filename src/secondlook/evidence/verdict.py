@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-Verdict = Literal["supported", "not supported", "refuted", "not estimated"]
+Verdict = Literal["supported", "not supported", "not reproduced at reduced size", "refuted", "not estimated"]
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,20 @@ class Part:
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError(f"{self.name} is to be above {self.above} and below {self.below}: nothing is")
 
-    def judge(self, estimate: Estimate) -> Verdict:
-        """Supported if the whole interval is where the claim puts it, refuted if none of it, else not supported."""
+    def judge(self, estimate: Estimate, reduced: bool = False) -> Verdict:
+        """Supported if the whole interval is where the claim puts it, refuted if none of it, else not supported.
+
+        What a study of `reduced` size finds against a claim does not refute it: it is not reproduced at that size.
+        """
         if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
             return "not estimated"
         above = -math.inf if self.above is None else self.above
         below = math.inf if self.below is None else self.below
         if above < estimate.low and estimate.high < below:
             return "supported"
-        return "refuted" if estimate.high < above or estimate.low > below else "not supported"
+        if estimate.high < above or estimate.low > below:
+            return "not reproduced at reduced size" if reduced else "refuted"
+        return "not supported"
 
 
 def side(above: float | None, below: float | None) -> str:
@@ -87,8 +92,8 @@ class Estimate:
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Refuted if a part is, supported if all are."""
-    for worst in ("refuted", "not estimated", "not supported"):
+    """Refuted, or not reproduced, if a part is; supported if all are."""
+    for worst in ("refuted", "not reproduced at reduced size", "not estimated", "not supported"):
         if worst in verdicts:
             return worst
     return "supported" if verdicts else "not estimated"
