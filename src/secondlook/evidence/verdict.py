@@ -90,6 +90,41 @@ class Estimate:
         half = float(stats.t.ppf(0.975, x.size - 1) * x.std(ddof=1) / math.sqrt(x.size))
         return cls(value, value - half, value + half, x.size)
 
+    @classmethod
+    def crossed(cls, values: Sequence[Sequence[float]] | np.ndarray) -> Estimate:
+        """Mean of a number for each seed and problem, with an interval that counts both: all seeds meet all problems.
+
+        With mean squares A of the seeds, B of the problems and E of what is left, the mean's variance is
+        (A + B − E) / (seeds · problems), and its degrees of freedom are Satterthwaite's. Of a single seed the interval
+        is over problems alone, and says nothing of other seeds.
+
+        Args:
+            values: ``[seeds, problems]``.
+
+        Raises:
+            ValueError: No number, or one that is not finite.
+        """
+        x = np.asarray(values, dtype=float)
+        seeds, problems = x.shape
+        if seeds < 2 or problems < 2:
+            return cls.of(x.ravel())
+        if not np.isfinite(x).all():
+            raise ValueError(f"{int((~np.isfinite(x)).sum())} of {x.size} numbers are not finite: nothing to average")
+        value, by_seed, by_problem = x.mean(), x.mean(1, keepdims=True), x.mean(0, keepdims=True)
+        left = (x - by_seed - by_problem + value) ** 2
+        squares = (
+            problems * float(by_seed.var(ddof=1)),
+            seeds * float(by_problem.var(ddof=1)),
+            -float(left.sum()) / ((seeds - 1) * (problems - 1)),
+        )
+        free = (seeds - 1, problems - 1, (seeds - 1) * (problems - 1))
+        total = max(sum(squares), squares[0], squares[1])
+        if not total:
+            return cls(float(value), float(value), float(value), seeds)
+        degrees = total**2 / sum(square**2 / df for square, df in zip(squares, free, strict=True))
+        half = float(stats.t.ppf(0.975, degrees)) * math.sqrt(total / x.size)
+        return cls(float(value), float(value) - half, float(value) + half, seeds)
+
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
     """Refuted, or not reproduced, if a part is; supported if all are."""
