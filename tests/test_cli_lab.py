@@ -38,7 +38,7 @@ def test_train_writes_weights_configuration_and_log(tmp_path):
         run = Run.of(json.loads((folder / "run.json").read_text()))
         assert (run.seed, run.steps, run.shape.depth, run.task.p) == (seed, 6, 1, 0.5)
         assert folder.name == run.name
-        assert {path.name for path in folder.iterdir()} == {"run.json", "log.jsonl", "model.safetensors"}
+        assert {path.name for path in folder.iterdir()} == {"run.json", "log.jsonl", "cost.json", "model.safetensors"}
         assert [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()] == [0, 6]
         assert f"{run.name}: loss " in done.out
 

@@ -35,12 +35,17 @@ MIXED = replace(
     ),
 )
 LINEAR = replace(PLAIN, blocks=(replace(PLAIN.blocks[0], attention="linear"),) * 2)
+SUMMED = replace(LINEAR, blocks=(replace(LINEAR.blocks[0], division="none"),) * 2)
+REPLACED = replace(GPT2, causal=False, blocks=(Block(2, 4, stream="replaced"),) * 2)
 SHAPES = {
     "plain": PLAIN,
     "unscaled": replace(PLAIN, scale=False),
     "causal": replace(PLAIN, causal=True),
     "linear": LINEAR,
     "linear, causal": replace(LINEAR, causal=True),
+    "linear, summed": SUMMED,
+    "linear, summed, causal": replace(SUMMED, causal=True),
+    "stream replaced": REPLACED,
     "mixed": MIXED,
     "mixed, causal, with norm": replace(MIXED, causal=True, norm=True),
     "like GPT-2": GPT2,
@@ -104,8 +109,10 @@ def token_by_token(config, state, sequence):
             if block.attention == "softmax":
                 scores = [math.exp(score) for score in scores]
                 shares = [score / sum(scores) for score in scores]
-            else:
+            elif block.division == "count":
                 shares = [score / len(seen) for score in scores]
+            else:
+                shares = scores
             values = [linear(f"{name}.value", token)[carried] for token in seen]
             heads.append(sum(share * value for share, value in zip(shares, values, strict=True)))
         return linear(f"{name}.out", torch.cat(heads))
@@ -122,6 +129,8 @@ def token_by_token(config, state, sequence):
                 token + attend(f"{name}.attention", block, seen[place], normed[place])
                 for place, token in enumerate(stream)
             ]
+        if block.stream == "replaced":
+            stream = [norm(f"{name}.norm_feedforward", token) for token in stream]
         if block.feedforward:
             hidden = [linear(f"{name}.feedforward.up", norm(f"{name}.norm_feedforward", token)) for token in stream]
             stream = [
@@ -224,6 +233,8 @@ def test_a_trace_is_the_forward_pass_taken_apart(config):
             stream = stream + block.attention.out(carried.flatten(-2))
         if shape.feedforward:
             stream = stream + block.feedforward(block.norm_feedforward(stream))
+        if shape.stream == "replaced":
+            stream = block.norm_feedforward(stream)
         torch.testing.assert_close(then, stream)
 
 
@@ -256,6 +267,28 @@ def test_initial_weights_are_gpt2s():
             sampling = 4 / math.sqrt(2 * weights.numel())
             assert weights.std() == pytest.approx(expected, rel=sampling)
             assert abs(weights.mean()) < 4 * expected / math.sqrt(weights.numel())
+
+
+@pytest.mark.parametrize("initial", ["torch", "gpt2-inside"])
+def test_initial_weights_are_torchs_where_they_should_be(initial):
+    """Beside layers that torch draws itself: the same spread, the same bounds."""
+    config = replace(GPT2, inputs=48, outputs=40, width=128, positions=64, blocks=(Block(4, 32, feedforward=256),) * 2)
+    drawn, usual = Transformer(replace(config, initial=initial), seeded()), Transformer(config, seeded())
+    for name, module in drawn.named_modules():
+        if not isinstance(module, nn.Linear):
+            continue
+        if initial == "gpt2-inside" and not name.startswith("read_"):
+            assert module.weight.detach().std() == pytest.approx(
+                usual.get_submodule(name).weight.std().item(), rel=0.05
+            )
+            assert (module.bias == 0).all()
+            continue
+        own = nn.Linear(module.in_features, module.out_features)
+        for kind in ("weight", "bias"):
+            theirs, ours = getattr(own, kind), getattr(module, kind)
+            assert ours.detach().std() == pytest.approx(theirs.std().item(), rel=0.3 if kind == "bias" else 0.05)
+            assert ours.abs().max() <= 1 / math.sqrt(module.in_features)
+    assert drawn.positions.detach().std() == pytest.approx(1 if initial == "torch" else 0.02, rel=0.05)
 
 
 @shapes
@@ -362,6 +395,11 @@ def test_an_ensemble_is_its_members(config):
         ({"positions": -1}, "positions -1", "0 for none"),
         ({"activation": "tanh"}, "'tanh'", "relu, gelu"),
         ({"blocks": (Block(1, 1), Block(1, 1, attention="cosine"))}, "'cosine' of block 1", "softmax, linear"),
+        ({"blocks": (Block(1, 1, division="sum"),)}, "'sum' of block 0", "count, none"),
+        ({"blocks": (Block(1, 1, stream="lost"),)}, "'lost' of block 0", "kept, replaced"),
+        ({"blocks": (Block(1, 1, stream="replaced"),)}, "block 0", "needs norm, and feedforward 0"),
+        ({"norm": True, "blocks": (Block(1, 1, feedforward=3, stream="replaced"),)}, "block 0", "feedforward 0"),
+        ({"initial": "zeros"}, "'zeros'", "gpt2, gpt2-inside, torch"),
         ({"blocks": (Block(-1, 1),)}, "heads=-1", "0 leaves them out"),
         ({"blocks": (Block(0, 1, feedforward=-2),)}, "feedforward=-2", "0 leaves them out"),
         ({"blocks": (Block(1, 1), Block(1, 0))}, "block 1", "at least 1"),

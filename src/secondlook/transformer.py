@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
+from secondlook.initial import Initial, initialise
+
 Attention = Literal["softmax", "linear"]
+Division = Literal["count", "none"]
+Stream = Literal["kept", "replaced"]
 Activation = Literal["relu", "gelu"]
 _ACTIVATIONS = {"relu": torch.relu, "gelu": nn.functional.gelu}
-_INITIAL_STD = 0.02
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ class Block:
         head_width: Width of a head's queries and keys.
         value_width: Width of a head's values; `head_width` unless told otherwise.
         feedforward: Hidden units; 0 leaves the feed-forward network out.
-        attention: `softmax`, or `linear`: scores are used as they are, divided by the number of tokens attended to.
+        attention: `softmax`, or `linear`: scores are used as they are.
+        division: By what linear attention divides: the `count` of tokens attended to, or `none` for a plain sum.
+        stream: Of a block without feed-forward network: whether the residual stream is `kept`, or `replaced` by its
+            norm after attention, so that no block's output reaches the next but through that norm.
     """
 
     heads: int
@@ -37,6 +43,8 @@ class Block:
     value_width: int | None = None
     feedforward: int = 0
     attention: Attention = "softmax"
+    division: Division = "count"
+    stream: Stream = "kept"
 
     @property
     def values(self) -> int:
@@ -59,6 +67,7 @@ class TransformerConfig:
         bias: Whether linear maps have biases.
         positions: Learned position vectors, the longest sequence; 0 for none.
         scale: Whether scores are divided by √head_width.
+        initial: How first weights are drawn; see `initialise`.
 
     Raises:
         ValueError: A size that no transformer can have.
@@ -74,6 +83,7 @@ class TransformerConfig:
     bias: bool = False
     positions: int = 0
     scale: bool = True
+    initial: Initial = "gpt2"
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "width"):
@@ -83,15 +93,17 @@ class TransformerConfig:
             raise ValueError("blocks is empty; give at least one Block")
         if self.positions < 0:
             raise ValueError(f"positions {self.positions} is not a length; give 0 for none")
-        if self.activation not in _ACTIVATIONS:
-            raise ValueError(f"activation {self.activation!r} is unknown; known: {', '.join(_ACTIVATIONS)}")
+        _choose("activation", self.activation, tuple(_ACTIVATIONS))
+        _choose("initial", self.initial, get_args(Initial))
         for number, block in enumerate(self.blocks):
             if min(block.heads, block.feedforward) < 0:
                 raise ValueError(f"block {number} has a negative size: {block}; heads or feedforward 0 leaves them out")
             if block.heads and min(block.head_width, block.values) < 1:
                 raise ValueError(f"block {number} has heads without width: {block}; give both widths at least 1")
-            if block.attention not in ("softmax", "linear"):
-                raise ValueError(f"attention {block.attention!r} of block {number} is unknown; known: softmax, linear")
+            for name, kinds in (("attention", Attention), ("division", Division), ("stream", Stream)):
+                _choose(name, getattr(block, name), get_args(kinds), f" of block {number}")
+            if block.stream == "replaced" and (block.feedforward or not self.norm):
+                raise ValueError(f"block {number} replaces the stream: that needs norm, and feedforward 0")
 
     @classmethod
     def uniform(cls, depth: int, block: Block, **fields: object) -> Self:
@@ -118,12 +130,14 @@ class MultiHeadAttention(nn.Module):
     """Heads in parallel; their values, projected, are summed.
 
     A head's score of token j at token i is ⟨query_i, key_j⟩, divided by √head_width if the configuration says so.
-    Softmax attention normalises the scores over the tokens that i sees; linear attention divides them by their number.
+    Softmax attention normalises the scores over the tokens that i sees; linear attention divides them by their number,
+    or by nothing.
     """
 
     def __init__(self, config: TransformerConfig, block: Block) -> None:
         super().__init__()
         self.heads, self.kind, self.causal = block.heads, block.attention, config.causal
+        self.division = block.division
         self.factor = 1 / math.sqrt(block.head_width) if config.scale else 1.0
         self.query = nn.Linear(config.width, block.heads * block.head_width, bias=config.bias)
         self.key = nn.Linear(config.width, block.heads * block.head_width, bias=config.bias)
@@ -139,6 +153,8 @@ class MultiHeadAttention(nn.Module):
             scores = scores.masked_fill(future, -math.inf if self.kind == "softmax" else 0.0)
         if self.kind == "softmax":
             return scores.softmax(-1)
+        if self.division == "none":
+            return scores
         if self.causal:
             return scores / torch.arange(1, tokens + 1, device=scores.device)[:, None]
         return scores / tokens
@@ -201,7 +217,7 @@ class TransformerBlock(nn.Module):
         self.attention = MultiHeadAttention(config, block) if block.heads else None
         self.feedforward = FeedForward(config, block) if block.feedforward else None
         self.norm_attention = _norm(config) if block.heads else nn.Identity()
-        self.norm_feedforward = _norm(config) if block.feedforward else nn.Identity()
+        self.norm_feedforward = _norm(config) if block.feedforward or block.stream == "replaced" else nn.Identity()
 
     def forward(self, stream: Tensor) -> Tensor:
         """The stream [batch, tokens, width] after the block."""
@@ -219,7 +235,8 @@ class TransformerBlock(nn.Module):
         return self._feed(stream), weights
 
     def _feed(self, stream: Tensor) -> Tensor:
-        return stream if self.feedforward is None else stream + self.feedforward(self.norm_feedforward(stream))
+        normed: Tensor = self.norm_feedforward(stream)  # the stream itself, if it is kept and there is no network
+        return normed if self.feedforward is None else stream + self.feedforward(normed)
 
 
 class Transformer(nn.Module):
@@ -227,8 +244,7 @@ class Transformer(nn.Module):
 
     Args:
         config: The architecture.
-        generator: Source of the initial weights: normal with standard deviation 0.02, the maps that write to the
-            stream divided by √(2·depth) (GPT-2's choice), biases zero.
+        generator: Source of the first weights; see `initialise`.
     """
 
     def __init__(self, config: TransformerConfig, generator: torch.Generator | None = None) -> None:
@@ -240,7 +256,7 @@ class Transformer(nn.Module):
         self.norm_out = _norm(config)
         self.read_out = nn.Linear(config.width, config.outputs, bias=config.bias)
         if not self.read_in.weight.is_meta:  # `load` has weights of its own, and drawing on meta takes as long
-            self._initialise(generator)
+            initialise(self, len(config.blocks), config.initial, generator)
 
     @classmethod
     def load(cls, config: TransformerConfig, weights: dict[str, Tensor]) -> Self:
@@ -298,17 +314,10 @@ class Transformer(nn.Module):
         outputs: Tensor = self.read_out(self.norm_out(stream))
         return outputs
 
-    @torch.no_grad()
-    def _initialise(self, generator: torch.Generator | None) -> None:
-        shrink = 1 / math.sqrt(2 * len(self.config.blocks))
-        for name, weights in self.named_parameters():
-            if weights.ndim < 2:
-                continue  # biases, and the gains of normalisation, which start at one
-            writes = name.endswith(("attention.out.weight", "feedforward.down.weight"))
-            weights.normal_(std=_INITIAL_STD * (shrink if writes else 1), generator=generator)
-        for module in self.modules():
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                module.bias.zero_()
+
+def _choose(name: str, value: str, known: tuple[str, ...], where: str = "") -> None:
+    if value not in known:
+        raise ValueError(f"{name} {value!r}{where} is unknown; known: {', '.join(known)}")
 
 
 def _norm(config: TransformerConfig) -> nn.Module:

@@ -16,9 +16,9 @@ rate = [1e-3, 3e-3]
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All that a sweep left, but for what concerns its driver."""
+    """All that a sweep left, but for what concerns its driver, and the time that it took."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in folder.rglob("*.*")
-        if not file.name.startswith(".")
+        if not file.name.startswith(".") and file.name != "cost.json"
     }

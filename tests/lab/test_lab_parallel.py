@@ -89,7 +89,7 @@ def test_three_workers_train_what_one_process_does(two, reference, tmp_path):
     well_done(done)
     reference.see_that_it_is([Store(tmp_path / "out").load(RUN)])
     files = sorted((tmp_path / "out" / RUN.name).iterdir())
-    assert [file.name for file in files] == ["log.jsonl", "model.safetensors", "run.json"]
+    assert [file.name for file in files] == ["cost.json", "log.jsonl", "model.safetensors", "run.json"]
     written = [file.stat().st_mtime_ns for file in files]
     again = secondlook("lab", "train", tmp_path / "out", *SET)
     assert (again.code, again.out.splitlines()[0]) == (0, done.out.splitlines()[0])

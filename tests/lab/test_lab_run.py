@@ -24,6 +24,8 @@ def test_every_field_changes_the_name():
         replace(base, objective="bt"),
         replace(base, task=replace(base.task, p=0.5)),
         replace(base, shape=replace(base.shape, head_width=12)),
+        replace(base, shape=replace(base.shape, causal=False)),
+        replace(base, shape=replace(base.shape, initial="torch")),
     ]
     assert len({run.name for run in [base, *others]}) == len(others) + 1
 
@@ -74,12 +76,3 @@ def test_the_rate_rises_and_falls_as_it_says():
 def test_what_is_unknown_or_out_of_range_is_refused(record, message):
     with pytest.raises(ValueError, match=message):
         Run.of(record)
-
-
-@pytest.mark.parametrize("layout", ["merged", "interleaved"])
-def test_every_shape_is_causal_and_has_what_it_asks_for(layout):
-    config = Shape(layout, depth=3, width=24, heads=2, feedforward=0, attention="linear").transformer(Task(n=4))
-    assert config.causal
-    assert len(config.blocks) == 3
-    assert {(b.heads, b.head_width, b.feedforward, b.attention) for b in config.blocks} == {(2, 12, 0, "linear")}
-    assert config.positions == (12 if layout == "interleaved" else 0)

@@ -9,7 +9,7 @@ from torch import Generator
 from secondlook.lab.tasks import Task, sample
 from secondlook.lab.tokens import inputs, length, reads, tokens
 
-LAYOUTS = ("merged", "interleaved")
+LAYOUTS = ("merged", "interleaved", "shared")
 TASKS = [Task("paper", n=5, dx=3, dy=2), Task("fresh-query", n=3, queries=4, dx=2, dy=3)]
 both = pytest.mark.parametrize("layout", LAYOUTS)
 every = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -30,6 +30,8 @@ def written_out(task, layout, x, y, r):
             yi, ri = y[q, i].tolist(), r[q, i].item()
             if layout == "merged":
                 rows.append([*xq, *yi, ri, 0])
+            elif layout == "shared":
+                rows += [part + [0] * (max(dx, dy) - len(part)) for part in (xq, yi, [ri])]
             else:
                 rows.append([*xq, *[0] * dy, 0, 1, 0, 0])
                 rows.append([*[0] * dx, *yi, 0, 0, 1, 0])

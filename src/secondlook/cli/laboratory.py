@@ -131,39 +131,70 @@ def run(
 def sweep(
     file: Annotated[Path, typer.Argument(help="TOML: profile, [run], [grid], seeds, [resources].")],
     out: Annotated[str, typer.Option(help="Gets sweep.csv and a folder for each run; a folder, or s3://….")],
+    trained: Annotated[str | None, typer.Option(help="Where trained runs are kept; by default --out.")] = None,
     workers: Workers = None,
     cluster: Cluster = None,
     cpus: Annotated[float | None, typer.Option(help="Processors of a run on the cluster; else as FILE says.")] = None,
     gpus: Gpus = None,
+    together: Annotated[int, typer.Option(min=1, help="Members of an ensemble, at most: 1 on a CPU is best.")] = 1,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 100,
     device: Device = "cpu",
     bf16: Bf16 = False,
     compile_: Compile = False,
 ) -> None:
-    """Train every combination of a grid with every seed. What has been trained is not trained again."""
+    """Train every variant and combination with every seed. What has been trained is not trained again."""
     from secondlook.cluster.engines import engine
     from secondlook.cluster.place import place
     from secondlook.lab.store import Store
-    from secondlook.lab.sweep import Sweep, outcome, write
+    from secondlook.lab.sweep import Sweep, write
     from secondlook.lab.train import Options
 
-    grid, folder = Sweep.read(file), place(out)
-    runs = [run for _, several in grid.cells for run in several]
+    grid, kept = Sweep.read(file), place(trained or out)
+    runs = sum(len(several) for _, several in grid.cells) + len(grid.pilots)
     told = grid.resources
     wanted = told.gpus or None if gpus is None else gpus
     resources = resources_of(device, told.cpus if cpus is None else cpus, wanted)
     workers = workers or (processors() if device == "cpu" else 1)
-    with engine(cluster, folder, resources, workers, notice) as works, bar() as progress:
-        task = progress.add_task("runs trained", total=len(runs))
-        store = Store(folder, Options(device, bf16, compile_), works, together=1)
-        trained = store.train(runs, lambda done: progress.advance(task, done))
-    write(grid, trained, folder)
-    _show(outcome(grid, trained))
-    console.print(f"sweep.csv and {len(runs)} trained runs in {folder}", highlight=False, soft_wrap=True)
+    with engine(cluster, kept, resources, workers, notice) as works, bar() as progress:
+        task = progress.add_task("runs trained", total=runs)
+        store = Store(kept, Options(device, bf16, compile_, save_every=save_every), works, together=together)
+        cells = grid.train(store, lambda done: progress.advance(task, done))
+    write(cells, place(out))
+    _show(cells)
+    console.print(f"sweep.csv in {out}, {runs} trained runs in {kept}", highlight=False, soft_wrap=True)
+
+
+@lab_app.command("judge")
+def judge(
+    file: Annotated[Path, typer.Argument(help="TOML of a sweep with variants.")],
+    trained: Annotated[str, typer.Option(help="Where its trained runs are kept; those that are missing are told.")],
+    out: Annotated[Path, typer.Option(help="Gets result.json and a figure, in a folder of the sweep's name.")],
+) -> None:
+    """Say where each variant of a sweep stands beside its base. Nothing is trained."""
+    from secondlook.cluster.place import place
+    from secondlook.lab.judged import judge_sweep, keep
+    from secondlook.lab.store import Store
+    from secondlook.lab.sweep import Sweep
+
+    result = judge_sweep(Sweep.read(file), Store(place(trained)), file.stem)
+    keep(result, out / file.stem)
+    for variant in result["variants"]:
+        console.print(_standing(variant), highlight=False, soft_wrap=True)
+    console.print(f"result.json, figure.png and figure.svg in {out / file.stem}", highlight=False, soft_wrap=True)
 
 
 def resources_of(device: str, cpus: float, gpus: float | None) -> Resources:
     """What a run takes of a cluster: an accelerator, unless told otherwise, where it computes on one."""
     return Resources(cpus, (0.0 if device == "cpu" else 1.0) if gpus is None else gpus)
+
+
+def _standing(variant: dict[str, Any]) -> str:
+    from secondlook.evidence.report import interval
+
+    if variant.get("skill") is None:
+        return f"{variant['name']}: {variant['standing']}"
+    numbers = f"skill {interval(variant['skill'])}, excess {interval(variant['excess'])} nats"
+    return f"{variant['name']}: {variant['standing']}; {numbers}, {len(variant['counted'])} seeds"
 
 
 def _show(cells: Sequence[Cell]) -> None:

@@ -31,15 +31,17 @@ def write(result: dict[str, Any], folder: Path) -> None:
     draw(result, folder / "figure")
 
 
-def judged(parts: Sequence[Part], numbers: Mapping[str, Sequence[float] | Estimate]) -> dict[str, Any]:
-    """The verdict, and every part with its number, interval and verdict, as JSON has them."""
+def judged(
+    parts: Sequence[Part], numbers: Mapping[str, Sequence[float] | Estimate], *, reduced: bool = False
+) -> dict[str, Any]:
+    """The verdict, and every part with its number, interval and verdict, as JSON has them; see `Part.judge`."""
     found: list[dict[str, Any]] = []
     for part in parts:
         number = numbers[part.name]
         estimate = number if isinstance(number, Estimate) else Estimate.of(number)
         sides = {name: at for name in ("above", "below") if (at := getattr(part, name)) is not None}
-        found.append({"name": part.name, "says": part.says, "whose": part.whose, **sides, **_estimate(estimate)})
-        found[-1]["verdict"] = part.judge(estimate)
+        found.append({"name": part.name, "says": part.says, "whose": part.whose, **sides, **estimated(estimate)})
+        found[-1]["verdict"] = part.judge(estimate, reduced)
     # The claim's own parts decide; a rival explanation's have verdicts of their own.
     own = [part for part in found if part["whose"] == "paper"] or found
     return {"verdict": overall([part["verdict"] for part in own]), "parts": found}
@@ -57,13 +59,14 @@ def provenance() -> dict[str, Any]:
     return {"versions": versions, "commit": _commit()}
 
 
-def _estimate(estimate: Estimate) -> dict[str, Any]:
+def estimated(estimate: Estimate) -> dict[str, Any]:
+    """An estimate as JSON has it."""
     value, low, high = (x if math.isfinite(x) else None for x in (estimate.value, estimate.low, estimate.high))
     return {"value": value, "low": low, "high": high, "n": estimate.n}
 
 
 def _curve(curve: Curve) -> dict[str, Any]:
-    estimates = [_estimate(estimate) for estimate in curve.estimates()]
+    estimates = [estimated(estimate) for estimate in curve.estimates()]
     columns = {name: [estimate[name] for estimate in estimates] for name in ("value", "low", "high")}
     return {
         "panel": curve.panel,

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-Verdict = Literal["supported", "not supported", "refuted", "not estimated"]
+Verdict = Literal["supported", "not supported", "not reproduced at reduced size", "refuted", "not estimated"]
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,20 @@ class Part:
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError(f"{self.name} is to be above {self.above} and below {self.below}: nothing is")
 
-    def judge(self, estimate: Estimate) -> Verdict:
-        """Supported if the whole interval is where the claim puts it, refuted if none of it, else not supported."""
+    def judge(self, estimate: Estimate, reduced: bool = False) -> Verdict:
+        """Supported if the whole interval is where the claim puts it, refuted if none of it, else not supported.
+
+        What a study of `reduced` size finds against a claim does not refute it: it is not reproduced at that size.
+        """
         if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
             return "not estimated"
         above = -math.inf if self.above is None else self.above
         below = math.inf if self.below is None else self.below
         if above < estimate.low and estimate.high < below:
             return "supported"
-        return "refuted" if estimate.high < above or estimate.low > below else "not supported"
+        if estimate.high < above or estimate.low > below:
+            return "not reproduced at reduced size" if reduced else "refuted"
+        return "not supported"
 
 
 def side(above: float | None, below: float | None) -> str:
@@ -85,10 +90,45 @@ class Estimate:
         half = float(stats.t.ppf(0.975, x.size - 1) * x.std(ddof=1) / math.sqrt(x.size))
         return cls(value, value - half, value + half, x.size)
 
+    @classmethod
+    def crossed(cls, values: Sequence[Sequence[float]] | np.ndarray) -> Estimate:
+        """Mean of a number for each seed and problem, with an interval that counts both: all seeds meet all problems.
+
+        With mean squares A of the seeds, B of the problems and E of what is left, the mean's variance is
+        (A + B − E) / (seeds · problems), and its degrees of freedom are Satterthwaite's. Of a single seed the interval
+        is over problems alone, and says nothing of other seeds.
+
+        Args:
+            values: ``[seeds, problems]``.
+
+        Raises:
+            ValueError: No number, or one that is not finite.
+        """
+        x = np.asarray(values, dtype=float)
+        seeds, problems = x.shape
+        if seeds < 2 or problems < 2:
+            return cls.of(x.ravel())
+        if not np.isfinite(x).all():
+            raise ValueError(f"{int((~np.isfinite(x)).sum())} of {x.size} numbers are not finite: nothing to average")
+        value, by_seed, by_problem = x.mean(), x.mean(1, keepdims=True), x.mean(0, keepdims=True)
+        left = (x - by_seed - by_problem + value) ** 2
+        squares = (
+            problems * float(by_seed.var(ddof=1)),
+            seeds * float(by_problem.var(ddof=1)),
+            -float(left.sum()) / ((seeds - 1) * (problems - 1)),
+        )
+        free = (seeds - 1, problems - 1, (seeds - 1) * (problems - 1))
+        total = max(sum(squares), squares[0], squares[1])
+        if not total:
+            return cls(float(value), float(value), float(value), seeds)
+        degrees = total**2 / sum(square**2 / df for square, df in zip(squares, free, strict=True))
+        half = float(stats.t.ppf(0.975, degrees)) * math.sqrt(total / x.size)
+        return cls(float(value), float(value) - half, float(value) + half, seeds)
+
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Refuted if a part is, supported if all are."""
-    for worst in ("refuted", "not estimated", "not supported"):
+    """Refuted, or not reproduced, if a part is; supported if all are."""
+    for worst in ("refuted", "not reproduced at reduced size", "not estimated", "not supported"):
         if worst in verdicts:
             return worst
     return "supported" if verdicts else "not estimated"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import torch
 from torch import Generator, Tensor
@@ -81,8 +81,7 @@ def off(predictions: Tensor, truth: Tensor) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _made(task: Task, objective: Objective, size: int) -> Exam:
-    layouts: tuple[Layout, ...] = ("merged", "interleaved")
-    seen = sorted({k for layout in layouts for k in reads(task, layout)[1]})
+    seen = sorted({k for layout in get_args(Layout) for k in reads(task, layout)[1]})
     episodes = sample(task, size, Generator().manual_seed(_SEED))
     bounded = objective == "pl-cosine" and not task.fresh
     least = optimum(episodes, seen).loss if bounded else None

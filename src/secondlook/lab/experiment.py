@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,12 +15,12 @@ from secondlook.lab.baselines import baselines
 from secondlook.lab.exam import Exam, angle, off
 from secondlook.lab.objectives import judge
 from secondlook.lab.profile import Profile
-from secondlook.lab.run import Run, flat
+from secondlook.lab.run import Run
 from secondlook.lab.store import Store, Tick
 from secondlook.lab.tokens import reads
 from secondlook.lab.train import Trained
+from secondlook.lab.tuning import trials, tuned
 
-_PILOT = 10_000  # seeds on which rates are tuned, and nothing else
 Metric = Callable[[Tensor, Exam, list[int]], Tensor]
 
 
@@ -112,19 +112,14 @@ class Lab:
         """The variants at the rate at which half as many steps end with the least loss, on a pilot seed of its own."""
         if not self.profile.rates:
             return list(variants)
-        trials = {
-            (variant.label, rate): replace(variant.run, rate=rate, seed=_PILOT, steps=max(1, variant.run.steps // 2))
-            for variant in variants
-            for rate in self.profile.rates
-        }
-        done = self.store.train(list(trials.values()), self.tick)
-        tuned = []
+        rates = self.profile.rates
+        done = self.store.train([trial for variant in variants for trial in trials(variant.run, rates)], self.tick)
+        found = []
         for variant in variants:
-            rate = min(self.profile.rates, key=lambda rate: done[trials[variant.label, rate]].log[-1]["loss"])
-            rates = ", ".join(f"{rate:g}" for rate in self.profile.rates)
-            also = {**variant.also, "rate": f"tuned among {rates} on a pilot seed: {rate:g}"}
-            tuned.append(replace(variant, run=replace(variant.run, rate=rate), also=also))
-        return tuned
+            run = tuned(variant.run, rates, done)
+            chosen = f"tuned among {', '.join(f'{rate:g}' for rate in rates)} on a pilot seed: {run.rate:g}"
+            found.append(replace(variant, run=run, also={**variant.also, "rate": chosen}))
+        return found
 
     def exam(self, run: Run) -> Exam:
         """Fresh problems of a run's task."""
@@ -196,8 +191,7 @@ def guess(exam: Exam, at: list[int]) -> Tensor:
 
 def differences(base: Variant, other: Variant) -> set[str]:
     """Fields in which two variants' runs differ, e.g. `shape.depth`; the seed does not count."""
-    before = flat(asdict(base.run))
-    return {name for name, value in flat(asdict(other.run)).items() if name != "seed" and value != before[name]}
+    return set(base.run.differences(other.run))
 
 
 def check_fair(base: Variant, others: Sequence[Variant]) -> None:

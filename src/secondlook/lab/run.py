@@ -9,20 +9,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self, get_args
 
+from secondlook.initial import Initial
 from secondlook.lab.objectives import OBJECTIVES, Objective
 from secondlook.lab.tasks import Task
 from secondlook.lab.tokens import Layout, inputs, length, reads
-from secondlook.transformer import Activation, Attention, Block, TransformerConfig
+from secondlook.transformer import Activation, Attention, Block, Division, Stream, TransformerConfig
 
 Schedule = Literal["cosine", "constant"]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The transformer, without what follows from the task. It is causal whatever else it is.
+    """The transformer, without what follows from the task.
 
     Attributes:
-        layout: One token a triplet (`merged`), or three (`interleaved`), which get learned positions.
+        layout: One token a triplet (`merged`), or three (`interleaved`; `shared` as released), which get learned
+            positions.
         depth: Blocks.
         width: Width of the residual stream.
         heads: Heads of a block.
@@ -31,6 +33,10 @@ class Shape:
         attention: `softmax` or `linear`.
         activation: `relu` or `gelu`.
         norm: Whether layers are normalised.
+        causal: Whether a token sees only itself and what came before it.
+        division: By what linear attention divides: by `count`, or `none`.
+        stream: Whether a block without feed-forward network keeps the residual stream; see `Block`.
+        initial: How first weights are drawn: `gpt2`, `gpt2-inside` or `torch`.
 
     Raises:
         ValueError: A layout that is unknown, or heads that do not divide the width. Other sizes are judged by
@@ -46,6 +52,10 @@ class Shape:
     attention: Attention = "softmax"
     activation: Activation = "relu"
     norm: bool = True
+    causal: bool = True
+    division: Division = "count"
+    stream: Stream = "kept"
+    initial: Initial = "gpt2"
 
     def __post_init__(self) -> None:
         if self.layout not in get_args(Layout):
@@ -60,6 +70,8 @@ class Shape:
             self.width // self.heads if self.head_width is None else self.head_width,
             feedforward=4 * self.width if self.feedforward is None else self.feedforward,
             attention=self.attention,
+            division=self.division,
+            stream=self.stream,
         )
         return TransformerConfig.uniform(
             self.depth,
@@ -67,11 +79,12 @@ class Shape:
             inputs=inputs(task, self.layout),
             outputs=task.dy,
             width=self.width,
-            causal=True,
+            causal=self.causal,
             activation=self.activation,
             norm=self.norm,
             bias=True,
-            positions=length(task, self.layout) if self.layout == "interleaved" else 0,
+            positions=0 if self.layout == "merged" else length(task, self.layout),
+            initial=self.initial,
         )
 
 
@@ -126,9 +139,13 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Task, shape and seed for people, and a digest of everything."""
+        """Task, shape and seed for people, and a digest of every field that is not at its default.
+
+        So a field that is added later, and at its default changes nothing, changes no name.
+        """
         task, shape = self.task, self.shape
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+        own = type(self)().differences(self)
+        digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:10]
         return f"{task.name}-{self.objective}-{shape.layout}-d{shape.depth}-w{shape.width}-s{self.seed}-{digest}"
 
     @property
@@ -144,6 +161,11 @@ class Run:
         if self.schedule == "constant":
             return 1.0
         return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+    def differences(self, other: Self) -> dict[str, Any]:
+        """Fields in which another run differs, e.g. `shape.depth`, with its values; the seed does not count."""
+        own = flat(asdict(self))
+        return {name: value for name, value in flat(asdict(other)).items() if name != "seed" and value != own[name]}
 
     def record(self) -> dict[str, Any]:
         """As JSON has it; `of` reads it back."""

@@ -25,7 +25,8 @@ class Store:
     """A folder of trained runs, or an address in an object store.
 
     Attributes:
-        folder: Where they are: a folder each, with `run.json`, `log.jsonl` and `model.safetensors`.
+        folder: Where they are: a folder each, with `run.json`, `log.jsonl`, `cost.json` and
+            `model.safetensors`.
         options: How to compute.
         engine: Who trains.
         together: Members of an ensemble, at most.
@@ -68,7 +69,8 @@ class Store:
         if not held(self.folder, run):
             raise FileNotFoundError(f"{run.name} is not in {self.folder}; train it first")
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
-        return Trained(run, load((folder / _WEIGHTS).read_bytes()), log)
+        cost = json.loads((folder / "cost.json").read_text("utf-8"))
+        return Trained(run, load((folder / _WEIGHTS).read_bytes()), log, cost)
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def keep(folder: Place, trained: Trained) -> None:
     files = {
         "run.json": json.dumps(trained.run.record(), indent=1).encode(),
         "log.jsonl": "".join(f"{json.dumps(look)}\n" for look in trained.log).encode(),
+        "cost.json": json.dumps(trained.cost).encode(),
         _WEIGHTS: save(trained.weights),  # last: with it, the run is there
     }
     for name, content in files.items():
@@ -139,5 +142,5 @@ def keep(folder: Place, trained: Trained) -> None:
 
 def cost(run: Run) -> float:
     """How much work a run is, in units of its own: steps, problems, blocks, squares of the width, tokens."""
-    triple = 3 if run.shape.layout == "interleaved" else 1
+    triple = 1 if run.shape.layout == "merged" else 3
     return run.steps * run.batch * run.shape.depth * run.shape.width**2 * run.task.n * triple

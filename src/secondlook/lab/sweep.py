@@ -1,4 +1,4 @@
-"""A grid of runs: every combination of the values given for some fields, with every seed, as one table."""
+"""A sweep: a base run, what is changed of it, every combination of values for some fields, every seed; one table."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from secondlook.cluster.unit import Resources
 from secondlook.evidence.verdict import Estimate
 from secondlook.lab.profile import find
 from secondlook.lab.run import Run, flat
+from secondlook.lab.store import Store, Tick
 from secondlook.lab.train import Trained
+from secondlook.lab.tuning import trials, tuned
 
-_KNOWN = ("profile", "run", "grid", "seeds", "resources")
+BASE = "base"
+"""Name of the variant that changes nothing."""
+_KNOWN = ("profile", "run", "variants", "grid", "seeds", "rates", "resources")
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,21 @@ class Sweep:
 
     Attributes:
         base: The run that everything else is taken from.
+        variants: By name, the fields in which each differs from the base, which comes first, as `base`.
         grid: Values of fields, e.g. of `rate` or `shape.depth`.
         seeds: Seeds of each combination, from the base's own on.
+        rates: Learning rates among which each combination's is tuned, on a pilot seed; none to keep what it has.
         resources: What a run takes of a cluster.
 
     Raises:
-        ValueError: No seed, or a field without values.
+        ValueError: No seed, a field without values or that is unknown, or a variant that changes nothing.
     """
 
     base: Run = field(default_factory=Run)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     seeds: int = 1
+    rates: tuple[float, ...] = ()
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
@@ -47,13 +55,17 @@ class Sweep:
         for name, values in self.grid.items():
             if not isinstance(values, list | tuple) or not values or len({repr(v) for v in values}) < len(values):
                 raise ValueError(f"grid has {name} = {values!r}: give a list of different values")
+        for name, changes in self.variants.items():
+            if name == BASE or changed(self.base, changes) == self.base:
+                raise ValueError(f"variant {name!r} is the base: give fields in which it differs, or leave it out")
 
     @classmethod
     def read(cls, file: Path) -> Self:
         """A sweep from a TOML file.
 
-        `profile` names the base run (default `quick`), `[run]` changes fields of it, `[grid]` lists values by field,
-        `seeds` counts seeds, `[resources]` says what a run takes of a cluster (`cpus`, `gpus`).
+        `profile` names the base run (default `quick`), `[run]` changes fields of it; each of `[[variants]]` has a
+        `name` and the fields in which it differs from that; `[grid]` lists values by field; `seeds` counts seeds;
+        `rates` lists learning rates; `[resources]` says what a run takes of a cluster (`cpus`, `gpus`).
 
         Raises:
             ValueError: It is no such file; the fields that it may have are listed.
@@ -64,27 +76,70 @@ class Sweep:
             raise ValueError(f"{file} is no TOML file ({error})") from None
         if unknown := record.keys() - set(_KNOWN):
             raise ValueError(f"{file} has no field {min(unknown)!r}; known: {', '.join(_KNOWN)}")
-        base = find(record.get("profile", "quick")).base
         try:
             resources = Resources(**record.get("resources", {}))
         except TypeError:
             raise ValueError(f"{file}: [resources] has cpus and gpus alone, two numbers") from None
-        changes = _table(record.get("run", {}))
-        return cls(_changed(base, changes), _table(record.get("grid", {})), record.get("seeds", 1), resources)
+        variants: dict[str, dict[str, Any]] = {}
+        for one in record.get("variants", []):
+            changes = _table(one)
+            name = changes.pop("name", None)
+            if not isinstance(name, str) or name in variants:
+                raise ValueError(f"{file}: name is {name!r}: give each of [[variants]] a name of its own")
+            variants[name] = changes
+        return cls(
+            changed(find(record.get("profile", "quick")).base, _table(record.get("run", {}))),
+            variants,
+            _table(record.get("grid", {})),
+            record.get("seeds", 1),
+            tuple(record.get("rates", ())),
+            resources,
+        )
 
     @property
-    def cells(self) -> list[tuple[dict[str, Any], list[Run]]]:
-        """Every combination of values with its runs, one for each seed.
+    def settings(self) -> list[tuple[dict[str, Any], Run]]:
+        """Every combination of a variant and values, with its run of the first seed, at the rate it has untuned.
 
         Raises:
             ValueError: A field that is unknown, or a value that it cannot have.
         """
-        cells = []
-        for values in itertools.product(*self.grid.values()):
-            setting = dict(zip(self.grid, values, strict=True))
-            run = _changed(self.base, setting)
-            cells.append((setting, [replace(run, seed=run.seed + number) for number in range(self.seeds)]))
-        return cells
+        found = []
+        variants: dict[str, Mapping[str, Any]] = {BASE: {}, **self.variants}
+        for name, changes in variants.items():
+            start = changed(self.base, changes)
+            for values in itertools.product(*self.grid.values()):
+                own = dict(zip(self.grid, values, strict=True))
+                found.append(({"variant": name, **own} if self.variants else own, changed(start, own)))
+        return found
+
+    @property
+    def pilots(self) -> list[Run]:
+        """The runs by which rates are tuned."""
+        return [trial for _, run in self.settings for trial in trials(run, self.rates)]
+
+    @property
+    def cells(self) -> list[tuple[dict[str, Any], list[Run]]]:
+        """Every combination with its runs, one for each seed, at the rates that they have untuned."""
+        return [(setting, self.seeded(run)) for setting, run in self.settings]
+
+    def seeded(self, run: Run) -> list[Run]:
+        """The run with every seed."""
+        return [replace(run, seed=run.seed + number) for number in range(self.seeds)]
+
+    def train(self, store: Store, tick: Tick = lambda _: None) -> list[Cell]:
+        """Train all of it: the pilots first, then the runs.
+
+        Args:
+            store: Keeps what is trained.
+            tick: See `Store.train`; pilots are told, too.
+
+        Raises:
+            ValueError, FloatingPointError, OSError: See `Store.train`.
+        """
+        pilots = store.train(self.pilots, tick) if self.rates else {}
+        cells = [(setting, self.seeded(tuned(run, self.rates, pilots))) for setting, run in self.settings]
+        done = store.train([run for _, runs in cells for run in runs], tick)
+        return [Cell(setting, [done[run] for run in runs]) for setting, runs in cells]
 
 
 @dataclass(frozen=True)
@@ -92,45 +147,51 @@ class Cell:
     """What a combination came to.
 
     Attributes:
-        setting: Its values.
-        last: What was seen at the end of training, over seeds: loss, and excess and error where the task has them.
+        setting: Its variant, if there are variants, and its values.
+        members: What was trained, one for each seed.
     """
 
     setting: Mapping[str, Any]
-    last: Mapping[str, Estimate]
+    members: Sequence[Trained]
+
+    @property
+    def last(self) -> dict[str, Estimate]:
+        """What was seen at the end of training, over seeds: loss, and excess and error where the task has them."""
+        logs = [member.log[-1] for member in self.members]
+        return {name: Estimate.of([log[name] for log in logs]) for name in logs[0] if name != "step"}
 
 
-def outcome(sweep: Sweep, trained: Mapping[Run, Trained]) -> list[Cell]:
-    """Every combination's losses, with 95% intervals over seeds where there are several."""
-    cells = []
-    for setting, runs in sweep.cells:
-        logs = [trained[run].log[-1] for run in runs]
-        last = {name: Estimate.of([log[name] for log in logs]) for name in logs[0] if name != "step"}
-        cells.append(Cell(setting, last))
-    return cells
-
-
-def write(sweep: Sweep, trained: Mapping[Run, Trained], folder: Place) -> None:
-    """Write `sweep.csv`: a line a run, with its values, its seed, what was seen at its end, and its name.
+def write(cells: Sequence[Cell], folder: Place) -> None:
+    """Write `sweep.csv`: a line a run, with its setting, its seed and rate, what was seen at its end, and its name.
 
     Raises:
         OSError: It cannot be written.
     """
     text = io.StringIO()
-    first = next(iter(trained.values())).log[-1]
-    seen = [name for name in first if name != "step"]
+    seen = [name for name in cells[0].members[0].log[-1] if name != "step"]
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow([*sweep.grid, "seed", *seen, "run"])
-    for setting, runs in sweep.cells:
-        for run in runs:
-            last = trained[run].log[-1]
-            lines.writerow([*map(_text, setting.values()), run.seed, *(last[name] for name in seen), run.name])
+    own = ["rate"] if "rate" not in cells[0].setting else []
+    lines.writerow([*cells[0].setting, "seed", *own, *seen, "run"])
+    for cell in cells:
+        for member in cell.members:
+            run, last = member.run, member.log[-1]
+            rate = [run.rate] if own else []
+            lines.writerow(
+                [*map(_text, cell.setting.values()), run.seed, *rate, *(last[name] for name in seen), run.name]
+            )
     put(folder / "sweep.csv", text.getvalue().encode())
 
 
-def _changed(run: Run, changes: Mapping[str, Any]) -> Run:
+def changed(run: Run, changes: Mapping[str, Any]) -> Run:
+    """The run with other values of some fields, named like `shape.depth`; all else stays as it is.
+
+    Raises:
+        ValueError: A field that is unknown, a value that it cannot have, or a whole part in place of its fields.
+    """
     record = run.record()
     for name, value in changes.items():
+        if name in ("task", "shape"):
+            raise ValueError(f"{name} is {value!r}: name each of its fields, e.g. {name}.{min(record[name])}")
         *path, last = name.split(".")
         part = record
         for step in path:

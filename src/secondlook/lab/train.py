@@ -6,6 +6,7 @@ makes each member's own step, at a rate of its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,11 +61,13 @@ class Trained:
         run: What it is.
         weights: Its state dict.
         log: What was seen along the way: step, loss, excess, error of each look; see `Exam.look`.
+        cost: What it took, of all members together: seconds, threads, device.
     """
 
     run: Run
     weights: dict[str, Tensor]
     log: list[dict[str, float]] = field(default_factory=list)
+    cost: dict[str, Any] = field(default_factory=dict)
 
     def model(self) -> Transformer:
         """The transformer."""
@@ -191,7 +194,8 @@ class Ensemble:
         Raises:
             ValueError: It is of other runs.
         """
-        if state["runs"] != [run.record() for run in self.runs]:
+        # Read back, so that a switch added since, at its default, does not make it another run.
+        if [Run.of(record) for record in state["runs"]] != list(self.runs):
             raise ValueError("the checkpoint is of other runs; give another folder, or remove it")
         self.step = state["step"]
         for name, weight in self.weights.items():
@@ -252,10 +256,10 @@ def train(
     """
     ensemble = Ensemble(runs, options, rank)
     logs: list[list[dict[str, float]]] = [[] for _ in runs]
-    file = folder / "checkpoint.pt" if folder else None
+    file, before, begun = folder / "checkpoint.pt" if folder else None, 0.0, time.monotonic()
     if held := rank.of_first(load(file) if file and rank.first else None, options.device):
         ensemble.restore(held)
-        logs = held["logs"]
+        logs, before = held["logs"], held["seconds"]
         tick(ensemble.step)
     looks = runs if rank.first else []
     exams = [Exam.of(run.task, run.objective, options.exam).to(options.device) for run in looks]
@@ -268,8 +272,14 @@ def train(
         if exams and ensemble.step == total:
             _look(ensemble, exams, logs)
         if file and rank.first and (ensemble.step % options.save_every == 0 or ensemble.step == total):
-            save(file, {**ensemble.state(), "logs": logs})
-    return [Trained(run, ensemble.member(number), logs[number]) for number, run in enumerate(runs)]
+            save(file, {**ensemble.state(), "logs": logs, "seconds": before + time.monotonic() - begun})
+    cost = {
+        "seconds": round(before + time.monotonic() - begun, 1),
+        "threads": torch.get_num_threads(),
+        "device": options.device,
+        "members": len(runs),
+    }
+    return [Trained(run, ensemble.member(number), logs[number], cost) for number, run in enumerate(runs)]
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ SIGNS = {
     "verified": "✓",
     "supported": "✓",
     "not supported": "≈",
+    "not reproduced at reduced size": "≉",
     "refuted": "✕",
     "planted": "◇",
     "not run here": "–",
@@ -34,6 +35,7 @@ MEANINGS = {
     "supported": "the whole interval where the claim puts it",
     "not supported": "the interval does not decide",
     "refuted": "the whole interval where the claim denies it",
+    "not reproduced at reduced size": "the same, of a study too small or a scale too kind to refute it",
     "planted": "the instrument found it on a planted subject; nothing is said of real models",
     "not run here": "with the command and the hardware that would",
 }

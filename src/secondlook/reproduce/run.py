@@ -20,7 +20,7 @@ from secondlook.reproduce.theory import GRIDS
 _HOUSE = Path(__file__).parent.parent
 RESULTS = _HOUSE.parent.parent / "results"
 """Committed evidence, where this is a checkout."""
-_PROOF = ("objective", "transformer.py", "construct", "evidence", "cluster", "machine.py")
+_PROOF = ("objective", "transformer.py", "initial.py", "construct", "evidence", "cluster", "machine.py")
 _ROOMS: dict[Floor, tuple[str, ...]] = {
     "theory": (*_PROOF, "reproduce/theory.py"),
     "laboratory": (*_PROOF, "lab"),

@@ -1,0 +1,169 @@
+"""A sweep judged on the scale: where each variant stands beside the base, with curves of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.result import estimated, pictured, provenance, write
+from secondlook.evidence.verdict import Estimate
+from secondlook.lab.exam import Exam, angle
+from secondlook.lab.run import Run
+from secondlook.lab.scale import FAILS, SOLVES, TRAINED, Scale, stand
+from secondlook.lab.store import Store, held
+from secondlook.lab.sweep import BASE, Sweep
+from secondlook.lab.tasks import Task
+from secondlook.lab.tokens import Layout, reads
+from secondlook.lab.train import Trained
+from secondlook.lab.tuning import trials, tuned
+
+EXAM = 1024
+"""Fresh problems on which a sweep is judged."""
+_POINTS = 50  # of a training curve
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A trained run on fresh problems.
+
+    Attributes:
+        trained: The run.
+        excess: Loss above the optimum of every problem, mean over prefixes; ``[batch]``, in nats.
+        error: 1 − cosine with the truth at every prefix.
+        parameters: Numbers in its weights.
+    """
+
+    trained: Trained
+    excess: torch.Tensor
+    error: tuple[float, ...]
+    parameters: int
+
+
+def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
+    """Judge what has been trained of a sweep; the rest is told as not run.
+
+    Args:
+        sweep: With variants. Nothing is trained.
+        store: Where trained runs are.
+        name: Of the sweep.
+
+    Returns:
+        As `result.json` has it: for each variant what it changes, its standing, skill and excess over seeds and
+        problems, and each seed's excess, steps, wall time and threads; curves of training and of the error by prefix.
+
+    Raises:
+        ValueError: A task or objective whose optimum is not known.
+    """
+    examined = {setting["variant"]: _found(sweep, store, run) for setting, run in sweep.settings}
+    base = examined[BASE]
+    variants, curves = [], []
+    for label, found in examined.items():
+        record: dict[str, Any] = {"name": label, "changes": dict(sweep.variants.get(label, {})), "standing": "not run"}
+        seeds = sorted(found.keys() & base.keys())
+        if found:
+            record |= {"seeds": [_seed(found[seed]) for seed in sorted(found)], "run": _any(found).trained.run.record()}
+            record["parameters"] = _any(found).parameters
+            curves += _curves(label, [found[seed] for seed in sorted(found)])
+        if seeds:
+            first = _any(found).trained.run
+            scale = _scale(first.task, first.shape.layout)
+            judged = stand(scale, [found[seed].excess for seed in seeds], [base[seed].excess for seed in seeds])
+            record |= {
+                "standing": judged.standing,
+                "counted": [seeds[number] for number in judged.seeds],
+                "skill": _estimate(judged.skill),
+                "excess": _estimate(judged.excess),
+                "behind": _estimate(judged.behind),
+            }
+        variants.append(record)
+    scale = _scale(sweep.base.task, sweep.base.shape.layout)
+    return {
+        "id": name,
+        "title": "training, and the error at its end",
+        "profile": sweep.base.task.name,
+        "scale": {"rule": scale.rule, "way": scale.way, "fails": FAILS, "solves": SOLVES, "trained": TRAINED},
+        "exam": EXAM,
+        "seeds": sweep.seeds,
+        "rates": list(sweep.rates),
+        "base": sweep.base.record(),
+        "variants": variants,
+        **pictured(_PANELS, curves),
+        **provenance(),
+    }
+
+
+def keep(result: dict[str, Any], folder: Path) -> None:
+    """Write `result.json` and its figure.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    write(result, folder)
+
+
+def examine(trained: Trained) -> Examined:
+    """A run on the problems that all runs of its task are judged on."""
+    run = trained.run
+    exam, at = Exam.of(run.task, run.objective, EXAM), reads(run.task, run.shape.layout)[1]
+    predictions = trained.predict(exam.episodes)
+    excess = _scale(run.task, run.shape.layout).excess(predictions)
+    error = tuple(angle(predictions, exam.truth(at)).tolist())
+    return Examined(trained, excess, error, sum(weights.numel() for weights in trained.weights.values()))
+
+
+_PANELS = (
+    Panel("training", "While training", "steps", "excess loss over the optimum (nats)", "log"),
+    Panel("error", "At the end", "examples in context", "1 − cosine with Wx"),
+)
+
+
+def _found(sweep: Sweep, store: Store, untuned: Run) -> dict[int, Examined]:
+    """What has been trained of a variant, by seed."""
+    tried = trials(untuned, sweep.rates)
+    if not all(held(store.folder, trial) for trial in tried):
+        return {}
+    run = tuned(untuned, sweep.rates, {trial: store.load(trial) for trial in tried})
+    return {one.seed: examine(store.load(one)) for one in sweep.seeded(run) if held(store.folder, one)}
+
+
+@lru_cache(maxsize=16)
+def _scale(task: Task, layout: Layout) -> Scale:
+    return Scale.of(Exam.of(task, "pl-cosine", EXAM), reads(task, layout)[1])
+
+
+def _seed(examined: Examined) -> dict[str, Any]:
+    run, cost = examined.trained.run, examined.trained.cost
+    return {
+        "seed": run.seed,
+        "rate": run.rate,
+        "steps": run.steps,
+        **{name: cost[name] for name in ("seconds", "threads", "device")},
+        "excess": round(examined.excess.mean().item(), 5),
+        "run": run.name,
+    }
+
+
+def _curves(label: str, members: Sequence[Examined]) -> list[Curve]:
+    logs = [[look for look in member.trained.log if look["step"] > 0] for member in members]
+    every = -(-len(logs[0]) // _POINTS)
+    logs = [log[::-1][::every][::-1] for log in logs]  # the last look stays
+    steps = tuple(look["step"] for look in logs[0])
+    run = members[0].trained.run
+    prefixes = tuple(map(float, reads(run.task, run.shape.layout)[1]))
+    training = tuple(tuple(round(look["excess"], 5) for look in log) for log in logs)
+    errors = tuple(tuple(round(value, 5) for value in member.error) for member in members)
+    return [Curve("training", label, steps, training), Curve("error", label, prefixes, errors)]
+
+
+def _any(found: dict[int, Examined]) -> Examined:
+    return next(iter(found.values()))
+
+
+def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else estimated(estimate)

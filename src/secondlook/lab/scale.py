@@ -1,0 +1,144 @@
+"""The scale on which an ablation can fail: from what a fixed rule reaches to the least loss there is.
+
+On the released task all differences of responses are collinear, so that Σ(r−½)y, a linear head that nobody trained, has
+most of the way from a random guess to the optimum. A transformer is judged on the way that is left:
+
+    skill = (L_ref − L) / (L_ref − L_opt),
+
+where L_opt is the least loss in each context and L_ref that of the better of two rules that learn nothing: Σ(r−½)y, and
+the mean of the responses, which is blind to rewards. Loss is counted problem by problem, the way that is left as the
+mean over problems: of a single problem it can be nearly 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from secondlook.evidence.verdict import Estimate
+from secondlook.lab import averages
+from secondlook.lab.exam import Exam
+from secondlook.lab.objectives import judge
+from secondlook.lab.tasks import Episodes
+
+Standing = Literal["solves", "neither", "fails", "base not trained"]
+FAILS = 0.0
+"""Skill below which a variant fails: it does worse than a rule that learns nothing."""
+SOLVES = 0.05
+"""Nats above the optimum below which it solves the task."""
+TRAINED = 0.1
+"""Nats above the optimum from which on a base is not trained, and nothing is said of its variants in that seed."""
+
+
+def half_weighted(episodes: Episodes, seen: list[int]) -> Tensor:
+    """Σ (r_i − ½) y_i: a linear head that knows the middle of the rewards, and is not trained."""
+    y, r, at = averages.single_query(episodes, seen)
+    return averages.as_given(((r - 0.5) * y).cumsum(1)[:, at], episodes)
+
+
+RULES: dict[str, Callable[[Episodes, list[int]], Tensor]] = {"Σ(r−½)y": half_weighted, "mean": averages.mean}
+"""What learns nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """The scale of an exam, at the prefixes of one layout.
+
+    Attributes:
+        exam: Whose.
+        seen: How much has been seen where predictions are judged.
+        rule: Name of the better rule.
+        reference: Its loss above the optimum, ``[batch]``, mean over prefixes.
+    """
+
+    exam: Exam
+    seen: tuple[int, ...]
+    rule: str
+    reference: Tensor
+
+    @classmethod
+    def of(cls, exam: Exam, seen: Sequence[int]) -> Scale:
+        """The scale of an exam.
+
+        Raises:
+            ValueError: An exam whose optimum is not known: another objective than `pl-cosine`, or several queries.
+        """
+        at = list(seen)
+        rules = {name: excess_of(rule(exam.episodes, at), exam, at) for name, rule in RULES.items()}
+        best = min(rules, key=lambda name: rules[name].mean().item())
+        return cls(exam, tuple(at), best, rules[best])
+
+    @property
+    def way(self) -> float:
+        """Nats from the rule to the optimum, mean over problems."""
+        return self.reference.mean().item()
+
+    def excess(self, predictions: Tensor) -> Tensor:
+        """Loss above the optimum of every problem ``[batch]``, mean over prefixes; predictions ``[batch, p, dy]``."""
+        return excess_of(predictions, self.exam, list(self.seen))
+
+    def skill(self, excess: Tensor) -> Tensor:
+        """Skill of every problem, from its excess: 0 is the rule's, 1 the optimum's; ``[batch]`` to ``[batch]``."""
+        return (self.reference - excess) / self.way
+
+
+def excess_of(predictions: Tensor, exam: Exam, seen: list[int]) -> Tensor:
+    """Loss above the optimum of every problem, mean over prefixes: ``[batch]``, in nats.
+
+    Raises:
+        ValueError: The optimum is not known.
+    """
+    floor = exam.floor(seen)
+    if floor is None:
+        raise ValueError(f"objective {exam.objective} has no optimum to compare with here; use pl-cosine at one query")
+    return (judge(predictions, exam.episodes, seen, exam.objective) - floor).mean(1).double()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Where a variant stands on the scale.
+
+    Attributes:
+        standing: What is said of it.
+        skill: Over seeds and problems; ``None`` if no seed's base was trained.
+        excess: Likewise, in nats.
+        behind: Likewise, the base's skill less the variant's, problem by problem.
+        seeds: Positions of the seeds that count: those whose base was trained.
+    """
+
+    standing: Standing
+    skill: Estimate | None
+    excess: Estimate | None
+    behind: Estimate | None
+    seeds: tuple[int, ...]
+
+
+def stand(scale: Scale, variant: Sequence[Tensor], base: Sequence[Tensor]) -> Judgement:
+    """Judge a variant, in the seeds in which the base was trained.
+
+    It *fails* if the whole interval of its skill is below 0, *solves* the task if that of its excess is below 0.05
+    nats, and does *neither* else. Intervals count seeds and problems.
+
+    Args:
+        scale: The scale.
+        variant: Excess of every problem ``[batch]``, for each seed.
+        base: Likewise of the base, for the same seeds.
+
+    Raises:
+        ValueError: Another number of seeds than the base's.
+    """
+    if len(variant) != len(base):
+        raise ValueError(f"the variant has {len(variant)} seeds and the base {len(base)}: judge the same ones")
+    counted = tuple(number for number, excess in enumerate(base) if excess.mean().item() < TRAINED)
+    if not counted:
+        return Judgement("base not trained", None, None, None, ())
+    own, others = (torch.stack([found[number] for number in counted]) for found in (variant, base))
+    excess = Estimate.crossed(own.numpy())
+    skill = Estimate.crossed(scale.skill(own).numpy())
+    behind = Estimate.crossed(((own - others) / scale.way).numpy())
+    standing: Standing = "fails" if skill.high < FAILS else "solves" if excess.high < SOLVES else "neither"
+    return Judgement(standing, skill, excess, behind, counted)

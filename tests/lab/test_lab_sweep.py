@@ -1,0 +1,113 @@
+"""A sweep trains what it says; it is judged by what was trained, and says what was not."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from secondlook.lab import judged
+from secondlook.lab.exam import Exam
+from secondlook.lab.judged import judge_sweep, keep
+from secondlook.lab.run import Run, Shape
+from secondlook.lab.scale import Scale
+from secondlook.lab.store import Store
+from secondlook.lab.sweep import Sweep, write
+from secondlook.lab.tasks import Task
+from secondlook.lab.tokens import reads
+from secondlook.lab.train import Options
+
+TINY = Run(Task("paper", n=6), Shape(depth=2, width=12, heads=2), batch=8, steps=6, warmup=1)
+TEXT = """
+profile = "released"
+seeds = 2
+rates = [1e-3, 1e-2]
+[run]
+steps = 6
+shape.depth = 2
+[[variants]]
+name = "linear"
+shape.attention = "linear"
+"shape.division" = "none"
+[[variants]]
+name = "small"
+batch = 4
+"""
+
+
+def read(tmp_path, text):
+    (tmp_path / "some.toml").write_text(text)
+    return Sweep.read(tmp_path / "some.toml")
+
+
+def test_variants_are_differences_from_the_base(tmp_path):
+    sweep = read(tmp_path, TEXT)
+    runs = {setting["variant"]: run for setting, run in sweep.settings}
+    base = runs["base"]
+    assert (base.steps, base.shape.depth, base.shape.width, base.batch) == (6, 2, 96, 256)
+    assert base.differences(runs["linear"]) == {"shape.attention": "linear", "shape.division": "none"}
+    assert base.differences(runs["small"]) == {"batch": 4}
+    assert sweep.seeds == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[variants]]\n"shape.depth" = 3', "name is None: give each"),
+        ('[[variants]]\nname = "a"\nsteps = 3\n[[variants]]\nname = "a"\nsteps = 4', "name is 'a': give each"),
+        ('[[variants]]\nname = "a"', "variant 'a' is the base"),
+        ('[[variants]]\nname = "a"\nsteps = 600', "variant 'a' is the base"),
+        ('[[variants]]\nname = "a"\n"shape.deep" = 3', "shape has no field 'deep'"),
+        ("[grid]\nshape = [{ depth = 3 }]", r"shape is {'depth': 3}: name each of its fields, e.g. shape\."),
+        ("[grid]\nrate = [1e-3, 1e-3]", "a list of different values"),
+        ("sedes = 3", "no field 'sedes'; known: profile, run, variants"),
+    ],
+)
+def test_what_is_under_specified_or_unknown_is_refused(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        _ = read(tmp_path, text).cells
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Trained at a rate that a pilot chose; of the last variant nothing is there, of the third one seed."""
+    store = Store(tmp_path_factory.mktemp("trained"), Options(exam=16, look_every=2))
+    variants = {"shallow": {"shape.depth": 1}, "narrow": {"shape.width": 8}}
+    sweep = Sweep(TINY, variants, seeds=2, rates=(1e-3, 1e-2))
+    cells = sweep.train(store)
+    more = {**variants, "deep": {"shape.depth": 3}}
+    return sweep, replace(sweep, variants=more), store, cells
+
+
+def test_every_variant_is_trained_at_the_rate_its_pilot_chose(swept, tmp_path):
+    sweep, _, store, cells = swept
+    for (setting, untuned), cell in zip(sweep.settings, cells, strict=True):
+        assert cell.setting == setting
+        last = {rate: store.load(replace(untuned, rate=rate, seed=10_000, steps=3)).log[-1] for rate in sweep.rates}
+        best = min(last, key=lambda rate: last[rate]["loss"])
+        assert [member.run for member in cell.members] == [replace(untuned, rate=best, seed=seed) for seed in (0, 1)]
+    write(cells, tmp_path)
+    lines = list(csv.DictReader((tmp_path / "sweep.csv").read_text().splitlines()))
+    assert [(line["variant"], line["seed"]) for line in lines[:3]] == [("base", "0"), ("base", "1"), ("shallow", "0")]
+    assert float(lines[2]["loss"]) == cells[1].members[0].log[-1]["loss"]
+    assert float(lines[2]["rate"]) == cells[1].members[0].run.rate
+
+
+def test_a_sweep_is_judged_by_what_is_there(swept, tmp_path, monkeypatch):
+    _, sweep, store, cells = swept
+    monkeypatch.setattr(judged, "EXAM", 32)
+    result = judge_sweep(sweep, store, "some")
+    keep(result, tmp_path)
+    assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(result))
+    assert (tmp_path / "figure.svg").exists()
+    by_name = {variant["name"]: variant for variant in result["variants"]}
+    assert by_name["deep"] == {"name": "deep", "changes": {"shape.depth": 3}, "standing": "not run"}
+    assert by_name["base"]["standing"] == "base not trained"  # six steps
+    exam, at = Exam.of(TINY.task, "pl-cosine", 32), reads(TINY.task, "merged")[1]
+    for cell, name in zip(cells, ("base", "shallow", "narrow"), strict=True):
+        for member, seed in zip(cell.members, by_name[name]["seeds"], strict=True):
+            excess = Scale.of(exam, at).excess(member.predict(exam.episodes)).mean().item()
+            assert seed["excess"] == pytest.approx(excess, abs=1e-5)
+            assert (seed["steps"], seed["threads"]) == (6, torch.get_num_threads())
+    assert {curve["label"] for curve in result["curves"]} == {"base", "shallow", "narrow"}
