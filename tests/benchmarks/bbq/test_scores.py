@@ -21,8 +21,7 @@ def scores(items, answers):
         groups[item.category, item.condition].append((bias, answer is not None))
     return {
         key: bias_score(
-            *(np.array(part, dtype=kind) for part, kind in zip(zip(*rows, strict=True), (float, bool), strict=True)),
-            ambiguous=key[1] == "ambig",
+            np.array([bias for bias, _ in rows], float), key[1] == "ambig", np.array([read for _, read in rows])
         )
         for key, rows in groups.items()
     }
