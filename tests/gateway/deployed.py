@@ -1,4 +1,4 @@
-"""The gateway as it is deployed: ``secondlook serve``, a process of its own on loopback."""
+"""The gateway as it is deployed, and other servers beside it: processes of their own on loopback."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+from servers import free_port, until
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """Where a gateway listens, and its log so far."""
+    """Where a server listens, its process, and its log so far."""
 
     port: int
     file: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def root(self) -> str:
@@ -38,29 +38,34 @@ class Deployed:
 
 
 @contextmanager
-def deployed(folder: Path, **settings: Any) -> Iterator[Deployed]:
-    """A gateway with these settings; what it logs, and what it prints, is in the folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def process(log: Path, port: int, *command: object) -> Iterator[Deployed]:
+    """A Python process that listens on a port."""
+    with log.open("w") as output:
+        running = subprocess.Popen([sys.executable, *map(str, command)], stdout=output, stderr=output)
+    try:
+
+        def listens() -> bool:
+            assert running.poll() is None, log.read_text()
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        until(listens)
+        yield Deployed(port, log, running)
+    finally:
+        running.kill()
+        running.wait()
+
+
+@contextmanager
+def deployed(folder: Path, *options: object, **settings: Any) -> Iterator[Deployed]:
+    """``secondlook serve`` with these settings; what it logs, and what it prints, is in the folder."""
+    port, config = free_port(), folder / "gateway.toml"
     folder.mkdir(exist_ok=True)
-    config, log = folder / "gateway.toml", folder / "gateway.log"
     # A string, number, truth value or list of them reads the same in JSON and in TOML.
     config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
-    command = [sys.executable, "-m", "secondlook.cli", "serve", "--config", config, "--port", port]
-    with log.open("w") as output:
-        gateway = subprocess.Popen([str(word) for word in command], stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 60
-        with socket.socket() as probe:
-            while probe.connect_ex(("127.0.0.1", port)) != 0:
-                if gateway.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the gateway did not come up:\n{log.read_text()}")
-                time.sleep(0.05)
-        yield Deployed(port, log)
-        assert gateway.poll() is None, log.read_text()
-        gateway.send_signal(signal.SIGTERM)
-        gateway.wait(timeout=20)
-    finally:
-        gateway.kill()
-        gateway.wait()
+    serve = ("-m", "secondlook.cli", "serve", "--config", config, "--port", port, *options)
+    with process(folder / "gateway.log", port, *serve) as gateway:
+        yield gateway
+        if gateway.process.poll() is None:
+            gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(60) in (0, -signal.SIGTERM, -signal.SIGKILL), gateway.log

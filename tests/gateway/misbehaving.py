@@ -1,8 +1,7 @@
 """An upstream that misbehaves, as a process of its own: ``misbehaving.py PORT FILE SHARE``.
 
 What happens to a call is drawn from the number its request carries and from how often that number was asked, so a run
-can be repeated. Every call is appended to FILE before anything is answered: its number and what happened. On the way
-out of a hang it notes how long its client stayed.
+can be repeated. Every call is appended to FILE before anything is answered: its number and what happened.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import hashlib
 import json
 import re
 import sys
-import time
 from collections import Counter
 
 KINDS = ("refuses", "hangs", "drips", "cuts", "garbage", "odd", "429", "500", "503")
@@ -66,9 +64,7 @@ async def serve(port: int, file: str, share: float) -> None:
         if kind == "refuses":
             return False
         if kind == "hangs":
-            begun = time.monotonic()
             await reader.read(1)
-            log.write(f"{number} gone {time.monotonic() - begun:.3f}\n")
             return False
         if kind == "garbage":
             writer.write(b"nothing of this is HTTP\r\n\r\n")

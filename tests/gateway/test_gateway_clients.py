@@ -30,9 +30,8 @@ VARIES = ("id", "created")
 
 
 def run(*command, **options):
-    done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, check=False, timeout=120, **options
-    )
+    command = [str(word) for word in command]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -46,15 +45,8 @@ def python(address, model, key, question):
         openai.OpenAI(base_url=address, api_key=key, max_retries=0) as client,
         openai.OpenAI(base_url=address, api_key="sl-wrong", max_retries=0) as stranger,
     ):
-        chat = {
-            "model": model, "messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 24,
-        }  # fmt: skip
-
-        def listed():
-            try:
-                return [model.id for model in client.models.list()]
-            except openai.APIStatusError as error:
-                return error.status_code
+        messages = [{"role": "user", "content": question}]
+        chat = {"model": model, "messages": messages, "temperature": 0, "max_tokens": 24}
 
         def plain(model):
             return {name: value for name, value in model.to_dict(mode="json").items() if name not in VARIES}
@@ -67,17 +59,20 @@ def python(address, model, key, question):
                     return {"whole": plain(raw.parse()), "headers": headers}
                 chunks = [plain(chunk) for chunk in raw.parse()]
             except openai.APIStatusError as error:
-                return {
-                    "error": type(error).__name__, "status": error.status_code, "code": error.code, "said": error.body,
-                }  # fmt: skip
-            deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]
-            return {
-                "chunks": chunks, "text": "".join(delta.get("content") or "" for delta in deltas), "headers": headers,
-            }  # fmt: skip
+                found = {"error": type(error).__name__, "status": error.status_code, "code": error.code}
+                return {**found, "said": error.body}
+            text = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks if chunk["choices"])
+            return {"chunks": chunks, "text": text, "headers": headers}
 
         def sent(request):
             with client.chat.completions.with_streaming_response.create(**request) as response:
                 return base64.b64encode(response.read()).decode()
+
+        def listed():
+            try:
+                return [model.id for model in client.models.list()]
+            except openai.APIStatusError as error:
+                return error.status_code
 
         return {
             "plain": come(chat),
@@ -92,17 +87,12 @@ def python(address, model, key, question):
         }
 
 
-@pytest.fixture(scope="session")
-def node():
-    """A folder with the official Node client."""
-    return node_packages()
-
-
-def in_node(node, script, *arguments):
-    copy = node / f"{os.getpid()}-{script.name}"
+def in_node(script, *arguments):
+    folder = node_packages()
+    copy = folder / f"{os.getpid()}-{script.name}"
     shutil.copy(script, copy)
     try:
-        return run("node", copy, *arguments, cwd=node)
+        return run("node", copy, *arguments, cwd=folder)
     finally:
         copy.unlink()
 
@@ -112,8 +102,7 @@ def ask(request):
     """What a client makes of a server."""
     if request.param == "python":
         return python
-    folder = request.getfixturevalue("node")
-    return lambda *words: json.loads(in_node(folder, NODE / "conformance.mjs", *words))
+    return lambda *words: json.loads(in_node(NODE / "conformance.mjs", *words))
 
 
 # --- a real server with a real checkpoint
@@ -206,42 +195,51 @@ def test_a_wrong_key_is_an_authentication_error(found):
 
 def odd(asked):
     """Answers whose bytes no one who reads and writes them again would reproduce."""
+    kind = ("content-type", "application/json")
     if asked.method == "GET":
-        return 200, [("content-type", "application/json")], b'{"object":"list",\n"data":[{"id":"m","object":"model"}]}'
+        return 200, [kind], b'{"object":"list",\n"data":[{"id":"m","object":"model"}]}'
     request = asked.json
     if request["model"] != "m":
-        return 404, [("content-type", "application/json")], b'{ "error": {"message": "no m\\u00f6del","code":"gone"}}\n'
+        return 404, [kind], b'{ "error": {"message": "no m\\u00f6del","code":"gone"}}\n'
     if request["messages"] == "x":
-        return 422, [("content-type", "application/json")], b'{"error":{"message":"x","code":1.50}, "odd":[ ]}'
+        return 422, [kind], b'{"error":{"message":"x","code":1.50}, "odd":[ ]}'
     if request.get("stream"):
         chunk = b'{"id":"c","choices":[{"index":0,"delta":{"content":"a\\u00e9\xc3\xa9"}}]}'
-        pieces = [
-            b": odd\r\n\r\ndata:" + chunk[:9],
-            chunk[9:] + b"\r\n\r\n",
-            b"data: " + chunk + b"\n\ndata: [DONE]\n\n",
-        ]
+        pieces = [b": odd\r\n\r\ndata:" + chunk[:9], chunk[9:] + b"\r\n\r\ndata: " + chunk, b"\n\ndata: [DONE]\n\n"]
         return 200, [("content-type", "text/event-stream")], pieces
     if "tools" in request:
         call = {"id": "t1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
         return completion(None, tool_calls=[call])
     body = b'{"choices" : [{"index":0,"message":{"role":"assistant","content":"\\u00e9\xc3\xa9"}}],"odd":1e2 }\n\n'
-    return 200, [("content-type", "application/json"), ("x-odd", "kept"), ("X-Odd", "twice")], body
+    return 200, [kind, ("x-odd", "kept"), ("X-Odd", "twice")], body
 
 
-def test_bytes_under_never_are_those_of_going_direct(ask, tmp_path):
-    recorder = Upstream(odd)
-    with Running(recorder) as root, deployed(tmp_path / "gateway", upstream=f"{root}/v1") as gateway:
-        direct = ask(f"{root}/v1", "m", "k", "Why?")
-        sent, recorder.asked[:] = list(recorder.asked), []
-        never = ask(gateway.address, "m", "k", "Why?")
+@pytest.fixture(scope="module")
+def odd_found(ask, tmp_path_factory):
+    """What a client finds going direct and through each gateway, and what that server was asked then."""
+    recorder, folder = Upstream(odd), tmp_path_factory.mktemp("odd")
+    with (
+        Running(recorder) as root,
+        deployed(folder / "never", upstream=f"{root}/v1") as never,
+        deployed(folder / "always", upstream=f"{root}/v1", policy="always") as always,
+    ):
+        found = {}
+        for way, address in (("direct", f"{root}/v1"), ("never", never.address), ("always", always.address)):
+            recorder.asked = []
+            found[way] = ask(address, "m", "k", "Why?"), recorder.asked
+        return found
+
+
+def test_bytes_under_never_are_those_of_going_direct(odd_found):
+    (direct, sent), (never, asked) = odd_found["direct"], odd_found["never"]
     assert never["bytes"] == direct["bytes"]
     assert base64.b64decode(never["bytes"][1]).startswith(b": odd\r\n\r\ndata:")
     assert never["tools"]["whole"] == direct["tools"]["whole"]
     assert never["tools"]["whole"]["choices"][0]["message"]["tool_calls"][0]["id"] == "t1"
     for name in ("plain", "streamed", "badModel", "badBody", "models"):
         assert content(never[name]) == content(direct[name])
-    assert len(sent) == len(recorder.asked) == 10
-    for before, after in zip(sent, recorder.asked, strict=True):
+    assert len(sent) == len(asked) == 10
+    for before, after in zip(sent, asked, strict=True):
         assert (after.method, after.path) == (before.method, before.path)
         changed = {"host", "connection", "accept-encoding"}
         if b"secondlook" in before.body:
@@ -252,63 +250,49 @@ def test_bytes_under_never_are_those_of_going_direct(ask, tmp_path):
         assert {pair for pair in before.headers if pair[0] not in changed} <= set(after.headers)
 
 
-def test_bytes_of_what_cannot_be_looked_at_twice_are_the_clients(ask, tmp_path):
-    recorder = Upstream(odd)
-    with (
-        Running(recorder) as root,
-        deployed(tmp_path / "gateway", upstream=f"{root}/v1", policy="always") as gateway,
-    ):
-        direct = ask(f"{root}/v1", "m", "k", "Why?")
-        sent, recorder.asked[:] = list(recorder.asked), []
-        always = ask(gateway.address, "m", "k", "Why?")
+def test_bytes_of_what_cannot_be_looked_at_twice_are_the_clients(odd_found):
+    (direct, sent), (always, asked) = odd_found["direct"], odd_found["always"]
     for name in ("tools", "badBody"):
         assert content(always[name]) == content(direct[name])
-
-    def passed(asked):
-        return [each.body for each in asked if b"tools" in each.body or each.json["messages"] == "x"]
-
-    posts = ([each for each in asked if each.method == "POST"] for asked in (sent, recorder.asked))
-    before, after = map(passed, posts)
+    before, after = (
+        [one.body for one in each if one.method == "POST" and (b"tools" in one.body or one.json["messages"] == "x")]
+        for each in (sent, asked)
+    )
     assert before == after
     assert len(after) == 2
 
 
 # --- the examples, as they are
 
+RUNS = {
+    "client.py": lambda *words: run(sys.executable, EXAMPLES / "client.py", *words),
+    "client.mjs": lambda *words: in_node(EXAMPLES / "client.mjs", *words),
+}
 
-def told(out, way):
-    """What an example printed: an answer, what was done, and the answer streamed."""
-    first, _, rest = out.partition("looked at: ")
+
+@pytest.mark.parametrize("way", ["never", "always"])
+@pytest.mark.parametrize("example", RUNS)
+def test_the_examples_run_as_they_are(request, key, example, way, monkeypatch):
+    """An answer, what was done, and the answer streamed."""
+    monkeypatch.setenv("OPENAI_API_KEY", key[0])
+    first, _, rest = RUNS[example](request.getfixturevalue(way), MODEL).partition("looked at: ")
     done, _, streamed = rest.partition("\n")
     assert first.strip()
     assert streamed.strip()
     assert done.split()[0] in {"never": ("passed",), "always": ("kept", "corrected")}[way]
 
 
-@pytest.mark.parametrize("way", ["never", "always"])
-def test_the_python_example_runs_as_it_is(request, key, way):
-    environment = os.environ | {"OPENAI_API_KEY": key[0]}
-    told(run(sys.executable, EXAMPLES / "client.py", request.getfixturevalue(way), MODEL, env=environment), way)
-
-
-@pytest.mark.parametrize("way", ["never", "always"])
-def test_the_node_example_runs_as_it_is(request, key, node, way, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", key[0])
-    told(in_node(node, EXAMPLES / "client.mjs", request.getfixturevalue(way), MODEL), way)
-
-
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing: its example is not tried")
-def test_the_curl_example_runs_as_it_is(always, key):
-    environment = os.environ | {"OPENAI_API_KEY": key[0]}
-    out = run("sh", EXAMPLES / "client.sh", always, MODEL, env=environment)
-    head, _, body = out.replace("\r\n", "\n").partition("\n\n")
+def test_the_curl_example_runs_as_it_is(always, key, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", key[0])
+    head, _, body = run("sh", EXAMPLES / "client.sh", always, MODEL).replace("\r\n", "\n").partition("\n\n")
     assert head.startswith("HTTP/1.1 200")
     assert "x-secondlook-rounds: 1" in head
     assert json.loads(body)["choices"][0]["message"]["content"]
 
 
-def test_the_litellm_example_runs_as_it_is(never, key):
+def test_the_litellm_example_runs_as_it_is(never, key, monkeypatch):
     pytest.importorskip("litellm", reason="LiteLLM is missing: its example is not tried")
-    # It would ask the web for prices otherwise.
-    environment = os.environ | {"OPENAI_API_KEY": key[0], "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    assert run(sys.executable, EXAMPLES / "client_litellm.py", never, MODEL, env=environment).strip()
+    monkeypatch.setenv("OPENAI_API_KEY", key[0])
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would ask the web for prices otherwise
+    assert run(sys.executable, EXAMPLES / "client_litellm.py", never, MODEL).strip()

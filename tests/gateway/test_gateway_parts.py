@@ -8,23 +8,23 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from functools import cache
 
 import anyio
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from command import finish, secondlook, start
 from second_looks import simulate
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import to_json
-from secondlook.gateway.audit import Audit, Row, query
-from secondlook.gateway.correct import summed
+from secondlook.gateway.audit import Audit, AuditRow, query
 from secondlook.gateway.keys import Keys
-from secondlook.gateway.policy import OverrideError, Policy
-from secondlook.gateway.request import Chat, Passed, read_request
-from secondlook.gateway.settings import Settings, load_settings
+from secondlook.gateway.policy import Policy
+from secondlook.gateway.refusal import RefusalError
+from secondlook.gateway.request import read_request
+from secondlook.gateway.second_look import summed
+from secondlook.gateway.settings import GatewaySettings, load_settings
 from secondlook.prompts.prompt import load_prompt
 
 UP = "http://127.0.0.1:1/v1"
@@ -55,20 +55,6 @@ def test_a_key_opens_and_is_not_kept(tmp_path):
     assert "make one with: secondlook keys add" in secondlook("keys", "list", "--file", tmp_path / "no.json").error
     (tmp_path / "odd.json").write_text('{"a": 1}')
     assert "is not a file of keys" in secondlook("keys", "list", "--file", tmp_path / "odd.json").error
-
-
-def test_every_entry_is_compared_whichever_fits(monkeypatch):
-    import secondlook.gateway.keys as room
-
-    keys, key = Keys().add("first")
-    for name in ("second", "third"):
-        keys, _ = keys.add(name)
-    seen = []
-    real = room.hmac.compare_digest
-    monkeypatch.setattr(room.hmac, "compare_digest", lambda *pair: seen.append(1) or real(*pair))
-    assert keys.check(f"Bearer {key}") == "first"
-    assert keys.check("Bearer x") is None
-    assert len(seen) == 6
 
 
 # --- settings
@@ -144,46 +130,48 @@ def test_without_the_extra_one_line_says_which_to_install():
 # --- policies
 
 
+@cache
+def diagnosed():
+    return to_json(diagnose(simulate(200, 1, seed=0).assign(model="openai-api/x/m")))
+
+
 def diagnosis(path, **changes):
-    """A real diagnosis, of simulated records, with its verdicts set."""
-    frame = simulate(200, 1, seed=0).assign(model="openai-api/x/m")
-    found = json.loads(to_json(diagnose(frame)))
-    verdicts = {"all": ("helps", 2), "ages": ("hurts", 0), "jobs": ("undecided", 0), "odd": ("helps", 9)}
+    """A real diagnosis, of simulated records, with its findings set."""
+    found = json.loads(diagnosed())
+    findings = {"all": ("helps", 2), "ages": ("hurts", 0), "jobs": ("undecided", 0), "odd": ("helps", 9)}
     base = found["overall"]
     found["overall"] |= {"finding": "helps", "recommended_rounds": 2}
     found["groups"] = [
-        base | {"group": name, "finding": verdict, "recommended_rounds": rounds}
-        for name, (verdict, rounds) in verdicts.items()
+        base | {"group": name, "finding": finding, "recommended_rounds": rounds}
+        for name, (finding, rounds) in findings.items()
     ]
     found |= {"critic": "self", "variant": "self-instruct", "prompt": load_prompt("own/binary").version, **changes}
     path.write_text(json.dumps(found))
     return path
 
 
+def policy(**settings):
+    return Policy(GatewaySettings(upstream=UP, **settings))
+
+
+def by(file, **settings):
+    return policy(policy="diagnosis", diagnoses=(file,), rounds=3, **settings)
+
+
 @pytest.mark.parametrize(
     ("task", "rounds", "reason"),
-    [
-        (None, 2, "helps"),
-        ("ages", 0, "hurts"),
-        ("jobs", 0, "undecided"),
-        ("odd", 3, "helps"),
-        ("other", 0, "undiagnosed"),
-    ],
+    [(None, 2, "helps"), ("ages", 0, "hurts"), ("jobs", 0, "undecided"), ("odd", 3, "helps")],
 )
 def test_a_diagnosis_decides_by_model_and_task(tmp_path, task, rounds, reason):
-    settings = Settings(upstream=UP, policy="diagnosis", diagnoses=(diagnosis(tmp_path / "d.json"),), rounds=3)
-    policy = Policy(settings)
+    decide = by(diagnosis(tmp_path / "d.json")).decide
     headers = Headers({"x-secondlook-task": task} if task else {})
-    decision = policy.decide("m", headers)
-    assert (decision.rounds, decision.reason) == (rounds, reason)
-    assert (decision.prompt.version, decision.stop) == (
-        load_prompt("own/binary").version if reason != "undiagnosed" else decision.prompt.version,
-        "fixed",
-    )
-    assert policy.decide("openai-api/x/m", headers).rounds == rounds
-    assert (policy.decide("another", headers).rounds, policy.decide("another", headers).reason) == (0, "undiagnosed")
-    if rounds:
-        assert decision.variant == "self-instruct"
+    for name in ("m", "openai-api/x/m"):
+        found = decide(name, headers)
+        assert (found.rounds, found.reason, found.stop) == (rounds, reason, "fixed")
+        assert (found.prompt.version, found.variant) == (load_prompt("own/binary").version, "self-instruct")
+    for name, task in (("another", "jobs"), ("m", "other")):
+        found = decide(name, Headers({"x-secondlook-task": task}))
+        assert (found.rounds, found.reason) == (0, "undiagnosed")
 
 
 def test_what_was_diagnosed_is_what_is_served(tmp_path):
@@ -197,17 +185,17 @@ def test_what_was_diagnosed_is_what_is_served(tmp_path):
     ):
         diagnosis(file, **changes)
         with pytest.raises(ValueError, match=said):
-            Policy(Settings(upstream=UP, policy="diagnosis", diagnoses=(file,), **settings))
+            by(file, **settings)
     diagnosis(file)
     with pytest.raises(ValueError, match="two diagnoses of model 'openai-api/x/m'"):
-        Policy(Settings(upstream=UP, policy="diagnosis", diagnoses=(file, file)))
+        policy(policy="diagnosis", diagnoses=(file, file))
     file.write_text("{}")
     with pytest.raises(ValueError, match="is no diagnosis; make one with"):
-        Policy(Settings(upstream=UP, policy="diagnosis", diagnoses=(file,)))
+        by(file)
 
 
 @pytest.mark.parametrize(
-    ("policy", "override", "headers", "rounds", "stop"),
+    ("name", "override", "headers", "rounds", "stop"),
     [
         ("always", "less", {"policy": "never"}, 0, "fixed"),
         ("always", "less", {"rounds": "1"}, 1, "fixed"),
@@ -220,19 +208,17 @@ def test_what_was_diagnosed_is_what_is_served(tmp_path):
         ("flagged", "any", {"policy": "always"}, 3, "fixed"),
     ],
 )
-def test_a_request_may_ask_for_what_the_server_allows(policy, override, headers, rounds, stop):
-    decided = Policy(Settings(upstream=UP, policy=policy, override=override, rounds=3)).decide(
-        "m", Headers({f"x-secondlook-{name}": value for name, value in headers.items()})
-    )
+def test_a_request_may_ask_for_what_the_server_allows(name, override, headers, rounds, stop):
+    asks = Headers({f"x-secondlook-{what}": value for what, value in headers.items()})
+    decided = policy(policy=name, override=override, rounds=3).decide("m", asks)
     assert (decided.rounds, decided.reason) == (rounds, "override")
     if rounds:
         assert decided.stop == stop
 
 
 def test_with_a_diagnosis_that_hurts_no_header_makes_it_look(tmp_path):
-    policy = Policy(Settings(upstream=UP, policy="diagnosis", diagnoses=(diagnosis(tmp_path / "d.json"),), rounds=3))
     asks = {"x-secondlook-task": "ages", "x-secondlook-policy": "always", "x-secondlook-rounds": "3"}
-    assert policy.decide("m", Headers(asks)).rounds == 0
+    assert by(diagnosis(tmp_path / "d.json")).decide("m", Headers(asks)).rounds == 0
 
 
 @pytest.mark.parametrize(
@@ -246,33 +232,13 @@ def test_with_a_diagnosis_that_hurts_no_header_makes_it_look(tmp_path):
 )
 def test_what_a_request_may_not_ask_for(headers, said):
     sent = {f"x-secondlook-{name}": value for name, value in headers.items()}
-    with pytest.raises(OverrideError, match=said):
-        Policy(Settings(upstream=UP, override="any")).decide("m", sent)
-    with pytest.raises(OverrideError, match="takes no x-secondlook"):
-        Policy(Settings(upstream=UP, override="none")).decide("m", sent)
+    with pytest.raises(RefusalError, match=said):
+        policy(override="any").decide("m", sent)
+    with pytest.raises(RefusalError, match="takes no x-secondlook"):
+        policy(override="none").decide("m", sent)
 
 
 # --- requests and usage
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: (
-            st.lists(inner)
-            | st.dictionaries(
-                st.sampled_from(
-                    ["model", "messages", "role", "content", "n", "stream", "tools", "type", "text", "secondlook"]
-                )
-                | st.text(),
-                inner,
-            )
-        ),
-    )
-)
-def test_no_body_breaks_the_reader(value):
-    found = read_request(json.dumps(value).encode())
-    assert isinstance(found, Chat | Passed)
 
 
 def test_text_parts_are_read_and_kept_as_they_are():
@@ -305,7 +271,7 @@ def row(number, **changes):
         "rounds": 0, "verdict": None, "status": "passed", "reason": None, "outcome": 200, "tokens_in": 1,
         "tokens_out": 2, "calls": 1, "unanswered": 0, "seconds": 0.1,
     }  # fmt: skip
-    return Row(**(values | changes))
+    return AuditRow(**(values | changes))
 
 
 def test_rows_are_on_disk_when_write_returns(tmp_path):

@@ -18,7 +18,7 @@ from secondlook.benchmarks.refusal.judges import judge_start
 from secondlook.benchmarks.refusal.load import load_attacks, load_behaviours
 from secondlook.diagnosis.form import from_json
 from secondlook.gateway.app import build
-from secondlook.gateway.settings import Settings
+from secondlook.gateway.settings import GatewaySettings
 from secondlook.local.model import checkpoint_folder
 from serving import serving
 
@@ -93,7 +93,7 @@ def complied(text):
 
 def deployed(server, diagnosis, **settings):
     """The gateway as a diagnosis says, no further than was measured."""
-    return Settings(
+    return GatewaySettings(
         upstream=server, policy="diagnosis", diagnoses=(diagnosis,), rounds=1, critic_tokens=TOKENS, **settings
     )
 
@@ -125,18 +125,18 @@ def test_attack_success_falls_as_foretold_and_benign_answers_stay(server, evalua
     assert {response.headers["x-secondlook-reason"] for response in responses.values()} == {"helps"}
 
 
-@pytest.mark.parametrize("verdict", ["hurts", "undecided"])
-def test_where_looking_hurts_or_nobody_knows_nothing_is_done(server, evaluated, tmp_path, verdict):
+@pytest.mark.parametrize("finding", ["hurts", "undecided"])
+def test_where_looking_hurts_or_nobody_knows_nothing_is_done(server, evaluated, tmp_path, finding):
     run, asked = evaluated
     found = json.loads((run / "diagnosis.json").read_text())
-    found["overall"] |= {"finding": verdict, "recommended_rounds": 0}
+    found["overall"] |= {"finding": finding, "recommended_rounds": 0}
     path = tmp_path / "diagnosis.json"
     path.write_text(json.dumps(found))
     some = dict(list(asked.items())[:40])
     asks_for_more = {"x-secondlook-policy": "always", "x-secondlook-rounds": "3"}
     audit = Path(tmp_path / "audit.db")
     responses, gateway = through(deployed(server, path, audit_file=audit), some, asks_for_more)
-    direct, _ = through(Settings(upstream=server, policy="never"), some)
+    direct, _ = through(GatewaySettings(upstream=server, policy="never"), some)
     for name, response in responses.items():
         assert content(response) == content(direct[name])
         assert "secondlook" not in response.json()

@@ -16,22 +16,22 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from secondlook.gateway.audit import Audit, Row
+from secondlook.gateway.audit import Audit, AuditRow
 from secondlook.gateway.conversation import COMPLETIONS
-from secondlook.gateway.correct import failure_of
-from secondlook.gateway.exchange import GONE, Exchange, RefusalError
+from secondlook.gateway.exchange import GONE, Exchange
 from secondlook.gateway.keys import Keys
-from secondlook.gateway.limits import RETRY_AFTER, BusyError, Limits, TooLargeError, read_body
+from secondlook.gateway.limits import Limits, read_body
 from secondlook.gateway.logs import LOGGER, log
-from secondlook.gateway.looking import SecondLook
 from secondlook.gateway.metrics import Metrics
 from secondlook.gateway.openapi import document
-from secondlook.gateway.policy import TASK, Decision, OverrideError, Policy
-from secondlook.gateway.request import EXTENSION, Chat, Passed, read_request
-from secondlook.gateway.settings import Settings
-from secondlook.gateway.upstream import Headers, Reply, Tally, Upstream, UpstreamError
+from secondlook.gateway.policy import TASK, Policy
+from secondlook.gateway.refusal import RETRY_AFTER, RefusalError
+from secondlook.gateway.request import EXTENSION, Passed, read_request
+from secondlook.gateway.second_look import SecondLook, failure_of
+from secondlook.gateway.settings import GatewaySettings
+from secondlook.gateway.upstream import Headers, Tally, Upstream, UpstreamError
 
 _EXTENSION = f'"{EXTENSION}"'.encode()
 _FRESH = 5.0  # seconds for which an upstream that answered counts as ready
@@ -47,7 +47,7 @@ class Gateway:
         ValueError: A file they name cannot be used.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.policy = Policy(settings)
         self.keys = Keys.load(settings.keys_file) if settings.keys_file else None
@@ -62,7 +62,7 @@ class Gateway:
             connect_timeout=settings.connect_timeout,
             retries=settings.retries,
             retry_uncertain=settings.retry_uncertain,
-            key=_key(settings),
+            key=settings.upstream_key(),
         )
         self.second_look = SecondLook(settings, self.upstream)
         self._ready_until = 0.0
@@ -81,34 +81,36 @@ class Gateway:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        exchange = Exchange(send, self._row(request), self._keep)
+        reason = self.policy.name if request.method == "POST" else None
+        row = AuditRow(id=uuid.uuid4().hex, time=time.time(), policy=self.policy.name, reason=reason)
+        exchange = Exchange(send, row, self._keep)
         try:
-            with self.limits.admit():
-                await self._attend(request, exchange)
-        except BusyError as busy:
-            await exchange.refuse(RefusalError(429, "busy", str(busy), RETRY_AFTER))
+            exchange.leave = self.limits.admit()
+            await self._attend(request, exchange)
+        except RefusalError as refusal:
+            await exchange.refuse(refusal)
+        except TimeoutError:
+            said = f"the body took longer than {self.settings.timeout:g} s"
+            await exchange.refuse(RefusalError(408, "slow", said))
         except ClientDisconnect:
             await exchange.close(GONE)
         except Exception:
             LOGGER.exception("our own failure", extra={"fields": {"id": exchange.row.id}})
             if not exchange.started:
                 await exchange.refuse(RefusalError(500, "internal", "the gateway failed; it is logged"))
+        finally:
+            exchange.leave()
 
     async def _attend(self, request: Request, exchange: Exchange) -> None:
         """Read a request, then answer it until it is answered or its client goes away."""
-        try:
-            self._authorise(request, exchange)
-            with anyio.fail_after(self.settings.timeout):
-                body = await read_body(request, self.settings.max_body)
-        except RefusalError as refusal:
-            await exchange.refuse(refusal)
-            return
-        except TooLargeError as error:
-            await exchange.refuse(RefusalError(413, "too_large", str(error)))
-            return
-        except TimeoutError:
-            await exchange.refuse(RefusalError(408, "slow", f"the body took longer than {self.settings.timeout:g} s"))
-            return
+        if self.keys is not None:
+            name = self.keys.check(request.headers.get("authorization"))
+            if name is None:
+                said = "the key is missing or unknown; send Authorization: Bearer KEY"
+                raise RefusalError(401, "invalid_api_key", said)
+            exchange.note(key=name)
+        with anyio.fail_after(self.settings.timeout):
+            body = await read_body(request, self.settings.max_body)
         done = False
         async with anyio.create_task_group() as group:
 
@@ -127,14 +129,6 @@ class Gateway:
         if not done:
             await exchange.close(GONE)
 
-    def _authorise(self, request: Request, exchange: Exchange) -> None:
-        if self.keys is None:
-            return
-        name = self.keys.check(request.headers.get("authorization"))
-        if name is None:
-            raise RefusalError(401, "invalid_api_key", "the key is missing or unknown; send Authorization: Bearer KEY")
-        exchange.note(key=name)
-
     async def _answer(self, request: Request, body: bytes, exchange: Exchange) -> None:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
         if request.method == "POST" and path == COMPLETIONS and self._may_look(request, body):
@@ -144,28 +138,19 @@ class Gateway:
                 exchange.note(reason=found.reason)
                 body = body if found.body is None else found.body
             else:
-                decision = self._decide(found, request)
+                decision = self.policy.decide(found.model, request.headers)
                 exchange.note(reason=decision.reason)
-                if decision.rounds:
+                escalated = self.settings.on_failure == "escalate" and decision.reason == "undecided"
+                if decision.rounds or escalated:
                     await self.second_look.answer(found, self._headers(request), decision, exchange)
                     return
-                if self.settings.on_failure == "escalate" and decision.reason == "undecided":
-                    await self.second_look.answer(found, self._headers(request), decision, exchange)
-                    return
-                if found.asked:
-                    body = found.bare()
+                body = found.bare() if found.asked else body
         await self._pass(request, body, exchange)
 
     def _may_look(self, request: Request, body: bytes) -> bool:
         """Whether a request's body has to be read: under ``never``, and nothing else asked, it need not."""
         asks = any(name.startswith("x-secondlook-") for name in request.headers) or _EXTENSION in body
         return self.settings.policy != "never" or asks or self.settings.audit_file is not None
-
-    def _decide(self, chat: Chat, request: Request) -> Decision:
-        try:
-            return self.policy.decide(chat.model, request.headers)
-        except OverrideError as error:
-            raise RefusalError(400, "override", str(error)) from None
 
     async def _pass(self, request: Request, body: bytes, exchange: Exchange) -> None:
         """Pass a request on, byte for byte, and its answer back."""
@@ -176,12 +161,11 @@ class Gateway:
             raise RefusalError(404, "not_found", "there is nothing above /v1; write the path without dots")
         query = scope["query_string"].decode("latin-1")
         path += f"?{query}" if query else ""
-        exchange.note(status="passed")
         headers = self._headers(request)
         try:
             async with self.upstream.stream(request.method, path, headers, body or None, exchange.tally) as streamed:
                 begun = streamed.begun
-                if _header(begun, "content-type").startswith("text/event-stream"):
+                if begun.header("content-type").startswith("text/event-stream"):
                     await exchange.begin(begun.status, begun.headers)
                     async for chunk in streamed.chunks:
                         await exchange.piece(chunk)
@@ -196,10 +180,9 @@ class Gateway:
                 # What broke off there breaks off here: an end that is not marked as one tells the client.
                 await exchange.close(502)
                 return
-            status, code, said = failure_of(error)
-            raise RefusalError(status, code, said) from None
+            raise RefusalError(*failure_of(error)) from None
 
-    async def _keep(self, row: Row) -> None:
+    async def _keep(self, row: AuditRow) -> None:
         """Write the row of a request, count it and log it."""
         if self.audit is not None:
             try:
@@ -210,26 +193,6 @@ class Gateway:
                 raise RefusalError(503, "audit_failed", str(error), RETRY_AFTER) from None
         self.metrics.observe(row)
         log(row, text=self.settings.log_text)
-
-    def _row(self, request: Request) -> Row:
-        return Row(
-            id=uuid.uuid4().hex,
-            time=time.time(),
-            key=None,
-            model=None,
-            task=None,
-            policy=self.policy.name,
-            rounds=0,
-            verdict=None,
-            status="passed",
-            reason=self.settings.policy if request.method == "POST" else None,
-            outcome=0,
-            tokens_in=None,
-            tokens_out=None,
-            calls=0,
-            unanswered=0,
-            seconds=0.0,
-        )
 
     def _headers(self, request: Request) -> Headers:
         """The client's headers for the upstream; its key for us is no business of the upstream's."""
@@ -264,7 +227,7 @@ class Gateway:
         return Response(text, media_type=kind)
 
 
-def build(settings: Settings) -> tuple[Starlette, Gateway]:
+def build(settings: GatewaySettings) -> tuple[Starlette, Gateway]:
     """The application, and the gateway inside it.
 
     Raises:
@@ -278,31 +241,14 @@ def build(settings: Settings) -> tuple[Starlette, Gateway]:
     async def described(_request: Request) -> Response:
         return JSONResponse(document(keys=gateway.keys is not None))
 
-    endpoint: ASGIApp = gateway
     routes = [
         Route("/healthz", healthy),
         Route("/readyz", gateway.ready),
         Route("/metrics", gateway.render),
         Route("/openapi.json", described),
-        Mount("/v1", endpoint),
+        Mount("/v1", gateway),
     ]
     return Starlette(routes=routes, lifespan=gateway.running), gateway
-
-
-def _key(settings: Settings) -> str | None:
-    if settings.upstream_key_file is None:
-        return None
-    try:
-        return settings.upstream_key_file.read_text("utf-8").strip()
-    except OSError as error:
-        name = str(settings.upstream_key_file)
-        raise ValueError(
-            f"upstream key {name!r} cannot be read ({error.strerror}); give a file that holds it"
-        ) from None
-
-
-def _header(reply: Reply, name: str) -> str:
-    return next((value for key, value in reply.headers if key.lower() == name), "")
 
 
 def _usage_of(body: bytes) -> Mapping[str, int | None]:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,7 +14,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class AuditRow:
     """One request.
 
     Attributes:
@@ -25,7 +26,7 @@ class Row:
         policy: The policy in force.
         rounds: Second looks made.
         verdict: The critic's verdict on the first answer.
-        status: What was done: ``passed``, ``corrected``, ``kept``, ``failed``, ``escalated`` or ``refused``.
+        status: What was done (see :data:`secondlook.gateway.policy.Action`).
         reason: Why.
         outcome: Status of the HTTP answer; 499 where the client went away before it had one.
         tokens_in: Prompt tokens of all calls, where the upstream tells.
@@ -38,31 +39,31 @@ class Row:
 
     id: str
     time: float
-    key: str | None
-    model: str | None
-    task: str | None
+    key: str | None = None
+    model: str | None = None
+    task: str | None = None
     policy: str
-    rounds: int
-    verdict: str | None
-    status: str
-    reason: str | None
-    outcome: int
-    tokens_in: int | None
-    tokens_out: int | None
-    calls: int
-    unanswered: int
-    seconds: float
+    rounds: int = 0
+    verdict: str | None = None
+    status: str = "passed"
+    reason: str | None = None
+    outcome: int = 0
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    calls: int = 0
+    unanswered: int = 0
+    seconds: float = 0.0
     transcript: str | None = None
 
 
-_NAMES = tuple(field.name for field in fields(Row))
+_NAMES = tuple(field.name for field in fields(AuditRow))
 _INSERT = f"INSERT INTO requests ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608 - our names
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS requests ({", ".join("id TEXT PRIMARY KEY" if name == "id" else name for name in _NAMES)});
 CREATE INDEX IF NOT EXISTS requests_time ON requests (time);
 """
 
-_Waiting = tuple[Row, asyncio.Future[None]]
+_Waiting = tuple[AuditRow, asyncio.Future[None]]
 
 
 class Audit:
@@ -87,7 +88,6 @@ class Audit:
         self._path = path
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="audit", daemon=True)
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Audit:
         self._loop = asyncio.get_running_loop()
@@ -98,51 +98,41 @@ class Audit:
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def write(self, row: Row) -> None:
+    async def write(self, row: AuditRow) -> None:
         """Write a row; it is on disk when this returns.
 
         Raises:
             OSError: It could not be written.
         """
-        assert self._loop is not None
         done = self._loop.create_future()
         self._queue.put((row, done))
         # A client that goes away takes nothing with it.
         await asyncio.shield(done)
 
     def _write_all(self) -> None:
-        assert self._loop is not None
         database = _open(self._path)
-        last = False
-        while not last:
-            waiting: list[_Waiting] = []
-            item = self._queue.get()
-            while True:
-                if item is None:
-                    last = True
-                else:
-                    waiting.append(item)
-                if self._queue.empty():
+        while (item := self._queue.get()) is not None:
+            waiting = [item]
+            while not self._queue.empty():
+                if (item := self._queue.get()) is None:
+                    self._queue.put(None)  # to be met again when these are written
                     break
-                item = self._queue.get()
-            try:
-                self._insert(database, waiting)
-            except OSError:
-                for item in waiting:  # one that cannot be written takes no other with it
-                    try:
-                        self._insert(database, [item])
-                    except OSError as failure:
-                        self._loop.call_soon_threadsafe(_settle, [item[1]], failure)
+                waiting.append(item)
+            if self._insert(database, waiting) is not None:
+                for one in waiting:  # one that cannot be written takes no other with it
+                    failure = self._insert(database, [one])
+                    self._loop.call_soon_threadsafe(_settle, [one], failure)
+            else:
+                self._loop.call_soon_threadsafe(_settle, waiting, None)
         database.close()
 
-    def _insert(self, database: sqlite3.Connection, waiting: Sequence[_Waiting]) -> None:
-        assert self._loop is not None
+    def _insert(self, database: sqlite3.Connection, waiting: Sequence[_Waiting]) -> OSError | None:
         try:
             with database:
                 database.executemany(_INSERT, [astuple(row) for row, _ in waiting])
         except sqlite3.Error as error:
-            raise OSError(f"audit log {str(self._path)!r} cannot be written ({error})") from error
-        self._loop.call_soon_threadsafe(_settle, [done for _, done in waiting], None)
+            return OSError(f"audit log {str(self._path)!r} cannot be written ({error})")
+        return None
 
 
 def query(
@@ -174,11 +164,8 @@ def query(
     condition = f" WHERE {' AND '.join(given)}" if given else ""
     text = f"SELECT {', '.join(_NAMES)} FROM requests{condition} ORDER BY time DESC LIMIT ?"  # noqa: S608 - our names
     try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             rows = database.execute(text, [*given.values(), -1 if limit is None else limit]).fetchall()
-        finally:
-            database.close()
     except sqlite3.Error as error:
         raise ValueError(f"{str(path)!r} is no audit log ({error})") from None
     return [dict(zip(_NAMES, row, strict=True)) for row in rows]
@@ -194,10 +181,11 @@ def _open(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _settle(futures: Sequence[asyncio.Future[None]], failure: Exception | None) -> None:
-    for done in futures:
-        if not done.cancelled():
-            if failure is None:
-                done.set_result(None)
-            else:
-                done.set_exception(failure)
+def _settle(waiting: Sequence[_Waiting], failure: Exception | None) -> None:
+    for _, done in waiting:
+        if done.cancelled():
+            continue
+        if failure is None:
+            done.set_result(None)
+        else:
+            done.set_exception(failure)

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
-from secondlook.gateway.request import Chat
-from secondlook.gateway.upstream import Headers, Reply, Tally, Upstream
+from secondlook.gateway.request import Chat, dumped
+from secondlook.gateway.upstream import Headers, Tally, Upstream, UpstreamReply
 from secondlook.prompts.prompt import Prompt
 from secondlook.prompts.worded import Worded
 
 COMPLETIONS = "/chat/completions"
 _FINISH: Mapping[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filter"}
-_ANSWERS_ONLY = (
-    "response_format",
-    "logprobs",
-    "top_logprobs",
-    "stop",
-    "max_tokens",
-    "max_completion_tokens",
-    "prediction",
-    "verbosity",
-)
+_ANSWERS_ONLY = frozenset(
+    ("response_format", "logprobs", "top_logprobs", "stop", "max_tokens", "max_completion_tokens", "prediction",
+     "verbosity")
+)  # fmt: skip
 """Fields that a check does without: they are about the form of the answer."""
 
 
@@ -36,7 +30,7 @@ class ReplyError(Exception):
         sound: Whether it is a proper answer all the same, such as a call of a tool, and no failure.
     """
 
-    def __init__(self, reply: Reply, said: str, *, sound: bool = False) -> None:
+    def __init__(self, reply: UpstreamReply, said: str, *, sound: bool = False) -> None:
         super().__init__(said)
         self.reply = reply
         self.sound = sound
@@ -47,7 +41,7 @@ class OpenCase(Worded):
     """A question whose truth nobody knows (see :class:`secondlook.correction.Case`).
 
     Attributes:
-        sample: Identifier of the request.
+        id: Of the request.
         text: The question.
         file: The words of check and requests.
     """
@@ -76,7 +70,7 @@ class OpenCase(Worded):
 
 
 @dataclass(slots=True)
-class Spent:
+class Bill:
     """What the upstream was asked for one request, calls that failed too.
 
     Attributes:
@@ -86,7 +80,7 @@ class Spent:
     """
 
     tally: Tally = field(default_factory=Tally)
-    answers: list[Reply] = field(default_factory=list)
+    answers: list[UpstreamReply] = field(default_factory=list)
     usages: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
 
@@ -98,21 +92,29 @@ class UpstreamModel:
         upstream: The server.
         chat: What the client asked.
         headers: The client's.
-        spent: Counts all calls.
-        examiner: Settings of a model that examines instead of answering: its name (``None``: that of the request) and
-            how many tokens a critique may have.
+        bill: Counts all calls.
+        limit: Tokens that a critique may have, for a model that examines; ``None`` for one that answers.
     """
 
     upstream: Upstream
     chat: Chat
     headers: Headers
-    spent: Spent
-    examiner: tuple[str | None, int] | None = None
+    bill: Bill
+    limit: int | None = None
+
+    def examining(self, name: str | None, limit: int) -> UpstreamModel:
+        """The model that examines, for the same request.
+
+        Args:
+            name: Another model's; ``None``: that of the request.
+            limit: Tokens that a critique may have.
+        """
+        return replace(self, chat=replace(self.chat, model=name or self.chat.model), limit=limit)
 
     @property
     def info(self) -> ModelInfo:
         """What is known of the model."""
-        return ModelInfo((self.examiner and self.examiner[0]) or self.chat.model)
+        return ModelInfo(self.chat.model)
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
         """Continue the conversation; the client's own seed is left as it is.
@@ -122,12 +124,10 @@ class UpstreamModel:
             ReplyError: There was one, but it is none in words.
         """
         del prefill, seed
-        kind = "answer" if self.examiner is None else "critique"
-        body = self._body(messages)
-        reply = await self.upstream.send("POST", COMPLETIONS, self.headers, body, self.spent.tally)
-        if self.examiner is None:
-            self.spent.answers.append(reply)
-        return self._read(reply, kind)
+        reply = await self.upstream.send("POST", COMPLETIONS, self.headers, self._body(messages), self.bill.tally)
+        if self.limit is None:
+            self.bill.answers.append(reply)
+        return self._read(reply)
 
     def _body(self, messages: Sequence[Message]) -> bytes:
         """The request; the client's messages stand in it as they came."""
@@ -135,14 +135,13 @@ class UpstreamModel:
         assert first.role == "user"
         turns = [*self.chat.earlier, self.chat.question, *({"role": m.role, "content": m.content} for m in later)]
         fields = {name: value for name, value in self.chat.fields.items() if name not in ("stream", "stream_options")}
-        if self.examiner is not None:
-            name, tokens = self.examiner
+        if self.limit is not None:
             limit = "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
             fields = {key: value for key, value in fields.items() if key not in _ANSWERS_ONLY}
-            fields |= {"model": name or self.chat.model, limit: tokens}
-        return json.dumps({**fields, "messages": turns}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+            fields |= {"model": self.chat.model, limit: self.limit}
+        return dumped({**fields, "messages": turns})
 
-    def _read(self, reply: Reply, kind: str) -> Completion:
+    def _read(self, reply: UpstreamReply) -> Completion:
         if reply.status != 200:
             raise ReplyError(reply, f"the upstream answered with status {reply.status}")
         try:
@@ -151,7 +150,7 @@ class UpstreamModel:
             message, usage = dict(choice["message"]), dict(answer.get("usage") or {})
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise ReplyError(reply, "the upstream's answer is no chat completion") from None
-        self.spent.usages.append((kind, usage))
+        self.bill.usages.append(("answer" if self.limit is None else "critique", usage))
         text = message.get("content")
         if message.get("tool_calls") or message.get("refusal") or not isinstance(text, str) or not text.strip():
             raise ReplyError(reply, "the upstream's answer has no words", sound=True)

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
 from starlette.types import Send
 
-from secondlook.gateway.audit import Row
+from secondlook.gateway.audit import AuditRow
+from secondlook.gateway.refusal import RefusalError, error
 from secondlook.gateway.stream import CONTENT_TYPE, event
 from secondlook.gateway.upstream import Headers, Tally
 
 GONE = 499
 """What the log says of a client that went away before it had an answer."""
-
-
-class RefusalError(Exception):
-    """A request that is refused by the gateway itself.
-
-    Attributes:
-        status: Of the HTTP answer.
-        code: In a word.
-        retry_after: Seconds after which it may be asked again.
-    """
-
-    def __init__(self, status: int, code: str, said: str, retry_after: int | None = None) -> None:
-        super().__init__(said)
-        self.status, self.code, self.retry_after = status, code, retry_after
 
 
 @dataclass(slots=True)
@@ -48,15 +35,18 @@ class Exchange:
         begun: When it came, by the performance counter.
         started: Whether the answer has begun.
         kept: Whether the row has been.
+        leave: Gives its place among the requests in flight back; done before the answer ends, so that a client that
+            has its answer may ask again.
     """
 
     send: Send
-    row: Row
-    keep: Callable[[Row], Awaitable[None]]
+    row: AuditRow
+    keep: Callable[[AuditRow], Awaitable[None]]
     tally: Tally = field(default_factory=Tally)
     begun: float = field(default_factory=time.perf_counter)
     started: bool = False
     kept: bool = False
+    leave: Callable[[], None] = lambda: None
 
     def note(self, **changes: Any) -> None:
         """Change what the log will say."""
@@ -65,18 +55,38 @@ class Exchange:
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer."""
         await self.close(status)
-        await self._start(status, (*headers, ("content-length", str(len(body)))))
+        await self.begin(status, (*headers, ("content-length", str(len(body)))))
         await self.send({"type": "http.response.body", "body": body})
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """The beginning of a streamed answer that the upstream streams."""
-        await self._start(status, headers)
+        """The beginning of an answer, with what every answer says of itself."""
+        self.started = True
+        row = self.row
+        told = {
+            "x-secondlook-id": row.id,
+            "x-secondlook-status": row.status,
+            "x-secondlook-reason": row.reason,
+            "x-secondlook-policy": row.policy,
+            "x-secondlook-rounds": str(row.rounds),
+            "x-secondlook-verdict": row.verdict,
+        }
+        pairs = (*headers, *((name, value) for name, value in told.items() if value is not None))
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in pairs]
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def begin_events(self, headers: Headers = ()) -> None:
-        """The beginning of one that we stream, unless it has begun."""
+        """The beginning of a stream of our own making, unless it has begun."""
         if not self.started:
             others = (pair for pair in headers if pair[0].lower() != "content-type")
-            await self._start(200, (*others, ("content-type", CONTENT_TYPE)))
+            await self.begin(200, (*others, ("content-type", CONTENT_TYPE)))
+
+    async def events(self, headers: Headers, pieces: Iterable[bytes], *, outcome: int = 200) -> None:
+        """A stream of our own making to its end, or the rest of one that has begun."""
+        await self.begin_events(headers)
+        *pieces, last = pieces
+        for piece in pieces:
+            await self.piece(piece)
+        await self.finish(outcome, last)
 
     async def piece(self, body: bytes) -> None:
         """A piece of a streamed answer."""
@@ -96,8 +106,7 @@ class Exchange:
             await self.finish(refusal.status, event(said))
             return
         retry = () if refusal.retry_after is None else (("retry-after", str(refusal.retry_after)),)
-        body = json.dumps(said).encode()
-        await self.whole(refusal.status, (("content-type", "application/json"), *retry), body)
+        await self.whole(refusal.status, (("content-type", "application/json"), *retry), json.dumps(said).encode())
 
     async def close(self, outcome: int) -> None:
         """Keep the row, once, whatever becomes of the client meanwhile."""
@@ -108,27 +117,4 @@ class Exchange:
         self.note(outcome=outcome, seconds=seconds, calls=self.tally.calls, unanswered=self.tally.unanswered)
         with anyio.CancelScope(shield=True):
             await self.keep(self.row)
-
-    async def _start(self, status: int, headers: Headers) -> None:
-        self.started = True
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
-        raw += [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in self._told()]
-        await self.send({"type": "http.response.start", "status": status, "headers": raw})
-
-    def _told(self) -> list[tuple[str, str]]:
-        """What every answer says of itself."""
-        row = self.row
-        told = {
-            "x-secondlook-id": row.id,
-            "x-secondlook-status": row.status,
-            "x-secondlook-reason": row.reason,
-            "x-secondlook-policy": row.policy,
-            "x-secondlook-rounds": str(row.rounds),
-            "x-secondlook-verdict": row.verdict,
-        }
-        return [(name, value) for name, value in told.items() if value is not None]
-
-
-def error(code: str, said: str) -> dict[str, Any]:
-    """An error in the form that OpenAI's clients read."""
-    return {"error": {"message": said, "type": "secondlook_error", "param": None, "code": code}}
+        self.leave()

@@ -13,7 +13,6 @@ from pathlib import Path
 from secondlook.machine import whole
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PREFIX = "sl-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +28,11 @@ class Entry:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of a file.
+    """The keys of a file."""
 
-    Args:
-        entries: All of them.
-    """
-
-    def __init__(self, entries: tuple[Entry, ...] = ()) -> None:
-        self.entries = entries
+    entries: tuple[Entry, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Keys:
@@ -47,14 +42,12 @@ class Keys:
             ValueError: It cannot be read or is not one of ours.
         """
         try:
-            rows = json.loads(path.read_text("utf-8"))
-            return cls(tuple(Entry(**row) for row in rows))
+            return cls(tuple(Entry(**row) for row in json.loads(path.read_text("utf-8"))))
         except OSError as error:
-            raise ValueError(
-                f"keys {str(path)!r} cannot be read ({error.strerror}); make one with: secondlook keys add"
-            ) from None
+            why = f"cannot be read ({error.strerror})"
         except (ValueError, TypeError):
-            raise ValueError(f"keys {str(path)!r} is not a file of keys; make one with: secondlook keys add") from None
+            why = "is not a file of keys"
+        raise ValueError(f"keys {str(path)!r} {why}; make one with: secondlook keys add")
 
     def save(self, path: Path) -> None:
         """Write the file whole, readable by its owner alone.
@@ -62,9 +55,8 @@ class Keys:
         Raises:
             OSError: It cannot be written; what was there is kept.
         """
-        text = json.dumps([asdict(entry) for entry in self.entries], indent=1) + "\n"
         with whole(path, private=True) as stream:
-            stream.write(text.encode())
+            stream.write(json.dumps([asdict(entry) for entry in self.entries], indent=1).encode() + b"\n")
 
     def add(self, name: str) -> tuple[Keys, str]:
         """These keys with one more, and the key itself, which is not kept.
@@ -76,7 +68,7 @@ class Keys:
             raise ValueError(f"name {name!r} is none; give 1 to 64 letters, digits, dots, dashes or underscores")
         if name in {entry.name for entry in self.entries}:
             raise ValueError(f"there is a key {name!r} already; remove it first, or choose another name")
-        key, salt = _PREFIX + secrets.token_urlsafe(32), secrets.token_hex(16)
+        key, salt = f"sl-{secrets.token_urlsafe(32)}", secrets.token_hex(16)
         return Keys((*self.entries, Entry(name, salt, _hash(salt, key)))), key
 
     def remove(self, name: str) -> Keys:
@@ -85,10 +77,10 @@ class Keys:
         Raises:
             ValueError: There is no such key.
         """
-        kept = tuple(entry for entry in self.entries if entry.name != name)
-        if len(kept) == len(self.entries):
-            raise ValueError(f"there is no key {name!r}; there are {', '.join(e.name for e in self.entries) or 'none'}")
-        return Keys(kept)
+        names = [entry.name for entry in self.entries]
+        if name not in names:
+            raise ValueError(f"there is no key {name!r}; there are {', '.join(names) or 'none'}")
+        return Keys(tuple(entry for entry in self.entries if entry.name != name))
 
     def check(self, authorization: str | None) -> str | None:
         """Name of the key in an ``Authorization`` header; ``None`` if it is none of these.
@@ -96,11 +88,8 @@ class Keys:
         All entries are compared, whichever fits, so the time taken tells nothing.
         """
         kind, _, key = (authorization or "").partition(" ")
-        found = None
-        for entry in self.entries:
-            if hmac.compare_digest(_hash(entry.salt, key.strip()), entry.hash):
-                found = entry.name
-        return found if kind.lower() == "bearer" else None
+        found = [e.name for e in self.entries if hmac.compare_digest(_hash(e.salt, key.strip()), e.hash)]
+        return found[0] if found and kind.lower() == "bearer" else None
 
 
 def _hash(salt: str, key: str) -> str:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from starlette.requests import Request
 
-RETRY_AFTER = 1
-"""Seconds after which a refused client may come back."""
-
-
-class BusyError(Exception):
-    """As many requests as are allowed are being worked on."""
-
-
-class TooLargeError(Exception):
-    """A body has more bytes than are allowed."""
+from secondlook.gateway.refusal import RETRY_AFTER, RefusalError
 
 
 class Limits:
@@ -30,36 +20,40 @@ class Limits:
         self.most = most
         self.in_flight = 0
 
-    @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Hold a place for one request.
+    def admit(self) -> Callable[[], None]:
+        """Hold a place for one request; what is returned gives it back, once, however often it is called.
 
         Raises:
-            BusyError: There is none.
+            RefusalError: There is none.
         """
         if self.in_flight >= self.most:
-            raise BusyError(f"{self.most} requests are being answered; come back in {RETRY_AFTER} s")
+            said = f"{self.most} requests are being answered; come back in {RETRY_AFTER} s"
+            raise RefusalError(429, "busy", said, RETRY_AFTER)
         self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
+        held = True
+
+        def leave() -> None:
+            nonlocal held
+            self.in_flight -= held
+            held = False
+
+        return leave
 
 
 async def read_body(request: Request, most: int) -> bytes:
     """A request's body.
 
     Raises:
-        TooLargeError: It has, or says it has, more bytes than allowed; no more of it is read.
+        RefusalError: It has, or says it has, more bytes than allowed; no more of it is read.
         starlette.requests.ClientDisconnect: The client went away.
     """
     said = request.headers.get("content-length", "")
     if said.isdigit() and int(said) > most:
-        raise TooLargeError(f"the body has {said} bytes, {most} are allowed")
+        raise RefusalError(413, "too_large", f"the body has {said} bytes, {most} are allowed")
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > most:
-            raise TooLargeError(f"the body has more than the {most} bytes allowed")
+            raise RefusalError(413, "too_large", f"the body has more than the {most} bytes allowed")
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict
 
-from secondlook.gateway.audit import Row
+from secondlook.gateway.audit import AuditRow
 
 LOGGER = logging.getLogger("secondlook.gateway")
 
@@ -32,7 +32,7 @@ def set_up(level: int = logging.INFO) -> None:
         logger.setLevel(least)
 
 
-def log(row: Row, *, text: bool) -> None:
+def log(row: AuditRow, *, text: bool) -> None:
     """A line for one request."""
     if LOGGER.isEnabledFor(logging.INFO):
         fields = {name: value for name, value in asdict(row).items() if value is not None and name != "time"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from secondlook.gateway.audit import Row
+from secondlook.gateway.audit import AuditRow
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -31,7 +31,7 @@ class Metrics:
         )
         self.in_flight = Gauge("secondlook_in_flight", "Requests being worked on.", registry=self._registry)
 
-    def observe(self, row: Row) -> None:
+    def observe(self, row: AuditRow) -> None:
         """Count one request."""
         self._requests.labels(row.status, str(row.outcome)).inc()
         self._seconds.observe(row.seconds)

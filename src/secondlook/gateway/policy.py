@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from secondlook.correction.plan import StopRule
 from secondlook.correction.transcript import Variant
-from secondlook.diagnosis.form import Diagnosis, GroupDiagnosis, from_json
-from secondlook.gateway.settings import Settings
+from secondlook.diagnosis.form import Diagnosis, from_json
+from secondlook.gateway.refusal import RefusalError
+from secondlook.gateway.settings import GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
+
+Action = Literal["passed", "corrected", "kept", "failed", "escalated", "refused"]
+"""What was done with a request: passed on; answered again; looked at and kept; not looked at to the end; handed to a
+person; refused."""
 
 TASK, POLICY, ROUNDS = "x-secondlook-task", "x-secondlook-policy", "x-secondlook-rounds"
 """Headers of a request: what it is about, and what it asks for."""
 
 _PROMPT = "own/binary-cot"
-
-
-class OverrideError(ValueError):
-    """A request asks for what it may not, or for nothing that there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +55,20 @@ class Policy:
             critic than the settings name.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.name = settings.policy
         self._settings = settings
         self._given = load_prompt(settings.prompt or _PROMPT)
-        self._diagnoses = [(found := _load(path), *_words(path, found, settings)) for path in settings.diagnoses]
+        self._diagnoses = [_served(path, settings) for path in settings.diagnoses]
         models = [found.model for found, *_ in self._diagnoses]
         if twice := sorted({model for model in models if model and models.count(model) > 1}):
             raise ValueError(f"there are two diagnoses of model {twice[0]!r}; give one a model")
-
-    @property
-    def name(self) -> str:
-        """The policy's name."""
-        return self._settings.policy
 
     def decide(self, model: str, headers: Mapping[str, str]) -> Decision:
         """What to do with a request for a model.
 
         Raises:
-            OverrideError: The request asks for what it may not.
+            RefusalError: The request asks for what it may not, or for nothing that there is.
         """
         return self._overridden(self._own(model, headers.get(TASK)), headers)
 
@@ -81,16 +78,16 @@ class Policy:
         if settings.policy == "never":
             return plain
         if settings.policy != "diagnosis":
-            stop: StopRule = "satisfied" if settings.policy == "flagged" else "fixed"
-            return Decision(settings.rounds, stop, plain.variant, plain.prompt, settings.policy)
+            return replace(plain, rounds=settings.rounds, stop="satisfied" if settings.policy == "flagged" else "fixed")
         for diagnosis, variant, prompt in self._diagnoses:
-            if _is(diagnosis.model, model):
-                group = _group(diagnosis, task)
-                if group is None:
+            # A diagnosis names provider and model; clients ask for the model.
+            if diagnosis.model is not None and (diagnosis.model == model or diagnosis.model.endswith(f"/{model}")):
+                groups = {group.group: group for group in diagnosis.groups} | {None: diagnosis.overall}
+                if (group := groups.get(task)) is None:
                     break
                 rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
                 return Decision(rounds, "fixed", variant, prompt, group.finding)
-        return Decision(0, "fixed", plain.variant, plain.prompt, "undiagnosed")
+        return replace(plain, reason="undiagnosed")
 
     def _overridden(self, own: Decision, headers: Mapping[str, str]) -> Decision:
         policy, rounds = headers.get(POLICY), headers.get(ROUNDS)
@@ -98,37 +95,38 @@ class Policy:
             return own
         allowed = self._settings.override
         if allowed == "none":
-            raise OverrideError(f"this server takes no {POLICY if policy else ROUNDS} header; leave it out")
+            raise _refused(f"this server takes no {POLICY if policy else ROUNDS} header; leave it out")
         if policy not in (None, "always", "flagged", "never"):
-            raise OverrideError(f"{POLICY} is {policy!r}; it is always, flagged or never")
+            raise _refused(f"{POLICY} is {policy!r}; it is always, flagged or never")
         most = self._settings.rounds if allowed == "any" else own.rounds
         wanted = most
         if rounds is not None:
             if not (rounds.isascii() and rounds.isdigit() and len(rounds) < 4):
-                raise OverrideError(f"{ROUNDS} is {rounds!r}; it is a number, 0 or more")
+                raise _refused(f"{ROUNDS} is {rounds!r}; it is a number, 0 or more")
             wanted = int(rounds)
         if policy == "never":
             wanted = 0
-        stop: StopRule = {"flagged": "satisfied", "always": "fixed"}.get(policy or "", own.stop)  # type: ignore[assignment]
-        if allowed == "less" and own.stop == "satisfied":
-            stop = "satisfied"
-        return Decision(min(wanted, most), stop, own.variant, own.prompt, "override")
+        stop = own.stop
+        if policy == "flagged" or (policy == "always" and allowed == "any"):
+            stop = "satisfied" if policy == "flagged" else "fixed"
+        return replace(own, rounds=min(wanted, most), stop=stop, reason="override")
 
 
-def _load(path: Path) -> Diagnosis:
+def _refused(said: str) -> RefusalError:
+    return RefusalError(400, "override", said)
+
+
+def _served(path: Path, settings: GatewaySettings) -> tuple[Diagnosis, Variant, Prompt]:
+    """A diagnosis, and the variant and prompt it is served with: what was diagnosed is what is served."""
+    where = f"diagnosis {str(path)!r}"
     try:
-        return from_json(path.read_bytes())
+        diagnosis = from_json(path.read_bytes())
     except OSError as error:
-        raise ValueError(f"diagnosis {str(path)!r} cannot be read ({error.strerror})") from None
+        raise ValueError(f"{where} cannot be read ({error.strerror})") from None
     except ValueError:
         raise ValueError(
             f"{str(path)!r} is no diagnosis; make one with: secondlook diagnose RUN --out {path.name}"
         ) from None
-
-
-def _words(path: Path, diagnosis: Diagnosis, settings: Settings) -> tuple[Variant, Prompt]:
-    """Variant and prompt of a diagnosis; what was diagnosed is what is served."""
-    where = f"diagnosis {str(path)!r}"
     if diagnosis.critic != settings.critic:
         raise ValueError(
             f"{where} is of critic {diagnosis.critic!r}, settings say {settings.critic!r}; make them agree"
@@ -147,20 +145,4 @@ def _words(path: Path, diagnosis: Diagnosis, settings: Settings) -> tuple[Varian
             f"{where} was made with prompt {diagnosis.prompt}, here it would be {prompt.version}; serve the words that "
             "were diagnosed, or diagnose these"
         )
-    return ("self-instruct" if variant == "self-instruct" else "self"), prompt
-
-
-def _is(diagnosed: str | None, asked: str) -> bool:
-    """Whether a diagnosis, which names provider and model, is of the model a client asks for."""
-    return diagnosed is not None and (diagnosed == asked or diagnosed.endswith(f"/{asked}"))
-
-
-def _group(diagnosis: Diagnosis, task: str | None) -> GroupDiagnosis | None:
-    if task is None:
-        return diagnosis.overall
-    return next((group for group in diagnosis.groups if group.group == task), None)
-
-
-Outcome = Literal["passed", "corrected", "kept", "failed", "escalated", "refused"]
-"""What was done with a request: passed on; answered again; looked at and kept; not looked at to the end; handed to a
-person; refused."""
+    return diagnosis, ("self-instruct" if variant == "self-instruct" else "self"), prompt

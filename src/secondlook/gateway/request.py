@@ -39,7 +39,7 @@ class Chat:
 
     def bare(self) -> bytes:
         """The request without our extension."""
-        return _dump({**self.fields, "messages": [*self.earlier, self.question]})
+        return dumped({**self.fields, "messages": [*self.earlier, self.question]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +72,32 @@ def read_request(body: bytes, *, images: bool = False) -> Chat | Passed:
         return Passed("unreadable")
     if not isinstance(request, dict):
         return Passed("unreadable")
+    asked, wanted = EXTENSION in request, request.pop(EXTENSION, None)
     model = request.get("model")
-    model = model if isinstance(model, str) else None
-    wanted = request.get(EXTENSION)
-    plain = {name: value for name, value in request.items() if name != EXTENSION}
-    stripped = None if EXTENSION not in request else _dump(plain)
-    reason = _unfit(plain, model, images=images)
-    if reason:
-        return Passed(reason, model, stripped)
-    assert model is not None
-    *earlier, question = plain.pop("messages")
+    if reason := _unfit(request, images=images):
+        return Passed(reason, model if isinstance(model, str) else None, dumped(request) if asked else None)
+    *earlier, question = request.pop("messages")
     return Chat(
-        fields=plain,
+        fields=request,
         earlier=tuple(earlier),
         question=question,
-        text=_text(question["content"]) or "",
-        model=model,
-        stream=plain.get("stream") is True,
+        text=_text(question["content"]),
+        model=str(model),
+        stream=request.get("stream") is True,
         transcript=isinstance(wanted, dict) and wanted.get("transcript") is True,
-        asked=EXTENSION in request,
+        asked=asked,
     )
 
 
-def _dump(value: Mapping[str, Any]) -> bytes:
+def dumped(value: Mapping[str, Any]) -> bytes:
+    """JSON as it is sent."""
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-def _unfit(request: Mapping[str, Any], model: str | None, *, images: bool) -> str | None:
+def _unfit(request: Mapping[str, Any], *, images: bool) -> str | None:
     """Why a request cannot be looked at twice."""
     messages = request.get("messages")
-    if model is None or not isinstance(messages, list) or not messages:
+    if not isinstance(request.get("model"), str) or not isinstance(messages, list) or not messages:
         return "unreadable"
     if request.get("tools") or request.get("functions"):
         return "tools"
@@ -112,36 +108,31 @@ def _unfit(request: Mapping[str, Any], model: str | None, *, images: bool) -> st
     if not isinstance(request.get("stream", False), bool | None):
         return "unreadable"
     for message in messages:
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            return "unreadable"
-        if message["role"] not in _ROLES or message.get("tool_calls") or message.get("function_call"):
-            return "tools"
-        content = message.get("content")
-        if not isinstance(content, str | list):
-            return "unreadable"
-        if isinstance(content, list) and (reason := _parts(content, images=images)):
+        if reason := _unfit_message(message, images=images):
             return reason
     if messages[-1]["role"] != "user":
         return "prefill"
-    if not (_text(messages[-1]["content"]) or "").strip():
+    return None if _text(messages[-1]["content"]).strip() else "unreadable"
+
+
+def _unfit_message(message: Any, *, images: bool) -> str | None:
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         return "unreadable"
-    return None
-
-
-def _parts(content: list[Any], *, images: bool) -> str | None:
-    for part in content:
+    if message["role"] not in _ROLES or message.get("tool_calls") or message.get("function_call"):
+        return "tools"
+    content = message.get("content")
+    if not isinstance(content, str | list):
+        return "unreadable"
+    for part in content if isinstance(content, list) else ():
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind == "text" and isinstance(part.get("text"), str):
-            continue
-        if kind == "image_url":
-            if not images:
-                return "images"
-            continue
-        return "audio" if kind == "input_audio" else "unreadable" if kind is None else "parts"
+        known = (kind == "text" and isinstance(part.get("text"), str)) or (kind == "image_url" and images)
+        if not known:
+            kind = kind if isinstance(kind, str) else None
+            return {"image_url": "images", "input_audio": "audio", None: "unreadable"}.get(kind, "parts")
     return None
 
 
-def _text(content: str | list[Any]) -> str | None:
+def _text(content: str | list[Any]) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content if part["type"] == "text")

@@ -9,12 +9,12 @@ import uvicorn
 from secondlook.gateway.app import build
 from secondlook.gateway.heads import Protocol
 from secondlook.gateway.logs import LOGGER, set_up
-from secondlook.gateway.settings import Settings
+from secondlook.gateway.settings import GatewaySettings
 
 _BACKLOG = 2048
 
 
-def serve(settings: Settings, host: str, port: int, *, drain: int = 30, quiet: bool = False) -> None:
+def serve(settings: GatewaySettings, host: str, port: int, *, drain: int = 30, quiet: bool = False) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that are being answered are then answered to the end.
 
     Args:

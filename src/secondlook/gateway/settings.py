@@ -12,15 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from secondlook.correction.transcript import Variant
 
-Policy = Literal["always", "flagged", "never", "diagnosis"]
+PolicyName = Literal["always", "flagged", "never", "diagnosis"]
 OnFailure = Literal["open", "closed", "escalate"]
 
 _Count = Annotated[int, Field(ge=1)]
 _Seconds = Annotated[float, Field(gt=0)]
 
 
-class Settings(BaseModel):
-    """Settings of one gateway.
+class GatewaySettings(BaseModel):
+    """GatewaySettings of one gateway.
 
     Attributes:
         upstream: Address of the model's server, with its ``/v1``.
@@ -61,7 +61,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     upstream: str
-    policy: Policy = "never"
+    policy: PolicyName = "never"
     diagnoses: tuple[Path, ...] = ()
     rounds: _Count = 1
     variant: Variant | None = None
@@ -98,24 +98,40 @@ class Settings(BaseModel):
         return value.rstrip("/")
 
     @model_validator(mode="after")
-    def _fitting(self) -> Settings:
-        if (self.policy == "diagnosis") != bool(self.diagnoses):
-            raise ValueError("policy 'diagnosis' and the diagnosis files go together; give both or neither")
-        if (self.critic == "other") != (self.critic_model is not None):
-            raise ValueError("critic 'other' and critic_model go together; give both or neither")
-        if (self.critic == "tool") != (self.critic_command is not None):
-            raise ValueError("critic 'tool' and critic_command go together; give both or neither")
-        if (self.on_failure == "escalate") != (self.escalate_to is not None):
-            raise ValueError("on_failure 'escalate' and escalate_to go together; give both or neither")
+    def _fitting(self) -> GatewaySettings:
+        for what, chosen, other, given in (
+            ("policy 'diagnosis'", self.policy == "diagnosis", "the diagnosis files", bool(self.diagnoses)),
+            ("critic 'other'", self.critic == "other", "critic_model", self.critic_model is not None),
+            ("critic 'tool'", self.critic == "tool", "critic_command", self.critic_command is not None),
+            ("on_failure 'escalate'", self.on_failure == "escalate", "escalate_to", self.escalate_to is not None),
+        ):
+            if chosen != given:
+                raise ValueError(f"{what} and {other} go together; give both or neither")
         if self.variant not in (None, "self", "self-instruct"):
             raise ValueError(f"variant {self.variant!r} is of studies; here it is 'self' or 'self-instruct'")
         if self.audit_text and self.audit_file is None:
             raise ValueError("audit_text needs audit_file")
         return self
 
+    def upstream_key(self) -> str | None:
+        """The key for the upstream, if it has a file.
 
-def load_settings(file: Path | None, options: Mapping[str, Any]) -> Settings:
-    """Settings from a file and from options, which go before it; an option of ``None`` is not given.
+        Raises:
+            ValueError: The file cannot be read.
+        """
+        if self.upstream_key_file is None:
+            return None
+        try:
+            return self.upstream_key_file.read_text("utf-8").strip()
+        except OSError as error:
+            name = str(self.upstream_key_file)
+            raise ValueError(
+                f"upstream key {name!r} cannot be read ({error.strerror}); give a file that holds it"
+            ) from None
+
+
+def load_settings(file: Path | None, options: Mapping[str, Any]) -> GatewaySettings:
+    """GatewaySettings from a file and from options, which go before it; an option of ``None`` is not given.
 
     Raises:
         ValueError: The file cannot be read, or a setting is unknown, missing or cannot be; in one line.
@@ -130,13 +146,10 @@ def load_settings(file: Path | None, options: Mapping[str, Any]) -> Settings:
             raise ValueError(f"settings {str(file)!r} are not TOML ({error})") from None
     values |= {name: value for name, value in options.items() if value is not None}
     try:
-        return Settings(**values)
+        return GatewaySettings(**values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(map(str, first["loc"]))
-        known = f"; known: {', '.join(Settings.model_fields)}" if first["type"] == "extra_forbidden" else ""
-        raise ValueError(f"{f'setting {name!r}: ' if name else ''}{_plain(first['msg'])}{known}") from None
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+        said = first["msg"].removeprefix("Value error, ")
+        known = f"; known: {', '.join(GatewaySettings.model_fields)}" if first["type"] == "extra_forbidden" else ""
+        raise ValueError(f"{f'setting {name!r}: ' if name else ''}{said}{known}") from None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from secondlook.gateway.request import EXTENSION, Chat
+from secondlook.gateway.request import EXTENSION, Chat, dumped
 
 DONE = b"data: [DONE]\n\n"
 """The last event."""
@@ -22,7 +21,7 @@ def comment(text: str) -> bytes:
 
 def event(data: Mapping[str, Any]) -> bytes:
     """One event."""
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode("utf-8", "surrogatepass")
+    return b"data: " + dumped(data) + b"\n\n"
 
 
 def events(answer: Mapping[str, Any], chat: Chat) -> Iterator[bytes]:

@@ -10,38 +10,21 @@ import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Literal, TypeAlias
 
 import aiohttp
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 from yarl import URL
 
 from secondlook.gateway.logs import LOGGER
+from secondlook.gateway.repeat import FREE, LONGEST_WAIT, UNCERTAIN, asked_to_wait, pause
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
-Kind = Literal["refused", "timeout", "cut", "garbage"]
+FailureKind = Literal["refused", "timeout", "cut", "garbage"]
 
-_FREE = frozenset({429, 503})  # said before anything was computed
-_UNCERTAIN = frozenset({500, 502, 504})
-_LONGEST_WAIT = 30.0  # seconds; who is asked to wait longer passes that on
 _HOP = frozenset(
-    {
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
+    ("connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
+     "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+)  # fmt: skip
 """Headers of one connection, which are not passed on; the length is counted anew."""
 
 
@@ -58,23 +41,24 @@ class Tally:
     calls: int = 0
     unanswered: int = 0
 
-    def __sub__(self, other: Tally) -> Tally:
-        return Tally(self.calls - other.calls, self.unanswered - other.unanswered)
-
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer of the upstream, whole.
+class UpstreamReply:
+    """One answer of the upstream.
 
     Attributes:
         status: As it came.
         headers: As they came, those of the connection itself left out.
-        body: As it came, decompressed.
+        body: As it came, decompressed; empty where it is yet to come.
     """
 
     status: int
     headers: Headers
-    body: bytes
+    body: bytes = b""
+
+    def header(self, name: str) -> str:
+        """A header by its name in small letters; empty if there is none."""
+        return next((value for key, value in self.headers if key.lower() == name), "")
 
 
 class UpstreamError(Exception):
@@ -85,30 +69,17 @@ class UpstreamError(Exception):
         uncertain: Whether it may have answered, and billed, all the same.
     """
 
-    def __init__(self, kind: Kind, said: str, *, uncertain: bool) -> None:
+    def __init__(self, kind: FailureKind, said: str, *, uncertain: bool) -> None:
         super().__init__(said)
-        self.kind: Kind = kind
+        self.kind: FailureKind = kind
         self.uncertain = uncertain
-
-
-class _TryAgainError(Exception):
-    """An answer that asks to be asked again."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(str(reply.status))
-        self.reply = reply
 
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """An answer of the upstream as it comes.
+    """An answer of the upstream as it comes: its status and headers, and the pieces of its body."""
 
-    Attributes:
-        begun: Its status and headers, without a body.
-        chunks: The body.
-    """
-
-    begun: Reply
+    begun: UpstreamReply
     chunks: AsyncIterable[bytes]
 
 
@@ -153,9 +124,7 @@ class Upstream:
         if self._session is not None:
             await self._session.close()
 
-    async def send(
-        self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None, tally: Tally
-    ) -> Reply:
+    async def send(self, method: str, path: str, headers: Headers, body: bytes | None, tally: Tally) -> UpstreamReply:
         """One call, answered whole; repeated where it is safe, or where settings say so.
 
         Args:
@@ -168,33 +137,30 @@ class Upstream:
         Raises:
             UpstreamError: There was no answer.
         """
-        passed = self._headers(headers)
 
-        async def once() -> Reply:
-            async with self._request(method, path, passed, body) as response:
-                return Reply(response.status, _kept(response), await response.read())
+        async def once() -> UpstreamReply:
+            async with self._request(method, path, headers, body) as response:
+                return UpstreamReply(response.status, _kept(response), await response.read())
 
         return await self._repeated(once, tally)
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes | None, tally: Tally
+        self, method: str, path: str, headers: Headers, body: bytes | None, tally: Tally
     ) -> AsyncIterator[Streamed]:
         """One call, passed on as it comes; repeated as :meth:`send` does, but not once it has begun.
 
         Raises:
             UpstreamError: There was no answer, or it broke off.
         """
-        passed, held = self._headers(headers), AsyncExitStack()
-
-        async def begin() -> Reply:
-            await held.aclose()
-            response = await held.enter_async_context(self._request(method, path, passed, body))
-            responses.append(response)
-            return Reply(response.status, _kept(response), b"")
-
         responses: list[aiohttp.ClientResponse] = []
-        async with held:
+
+        async def begin() -> UpstreamReply:
+            await held.aclose()
+            responses.append(await held.enter_async_context(self._request(method, path, headers, body)))
+            return UpstreamReply(responses[-1].status, _kept(responses[-1]))
+
+        async with AsyncExitStack() as held:
             reply = await self._repeated(begin, tally)
             tally.unanswered += 1  # until it has been read to the end
             try:
@@ -203,112 +169,64 @@ class Upstream:
                 raise _as_failure(error) from error
             tally.unanswered -= 1
 
-    async def _repeated(self, once: Callable[[], Awaitable[Reply]], tally: Tally) -> Reply:
-        left = self._retries
-
-        async def counted() -> Reply:
-            nonlocal left
+    async def _repeated(self, once: Callable[[], Awaitable[UpstreamReply]], tally: Tally) -> UpstreamReply:
+        for attempt in range(1, self._retries + 2):
+            last, asked = attempt > self._retries, None
             tally.calls += 1
             tally.unanswered += 1  # while it is in the air
             try:
                 reply = await once()
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 failure = _as_failure(error)
-                tally.unanswered -= int(not failure.uncertain)
-                left -= 1
-                raise failure from error
-            uncertain = reply.status in _UNCERTAIN
-            again = left > 0 and (reply.status in _FREE or (uncertain and self._retry_uncertain))
-            tally.unanswered -= int(not (again and uncertain))
-            left -= 1
-            if again:
-                raise _TryAgainError(reply)
-            return reply
-
-        try:
-            return await AsyncRetrying(
-                retry=retry_if_exception(self._again),
-                stop=stop_after_attempt(self._retries + 1),
-                wait=_pause,
-                reraise=True,
-            )(counted)
-        except _TryAgainError as last:  # it asks for a longer pause than we make
-            return last.reply
+                tally.unanswered -= not failure.uncertain
+                if last or (failure.uncertain and not self._retry_uncertain):
+                    raise failure from error
+            else:
+                uncertain, asked = reply.status in UNCERTAIN, asked_to_wait(reply.headers)
+                again = reply.status in FREE or (uncertain and self._retry_uncertain)
+                if last or not again or (asked or 0.0) > LONGEST_WAIT:
+                    tally.unanswered -= 1
+                    return reply
+                tally.unanswered -= not uncertain
+            await asyncio.sleep(pause(attempt, asked))
+        raise AssertionError("the last call returns or raises")
 
     def _request(
         self, method: str, path: str, headers: Headers, body: bytes | None
     ) -> aiohttp.client._RequestContextManager:
         assert self._session is not None
         url = URL(self.address + path, encoded=True)
-        return self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
+        return self._session.request(method, url, headers=self._headers(headers), data=body, allow_redirects=False)
 
-    def _headers(self, headers: Iterable[tuple[str, str]]) -> Headers:
-        kept = [
+    def _headers(self, headers: Headers) -> Headers:
+        # What is decompressed here is not compressed there.
+        ours = {"accept-encoding"} | ({"authorization"} if self._key else set())
+        kept = tuple(
             (name, value)
             for name, value in _end_to_end(headers)
-            if not name.lower().startswith("x-secondlook-")
-            # What is decompressed here is not compressed there.
-            and name.lower() != "accept-encoding"
-            and (self._key is None or name.lower() != "authorization")
-        ]
-        if self._key:
-            kept.append(("Authorization", f"Bearer {self._key}"))
-        return tuple(kept)
-
-    def _again(self, error: BaseException) -> bool:
-        if isinstance(error, _TryAgainError):
-            asked = _asked_to_wait(error.reply)
-            return asked is None or asked <= _LONGEST_WAIT
-        return isinstance(error, UpstreamError) and (not error.uncertain or self._retry_uncertain)
-
-
-def _pause(state: RetryCallState) -> float:
-    """What the upstream asks for, and a random share more; else random, twice as long each time."""
-    jitter = wait_random_exponential(multiplier=0.25, max=8.0)(state)
-    error = state.outcome.exception() if state.outcome else None
-    asked = _asked_to_wait(error.reply) if isinstance(error, _TryAgainError) else None
-    return jitter if asked is None else asked + min(jitter, 1.0)
-
-
-def _asked_to_wait(reply: Reply) -> float | None:
-    """Seconds of ``Retry-After``, a number or a date."""
-    value = next((value for name, value in reply.headers if name.lower() == "retry-after"), None)
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
-    except ValueError:
-        return None
+            if name.lower() not in ours and not name.lower().startswith("x-secondlook-")
+        )
+        return (*kept, ("Authorization", f"Bearer {self._key}")) if self._key else kept
 
 
 def _as_failure(error: Exception) -> UpstreamError:
     """What a client may read; the address, and what lies behind it, stand in the log alone."""
-    failure = _classified(error)
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ssl.SSLError):
+        failure = UpstreamError("refused", "no connection to the upstream", uncertain=False)
+    elif isinstance(error, TimeoutError):
+        failure = UpstreamError("timeout", "the upstream did not answer in time", uncertain=True)
+    elif isinstance(error, aiohttp.ClientResponseError | ValueError):
+        failure = UpstreamError("garbage", "the upstream's answer is not HTTP", uncertain=True)
+    else:
+        failure = UpstreamError("cut", "the upstream broke off", uncertain=True)
     said = " ".join(str(error).split()) or type(error).__name__
     LOGGER.info("upstream", extra={"fields": {"failure": failure.kind, "said": said}})
     return failure
 
 
-def _classified(error: Exception) -> UpstreamError:
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ssl.SSLError):
-        return UpstreamError("refused", "no connection to the upstream", uncertain=False)
-    if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return UpstreamError("timeout", "the upstream did not answer in time", uncertain=True)
-    if isinstance(error, aiohttp.ClientResponseError | ValueError):
-        return UpstreamError("garbage", "the upstream's answer is not HTTP", uncertain=True)
-    return UpstreamError("cut", "the upstream broke off", uncertain=True)
-
-
 def _kept(response: aiohttp.ClientResponse) -> Headers:
-    return tuple(
-        (name, value)
-        for name, value in _end_to_end(response.headers.items())
-        if name.lower() not in ("content-encoding", "date", "server")
-    )
+    ours = ("content-encoding", "date", "server")
+    return tuple(pair for pair in _end_to_end(response.headers.items()) if pair[0].lower() not in ours)
 
 
 def _end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:

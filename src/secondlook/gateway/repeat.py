@@ -1,0 +1,39 @@
+"""When a call to the upstream is made again, and after how long a pause."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
+from time import time
+
+FREE = frozenset({429, 503})
+"""Statuses of calls that surely were not answered: said before anything was computed."""
+UNCERTAIN = frozenset({500, 502, 504})
+"""Statuses of calls that may have been answered, and billed."""
+LONGEST_WAIT = 30.0
+"""Seconds; an upstream that asks for a longer pause is not asked again."""
+
+
+def asked_to_wait(headers: Iterable[tuple[str, str]]) -> float | None:
+    """Seconds of ``Retry-After``, a number or a date; ``None`` where nothing, or nothing readable, is asked."""
+    value = next((value for name, value in headers if name.lower() == "retry-after"), "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except ValueError:
+        return None
+
+
+def pause(attempt: int, asked: float | None) -> float:
+    """Seconds before the call after this one: what the upstream asks for and up to a second more, else up to a bound.
+
+    Args:
+        attempt: Calls made so far, from 1; the bound doubles with each, from 0.25 s to 8 s.
+        asked: Seconds that the upstream asks for.
+    """
+    jitter = random.uniform(0.0, min(8.0, 0.25 * 2 ** (attempt - 1)))  # noqa: S311 - no secret
+    return jitter if asked is None else asked + min(jitter, 1.0)

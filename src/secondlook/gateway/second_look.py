@@ -1,0 +1,224 @@
+"""A request that is looked at twice: the loop that studies use, what its end means, and what the client is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from secondlook.correction.critics import CommandCritic, Critic, ModelCritic
+from secondlook.correction.loop import run
+from secondlook.correction.plan import Plan
+from secondlook.correction.transcript import Transcript
+from secondlook.gateway.conversation import Bill, OpenCase, ReplyError, UpstreamModel
+from secondlook.gateway.escalate import hand_over
+from secondlook.gateway.exchange import Exchange
+from secondlook.gateway.policy import Action, Decision
+from secondlook.gateway.refusal import RETRY_AFTER, RefusalError, error
+from secondlook.gateway.request import EXTENSION, Chat, dumped
+from secondlook.gateway.settings import GatewaySettings
+from secondlook.gateway.stream import DONE, comment, event, events
+from secondlook.gateway.upstream import Headers, Upstream, UpstreamError, UpstreamReply
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a second look came to.
+
+    Attributes:
+        transcript: What was said.
+        action: What was done.
+        reason: Why it was no more, in a word.
+        reply: The answer in hand as it came from the upstream; ``None`` if there never was one.
+        error: What the upstream failed with, if it did.
+    """
+
+    transcript: Transcript
+    action: Action
+    reason: str
+    reply: UpstreamReply | None
+    error: Exception | None
+
+    @property
+    def why(self) -> str:
+        """What a person is told who has to look."""
+        return self.transcript.error or f"second look: {self.reason}"
+
+
+class SecondLook:
+    """Looks twice, and tells the client what came of it.
+
+    Args:
+        settings: Critic, budgets, and what to do on failure.
+        upstream: The model's server.
+    """
+
+    def __init__(self, settings: GatewaySettings, upstream: Upstream) -> None:
+        self.settings, self.upstream = settings, upstream
+
+    async def answer(self, chat: Chat, headers: Headers, decision: Decision, exchange: Exchange) -> None:
+        """Answer, check, answer again; where the answer is streamed, say now and then that we are still there.
+
+        Raises:
+            RefusalError: There is no answer, or none that settings let the client have.
+        """
+        done, found = anyio.Event(), list[Conclusion]()
+        model = UpstreamModel(self.upstream, chat, headers, Bill(exchange.tally))
+
+        async def work() -> None:
+            found.append(await self._look(exchange.row.id, model, decision))
+            done.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            while chat.stream and not done.is_set():
+                with anyio.move_on_after(self.settings.keep_alive):
+                    await done.wait()
+                    break
+                exchange.note(reason="looking")
+                await exchange.begin_events()
+                await exchange.piece(comment("still here"))
+        await self._conclude(chat, decision, found[0], model.bill, exchange)
+
+    async def _look(self, identifier: str, model: UpstreamModel, decision: Decision) -> Conclusion:
+        """The loop on a client's conversation."""
+        errors = list[Exception]()
+        plan = Plan(
+            variant=decision.variant,
+            rounds=decision.rounds,
+            stop=decision.stop,
+            max_tokens=self.settings.budget_tokens,
+            max_seconds=self.settings.budget_seconds,
+        )
+        case = OpenCase(identifier, model.chat.text, decision.prompt)
+        transcript = await run(model, self._critic(model), case, plan, on_error=errors.append)
+        failure = errors[0] if errors else None
+        if transcript.rounds:
+            reply = model.bill.answers[len(transcript.rounds) - 1]
+            return Conclusion(transcript, *_outcome(transcript, decision), reply, failure)
+        if isinstance(failure, ReplyError):
+            return Conclusion(transcript, "passed", "no words" if failure.sound else "upstream", failure.reply, failure)
+        return Conclusion(transcript, "failed", transcript.stop, None, failure)
+
+    def _critic(self, model: UpstreamModel) -> Critic:
+        settings = self.settings
+        if settings.critic_command is not None:
+            return CommandCritic(settings.critic_command)
+        return ModelCritic(model.examining(settings.critic_model, settings.critic_tokens), settings.critic)
+
+    async def _conclude(
+        self, chat: Chat, decision: Decision, found: Conclusion, bill: Bill, exchange: Exchange
+    ) -> None:
+        rounds, total = found.transcript.rounds, summed(usage for _, usage in bill.usages)
+        first = rounds[0].critique if rounds else None
+        exchange.note(
+            status=found.action,
+            reason=found.reason,
+            rounds=max(0, len(rounds) - 1),
+            verdict=first.verdict if first else None,
+            tokens_in=_whole(total.get("prompt_tokens")),
+            tokens_out=_whole(total.get("completion_tokens")),
+        )
+        if self.settings.audit_text or self.settings.log_text:
+            exchange.note(transcript=found.transcript.to_json())
+        if found.reply is None:
+            raise RefusalError(*failure_of(found.error))
+        doubtful = found.action == "failed" or (found.action != "passed" and decision.reason == "undecided")
+        if doubtful and self.settings.on_failure == "closed":
+            raise RefusalError(503, "second_look_failed", found.why, RETRY_AFTER)
+        if doubtful and self.settings.on_failure == "escalate":
+            await self._escalate(found, exchange)
+        if not rounds:
+            await _as_it_came(chat, found.reply, exchange)
+            return
+        answer: dict[str, Any] = json.loads(found.reply.body)
+        if bill.usages:
+            items = [{"call": kind, **_tokens(usage)} for kind, usage in bill.usages]
+            answer["usage"] = {**total, EXTENSION: {"calls": bill.tally.calls, "items": items}}
+        if chat.transcript:
+            answer[EXTENSION] = {"transcript": json.loads(found.transcript.to_json())}
+        if chat.stream:
+            await exchange.events(found.reply.headers, (*events(answer, chat), DONE))
+        else:
+            await exchange.whole(200, found.reply.headers, dumped(answer))
+
+    async def _escalate(self, found: Conclusion, exchange: Exchange) -> None:
+        """Hand the conversation to a person; if that fails nobody would know, so the request fails."""
+        to, row = self.settings.escalate_to, exchange.row
+        assert to is not None
+        case = {"id": row.id, "time": row.time, "model": row.model, "task": row.task, "why": found.why}
+        try:
+            await hand_over(to, {**case, "transcript": json.loads(found.transcript.to_json())})
+        except OSError as error:
+            raise RefusalError(503, "escalation_failed", str(error), RETRY_AFTER) from None
+        exchange.note(status="escalated")
+
+
+def _outcome(transcript: Transcript, decision: Decision) -> tuple[Action, str]:
+    """What was done, and why no more."""
+    if transcript.stop == "error":
+        return "failed", "error"
+    states = bool(decision.prompt.verdicts) or decision.prompt.scale is not None
+    critiques = [round_.critique for round_ in transcript.rounds if round_.critique is not None]
+    if states and any(critique.verdict == "unclear" for critique in critiques):
+        return "failed", "unclear"
+    changed = transcript.rounds[-1].answer != transcript.rounds[0].answer
+    return ("corrected" if changed else "kept"), (decision.reason if transcript.stop == "rounds" else transcript.stop)
+
+
+async def _as_it_came(chat: Chat, reply: UpstreamReply, exchange: Exchange) -> None:
+    """The upstream's first answer: an error, or one that is not in words."""
+    exchange.note(status="passed")
+    if not chat.stream or (reply.status != 200 and not exchange.started):
+        await exchange.whole(reply.status, reply.headers, reply.body)
+        return
+    try:
+        answer = json.loads(reply.body)
+    except ValueError:
+        answer = None
+    answer = answer if isinstance(answer, dict) else {}
+    if reply.status == 200 and "choices" in answer:
+        await exchange.events((), (*events(answer, chat), DONE))
+        return
+    own = answer.get("error")
+    said = error("upstream_failed", f"the upstream answered with status {reply.status}")
+    await exchange.events((), [event({"error": own} if own else said)], outcome=502)
+
+
+def summed(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Numbers of several usages added up, in their nested details too; anything else as the last one has it."""
+    total: dict[str, Any] = {}
+    for usage in usages:
+        for name, value in usage.items():
+            before = total.get(name)
+            if isinstance(value, Mapping):
+                total[name] = summed([before if isinstance(before, Mapping) else {}, value])
+            elif _number(value) and _number(before):
+                total[name] = before + value
+            elif value is not None or name not in total:
+                total[name] = value
+    return total
+
+
+def failure_of(error: Exception | None) -> tuple[int, str, str]:
+    """Status, code and sentence for a client whose first answer never came."""
+    if isinstance(error, UpstreamError):
+        return (504 if error.kind == "timeout" else 502), f"upstream_{error.kind}", str(error)
+    if error is None:
+        return 504, "budget", "the budget was spent before there was an answer"
+    return 502, "upstream_failed", " ".join(str(error).split()) or type(error).__name__
+
+
+def _tokens(usage: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: usage[name] for name in ("prompt_tokens", "completion_tokens") if name in usage}
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
