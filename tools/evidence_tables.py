@@ -1,7 +1,4 @@
-"""Write the tables of the laboratory and the studies into their pages and the README, or check them (``--check``).
-
-That of training by several workers is from ``results/scale/parallel.json``, which `bench/parallel.py --keep` writes.
-"""
+"""Write the tables of the laboratory and the studies into their pages and the README, or check them (``--check``)."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from typing import Any
 
 from secondlook.evidence.report import interval
 from secondlook.evidence.verdict import side
+from secondlook.lab.columns import CELLS, COLUMNS, judged, worded
 
 ROOT = Path(__file__).parent.parent
 PAGES = {"lab": "docs/laboratory.md", "studies": "docs/studies.md"}
@@ -42,37 +40,13 @@ def parts(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def parallel() -> str:
-    """A line for each shape of a training step."""
-    lines = [
-        "| shape | step by one | by two | times as fast | by processor time | exchange, with the wait | without |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    found = json.loads((ROOT / "results" / "scale" / "parallel.json").read_text("utf-8"))
-    for name, shape in found["shapes"].items():
-        took, gains = shape["seconds"], shape["gains"]
-        cells = [
-            f"`{name}`, {shape['megabytes']:.2f} MB of gradients",
-            *(f"{1000 * took[by]:,.0f} ms" for by in ("one", "two")),
-            f"{shape['gain']:.2f} ({min(gains):.2f} to {max(gains):.2f})",
-            f"{shape['processor gain']:.2f}",
-            *(f"{100 * shape[share]:.1f}%" for share in ("exchange share", "bare exchange share")),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        "",
-        "| one run by both | steps | losses differ by at most | weights by, of the largest |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {apart['steps']} | {apart['loss']:.1e} nats | {apart['weights']:.1e} |"
-        for name, apart in found["apart"].items()
-    ]
-    if (load := found["load before"]) >= 2:
-        lines += [
-            "",
-            f"Other work was on the same two cores (load {load:.0f}): the clock does not show what two can gain.",
-        ]
+def columns() -> str:
+    """A line for each claim whose ablation is judged on the scale, three answers each."""
+    found = judged(ROOT / "results" / "lab")
+    lines = [f"| id | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]
+    for claim, answers in CELLS.items():
+        cells = ("; ".join(worded(cell, found) for cell in answers[column]) for column in COLUMNS)
+        lines.append(f"| {claim} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -88,7 +62,7 @@ def block(text: str, name: str, content: str) -> str:
 
 def filled(text: str) -> str:
     """A page as it should be."""
-    text = block(text, "parallel", parallel())
+    text = block(text, "columns", columns())
     for floor in PAGES:
         found = results(floor)
         text = block(text, floor, verdicts(found))

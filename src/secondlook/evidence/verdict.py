@@ -10,7 +10,9 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-Verdict = Literal["supported", "not supported", "not reproduced at reduced size", "refuted", "not estimated"]
+Verdict = Literal[
+    "supported", "not supported", "not reproduced at reduced size", "refuted", "base not trained", "not estimated"
+]
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,8 @@ class Estimate:
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Refuted, or not reproduced, if a part is; supported if all are."""
-    for worst in ("refuted", "not reproduced at reduced size", "not estimated", "not supported"):
+    """Nothing where the base was not trained; else refuted, or not reproduced, if a part is; supported if all are."""
+    for worst in ("base not trained", "refuted", "not reproduced at reduced size", "not estimated", "not supported"):
         if worst in verdicts:
             return worst
     return "supported" if verdicts else "not estimated"

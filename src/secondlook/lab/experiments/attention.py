@@ -32,6 +32,7 @@ def run(lab: Lab) -> Findings:
         ),
         tuple(variants),
         (f"A random guess has a loss of {chance:.2f} nats.",),
+        lab.short(trained["softmax"]),
     )
 
 

@@ -47,6 +47,7 @@ def run(lab: Lab) -> Findings:
         tuple(curves),
         tuple(variants),
         tuple(notes),
+        lab.short(trained[_label(layout, max(depths))]),
     )
 
 
