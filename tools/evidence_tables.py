@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from secondlook.evidence.outcome import side
 from secondlook.evidence.report import interval
-from secondlook.evidence.verdict import side
 from secondlook.lab.columns import CELLS, COLUMNS, judged, worded
 
 ROOT = Path(__file__).parent.parent
@@ -23,20 +23,20 @@ def results(floor: str) -> list[dict[str, Any]]:
     return [json.loads(file.read_text("utf-8")) for file in files]
 
 
-def verdicts(found: list[dict[str, Any]]) -> str:
+def outcomes(found: list[dict[str, Any]]) -> str:
     """A line for each claim."""
-    lines = ["| id | claim | verdict | seconds |", "|---|---|---|---|"]
-    lines += [f"| {r['id']} | {r['claim']} | {r['verdict']} | {r['seconds']:.0f} |" for r in found]
+    lines = ["| id | claim | outcome | seconds |", "|---|---|---|---|"]
+    lines += [f"| {r['id']} | {r['claim']} | {r['outcome']} | {r['seconds']:.0f} |" for r in found]
     return "\n".join(lines) + "\n"
 
 
 def parts(result: dict[str, Any]) -> str:
     """A line for each part of one claim."""
-    lines = ["| part | threshold | value [95%] | verdict |", "|---|---|---|---|"]
+    lines = ["| part | threshold | value [95%] | outcome |", "|---|---|---|---|"]
     for part in result["parts"]:
         whose = " *(ours)*" if part["whose"] == "ours" and result["source"] != "ours" else ""
         threshold = side(part.get("above"), part.get("below"))
-        lines.append(f"| {part['says']}{whose} | {threshold} | {interval(part)} | {part['verdict']} |")
+        lines.append(f"| {part['says']}{whose} | {threshold} | {interval(part)} | {part['outcome']} |")
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +65,7 @@ def filled(text: str) -> str:
     text = block(text, "columns", columns())
     for floor in PAGES:
         found = results(floor)
-        text = block(text, floor, verdicts(found))
+        text = block(text, floor, outcomes(found))
         for result in found:
             text = block(text, result["id"], parts(result))
     return text

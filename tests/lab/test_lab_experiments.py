@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from secondlook.evidence.verdict import Estimate
+from secondlook.evidence.outcome import Estimate
 from secondlook.lab.experiment import (
     Curve,
     Lab,
@@ -72,15 +72,15 @@ def test_a_result_holds_everything_and_has_a_figure(results, name):
 
 
 @every
-def test_every_part_has_a_number_an_interval_and_a_verdict(results, name):
+def test_every_part_has_a_number_an_interval_and_an_outcome(results, name):
     result, _ = results[name]
     parts = EXPERIMENTS[name].parts
     assert [part["name"] for part in result["parts"]] == [part.name for part in parts]
     for part in result["parts"]:
         assert part["n"] in (TINY.seeds, TINY.exam)
         assert part["low"] <= part["value"] <= part["high"]
-        assert part["verdict"] in SAID
-    assert result["verdict"] in SAID
+        assert part["outcome"] in SAID
+    assert result["outcome"] in SAID
     assert result["notes"][-1] == TINY.reduced
 
 
@@ -134,7 +134,7 @@ def test_nothing_is_said_of_variants_whose_base_was_not_trained(results):
     """Four steps train nothing."""
     for name in ("L3", "L4", "L5", "L6", "L7", "L8"):
         result = results[name][0]
-        assert result["verdict"] == "base not trained"
+        assert result["outcome"] == "base not trained"
         assert any("was not trained" in note for note in result["notes"])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from secondlook.evidence.verdict import Estimate, Part, Verdict
+from secondlook.evidence.outcome import Estimate, Outcome, Part
 
 COLUMNS = ("as released", "as the paper states it", "fair, one factor")
 
@@ -76,7 +76,7 @@ def judged(results: Path) -> dict[str, Mapping[str, Any]]:
     return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
 
 
-def outcome(cell: Cell, results: Mapping[str, Mapping[str, Any]]) -> Verdict | None:
+def outcome(cell: Cell, results: Mapping[str, Mapping[str, Any]]) -> Outcome | None:
     """What a variant says of the claim; ``None`` if it was not run."""
     found = _variant(cell, results)
     if found is None or found["standing"] == "not run":

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Estimate, Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.lab.baselines import baselines
 from secondlook.lab.exam import Exam, angle, angles, off
 from secondlook.lab.objectives import judge

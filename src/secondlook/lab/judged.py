@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.outcome import Estimate
 from secondlook.evidence.result import estimated, pictured, provenance, write
-from secondlook.evidence.verdict import Estimate
 from secondlook.lab.exam import Exam, angle
 from secondlook.lab.run import Run
 from secondlook.lab.scale import FAILS, SOLVES, TRAINED, Scale, stand

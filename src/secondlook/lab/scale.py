@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from secondlook.evidence.verdict import Estimate
+from secondlook.evidence.outcome import Estimate
 from secondlook.lab import averages
 from secondlook.lab.exam import Exam
 from secondlook.lab.tasks import Episodes

@@ -16,8 +16,8 @@ from secondlook.benchmarks.harness.run import Endpoint
 from secondlook.benchmarks.planted.requests import write_refusal_files
 from secondlook.benchmarks.prompts import load_prompt, prompt_names
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.evidence.result import judged, pictured, provenance, write
-from secondlook.evidence.verdict import Estimate, Part
 from secondlook.studies.profile import Profile
 from secondlook.subject.local import checkpoint_folder
 from secondlook.subject.study import run_arms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Estimate, Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.lab import averages
 from secondlook.lab.exam import angles
 from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, error, seen

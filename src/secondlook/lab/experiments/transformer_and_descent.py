@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Estimate, Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.lab.baselines import baselines
 from secondlook.lab.descents import gradient_descent, sharpness
 from secondlook.lab.exam import Exam, angles
