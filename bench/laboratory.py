@@ -59,7 +59,7 @@ def _once(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def verdict(what: str, value: float, least: float) -> bool:
+def reached(what: str, value: float, least: float) -> bool:
     print(f"{what}: {value:.2f} ({'' if value >= least else 'NOT '}at least {least})")
     return value >= least
 
@@ -120,8 +120,8 @@ def step() -> bool:
     merged = Ensemble([replace(run, shape=replace(run.shape, layout="merged"))])
     reference, interleaved, short = in_turns(slow, ours.advance, merged.advance)
     print(f"a step with a GPT-2 and a looped loss: {reference:.2f} s; ours {interleaved:.2f} s, merged {short:.2f} s")
-    held = verdict("ours, times as fast", reference / interleaved, STEP)
-    return held & verdict("ours with merged tokens, times as fast", reference / short, MERGED)
+    held = reached("ours, times as fast", reference / interleaved, STEP)
+    return held & reached("ours with merged tokens, times as fast", reference / short, MERGED)
 
 
 def products() -> bool:
@@ -155,7 +155,7 @@ def products() -> bool:
         f"{apart:.2f} s, products {bare:.2f} s, and the rest (norms, activations, sums, memory) "
         f"{whole - apart - bare:.2f} s"
     )
-    return verdict("transformer without attention, of the rate of bare products", rate * bare / flops, PRODUCTS)
+    return reached("transformer without attention, of the rate of bare products", rate * bare / flops, PRODUCTS)
 
 
 def _member(run: Run) -> dict[float, float]:

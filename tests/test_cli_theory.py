@@ -82,7 +82,7 @@ def test_the_file_holds_every_row_of_every_result(proven):
     assert all((row["bound"] is None) == (row["sharpness"] == 1) for row in swept)
 
 
-def test_the_tables_fit_the_terminal_and_hold_all_verdicts(proven):
+def test_the_tables_fit_the_terminal_and_hold_all_outcomes(proven):
     done, rows, _ = proven
     *tables, _, _ = done.out.splitlines()
     assert max(map(len, tables)) <= 80

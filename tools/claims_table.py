@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from secondlook.reproduce.words import verdict_of, worded
+from secondlook.reproduce.words import outcome_of, worded
 
 ROOT = Path(__file__).parent.parent
 README, RESULT = ROOT / "README.md", ROOT / "results" / "claims.json"
@@ -14,12 +14,12 @@ START, END = "<!-- claims:start -->\n", "<!-- claims:end -->\n"
 
 
 def table() -> str:
-    """A line for each claim: what it says, the verdict, the number that decides, and where the evidence is from."""
-    lines = ["| id | claim | verdict | deciding number | evidence |", "|---|---|---|---|---|"]
+    """A line for each claim: what it says, the outcome, the number that decides, and where the evidence is from."""
+    lines = ["| id | claim | outcome | deciding number | evidence |", "|---|---|---|---|---|"]
     for record in json.loads(RESULT.read_text("utf-8")):
         number = worded(record).replace("|", "\\|") or "–"
         evidence = f"profile {record['profile']}" if record["evidence"] else "–"
-        lines.append(f"| {record['id']} | {record['statement']} | {verdict_of(record)} | {number} | {evidence} |")
+        lines.append(f"| {record['id']} | {record['statement']} | {outcome_of(record)} | {number} | {evidence} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,4 @@
-"""Write the tables of the laboratory and the studies into their pages and the README, or check them (``--check``).
-
-That of training by several workers is from ``results/scale/parallel.json``, which `bench/parallel.py --keep` writes.
-"""
+"""Write the tables of the laboratory and the studies into their pages and the README, or check them (``--check``)."""
 
 from __future__ import annotations
 
@@ -11,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from secondlook.evidence.outcome import side
 from secondlook.evidence.report import interval
-from secondlook.evidence.verdict import side
+from secondlook.lab.columns import CELLS, COLUMNS, judged, worded
 
 ROOT = Path(__file__).parent.parent
 PAGES = {"lab": "docs/laboratory.md", "studies": "docs/studies.md"}
@@ -25,54 +23,30 @@ def results(floor: str) -> list[dict[str, Any]]:
     return [json.loads(file.read_text("utf-8")) for file in files]
 
 
-def verdicts(found: list[dict[str, Any]]) -> str:
+def outcomes(found: list[dict[str, Any]]) -> str:
     """A line for each claim."""
-    lines = ["| id | claim | verdict | seconds |", "|---|---|---|---|"]
-    lines += [f"| {r['id']} | {r['claim']} | {r['verdict']} | {r['seconds']:.0f} |" for r in found]
+    lines = ["| id | claim | outcome | seconds |", "|---|---|---|---|"]
+    lines += [f"| {r['id']} | {r['claim']} | {r['outcome']} | {r['seconds']:.0f} |" for r in found]
     return "\n".join(lines) + "\n"
 
 
 def parts(result: dict[str, Any]) -> str:
     """A line for each part of one claim."""
-    lines = ["| part | threshold | value [95%] | verdict |", "|---|---|---|---|"]
+    lines = ["| part | threshold | value [95%] | outcome |", "|---|---|---|---|"]
     for part in result["parts"]:
         whose = " *(ours)*" if part["whose"] == "ours" and result["source"] != "ours" else ""
         threshold = side(part.get("above"), part.get("below"))
-        lines.append(f"| {part['says']}{whose} | {threshold} | {interval(part)} | {part['verdict']} |")
+        lines.append(f"| {part['says']}{whose} | {threshold} | {interval(part)} | {part['outcome']} |")
     return "\n".join(lines) + "\n"
 
 
-def parallel() -> str:
-    """A line for each shape of a training step."""
-    lines = [
-        "| shape | step by one | by two | times as fast | by processor time | exchange, with the wait | without |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    found = json.loads((ROOT / "results" / "scale" / "parallel.json").read_text("utf-8"))
-    for name, shape in found["shapes"].items():
-        took, gains = shape["seconds"], shape["gains"]
-        cells = [
-            f"`{name}`, {shape['megabytes']:.2f} MB of gradients",
-            *(f"{1000 * took[by]:,.0f} ms" for by in ("one", "two")),
-            f"{shape['gain']:.2f} ({min(gains):.2f} to {max(gains):.2f})",
-            f"{shape['processor gain']:.2f}",
-            *(f"{100 * shape[share]:.1f}%" for share in ("exchange share", "bare exchange share")),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        "",
-        "| one run by both | steps | losses differ by at most | weights by, of the largest |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {apart['steps']} | {apart['loss']:.1e} nats | {apart['weights']:.1e} |"
-        for name, apart in found["apart"].items()
-    ]
-    if (load := found["load before"]) >= 2:
-        lines += [
-            "",
-            f"Other work was on the same two cores (load {load:.0f}): the clock does not show what two can gain.",
-        ]
+def columns() -> str:
+    """A line for each claim whose ablation is judged on the scale, three answers each."""
+    found = judged(ROOT / "results" / "lab")
+    lines = [f"| id | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]
+    for claim, answers in CELLS.items():
+        cells = ("; ".join(worded(cell, found) for cell in answers[column]) for column in COLUMNS)
+        lines.append(f"| {claim} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -88,10 +62,10 @@ def block(text: str, name: str, content: str) -> str:
 
 def filled(text: str) -> str:
     """A page as it should be."""
-    text = block(text, "parallel", parallel())
+    text = block(text, "columns", columns())
     for floor in PAGES:
         found = results(floor)
-        text = block(text, floor, verdicts(found))
+        text = block(text, floor, outcomes(found))
         for result in found:
             text = block(text, result["id"], parts(result))
     return text

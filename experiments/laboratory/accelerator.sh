@@ -8,4 +8,4 @@ runs=${RUNS:-runs/laboratory-accelerator}
 : "${SECONDLOOK:=secondlook}"
 $SECONDLOOK lab sweep "$here/released.toml" --out "$runs/released" --trained "$runs/trained" \
     --device cuda --workers "${WORKERS:-7}" --save-every 500
-$SECONDLOOK lab judge "$here/released.toml" --trained "$runs/trained" --out "$out"
+$SECONDLOOK lab judge "$here/released.toml" --trained "$runs/trained" --out "$out" --device cuda

@@ -9,7 +9,7 @@ set -eu
 here=$(dirname "$0")
 runs=${RUNS:-runs/laboratory}
 : "${SECONDLOOK:=secondlook}"
-[ $# -gt 0 ] || set -- paper-task released released-linear released-no-network released-heads-and-depth
+[ $# -gt 0 ] || set -- paper-task reduced released released-linear released-no-network released-heads-and-depth
 export OMP_NUM_THREADS=1
 for name in "$@"; do
     $SECONDLOOK lab sweep "$here/$name.toml" --out "$runs/$name" --trained "$runs/trained" \

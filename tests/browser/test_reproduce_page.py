@@ -13,8 +13,8 @@ def ledger(tmp_path_factory):
     """The page of a demo in which nothing but quick theory is run, and its records."""
     out = tmp_path_factory.mktemp("ledger")
     quick = [claim for claim in find([]) if claim.floor != "theory" and claim.id not in ("L1", "L7", "S2")]
-    outcomes = reproduce([*find(["T1", "T9", "T10", "T11"]), *quick], "demo", out)
-    return write_page(outcomes, "demo", out / "index.html"), [outcome.record for outcome in outcomes]
+    entries = reproduce([*find(["T1", "T9", "T10", "T11"]), *quick], "demo", out)
+    return write_page(entries, "demo", out / "index.html"), [entry.record for entry in entries]
 
 
 def test_a_card_for_every_claim_says_what_its_record_says(open_page, ledger):
@@ -23,10 +23,10 @@ def test_a_card_for_every_claim_says_what_its_record_says(open_page, ledger):
     assert page.locator("details.claim").count() == len(records)
     for record in records:
         card = page.locator(f"#{record['id']}")
-        assert card.get_attribute("data-verdict") == record["verdict"]
+        assert card.get_attribute("data-outcome") == record["outcome"]
         assert card.locator(".statement").text_content() == LEDGER[record["id"]].statement
         if record["value"] is None:
-            assert record["verdict"] == "not run here"
+            assert record["outcome"] == "not run here"
             assert record["command"] in card.locator(".command code").first.text_content()
     shown = page.locator("#L3 .number").text_content()
     assert "0.179" in shown
@@ -55,10 +55,10 @@ def test_cards_open_by_mouse_and_by_keyboard_and_by_address(open_page, ledger):
     assert open_page(file, fragment="#T9").locator("#T9 .body").is_visible()
 
 
-def test_filters_show_one_verdict_and_a_second_press_all(open_page, ledger):
+def test_filters_show_one_outcome_and_a_second_press_all(open_page, ledger):
     file, records = ledger
     page = open_page(file)
-    refuted = [record["id"] for record in records if record["verdict"] == "refuted"]
+    refuted = [record["id"] for record in records if record["outcome"] == "refuted"]
     button = page.locator("[data-show=refuted]")
     assert button.locator("strong").text_content() == str(len(refuted))
     button.click()
@@ -77,7 +77,7 @@ def test_the_viewer_inside_steps(open_page, ledger):
     assert inside.locator("#place").text_content() == "Block 1 of 5"
     page.keyboard.press("End")
     assert inside.locator("#place").text_content() == "Block 5 of 5"
-    assert inside.locator("#verdict").is_visible()
+    assert inside.locator("#comparison").is_visible()
 
 
 def test_both_themes_can_be_read_by_scheme_and_by_button(open_page, ledger):

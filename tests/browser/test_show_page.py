@@ -35,7 +35,7 @@ def shown(page):
           loss: Number(document.querySelector("#loss").dataset.value),
           made: [...document.querySelectorAll("#made span")].map((span) => Number(span.textContent.replace("−", "-"))),
           panels: [...document.querySelectorAll("#panels .panel caption")].map((caption) => caption.textContent),
-          verdict: Number(document.querySelector("#verdict:not([hidden])")?.dataset.relative ?? NaN),
+          comparison: Number(document.querySelector("#comparison:not([hidden])")?.dataset.relative ?? NaN),
           current: [...document.querySelectorAll("#ledger [aria-current=step]")].map((b) => Number(b.dataset.block)),
           address: location.hash,
         })"""
@@ -59,7 +59,7 @@ def expected(data, block, asks):
         "loss": view["loss"],
         "made": pytest.approx(view["accumulated"], abs=1e-17),
         "panels": [panel["title"] for panel in stage["panels"]],
-        "verdict": data["verdicts"][asks]["relative"] if last else pytest.approx(math.nan, nan_ok=True),
+        "comparison": data["comparisons"][asks]["relative"] if last else pytest.approx(math.nan, nan_ok=True),
         "current": [block],
         "address": f"#block={block}&token={asks + 1}",
     }

@@ -140,7 +140,7 @@ def test_precisions_are_named_once():
 
 
 @pytest.mark.parametrize("every", [True, False])
-def test_no_line_is_wider_than_the_terminal_and_no_verdict_is_cut(every):
+def test_no_line_is_wider_than_the_terminal_and_no_outcome_is_cut(every):
     longest = built(
         "T6", construction="several queries", d=64, n=32, steps=3, blocks=1234, heads=32, width=4321, error=1e-100
     )
@@ -151,7 +151,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_verdict_is_cut(every):
     assert text.count("FAILED") == 1
     assert text.count("passed") == (len(rows) - 1 if every else 7)
     assert "…" not in text
-    for heading in ("construction", "weights", "bound", "verdict", "check", "dtype", "value"):
+    for heading in ("construction", "weights", "bound", "outcome", "check", "dtype", "value"):
         assert heading in text
 
 

@@ -102,12 +102,12 @@ def test_every_number_of_the_step_is_that_of_the_paper(name, n, steps):
             ]
             if name != "shallow":
                 assert view["pick"] == (new[0][0] if new else None)
-        verdict = page["verdicts"][at]
-        assert verdict["step"] == pytest.approx(page["stages"][-1]["views"][at]["accumulated"], rel=1e-13, abs=1e-60)
-        assert verdict["expected"] == pytest.approx(sums[-1], abs=1e-12)
+        comparison = page["comparisons"][at]
+        assert comparison["step"] == pytest.approx(page["stages"][-1]["views"][at]["accumulated"], rel=1e-13, abs=1e-60)
+        assert comparison["expected"] == pytest.approx(sums[-1], abs=1e-12)
         # A single response asks for no step; in T7 what softmax leaks to BOS is left.
-        assert verdict["error"] <= (verdict["bound"] if asker["length"] > 1 else 1e-18)
-        assert verdict["relative"] < 1e-12
+        assert comparison["error"] <= (comparison["bound"] if asker["length"] > 1 else 1e-18)
+        assert comparison["relative"] < 1e-12
 
 
 @every
@@ -208,7 +208,7 @@ def test_bradley_terry_with_more_than_two_responses_is_info_nce():
 @every
 def test_the_largest_page_there_is_holds_what_it_promises(name):
     page = data(name, n=16, steps=2, eta=1.0, seed=9)
-    assert max(verdict["relative"] for verdict in page["verdicts"]) < 1e-9
+    assert max(comparison["relative"] for comparison in page["comparisons"]) < 1e-9
 
 
 @every

@@ -11,7 +11,7 @@ from torch import Generator
 from secondlook.lab import baselines as room
 from secondlook.lab.averages import best_of_n, mean, regression, ridge_best, ridge_weighted, weighted_mean
 from secondlook.lab.baselines import baselines
-from secondlook.lab.descents import constructed, gradient_descent, tune
+from secondlook.lab.descents import constructed, gradient_descent, released, sharpness, tune
 from secondlook.lab.objectives import judge
 from secondlook.lab.posterior import bayes_fresh, bayes_paper, bayes_released
 from secondlook.lab.tasks import Task, sample
@@ -325,7 +325,7 @@ def test_ridge_takes_the_earlier_of_equals():
     assert torch.equal(ridge_best(tied, [2, 5]), ridge_best(first, [2, 5]))
 
 
-SINGLE = {"mean", "best of n", "weighted mean", "regression", "constructed"}
+SINGLE = {"mean", "best of n", "weighted mean", "regression", "constructed", "descent, as released"}
 DESCENTS = {"descent", "descent, tuned"}
 
 
@@ -364,6 +364,42 @@ def test_the_rewards_of_descents_and_their_seeds():
     assert torch.equal(known["descent, squared reward"](episodes, seen), gradient_descent(episodes, seen))
     fresh = draw(FRESH)
     assert torch.equal(baselines(FRESH)["descent"](fresh, [2]), gradient_descent(fresh, [2]))
+
+
+def test_descent_as_released_is_adam_on_a_linear_layer():
+    """Context by context, prefix by prefix, with torch's own layer and optimiser and a loss written out."""
+    episodes, seen = draw(RELEASED, 4, dtype=torch.float32), [2, 5]
+    found = released(episodes, seen, generator=Generator().manual_seed(3))
+    starts = torch.empty(4, RELEASED.dy, RELEASED.dx)
+    starts.uniform_(-(RELEASED.dx**-0.5), RELEASED.dx**-0.5, generator=Generator().manual_seed(3))
+    for b in range(4):
+        for k, n in enumerate(seen):
+            layer = torch.nn.Linear(RELEASED.dx, RELEASED.dy, bias=False)
+            layer.weight.data.copy_(starts[b])
+            optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
+            y = episodes.responses[b, 0, :n][episodes.rewards[b, 0, :n].argsort(descending=True)]
+            for _ in range(50):
+                s = torch.cosine_similarity(layer(episodes.queries[b, 0])[None], y, dim=-1)
+                optimizer.zero_grad()
+                sum(s[i:].logsumexp(0) - s[i] for i in range(n)).backward()
+                optimizer.step()
+            torch.testing.assert_close(found[b, k], layer(episodes.queries[b, 0]).detach(), rtol=2e-3, atol=2e-3)
+    assert max(starts.abs().max(), torch.nn.Linear(RELEASED.dx, RELEASED.dy).weight.abs().max()) <= RELEASED.dx**-0.5
+
+
+def test_sharpness_is_that_of_the_hessian():
+    episodes = draw(PAPER, 3)
+    contexts, (n, dx, dy) = episodes.contexts, (PAPER.n, PAPER.dx, PAPER.dy)
+    found = sharpness(episodes)
+    for b in range(3):
+        y = contexts.responses[b][contexts.rewards[b].argsort(descending=True)]
+
+        def loss(flat, y=y, x=contexts.query[b]):
+            s = -(flat.view(dy, dx) @ x - y).square().sum(-1)
+            return sum(s[i:].logsumexp(0) - s[i] for i in range(n))
+
+        hessian = torch.autograd.functional.hessian(loss, torch.zeros(dx * dy, dtype=y.dtype))
+        assert found[b].item() == pytest.approx(torch.linalg.eigvalsh(hessian)[-1].item())
 
 
 def test_tuned_baselines_use_what_tuning_finds(monkeypatch):

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from secondlook.evidence.outcome import Estimate
 from secondlook.lab.experiment import (
     Curve,
     Lab,
@@ -22,6 +24,7 @@ from secondlook.lab.experiment import (
     squared,
 )
 from secondlook.lab.experiments import EXPERIMENTS, attention, depth, feedforward, find, fresh_query, heads
+from secondlook.lab.optimum import optimum
 from secondlook.lab.profile import PROFILES, Profile
 from secondlook.lab.profile import find as find_profile
 from secondlook.lab.result import conduct, parameters
@@ -31,6 +34,7 @@ from secondlook.lab.tasks import Task
 from secondlook.lab.train import Options
 
 BASE = Run(Task(n=16, dx=3, dy=3), Shape(depth=2, width=12, heads=2), batch=8, steps=4, warmup=1)
+SAID = ("supported", "not supported", "not reproduced at reduced size", "base not trained")
 TINY = Profile("tiny", BASE, 2, 40, (1, 2), (2,), (1, 2, 3), (0.0, 1.0), rates=(1e-3, 1e-2), reduced="It is tiny.")
 
 
@@ -68,15 +72,15 @@ def test_a_result_holds_everything_and_has_a_figure(results, name):
 
 
 @every
-def test_every_part_has_a_number_an_interval_and_a_verdict(results, name):
+def test_every_part_has_a_number_an_interval_and_an_outcome(results, name):
     result, _ = results[name]
     parts = EXPERIMENTS[name].parts
     assert [part["name"] for part in result["parts"]] == [part.name for part in parts]
     for part in result["parts"]:
-        assert part["n"] == TINY.seeds
+        assert part["n"] in (TINY.seeds, TINY.exam)
         assert part["low"] <= part["value"] <= part["high"]
-        assert part["verdict"] in ("supported", "not supported", "not reproduced at reduced size")
-    assert result["verdict"] in ("supported", "not supported", "not reproduced at reduced size")
+        assert part["outcome"] in SAID
+    assert result["outcome"] in SAID
     assert result["notes"][-1] == TINY.reduced
 
 
@@ -121,7 +125,25 @@ def test_what_is_trained_is_not_trained_again(results, lab, name, monkeypatch):
     monkeypatch.setattr("secondlook.lab.experiments.descent.COMPARED", 16)
     again = EXPERIMENTS[name].run(lab)
     for part in results[name][0]["parts"]:
-        assert np.mean(again.numbers[part["name"]]) == pytest.approx(part["value"], rel=1e-6, abs=1e-9)
+        number = again.numbers[part["name"]]
+        value = number.value if isinstance(number, Estimate) else np.mean(number)
+        assert value == pytest.approx(part["value"], rel=1e-6, abs=1e-9)
+
+
+def test_nothing_is_said_of_variants_whose_base_was_not_trained(results):
+    """Four steps train nothing."""
+    for name in ("L3", "L4", "L5", "L6", "L7", "L8"):
+        result = results[name][0]
+        assert result["outcome"] == "base not trained"
+        assert any("was not trained" in note for note in result["notes"])
+
+
+def test_a_base_is_trained_near_the_optimum(lab):
+    (member,) = lab.store.train([BASE])
+    best = optimum(lab.exam(BASE).episodes, seen(BASE)).prediction
+    good = SimpleNamespace(run=BASE, predict=lambda _: best)
+    assert lab.short([good]) == ""
+    assert "nats above the optimum: it was not trained" in lab.short([good, lab.store.load(member)])
 
 
 def test_a_rate_is_tuned_on_a_seed_that_is_not_judged(lab):

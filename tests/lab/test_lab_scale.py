@@ -8,7 +8,7 @@ import torch
 from secondlook.lab import averages
 from secondlook.lab.exam import Exam
 from secondlook.lab.optimum import optimum
-from secondlook.lab.scale import Scale, excess_of, half_weighted, stand
+from secondlook.lab.scale import Scale, half_weighted, stand
 from secondlook.lab.tasks import Task
 from secondlook.lab.tokens import Layout, reads
 
@@ -77,5 +77,3 @@ def test_without_an_optimum_there_is_no_scale():
     exam = Exam.of(Task(), "bt", 8)
     with pytest.raises(ValueError, match="objective bt has no optimum"):
         Scale.of(exam, [2, 3])
-    with pytest.raises(ValueError, match="has no optimum"):
-        excess_of(exam.truth([2]), exam, [2])

@@ -12,12 +12,13 @@ from secondlook.cluster.here import Here
 from secondlook.cluster.place import MARK
 from secondlook.lab import checkpoint
 from secondlook.lab.run import Run, Shape
-from secondlook.lab.store import Store
+from secondlook.lab.store import Store, kept_as
 from secondlook.lab.tasks import Task
 from secondlook.lab.train import Options, train
 
 TINY = Run(Task(n=5), Shape(depth=1, width=12, heads=2), batch=8, steps=6, warmup=2)
 OPTIONS = Options(exam=16, look_every=3, save_every=2)
+CHANGES = ("bf16", "compile")
 RUNS = [replace(TINY, seed=seed) for seed in range(3)]
 
 
@@ -42,14 +43,29 @@ def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch):
         assert again[run].run == run
 
 
-def test_several_processes_train_the_same(tmp_path):
+def test_several_processes_train_the_same_bit_for_bit(tmp_path):
+    """Also where this process has more threads: a worker takes one."""
+    torch.set_num_threads(2)
     alone = Store(tmp_path / "one", OPTIONS, together=1).train(RUNS)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
     ticks = []
     apart = Store(tmp_path / "two", OPTIONS, engine=Here(2), together=1).train(RUNS, ticks.append)
     assert sum(ticks) == 3
     for run in RUNS:
-        for name, value in apart[run].weights.items():
-            torch.testing.assert_close(value, alone[run].weights[name], rtol=1e-4, atol=1e-6)
+        assert apart[run].log == alone[run].log
+        assert all(torch.equal(value, alone[run].weights[name]) for name, value in apart[run].weights.items())
+
+
+def test_what_changes_numbers_is_in_the_name(tmp_path):
+    names = {kept_as(TINY, options) for options in (OPTIONS, *(replace(OPTIONS, **{name: True}) for name in CHANGES))}
+    assert len({*names, kept_as(TINY, replace(OPTIONS, device="cuda:1"))}) == 4
+    assert kept_as(TINY, replace(OPTIONS, save_every=7)) == kept_as(TINY, OPTIONS) == TINY.name
+    Store(tmp_path, OPTIONS).train([TINY])
+    half = Store(tmp_path, replace(OPTIONS, bf16=True))
+    assert not half.holds(TINY)
+    half.train([TINY])
+    assert half.load(TINY).log != Store(tmp_path, OPTIONS).load(TINY).log
 
 
 def test_an_error_in_a_process_is_the_caller_s(tmp_path):

@@ -57,7 +57,7 @@ def test_a_broken_claim_turns_the_exit_code(tmp_path, monkeypatch):
     broken = run("T8", "--workers", 1, "--out", tmp_path / "bad", *expected)
     assert broken.exit_code == 1
     assert "T8 had held (verified) and does not: refuted" in broken.output
-    assert records(tmp_path / "bad")[0]["verdict"] == "refuted"
+    assert records(tmp_path / "bad")[0]["outcome"] == "refuted"
 
 
 def _flipped(built):

@@ -1,4 +1,4 @@
-"""The ledger: every claim declared, no verdict without its number, nothing run twice, nothing said unrun."""
+"""The ledger: every claim declared, no outcome without its number, nothing run twice, nothing said unrun."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 from secondlook.construct.prove import Grid
 from secondlook.construct.prove import grid as prove_grid
 from secondlook.construct.prove.row import Row
-from secondlook.evidence.verdict import side
+from secondlook.evidence.outcome import side
 from secondlook.reproduce import gather, run, theory
 from secondlook.reproduce.ledger import LEDGER, find, holds
 
@@ -21,9 +21,9 @@ def tiny(monkeypatch):
     monkeypatch.setitem(theory.GRIDS, "demo", TINY)
 
 
-def finding(verdict, low=0.1, high=0.3, **sides):
+def finding(outcome, low=0.1, high=0.3, **sides):
     part = {"name": "a", "says": "a number", "whose": "paper", "value": 0.2, "low": low, "high": high, "n": 3}
-    return {"verdict": verdict, "parts": [part | sides | {"verdict": verdict}], "notes": []}
+    return {"outcome": outcome, "parts": [part | sides | {"outcome": outcome}], "notes": []}
 
 
 def test_every_id_says_before_the_run_what_would_support_and_what_would_refute_it():
@@ -41,16 +41,16 @@ def test_every_id_says_before_the_run_what_would_support_and_what_would_refute_i
     assert [claim.id for claim in find(["s2", "T3"])] == ["T3", "S2"]
 
 
-def test_a_record_has_a_verdict_only_with_a_number_and_an_interval_or_a_reason():
+def test_a_record_has_an_outcome_only_with_a_number_and_an_interval_or_a_reason():
     l1 = gather.record(LEDGER["L1"], finding("refuted", above=0.5), "quick", "this run", 1.0)
-    assert (l1["verdict"], l1["value"], l1["interval"], l1["threshold"]["above"]) == ("refuted", 0.2, [0.1, 0.3], 0.5)
+    assert (l1["outcome"], l1["value"], l1["interval"], l1["threshold"]["above"]) == ("refuted", 0.2, [0.1, 0.3], 0.5)
     s2 = gather.record(LEDGER["S2"], finding("supported", above=0.0), "quick", "this run", 1.0)
-    assert (s2["verdict"], s2["finding"], holds(s2)) == ("planted", "supported", True)
+    assert (s2["outcome"], s2["finding"], holds(s2)) == ("planted", "supported", True)
     assert not holds(gather.record(LEDGER["S2"], finding("refuted", above=0.5), "quick", "this run", 1.0))
     lone = gather.record(LEDGER["L1"], finding("not estimated", None, None, above=0.1), "quick", "this run", 1.0)
-    assert (lone["verdict"], lone["interval"], bool(lone["no_interval"])) == ("not supported", None, True)
+    assert (lone["outcome"], lone["interval"], bool(lone["no_interval"])) == ("not supported", None, True)
     none = gather.not_run(LEDGER["S1"], "full", "why")
-    assert (none["verdict"], none["value"], none["command"]) == ("not run here", None, LEDGER["S1"].full)
+    assert (none["outcome"], none["value"], none["command"]) == ("not run here", None, LEDGER["S1"].full)
     assert not holds(none)
 
 
@@ -60,24 +60,24 @@ def test_a_row_beyond_its_bound_refutes_and_decides():
 
     good, near, bad = row(2e-12, 1e-10, True, n=3), row(9e-13, 1e-12, True), row(5e-12, 1e-12, False)
     fine = gather.record(LEDGER["T2"], theory.finding([good, near]), "demo", "this run", 0.0)
-    assert (fine["verdict"], fine["value"], fine["threshold"]["below"]) == ("verified", 9e-13, 1e-12)
+    assert (fine["outcome"], fine["value"], fine["threshold"]["below"]) == ("verified", 9e-13, 1e-12)
     failed = gather.record(LEDGER["T2"], theory.finding([good, bad, near]), "demo", "this run", 0.0)
-    assert (failed["verdict"], failed["value"], holds(failed)) == ("refuted", 5e-12, False)
+    assert (failed["outcome"], failed["value"], holds(failed)) == ("refuted", 5e-12, False)
     lost = gather.record(LEDGER["T2"], theory.finding([row(float("nan"), 1.0, False)]), "demo", "this run", 0.0)
-    assert (lost["verdict"], lost["value"]) == ("refuted", None)
+    assert (lost["outcome"], lost["value"]) == ("refuted", None)
     json.dumps([fine, failed, lost], allow_nan=False)
 
 
 def test_proved_is_only_what_has_a_written_proof_and_numbers_that_agree(tiny, tmp_path):
     done = {each.record["id"]: each.record for each in run.reproduce(find(["T1", "T10"]), "demo", tmp_path)}
-    assert {name: record["verdict"] for name, record in done.items()} == {"T1": "verified", "T10": "proved"}
+    assert {name: record["outcome"] for name, record in done.items()} == {"T1": "verified", "T10": "proved"}
 
 
 def test_a_construction_with_a_flipped_sign_is_refuted_and_said_to_have_held(tiny, tmp_path, monkeypatch):
     claims = find(["T2", "T3", "T4", "T5", "T7", "T8"])
     before = run.reproduce(claims, "demo", tmp_path / "good", results=tmp_path)
     run.write(before, tmp_path / "claims.json")
-    assert {each.record["verdict"] for each in before} == {"verified"}
+    assert {each.record["outcome"] for each in before} == {"verified"}
     assert run.fallen(before, tmp_path / "claims.json") == []
 
     def flipped(promise):
@@ -88,9 +88,9 @@ def test_a_construction_with_a_flipped_sign_is_refuted_and_said_to_have_held(tin
     single[1] = flipped
     monkeypatch.setattr(prove_grid, "SINGLE", tuple(single))
     after = run.reproduce(claims, "demo", tmp_path / "bad", results=tmp_path)
-    verdicts = {each.record["id"]: each.record["verdict"] for each in after}
-    assert verdicts["T3"] == "refuted"
-    assert all(verdict != "refuted" for name, verdict in verdicts.items() if name != "T3")
+    outcomes = {each.record["id"]: each.record["outcome"] for each in after}
+    assert outcomes["T3"] == "refuted"
+    assert all(outcome != "refuted" for name, outcome in outcomes.items() if name != "T3")
     assert run.fallen(after, tmp_path / "claims.json") == ["T3 had held (verified) and does not: refuted"]
 
 
@@ -116,22 +116,20 @@ def test_committed_evidence_is_marked_and_only_that_of_the_declared_thresholds_c
     file.write_text(json.dumps(result))
     (shown,) = run.reproduce(find(["L3"]), "demo", tmp_path / "out", results=tmp_path)
     assert shown.record["evidence"] == f"committed, quick, {result['commit']}"
-    assert (shown.record["verdict"], shown.record["profile"]) == (result["verdict"], "quick")
+    assert (shown.record["outcome"], shown.record["profile"]) == (result["outcome"], "quick")
     result["parts"][0]["above"] += 0.01
     file.write_text(json.dumps(result))
     (shown,) = run.reproduce(find(["L3"]), "demo", tmp_path / "out", results=tmp_path)
-    assert (shown.record["verdict"], shown.record["evidence"]) == ("not run here", None)
+    assert (shown.record["outcome"], shown.record["evidence"]) == ("not run here", None)
 
 
 def test_only_like_is_compared_with_like(tmp_path):
-    def outcome(name, verdict, profile, evidence="this run"):
-        return run.Outcome(gather.record(LEDGER[name], finding(verdict, above=0.0), profile, evidence, 0.0), {})
+    def entry(name, outcome, profile, evidence="this run"):
+        return run.Entry(gather.record(LEDGER[name], finding(outcome, above=0.0), profile, evidence, 0.0), {})
 
     expected = tmp_path / "claims.json"
-    run.write([outcome("L7", "supported", "quick"), outcome("S2", "supported", "quick")], expected)
-    assert run.fallen([outcome("L7", "refuted", "demo")], expected) == []
-    assert run.fallen([outcome("L7", "refuted", "quick", "committed, quick, abc")], expected) == []
-    assert run.fallen([outcome("S2", "refuted", "quick")], expected) == [
-        "S2 had held (supported) and does not: refuted"
-    ]
-    assert len(run.fallen([outcome("L7", "not supported", "quick")], expected)) == 1
+    run.write([entry("L7", "supported", "quick"), entry("S2", "supported", "quick")], expected)
+    assert run.fallen([entry("L7", "refuted", "demo")], expected) == []
+    assert run.fallen([entry("L7", "refuted", "quick", "committed, quick, abc")], expected) == []
+    assert run.fallen([entry("S2", "refuted", "quick")], expected) == ["S2 had held (supported) and does not: refuted"]
+    assert len(run.fallen([entry("L7", "not supported", "quick")], expected)) == 1

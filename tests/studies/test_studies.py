@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from command import secondlook
-from secondlook.evidence.verdict import Estimate
+from secondlook.evidence.outcome import Estimate
 from secondlook.studies.experiments import EXPERIMENTS, find
 from secondlook.studies.experiments.critic_accuracy import _fisher
 from secondlook.studies.pairs import arms_of, change, estimate
@@ -43,7 +43,7 @@ def test_every_claim_is_judged_on_all_its_parts_and_called_planted(results):
     for name, result in results.items():
         assert result["planted"]
         assert [part["name"] for part in result["parts"]] == [part.name for part in EXPERIMENTS[name].parts]
-        assert result["verdict"] in ("supported", "not supported", "refuted", "not estimated")
+        assert result["outcome"] in ("supported", "not supported", "refuted", "not estimated")
         assert "no real model is" in result["notes"][-1]
         assert "secondlook eval" in result["real"]
         json.dumps(result, allow_nan=False)

@@ -36,23 +36,15 @@ def train(
         list[str] | None, typer.Option("--set", help="A field, e.g. rate=1e-3, task.p=0.5, shape.depth=4; repeatable.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds trained side by side, from the run's own on.")] = 1,
-    cluster: Cluster = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Of the cluster, sharing every batch; by default as many as there is room for."),
-    ] = None,
-    cpus: Cpus = 1.0,
-    gpus: Gpus = None,
     device: Device = "cpu",
     bf16: Bf16 = False,
     compile_: Compile = False,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 100,
 ) -> None:
-    """Train a transformer. The same command goes on where it was stopped, with any number of workers."""
+    """Train a transformer. The same command goes on where it was stopped."""
     from dataclasses import replace
 
     from secondlook.cluster.place import place
-    from secondlook.lab.parallel import engine
     from secondlook.lab.run import Run
     from secondlook.lab.store import Store
     from secondlook.lab.train import Options
@@ -63,8 +55,8 @@ def train(
     first = Run.of(record)
     runs = [replace(first, seed=first.seed + number) for number in range(seeds)]
     where, options = place(folder), Options(device, bf16, compile_, save_every=save_every)
-    with engine(cluster, where, resources_of(device, cpus, gpus), workers, notice) as works, bar() as progress:
-        store = Store(where, options, works, together=seeds)
+    with bar() as progress:
+        store = Store(where, options, together=seeds)
         task = progress.add_task("training", total=len(runs))
         trained = store.train(runs, lambda done: progress.advance(task, done))
     for run in runs:
@@ -169,14 +161,16 @@ def judge(
     file: Annotated[Path, typer.Argument(help="TOML of a sweep with variants.")],
     trained: Annotated[str, typer.Option(help="Where its trained runs are kept; those that are missing are told.")],
     out: Annotated[Path, typer.Option(help="Gets result.json and a figure, in a folder of the sweep's name.")],
+    device: Annotated[str, typer.Option(help="Where they were trained.")] = "cpu",
 ) -> None:
     """Say where each variant of a sweep stands beside its base. Nothing is trained."""
     from secondlook.cluster.place import place
     from secondlook.lab.judged import judge_sweep, keep
     from secondlook.lab.store import Store
     from secondlook.lab.sweep import Sweep
+    from secondlook.lab.train import Options
 
-    result = judge_sweep(Sweep.read(file), Store(place(trained)), file.stem)
+    result = judge_sweep(Sweep.read(file), Store(place(trained), Options(device)), file.stem)
     keep(result, out / file.stem)
     for variant in result["variants"]:
         console.print(_standing(variant), highlight=False, soft_wrap=True)

@@ -30,7 +30,7 @@ def reproduce(
         bool, typer.Option("--committed", help="Take committed evidence of this profile rather than gather it again.")
     ] = False,
     expected: Annotated[
-        Path | None, typer.Option(help="Verdicts to compare with; by default the committed results/claims.json.")
+        Path | None, typer.Option(help="Outcomes to compare with; by default the committed results/claims.json.")
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open the page where there is a display.")] = False,
 ) -> None:
@@ -63,7 +63,7 @@ def reproduce(
     resources = Resources(cpus, gpus or 0.0)
     with engine(cluster, out, resources, tell=notice) as works, bar:
         task = bar.add_task("", total=len(jobs(claims)))
-        outcomes = reproduce(
+        entries = reproduce(
             claims,
             profile,
             out,
@@ -75,16 +75,16 @@ def reproduce(
             done=lambda: bar.advance(task),
         )
         bar.update(task, description="figures and page")
-        draw_all(outcomes, out / "figures")
-        write(outcomes, out / "claims.json")
-        page = write_page(outcomes, profile, out / "index.html")
-    _summary([outcome.record for outcome in outcomes])
+        draw_all(entries, out / "figures")
+        write(entries, out / "claims.json")
+        page = write_page(entries, profile, out / "index.html")
+    _summary([entry.record for entry in entries])
     console.print(f"page in {page.absolute()}", highlight=False, soft_wrap=True)
     if browser and _display():
         import webbrowser
 
         webbrowser.open(page.absolute().as_uri())
-    for sentence in (lost := fallen(outcomes, expected or RESULTS / "claims.json")):
+    for sentence in (lost := fallen(entries, expected or RESULTS / "claims.json")):
         console.print(sentence, style="red", highlight=False, soft_wrap=True)
     if lost:
         raise typer.Exit(1)
@@ -93,12 +93,12 @@ def reproduce(
 def _summary(records: list[dict[str, object]]) -> None:
     from rich.table import Table
 
-    from secondlook.reproduce.words import verdict_of, worded
+    from secondlook.reproduce.words import outcome_of, worded
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for record in records:
         table.add_row(
-            str(record["id"]), str(record["title"]), verdict_of(record), worded(record), str(record["evidence"] or "")
+            str(record["id"]), str(record["title"]), outcome_of(record), worded(record), str(record["evidence"] or "")
         )
     console.print(table, highlight=False)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from secondlook.evidence.verdict import Estimate
+from secondlook.evidence.outcome import Estimate
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.figures import draw
-from secondlook.evidence.verdict import Estimate, Part, overall
+from secondlook.evidence.outcome import Estimate, Part, overall
 from secondlook.machine import whole
 
 _PACKAGES = ("secondlook", "torch", "numpy", "scipy", "matplotlib")
@@ -32,19 +32,30 @@ def write(result: dict[str, Any], folder: Path) -> None:
 
 
 def judged(
-    parts: Sequence[Part], numbers: Mapping[str, Sequence[float] | Estimate], *, reduced: bool = False
+    parts: Sequence[Part],
+    numbers: Mapping[str, Sequence[float] | Estimate],
+    *,
+    reduced: bool = False,
+    trained: bool = True,
 ) -> dict[str, Any]:
-    """The verdict, and every part with its number, interval and verdict, as JSON has them; see `Part.judge`."""
+    """The outcome, and every part with its number, interval and outcome, as JSON has them.
+
+    Args:
+        parts: Of the claim.
+        numbers: By the parts' names.
+        reduced: See `Part.judge`.
+        trained: Whether the base was; if not, nothing is said of what was compared with it.
+    """
     found: list[dict[str, Any]] = []
     for part in parts:
         number = numbers[part.name]
         estimate = number if isinstance(number, Estimate) else Estimate.of(number)
         sides = {name: at for name in ("above", "below") if (at := getattr(part, name)) is not None}
         found.append({"name": part.name, "says": part.says, "whose": part.whose, **sides, **estimated(estimate)})
-        found[-1]["verdict"] = part.judge(estimate, reduced)
-    # The claim's own parts decide; a rival explanation's have verdicts of their own.
+        found[-1]["outcome"] = part.judge(estimate, reduced) if trained else "base not trained"
+    # The claim's own parts decide; a rival explanation's have outcomes of their own.
     own = [part for part in found if part["whose"] == "paper"] or found
-    return {"verdict": overall([part["verdict"] for part in own]), "parts": found}
+    return {"outcome": overall([part["outcome"] for part in own]), "parts": found}
 
 
 def pictured(panels: Sequence[Panel], curves: Sequence[Curve]) -> dict[str, Any]:

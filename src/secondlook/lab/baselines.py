@@ -14,7 +14,7 @@ from typing import Any
 from torch import Generator, Tensor
 
 from secondlook.lab import averages, posterior
-from secondlook.lab.descents import DEPTH, STEPS, constructed, gradient_descent, tune
+from secondlook.lab.descents import DEPTH, STEPS, constructed, gradient_descent, released, tune
 from secondlook.lab.objectives import Objective
 from secondlook.lab.tasks import Episodes, Task
 from secondlook.objective import Reward
@@ -26,8 +26,8 @@ def baselines(task: Task, seed: int = 2**42) -> dict[str, Baseline]:
     """Those that apply to a task, by name.
 
     `descent` is by the cosine reward, as in the released code; for `fresh-query`, where lengths count, by the squared.
-    What is `tuned` is tuned when it is called first. `constructed` takes 3 steps at a tuned rate. `bayes` is there if
-    the rewards shown are the true ones.
+    What is `tuned` is tuned when it is called first. `descent, as released` is the released code's Adam. `constructed`
+    takes 3 steps at a tuned rate. `bayes` is there if the rewards shown are the true ones.
 
     Args:
         task: What they are to solve.
@@ -59,6 +59,9 @@ def baselines(task: Task, seed: int = 2**42) -> dict[str, Baseline]:
         found[f"{name}, tuned"] = partial(descending, reward, True)
     if not task.fresh:
         found["constructed"] = constructing
+        found["descent, as released"] = lambda episodes, seen: released(
+            episodes, seen, generator=Generator().manual_seed(seed)
+        )
     if task.p == 0 and task.name != "preference-only":
         found["bayes"] = {
             "paper": posterior.bayes_paper,

@@ -53,6 +53,64 @@ def gradient_descent(
     return _descended(episodes, seen, reward, rate, [steps], generator)[0]
 
 
+def released(episodes: Episodes, seen: list[int], *, generator: Generator) -> Tensor:
+    """What the released code calls gradient descent (§3): 50 steps of Adam at 0.1 on all of W, by the cosine reward.
+
+    W starts as the weights of a linear layer of torch: uniform on ±1/√dx. Adam on W is not descent on Wx.
+
+    Args:
+        episodes: With one query.
+        seen: How many responses count.
+        generator: Draws the start.
+
+    Returns:
+        ``[batch, p, dy]``.
+
+    Raises:
+        ValueError: Several queries, or a length out of range.
+    """
+    check(episodes, seen)
+    batch, _, dx = episodes.queries.shape
+    bound = dx**-0.5
+    start = torch.empty(batch, episodes.truth.shape[-1], dx, dtype=episodes.responses.dtype, device=generator.device)
+    start.uniform_(-bound, bound, generator=generator)
+    found = descend(
+        start.to(episodes.responses.device),
+        episodes.contexts,
+        on="weights",
+        optimizer="adam",
+        rate=0.1,
+        steps=50,
+        reward="cosine",
+        prefixes=seen,
+    )
+    return (found.last @ episodes.queries[:, 0, None, :, None])[..., 0]
+
+
+def sharpness(episodes: Episodes) -> Tensor:
+    """Largest eigenvalue of the squared loss's Hessian in W at W = 0, for every whole context, ``[batch]``.
+
+    Descent at a rate above 2 over it moves away from the minimum. It is 4‖x‖² times that of Σ_i Cov_i, the covariance
+    of the responses under the softmax of the i-th factor.
+
+    Args:
+        episodes: With one query.
+
+    Raises:
+        ValueError: Several queries.
+    """
+    contexts = episodes.contexts.to(torch.float64)
+    order = rank(contexts.rewards)
+    y = contexts.responses.take_along_dim(order[..., None], 1)
+    n = contexts.n
+    later = torch.ones(n, n, dtype=torch.bool, device=y.device).triu()
+    weight = torch.where(later, -y.square().sum(-1)[:, None], -torch.inf).softmax(-1)  # [batch, factor, response]
+    mean = weight @ y
+    moment = torch.einsum("bij,bjd,bje->bde", weight, y, y) - mean.mT @ mean
+    largest: Tensor = torch.linalg.eigvalsh(moment)[:, -1]
+    return 4 * contexts.query.square().sum(-1) * largest
+
+
 def tune(
     task: Task,
     objective: Objective,

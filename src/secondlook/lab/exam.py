@@ -47,6 +47,19 @@ class Exam:
         """The least loss [batch, p] at these prefixes."""
         return None if self.least is None else self.least[:, [self.seen.index(k) for k in seen]]
 
+    def excess(self, predictions: Tensor, seen: list[int]) -> Tensor:
+        """The loss above its optimum, ``[batch, p]``, in nats.
+
+        Raises:
+            ValueError: The optimum is not known.
+        """
+        floor = self.floor(seen)
+        if floor is None:
+            raise ValueError(
+                f"objective {self.objective} has no optimum to compare with here; use pl-cosine at one query"
+            )
+        return judge(predictions, self.episodes, seen, self.objective) - floor
+
     def look(self, predictions: Tensor, seen: list[int]) -> dict[str, float]:
         """Means over problems and prefixes.
 
@@ -71,7 +84,12 @@ class Exam:
 
 def angle(predictions: Tensor, truth: Tensor) -> Tensor:
     """1 − cosine with the truth, mean over problems: [p]. The released code calls it normalised MSE."""
-    return 1 - torch.nn.functional.cosine_similarity(predictions, truth, dim=-1).mean(0)
+    return angles(predictions, truth).mean(0)
+
+
+def angles(predictions: Tensor, truth: Tensor) -> Tensor:
+    """1 − cosine with the truth, of every problem: [batch, p]."""
+    return 1 - torch.nn.functional.cosine_similarity(predictions, truth, dim=-1)
 
 
 def off(predictions: Tensor, truth: Tensor) -> Tensor:

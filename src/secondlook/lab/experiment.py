@@ -10,12 +10,13 @@ import torch
 from torch import Generator, Tensor
 
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.lab.baselines import baselines
-from secondlook.lab.exam import Exam, angle, off
+from secondlook.lab.exam import Exam, angle, angles, off
 from secondlook.lab.objectives import judge
 from secondlook.lab.profile import Profile
 from secondlook.lab.run import Run
+from secondlook.lab.scale import TRAINED
 from secondlook.lab.store import Store, Tick
 from secondlook.lab.tokens import reads
 from secondlook.lab.train import Trained
@@ -46,18 +47,20 @@ class Findings:
     """What an experiment found.
 
     Attributes:
-        numbers: A number a seed of each part of the claim.
+        numbers: Of each part of the claim, a number a seed, or an estimate over seeds and problems.
         panels: Panels of its figure.
         curves: And their lines.
         variants: What was trained.
         notes: Sentences about what was not run, or limits.
+        untrained: Why nothing is said: how the base fell short of being trained; empty if it did not.
     """
 
-    numbers: Mapping[str, Sequence[float]]
+    numbers: Mapping[str, Sequence[float] | Estimate]
     panels: tuple[Panel, ...]
     curves: tuple[Curve, ...]
     variants: tuple[Variant, ...]
     notes: tuple[str, ...] = ()
+    untrained: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,12 @@ class Lab:
         exam = self.exam(trained.run)
         return metric(trained.predict(exam.episodes), exam, seen(trained.run))
 
+    def errors(self, members: Sequence[Trained]) -> np.ndarray:
+        """1 − cosine with the truth, ``[seeds, problems, p]``."""
+        exam, at = self.exam(members[0].run), seen(members[0].run)
+        found = [angles(member.predict(exam.episodes), exam.truth(at)) for member in members]
+        return torch.stack(found).double().numpy()
+
     def curve(self, panel: str, label: str, members: Sequence[Trained], metric: Metric) -> Curve:
         """A metric at every prefix, a line for each variant."""
         values = tuple(tuple(self.examine(member, metric).tolist()) for member in members)
@@ -143,6 +152,16 @@ class Lab:
         values = {name: metric(known[name](exam.episodes, at), exam, at) for name in names if name in known}
         x = tuple(map(float, at))
         return [Curve(panel, name, x, (tuple(value.tolist()),), "baseline") for name, value in values.items()]
+
+    def short(self, base: Sequence[Trained]) -> str:
+        """How the base fell short of being trained, for `Findings.untrained`.
+
+        It is trained if its excess is below 0.1 nats in every seed. Where no optimum is known, nothing is said of it.
+        """
+        if self.exam(base[0].run).least is None:
+            return ""
+        worst = float(self.mean(base, excess).max())
+        return "" if worst < TRAINED else f"The base ended {worst:.2f} nats above the optimum: it was not trained."
 
     def mean(self, members: Sequence[Trained], metric: Metric) -> np.ndarray:
         """A metric's mean over prefixes, for each seed."""
@@ -175,11 +194,12 @@ def loss(predictions: Tensor, exam: Exam, at: list[int]) -> Tensor:
 
 
 def excess(predictions: Tensor, exam: Exam, at: list[int]) -> Tensor:
-    """The objective above its numerical optimum in each context [p], in nats."""
-    floor = exam.floor(at)
-    if floor is None:
-        raise ValueError(f"objective {exam.objective} has no optimum to compare with here; use pl-cosine at one query")
-    return (judge(predictions, exam.episodes, at, exam.objective) - floor).mean(0)
+    """The objective above its numerical optimum in each context [p], in nats.
+
+    Raises:
+        ValueError: See `Exam.excess`.
+    """
+    return exam.excess(predictions, at).mean(0)
 
 
 def guess(exam: Exam, at: list[int]) -> Tensor:

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.outcome import Estimate
 from secondlook.evidence.result import estimated, pictured, provenance, write
-from secondlook.evidence.verdict import Estimate
 from secondlook.lab.exam import Exam, angle
 from secondlook.lab.run import Run
 from secondlook.lab.scale import FAILS, SOLVES, TRAINED, Scale, stand
-from secondlook.lab.store import Store, held
+from secondlook.lab.store import Store
 from secondlook.lab.sweep import BASE, Sweep
 from secondlook.lab.tasks import Task
 from secondlook.lab.tokens import Layout, reads
@@ -126,10 +126,10 @@ _PANELS = (
 def _found(sweep: Sweep, store: Store, untuned: Run) -> dict[int, Examined]:
     """What has been trained of a variant, by seed."""
     tried = trials(untuned, sweep.rates)
-    if not all(held(store.folder, trial) for trial in tried):
+    if not all(store.holds(trial) for trial in tried):
         return {}
     run = tuned(untuned, sweep.rates, {trial: store.load(trial) for trial in tried})
-    return {one.seed: examine(store.load(one)) for one in sweep.seeded(run) if held(store.folder, one)}
+    return {one.seed: examine(store.load(one)) for one in sweep.seeded(run) if store.holds(one)}
 
 
 @lru_cache(maxsize=16)

@@ -19,10 +19,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from secondlook.evidence.verdict import Estimate
+from secondlook.evidence.outcome import Estimate
 from secondlook.lab import averages
 from secondlook.lab.exam import Exam
-from secondlook.lab.objectives import judge
 from secondlook.lab.tasks import Episodes
 
 Standing = Literal["solves", "neither", "fails", "base not trained"]
@@ -68,7 +67,7 @@ class Scale:
             ValueError: An exam whose optimum is not known: another objective than `pl-cosine`, or several queries.
         """
         at = list(seen)
-        rules = {name: excess_of(rule(exam.episodes, at), exam, at) for name, rule in RULES.items()}
+        rules = {name: _by_problem(exam, rule(exam.episodes, at), at) for name, rule in RULES.items()}
         best = min(rules, key=lambda name: rules[name].mean().item())
         return cls(exam, tuple(at), best, rules[best])
 
@@ -79,23 +78,11 @@ class Scale:
 
     def excess(self, predictions: Tensor) -> Tensor:
         """Loss above the optimum of every problem ``[batch]``, mean over prefixes; predictions ``[batch, p, dy]``."""
-        return excess_of(predictions, self.exam, list(self.seen))
+        return _by_problem(self.exam, predictions, list(self.seen))
 
     def skill(self, excess: Tensor) -> Tensor:
         """Skill of every problem, from its excess: 0 is the rule's, 1 the optimum's; ``[batch]`` to ``[batch]``."""
         return (self.reference - excess) / self.way
-
-
-def excess_of(predictions: Tensor, exam: Exam, seen: list[int]) -> Tensor:
-    """Loss above the optimum of every problem, mean over prefixes: ``[batch]``, in nats.
-
-    Raises:
-        ValueError: The optimum is not known.
-    """
-    floor = exam.floor(seen)
-    if floor is None:
-        raise ValueError(f"objective {exam.objective} has no optimum to compare with here; use pl-cosine at one query")
-    return (judge(predictions, exam.episodes, seen, exam.objective) - floor).mean(1).double()
 
 
 @dataclass(frozen=True)
@@ -142,3 +129,7 @@ def stand(scale: Scale, variant: Sequence[Tensor], base: Sequence[Tensor]) -> Ju
     behind = Estimate.crossed(((own - others) / scale.way).numpy())
     standing: Standing = "fails" if skill.high < FAILS else "solves" if excess.high < SOLVES else "neither"
     return Judgement(standing, skill, excess, behind, counted)
+
+
+def _by_problem(exam: Exam, predictions: Tensor, seen: list[int]) -> Tensor:
+    return exam.excess(predictions, seen).mean(1).double()

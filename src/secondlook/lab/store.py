@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+import torch
 from safetensors.torch import load, save
 
 from secondlook.cluster.here import Here
 from secondlook.cluster.place import Place, put, remove, there, turn
 from secondlook.cluster.unit import Engine
-from secondlook.lab.rank import ALONE, Rank
 from secondlook.lab.run import Run
 from secondlook.lab.train import Options, Trained, groups, train
 
@@ -47,7 +47,7 @@ class Store:
         Raises:
             ValueError, FloatingPointError, OSError: As `train` does, when all others are done; these are kept.
         """
-        missing = [run for run in dict.fromkeys(runs) if not held(self.folder, run)]
+        missing = [run for run in dict.fromkeys(runs) if not self.holds(run)]
         tick(len(set(runs)) - len(missing))
         units = [
             Training(self.folder.absolute(), tuple(members), self.options) for members in groups(missing, self.together)
@@ -59,14 +59,18 @@ class Store:
                 self.engine.run(units, lambda unit, part: tick(len(unit.members) * part))
         return {run: self.load(run) for run in runs}
 
+    def holds(self, run: Run) -> bool:
+        """Whether a run has been trained."""
+        return there(self.folder / kept_as(run, self.options) / _WEIGHTS)
+
     def load(self, run: Run) -> Trained:
         """One that has been trained.
 
         Raises:
             FileNotFoundError: It has not.
         """
-        folder = self.folder / run.name
-        if not held(self.folder, run):
+        folder = self.folder / kept_as(run, self.options)
+        if not self.holds(run):
             raise FileNotFoundError(f"{run.name} is not in {self.folder}; train it first")
         log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
         cost = json.loads((folder / "cost.json").read_text("utf-8"))
@@ -90,20 +94,22 @@ class Training:
     @property
     def name(self) -> str:
         """Of its members."""
-        if len(self.members) == 1:
-            return self.members[0].name
-        return f"{self.members[0].name}+{len(self.members) - 1}-{self._digest}"
+        first = kept_as(self.members[0], self.options)
+        return first if len(self.members) == 1 else f"{first}+{len(self.members) - 1}-{self._digest}"
 
     @property
     def _digest(self) -> str:
-        return sha256(" ".join(run.name for run in self.members).encode()).hexdigest()[:16]
+        return sha256(" ".join(kept_as(run, self.options) for run in self.members).encode()).hexdigest()[:16]
 
     def done(self) -> bool:
         """Whether every member is in the store."""
-        return all(held(self.folder, run) for run in self.members)
+        return all(there(self.folder / kept_as(run, self.options) / _WEIGHTS) for run in self.members)
 
-    def work(self, tick: Tick, rank: Rank = ALONE) -> None:
-        """Train, from a checkpoint if there is one, and keep every member; of several processes, the first keeps."""
+    def work(self, tick: Tick) -> None:
+        """Train, from a checkpoint if there is one, and keep every member.
+
+        On a CPU by one thread, whoever works: the numbers are then the same from any number of workers.
+        """
         done = 0
 
         def step(now: int) -> None:
@@ -112,20 +118,24 @@ class Training:
             done = now
 
         unfinished = self.folder / "unfinished" / self._digest
-        made = train(self.members, unfinished, self.options, rank=rank, tick=step)
-        if rank.first:
-            for trained in made:
-                keep(self.folder, trained)
-            remove(unfinished / "checkpoint.pt")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            made = train(self.members, unfinished, self.options, tick=step)
+        finally:
+            torch.set_num_threads(threads)
+        for trained in made:
+            keep(self.folder / kept_as(trained.run, self.options), trained)
+        remove(unfinished / "checkpoint.pt")
 
 
-def held(folder: Place, run: Run) -> bool:
-    """Whether a folder holds a trained run."""
-    return there(folder / run.name / _WEIGHTS)
+def kept_as(run: Run, options: Options) -> str:
+    """The name under which a run is kept: its own, and what of the options changes its numbers."""
+    return run.name + options.mark
 
 
 def keep(folder: Place, trained: Trained) -> None:
-    """Put a trained run into a folder.
+    """Put a trained run into a folder of its own.
 
     Raises:
         OSError: It cannot be written.
@@ -137,7 +147,7 @@ def keep(folder: Place, trained: Trained) -> None:
         _WEIGHTS: save(trained.weights),  # last: with it, the run is there
     }
     for name, content in files.items():
-        put(folder / trained.run.name / name, content)
+        put(folder / name, content)
 
 
 def cost(run: Run) -> float:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from secondlook.cluster.place import Place, put
 from secondlook.cluster.unit import Resources
-from secondlook.evidence.verdict import Estimate
+from secondlook.evidence.outcome import Estimate
 from secondlook.lab.profile import find
 from secondlook.lab.run import Run, flat
 from secondlook.lab.store import Store, Tick

@@ -19,8 +19,7 @@ from secondlook.cluster.place import Place
 from secondlook.lab.checkpoint import load, save
 from secondlook.lab.exam import Exam
 from secondlook.lab.objectives import judge
-from secondlook.lab.pieces import Pieces, cut
-from secondlook.lab.rank import ALONE, Rank
+from secondlook.lab.pieces import cut
 from secondlook.lab.run import Run
 from secondlook.lab.tasks import Episodes, sample
 from secondlook.lab.tokens import reads, tokens
@@ -48,6 +47,13 @@ class Options:
     save_every: int = 100
     look_every: int = 25
     exam: int = 512
+
+    @property
+    def mark(self) -> str:
+        """What changes the numbers of a run: kind of device, precision, compilation; empty for float32 on a CPU."""
+        kind = self.device.partition(":")[0]
+        changed = [kind] * (kind != "cpu") + ["bf16"] * self.bf16 + ["compiled"] * self.compile
+        return "".join(f"-{change}" for change in changed)
 
 
 _USUAL = Options()
@@ -87,16 +93,15 @@ class Ensemble:
     Args:
         runs: Their runs; `Run.peers` must agree.
         options: How to compute.
-        rank: This process among those that make each step together.
 
     Raises:
-        ValueError: No run, runs that cannot be members of one ensemble, or fewer problems in a batch than processes.
+        ValueError: No run, or runs that cannot be members of one ensemble.
     """
 
-    def __init__(self, runs: Sequence[Run], options: Options = _USUAL, rank: Rank = ALONE) -> None:
+    def __init__(self, runs: Sequence[Run], options: Options = _USUAL) -> None:
         if len({run.peers for run in runs}) != 1:
             raise ValueError(f"{len(runs)} runs differ in more than task noise, objective, rate, decay and seed")
-        self.runs, self.options, self.rank, self.step = tuple(runs), options, rank, 0
+        self.runs, self.options, self.step = tuple(runs), options, 0
         config = runs[0].shape.transformer(runs[0].task)
         first = [Transformer(config, Generator().manual_seed(run.seed)).state_dict() for run in runs]
         device = torch.device(options.device)
@@ -113,23 +118,21 @@ class Ensemble:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, [run.factor for run in runs])
         self.generators = [Generator(device).manual_seed(_DATA + run.seed) for run in runs]
         self.at, self.seen = reads(runs[0].task, runs[0].shape.layout)
-        share = rank.share(runs[0].batch)
-        self.pieces = Pieces(cut(runs[0], share) if device.type == "cpu" and not options.compile else [share])
-        # A call puts its weights into the module for as long as it lasts: calls side by side need one each.
-        forwards = [_forward(config, len(runs)) for _ in self.pieces.slices]
-        self._forwards = [torch.compile(call, dynamic=False) for call in forwards] if options.compile else forwards
+        whole = [slice(0, runs[0].batch)]
+        self.pieces = cut(runs[0]) if device.type == "cpu" and not options.compile else whole
+        forward = _forward(config, len(runs))
+        self._forward = torch.compile(forward, dynamic=False) if options.compile else forward
 
     def __len__(self) -> int:
         return len(self.runs)
 
-    def predict(self, x: Tensor, piece: int = 0) -> Tensor:
-        """Predictions [members, batch, p, dy] from tokens [members, batch, tokens, inputs], of a piece of the batch."""
-        forward = self._forwards[piece]
+    def predict(self, x: Tensor) -> Tensor:
+        """Predictions [members, batch, p, dy] from tokens [members, batch, tokens, inputs]."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.options.bf16):
             if len(self) == 1:
-                outputs = forward({name: weight[0] for name, weight in self.weights.items()}, x[0])[None]
+                outputs = self._forward({name: weight[0] for name, weight in self.weights.items()}, x[0])[None]
             else:
-                outputs = forward({f"model.{name}": weight for name, weight in self.weights.items()}, x)
+                outputs = self._forward({f"model.{name}": weight for name, weight in self.weights.items()}, x)
         return outputs[:, :, self.at].float()
 
     def advance(self) -> Tensor:
@@ -141,10 +144,9 @@ class Ensemble:
         episodes = [
             sample(run.task, run.batch, generator) for run, generator in zip(self.runs, self.generators, strict=True)
         ]
-        worked = self.pieces.map(lambda piece, share: self._gradients(piece, [some.part(share) for some in episodes]))
+        worked = [self._gradients([some.part(share) for some in episodes]) for share in self.pieces]
         losses = torch.stack([losses for losses, _ in worked]).sum(0)
         gradients = [torch.stack(shares).sum(0) for shares in zip(*(made for _, made in worked), strict=True)]
-        losses, *gradients = self.rank.sum([losses, *gradients])
         if not losses.isfinite().all():
             bad = int((~losses.isfinite()).nonzero()[0])
             raise FloatingPointError(
@@ -161,10 +163,10 @@ class Ensemble:
         self.step += 1
         return losses
 
-    def _gradients(self, piece: int, episodes: list[Episodes]) -> tuple[Tensor, Sequence[Tensor]]:
+    def _gradients(self, episodes: list[Episodes]) -> tuple[Tensor, Sequence[Tensor]]:
         """A piece's share of the losses [members] and of the gradients."""
         layout = self.runs[0].shape.layout
-        predictions = self.predict(torch.stack([tokens(problems, layout) for problems in episodes]), piece)
+        predictions = self.predict(torch.stack([tokens(problems, layout) for problems in episodes]))
         losses = torch.stack(
             [
                 judge(made, problems, self.seen, run.objective).mean() * (len(problems) / run.batch)
@@ -235,7 +237,6 @@ def train(
     folder: Place | None = None,
     options: Options = _USUAL,
     *,
-    rank: Rank = ALONE,
     tick: Callable[[int], None] = lambda _: None,
 ) -> list[Trained]:
     """Train runs of equal shape together, going on from a checkpoint if there is one.
@@ -245,8 +246,6 @@ def train(
         folder: Where checkpoints are kept; none for none. On a CPU a run that was stopped ends as one that was not,
             bit for bit.
         options: How to compute.
-        rank: This process among those that train them together; the first alone reads and writes checkpoints, and has
-            logs.
         tick: Called after every step with the number of steps done.
 
     Raises:
@@ -254,24 +253,23 @@ def train(
         FloatingPointError: A loss that is not finite.
         OSError: A checkpoint cannot be written; the one before it is kept.
     """
-    ensemble = Ensemble(runs, options, rank)
+    ensemble = Ensemble(runs, options)
     logs: list[list[dict[str, float]]] = [[] for _ in runs]
     file, before, begun = folder / "checkpoint.pt" if folder else None, 0.0, time.monotonic()
-    if held := rank.of_first(load(file) if file and rank.first else None, options.device):
+    if held := load(file) if file else None:
         ensemble.restore(held)
         logs, before = held["logs"], held["seconds"]
         tick(ensemble.step)
-    looks = runs if rank.first else []
-    exams = [Exam.of(run.task, run.objective, options.exam).to(options.device) for run in looks]
+    exams = [Exam.of(run.task, run.objective, options.exam).to(options.device) for run in runs]
     total = runs[0].steps
     while ensemble.step < total:
-        if exams and ensemble.step % options.look_every == 0:
+        if ensemble.step % options.look_every == 0:
             _look(ensemble, exams, logs)
         ensemble.advance()
         tick(ensemble.step)
-        if exams and ensemble.step == total:
+        if ensemble.step == total:
             _look(ensemble, exams, logs)
-        if file and rank.first and (ensemble.step % options.save_every == 0 or ensemble.step == total):
+        if file and (ensemble.step % options.save_every == 0 or ensemble.step == total):
             save(file, {**ensemble.state(), "logs": logs, "seconds": before + time.monotonic() - begun})
     cost = {
         "seconds": round(before + time.monotonic() - begun, 1),

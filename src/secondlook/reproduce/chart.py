@@ -91,7 +91,7 @@ def strip(part: dict[str, Any]) -> Markup:
     if part["low"] is not None:
         drawn.append(f'<path class="span" d="M{scale(part["low"])} {y}H{scale(part["high"])}"/>')
     drawn.append(f'<circle class="value" cx="{scale(part["value"])}" cy="{y}" r="5"/>')
-    said = f"{part['says']}: {estimate(part)}; claimed {threshold(part)}; {part['verdict']}"
+    said = f"{part['says']}: {estimate(part)}; claimed {threshold(part)}; {part['outcome']}"
     return Markup(  # noqa: S704 - all texts are escaped, all else is numbers
         f'<svg class="strip" viewBox="0 0 {_STRIP} {_STRIP_HEIGHT}" role="img" aria-label="{escape(said)}">'
         f"{''.join(drawn)}</svg>"

@@ -9,23 +9,23 @@ from pathlib import Path
 
 from secondlook.evidence.figures import draw
 from secondlook.machine import whole
-from secondlook.reproduce.run import Outcome
+from secondlook.reproduce.run import Entry
 
 COLUMN, PAGE = 3.25, 6.75
 """Widths of a paper's column and page, in inches."""
 
 
-def draw_all(outcomes: Sequence[Outcome], folder: Path) -> None:
+def draw_all(entries: Sequence[Entry], folder: Path) -> None:
     """Write `T3.png`, `T3.svg` and `T3.pdf`, and so on; what is there and has not changed is left.
 
     Raises:
         OSError: They cannot be written.
     """
-    for outcome in outcomes:
-        if not outcome.finding.get("panels"):
+    for entry in entries:
+        if not entry.finding.get("panels"):
             continue
-        record = outcome.record
-        result = {name: outcome.finding[name] for name in ("panels", "curves")}
+        record = entry.record
+        result = {name: entry.finding[name] for name in ("panels", "curves")}
         result |= {"id": record["id"], "title": record["title"], "profile": record["profile"]}
         mark, digest = folder / f".{record['id']}", hashlib.sha256(json.dumps(result).encode()).hexdigest()
         if mark.is_file() and mark.read_text("utf-8") == digest:

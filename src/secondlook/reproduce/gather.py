@@ -105,19 +105,18 @@ def committed(claim: Claim, results: Path) -> dict[str, Any] | None:
 
 
 def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, seconds: float) -> dict[str, Any]:
-    """A claim with its verdict, the number that decides it, and where they come from."""
-    verdict, parts = finding["verdict"], finding["parts"]
-    deciding = _deciding(parts, verdict)
-    if verdict == "verified" and claim.proof:
-        verdict = "proved"
-    if verdict == "not estimated":  # without an interval nothing is said of a claim
-        verdict = "not supported"
-    outcome = "planted" if claim.floor == "studies" else verdict
+    """A claim with its outcome, the number that decides it, and where they come from."""
+    outcome, parts = finding["outcome"], finding["parts"]
+    deciding = _deciding(parts, outcome)
+    if outcome == "verified" and claim.proof:
+        outcome = "proved"
+    if outcome == "not estimated":  # without an interval nothing is said of a claim
+        outcome = "not supported"
     low, high = deciding["low"], deciding["high"]
     return {
         **_declared(claim),
-        "verdict": outcome,
-        "finding": verdict,
+        "outcome": "planted" if claim.floor == "studies" else outcome,
+        "finding": outcome,
         "value": deciding["value"],
         "interval": None if low is None or high is None else [low, high],
         "no_interval": deciding.get("why", "it could not be estimated") if low is None or high is None else None,
@@ -136,7 +135,7 @@ def not_run(claim: Claim, profile: str, why: str) -> dict[str, Any]:
     """A claim about which nothing is said here, with the command and the hardware that would."""
     return {
         **_declared(claim),
-        "verdict": "not run here",
+        "outcome": "not run here",
         "finding": None,
         "value": None,
         "interval": None,
@@ -172,11 +171,11 @@ def _declared(claim: Claim) -> dict[str, Any]:
     }
 
 
-def _deciding(parts: Sequence[dict[str, Any]], verdict: str) -> dict[str, Any]:
-    """The part that decides: the claim's first that has its verdict; of errors, the one nearest its bound."""
+def _deciding(parts: Sequence[dict[str, Any]], outcome: str) -> dict[str, Any]:
+    """The part that decides: the claim's first that has its outcome; of errors, the one nearest its bound."""
     own = [part for part in parts if part["whose"] == "paper"] or list(parts)
-    same = [part for part in own if part["verdict"] == verdict] or own
-    if verdict not in ("verified", "refuted") or "why" not in same[0]:
+    same = [part for part in own if part["outcome"] == outcome] or own
+    if outcome not in ("verified", "refuted") or "why" not in same[0]:
         return same[0]
     return max((part for part in same if "below" in part), key=_share, default=same[0])
 

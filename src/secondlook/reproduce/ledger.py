@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from secondlook.evidence.verdict import Part, side
+from secondlook.evidence.outcome import Part, side
 from secondlook.lab.experiments import EXPERIMENTS
 from secondlook.studies.experiments import EXPERIMENTS as STUDIES
 
 Floor = Literal["theory", "laboratory", "studies"]
 HOLDING = ("proved", "verified", "supported")
-"""Verdicts under which a claim holds; a planted one holds if the finding inside it does."""
+"""Outcomes under which a claim holds; a planted one holds if the finding inside it does."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Claim:
 
 def holds(record: dict[str, Any]) -> bool:
     """Whether a claim's record says that it holds."""
-    verdict = record["finding"] if record["verdict"] == "planted" else record["verdict"]
-    return verdict in HOLDING
+    outcome = record["finding"] if record["outcome"] == "planted" else record["outcome"]
+    return outcome in HOLDING
 
 
 def find(names: Sequence[str]) -> list[Claim]:

@@ -1,4 +1,4 @@
-"""All outcomes as one HTML file that needs nothing else."""
+"""All entries as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import jinja2
 from secondlook.construct.show.page import render
 from secondlook.machine import whole
 from secondlook.reproduce import chart, words
-from secondlook.reproduce.run import Outcome
+from secondlook.reproduce.run import Entry
 
 SIGNS = {
     "proved": "∎",
@@ -25,16 +25,18 @@ SIGNS = {
     "not supported": "≈",
     "not reproduced at reduced size": "≉",
     "refuted": "✕",
+    "base not trained": "∅",
     "planted": "◇",
     "not run here": "–",
 }
-"""Every verdict with a sign, so that none is told by its colour alone."""
+"""Every outcome with a sign, so that none is told by its colour alone."""
 MEANINGS = {
     "proved": "a written proof, and numbers within their bounds",
     "verified": "numbers within their bounds, in every context that was run",
     "supported": "the whole interval where the claim puts it",
     "not supported": "the interval does not decide",
     "refuted": "the whole interval where the claim denies it",
+    "base not trained": "what variants are compared with had not learned the task: nothing is said",
     "not reproduced at reduced size": "the same, of a study too small or a scale too kind to refute it",
     "planted": "the instrument found it on a planted subject; nothing is said of real models",
     "not run here": "with the command and the hardware that would",
@@ -49,11 +51,11 @@ _FLOORS = {
 }
 
 
-def write_page(outcomes: Sequence[Outcome], profile: str, path: Path) -> Path:
+def write_page(entries: Sequence[Entry], profile: str, path: Path) -> Path:
     """Write the page, which is there afterwards in whole or not at all.
 
     Args:
-        outcomes: What is on it.
+        entries: What is on it.
         profile: Of the run.
         path: Its file.
 
@@ -65,7 +67,7 @@ def write_page(outcomes: Sequence[Outcome], profile: str, path: Path) -> Path:
     """
     folder = resources.files("secondlook.reproduce") / "assets"
     style, script = ((folder / name).read_text("utf-8") for name in ("ledger.css", "ledger.js"))
-    viewer = render("plackett-luce") if any(outcome.record["floor"] == "theory" for outcome in outcomes) else ""
+    viewer = render("plackett-luce") if any(entry.record["floor"] == "theory" for entry in entries) else ""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -74,8 +76,8 @@ def write_page(outcomes: Sequence[Outcome], profile: str, path: Path) -> Path:
         number=words.number, threshold=words.threshold, estimate=words.estimate, worded=words.worded
     )
     page = environment.from_string((folder / "ledger.html.j2").read_text("utf-8")).render(
-        cards=[_card(outcome) for outcome in outcomes],
-        counts=_counts(outcomes),
+        cards=[_card(entry) for entry in entries],
+        counts=_counts(entries),
         floors=_FLOORS,
         signs=SIGNS,
         meanings=MEANINGS,
@@ -92,16 +94,16 @@ def write_page(outcomes: Sequence[Outcome], profile: str, path: Path) -> Path:
     return path
 
 
-def _card(outcome: Outcome) -> dict[str, Any]:
-    record, finding = outcome.record, outcome.finding
+def _card(entry: Entry) -> dict[str, Any]:
+    record, finding = entry.record, entry.finding
     curves = finding.get("curves", [])
     panels = [
         (panel, [curve for curve in curves if curve["panel"] == panel["name"]]) for panel in finding.get("panels", [])
     ]
     versions = ", ".join(f"{name} {version}" for name, version in finding.get("versions", {}).items())
-    shown = finding.get("parts", []) if record["verdict"] == "not run here" else record["parts"]
-    old = outcome.earlier
-    earlier = f"{old['profile']}, {old['commit'] or 'no commit'}: {old['verdict']}" if old else ""
+    shown = finding.get("parts", []) if record["outcome"] == "not run here" else record["parts"]
+    old = entry.earlier
+    earlier = f"{old['profile']}, {old['commit'] or 'no commit'}: {old['outcome']}" if old else ""
     return {
         **record,
         "panels": [each for each in panels if each[1]],
@@ -111,9 +113,9 @@ def _card(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    found = Counter(outcome.record["verdict"] for outcome in outcomes)
-    return {verdict: found[verdict] for verdict in SIGNS if found[verdict]}
+def _counts(entries: Sequence[Entry]) -> dict[str, int]:
+    found = Counter(entry.record["outcome"] for entry in entries)
+    return {outcome: found[outcome] for outcome in SIGNS if found[outcome]}
 
 
 def _allowed(page: str, kind: str) -> list[str]:

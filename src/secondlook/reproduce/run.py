@@ -1,4 +1,4 @@
-"""The runner: each job once, its outcome kept under a digest of everything it depends on, and the files for readers."""
+"""The runner: each job once, its entry kept under a digest of everything it depends on, and the files for readers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ROOMS: dict[Floor, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Entry:
     """A claim after a run.
 
     Attributes:
@@ -63,13 +63,13 @@ def reproduce(
     accelerated: bool = False,
     tell: gather.Describe = lambda _: None,
     done: Callable[[], None] = lambda: None,
-) -> list[Outcome]:
-    """Every claim's outcome; what is finished and has not changed is not run again.
+) -> list[Entry]:
+    """Every claim's entry; what is finished and has not changed is not run again.
 
     Args:
         claims: Which.
         profile: One of `gather.PROFILES`.
-        out: Keeps outcomes under `cache`, and what jobs can go on from under `work`.
+        out: Keeps entries under `cache`, and what jobs can go on from under `work`.
         workers: Processes.
         results: Committed evidence.
         kept: Take committed evidence of this profile rather than gather it again.
@@ -86,7 +86,7 @@ def reproduce(
     """
     if profile not in gather.PROFILES:
         raise ValueError(f"profile {profile!r} is unknown; known: {', '.join(gather.PROFILES)}")
-    found: dict[str, Outcome] = {}
+    found: dict[str, Entry] = {}
     if engine:
         waiting = [members[0] for members in jobs(claims) if members[0].floor != "laboratory"]
         units = [
@@ -106,7 +106,7 @@ def reproduce(
                 found[claim.id] = _committed(claim, old)
             elif not here:
                 why = f"{claim.hardware} would run it: {claim.full}"
-                found[claim.id] = Outcome(gather.not_run(claim, profile, why), old or {}, old)
+                found[claim.id] = Entry(gather.not_run(claim, profile, why), old or {}, old)
         if missing := [claim for claim in members if claim.id not in found]:
             found |= _run(missing, Job(missing[0], profile, out, workers), tell, engine)
             for claim in missing:
@@ -115,9 +115,9 @@ def reproduce(
     return [found[claim.id] for claim in claims]
 
 
-def _committed(claim: Claim, old: dict[str, Any]) -> Outcome:
+def _committed(claim: Claim, old: dict[str, Any]) -> Entry:
     evidence = f"committed, {old['profile']}, {old['commit'] or 'no commit'}"
-    return Outcome(gather.record(claim, old, old["profile"], evidence, old["seconds"]), old)
+    return Entry(gather.record(claim, old, old["profile"], evidence, old["seconds"]), old)
 
 
 def _kept(claim: Claim, profile: str, old: dict[str, Any] | None, kept: bool) -> bool:
@@ -171,19 +171,19 @@ class Job:
         put(self.file, (json.dumps(kept, allow_nan=False) + "\n").encode())
 
 
-def _run(claims: Sequence[Claim], job: Job, tell: gather.Describe, engine: Engine | None) -> dict[str, Outcome]:
+def _run(claims: Sequence[Claim], job: Job, tell: gather.Describe, engine: Engine | None) -> dict[str, Entry]:
     if not job.done():
         job.gather(tell, engine)
     kept = json.loads(job.file.read_text("utf-8"))
-    outcomes = {}
+    entries = {}
     for claim in claims:
         finding = kept["findings"][claim.id]
-        outcomes[claim.id] = Outcome(gather.record(claim, finding, job.profile, "this run", kept["seconds"]), finding)
-    return outcomes
+        entries[claim.id] = Entry(gather.record(claim, finding, job.profile, "this run", kept["seconds"]), finding)
+    return entries
 
 
 def digest(claim: Claim, profile: str) -> str:
-    """Of all that the outcome of a claim's job depends on: declarations, sizes, code and data of the rooms it uses."""
+    """Of all that the entry of a claim's job depends on: declarations, sizes, code and data of the rooms it uses."""
     same = [each for each in LEDGER.values() if (each.floor, each.job) == (claim.floor, claim.job)]
     declared = "".join(repr(gather.tested(each)) for each in same)
     sizes = repr(GRIDS[profile]) if claim.floor == "theory" else profile
@@ -203,7 +203,7 @@ def _code(floor: Floor) -> str:
     return total.hexdigest()
 
 
-def fallen(outcomes: Sequence[Outcome], expected: Path) -> list[str]:
+def fallen(entries: Sequence[Entry], expected: Path) -> list[str]:
     """Claims that held when `expected` was committed and do not in this run, a sentence each.
 
     Evidence of a laboratory or a study is compared with that of the same profile only: at another size a claim may
@@ -214,7 +214,7 @@ def fallen(outcomes: Sequence[Outcome], expected: Path) -> list[str]:
     before = {record["id"]: record for record in json.loads(expected.read_text("utf-8"))}
     return [
         f"{now['id']} had held ({old['finding']}) and does not: {now['finding']}"
-        for now in (outcome.record for outcome in outcomes)
+        for now in (entry.record for entry in entries)
         if now["evidence"] == "this run"
         and (old := before.get(now["id"])) is not None
         and holds(old)
@@ -223,11 +223,11 @@ def fallen(outcomes: Sequence[Outcome], expected: Path) -> list[str]:
     ]
 
 
-def write(outcomes: Sequence[Outcome], file: Path) -> None:
+def write(entries: Sequence[Entry], file: Path) -> None:
     """Write `claims.json`.
 
     Raises:
         OSError: It cannot be written; what was there before is kept.
     """
-    records = [outcome.record for outcome in outcomes]
+    records = [entry.record for entry in entries]
     put(file, (json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())

@@ -33,7 +33,7 @@ def gather(job: str, profile: str, workers: int) -> dict[str, dict[str, Any]]:
         workers: Processes, for the grid.
 
     Returns:
-        Findings by claim: verdict, parts, panels and curves, as JSON has them.
+        Findings by claim: outcome, parts, panels and curves, as JSON has them.
     """
     grid = GRIDS[profile]
     jobs: dict[str, Callable[[], Iterable[Row]]] = {
@@ -58,7 +58,7 @@ def finding(rows: Sequence[Row]) -> dict[str, Any]:
     held = all(row.passed for row in rows)
     checked = f"{sum(row.passed for row in rows)} of {len(rows)} checks within their bounds"
     notes = [f"{checked}, {sum(row.contexts for row in rows):,} contexts in all."]
-    return {"verdict": "verified" if held else "refuted", "parts": parts, "notes": notes, **_picture(rows)}
+    return {"outcome": "verified" if held else "refuted", "parts": parts, "notes": notes, **_picture(rows)}
 
 
 def allowed(row: Row) -> float:
@@ -80,7 +80,7 @@ def _part(row: Row) -> dict[str, Any]:
         "high": None,
         "why": _NONE,
         "n": row.contexts,
-        "verdict": "verified" if row.passed else "refuted",
+        "outcome": "verified" if row.passed else "refuted",
     }
 
 

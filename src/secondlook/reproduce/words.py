@@ -1,4 +1,4 @@
-"""Numbers, thresholds and verdicts as people read them."""
+"""Numbers, thresholds and outcomes as people read them."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def estimate(part: dict[str, Any]) -> str:
 
 def worded(record: dict[str, Any]) -> str:
     """The deciding number of a record, with its interval and its threshold."""
-    if record["verdict"] == "not run here":
+    if record["outcome"] == "not run here":
         return ""
     low, high = record["interval"] or (None, None)
     return f"{estimate({'value': record['value'], 'low': low, 'high': high})} {threshold(record['threshold'])}".strip()
 
 
-def verdict_of(record: dict[str, Any]) -> str:
-    """The verdict; of a planted subject, with what was found on it."""
-    return f"planted: {record['finding']}" if record["verdict"] == "planted" else str(record["verdict"])
+def outcome_of(record: dict[str, Any]) -> str:
+    """The outcome; of a planted subject, with what was found on it."""
+    return f"planted: {record['finding']}" if record["outcome"] == "planted" else str(record["outcome"])

@@ -11,7 +11,7 @@ from secondlook.diagnosis.intervals import Estimate as Clustered
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import Arm, check_table
-from secondlook.evidence.verdict import Estimate
+from secondlook.evidence.outcome import Estimate
 
 
 def arms_of(records: pd.DataFrame) -> dict[str, Arm]:

@@ -16,8 +16,8 @@ from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation, run_evaluation
 from secondlook.evaluation.fast import run_arms
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.evidence.result import judged, pictured, provenance, write
-from secondlook.evidence.verdict import Estimate, Part
 from secondlook.local.model import checkpoint_folder
 from secondlook.prompts.prompt import load_prompt, prompt_names
 from secondlook.studies.profile import Profile

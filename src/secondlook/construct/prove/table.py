@@ -51,7 +51,7 @@ def _constructions(rows: Sequence[Row]) -> Table:
         "weights": lambda row: _short(row.parameters or 0),
         "error": lambda row: f"{row.error:.0e}",
         "bound": lambda row: f"{row.bound:.0e}",
-        "verdict": _verdict,
+        "outcome": _outcome,
     }
     precisions = ", ".join(dict.fromkeys(row.dtype for row in rows))
     return _table(f"Step beside automatic differentiation, {precisions}: worst of all d, K and contexts", columns, rows)
@@ -64,7 +64,7 @@ def _checks(rows: Sequence[Row]) -> Table:
         "dtype": lambda row: row.dtype,
         "value": lambda row: f"{row.error:.0e}",
         "bound": lambda row: f"{row.bound:.0e}",
-        "verdict": _verdict,
+        "outcome": _outcome,
     }
     return _table(
         "Identities, temperature, convexity, sign", columns, sorted(rows, key=lambda row: int(row.result[1:]))
@@ -74,13 +74,13 @@ def _checks(rows: Sequence[Row]) -> Table:
 def _table(title: str, columns: dict[str, Callable[[Row], str]], rows: Sequence[Row]) -> Table:
     built = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
     for name in columns:
-        built.add_column(name, justify="left" if name in ("", "construction", "check", "dtype", "verdict") else "right")
+        built.add_column(name, justify="left" if name in ("", "construction", "check", "dtype", "outcome") else "right")
     for row in rows:
         built.add_row(*(show(row) for show in columns.values()))
     return built
 
 
-def _verdict(row: Row) -> str:
+def _outcome(row: Row) -> str:
     return "passed" if row.passed else "FAILED"
 
 

@@ -38,7 +38,7 @@ def document(name: str, exhibit: Exhibit, recording: Recording, seed: int) -> Js
         "fed": list(construction.layout.fed),
         "asking": asking,
         "stages": [_stage(recording, block) for block in range(len(recording.plan) + 1)],
-        "verdicts": recording.verdicts(),
+        "comparisons": recording.comparisons(),
     }
 
 

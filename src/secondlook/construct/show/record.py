@@ -125,7 +125,7 @@ class Recording:
             sums.append((weights - self.start[0]) @ query)
         return torch.stack(sums)
 
-    def verdicts(self) -> list[dict[str, float | list[float]]]:
+    def comparisons(self) -> list[dict[str, float | list[float]]]:
         """Per asker, the read-out beside autograd's step on W, with the error's bound."""
         first = self.construction.first
         step = self.trace.outputs[0, first:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from secondlook.evidence.curves import Panel
-from secondlook.evidence.verdict import Part
+from secondlook.evidence.outcome import Part
 from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, error, guess, loss
 
 
@@ -32,6 +32,7 @@ def run(lab: Lab) -> Findings:
         ),
         tuple(variants),
         (f"A random guess has a loss of {chance:.2f} nats.",),
+        lab.short(trained["softmax"]),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Part
+from secondlook.evidence.outcome import Part
 from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, loss
 from secondlook.lab.run import Run
 from secondlook.lab.tokens import Layout
@@ -47,6 +47,7 @@ def run(lab: Lab) -> Findings:
         tuple(curves),
         tuple(variants),
         tuple(notes),
+        lab.short(trained[_label(layout, max(depths))]),
     )
 
 

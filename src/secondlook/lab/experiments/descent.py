@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Part
+from secondlook.evidence.outcome import Part
 from secondlook.lab import behaviour, patterns, probes
 from secondlook.lab.experiment import Experiment, Findings, Lab, Variant
 from secondlook.lab.rules import CONTROLS, GradientDescent

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Part
+from secondlook.evidence.outcome import Part
 from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, descent_of, error, seen
 
 LAST = 15

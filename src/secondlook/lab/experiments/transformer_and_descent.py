@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from secondlook.evidence.curves import Panel
-from secondlook.evidence.verdict import Part
+from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.outcome import Estimate, Part
+from secondlook.lab.baselines import baselines
+from secondlook.lab.descents import gradient_descent, sharpness
+from secondlook.lab.exam import Exam, angles
 from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, descent_of, error, loss, seen
+from secondlook.lab.objectives import judge
+from secondlook.lab.tasks import Task
 
 FEW, MANY = 2, 14
+GIVEN, CONVERGING = (0.1, 50), (0.001, 500)
+"""Rate and steps of descent by the squared reward: as the paper gives them, and such that it converges."""
 
 
 def run(lab: Lab) -> Findings:
@@ -16,30 +23,50 @@ def run(lab: Lab) -> Findings:
     at = seen(lab.base)
     few, many = at.index(FEW), at.index(MANY)
     exam, other = lab.exam(lab.base), descent_of(lab.base)
-    panels = (
-        Panel("error", "Distance from the truth", "examples in context", "1 − cosine with Wx"),
-        Panel("loss", f"What is minimised: {lab.base.objective}", "examples in context", "loss (nats)"),
-    )
     curves = [
         curve
         for panel, metric in (("error", error), ("loss", loss))
         for curve in (
             lab.curve(panel, "transformer", members, metric),
-            *lab.baselines(panel, lab.base, metric, only=(other, f"{other}, tuned")),
+            *lab.baselines(panel, lab.base, metric, only=(other, f"{other}, tuned", "descent, as released")),
         )
     ]
-    descent = dict(zip(at, next(c for c in curves if c.label == other).seeds[0], strict=True))
-    errors = [lab.examine(member, error) for member in members]
+    descended, note = squared(lab.profile.exam, at)
+    own = lab.errors(members)
+    descent = angles(baselines(lab.base.task)[other](exam.episodes, at), exam.truth(at)).double().numpy()
     return Findings(
         {
-            "falls": [(e[few] - e[many]).item() for e in errors],
-            "early": [e[few].item() - descent[FEW] for e in errors],
-            "late": [descent[MANY] - e[many].item() for e in errors],
+            "falls": Estimate.crossed(own[..., few] - own[..., many]),
+            "early": Estimate.crossed(own[..., few] - descent[:, few]),
+            "late": Estimate.crossed(descent[:, many] - own[..., many]),
         },
-        panels,
-        tuple(curves),
+        (
+            Panel("error", "Distance from the truth", "examples in context", "1 − cosine with Wx"),
+            Panel("loss", f"What is minimised: {lab.base.objective}", "examples in context", "loss (nats)"),
+            Panel(
+                "squared", "Descent by the squared reward, paper's task", "examples in context", "loss (nats)", "log"
+            ),
+        ),
+        (*curves, *descended),
         tuple(variants),
-        (f"Judged on {len(exam.episodes)} fresh problems; intervals are over seeds of training.",),
+        (f"Judged on {len(exam.episodes)} fresh problems; intervals are over these and seeds of training.", note),
+    )
+
+
+def squared(problems: int, at: list[int]) -> tuple[list[Curve], str]:
+    """Descent by the squared reward on the paper's task, at the paper's rate and at one that converges."""
+    exam = Exam.of(Task("paper"), "pl-squared", problems)
+    curves = []
+    for rate, steps in (GIVEN, CONVERGING):
+        predictions = gradient_descent(exam.episodes, at, rate=rate, steps=steps)
+        losses = judge(predictions, exam.episodes, at, exam.objective).mean(0)
+        label = f"rate {rate:g}, {steps} steps"
+        curves.append(Curve("squared", label, tuple(map(float, at)), (tuple(losses.tolist()),), "baseline"))
+    steep = sharpness(exam.episodes).median().item()
+    return curves, (
+        "By the squared reward the paper's descent diverges: over whole contexts, rate times sharpness is "
+        f"{GIVEN[0] * steep:.1f} in the median, and 2 is the most that converges. At rate {CONVERGING[0]:g} it is "
+        f"{CONVERGING[0] * steep:.2f}."
     )
 
 

@@ -4,10 +4,10 @@ const byId = (id) => document.getElementById(id);
 const claims = [...document.querySelectorAll(".claim")];
 const filters = [...document.querySelectorAll("[data-show]")];
 
-function show(verdict) {
-  for (const claim of claims) claim.hidden = verdict !== "" && claim.dataset.verdict !== verdict;
+function show(outcome) {
+  for (const claim of claims) claim.hidden = outcome !== "" && claim.dataset.outcome !== outcome;
   for (const floor of document.querySelectorAll(".floor")) floor.hidden = !floor.querySelector(".claim:not([hidden])");
-  for (const filter of filters) filter.setAttribute("aria-pressed", filter.dataset.show === verdict);
+  for (const filter of filters) filter.setAttribute("aria-pressed", filter.dataset.show === outcome);
   byId("said").textContent = `${claims.filter((claim) => !claim.hidden).length} claims shown`;
 }
 for (const filter of filters) {

@@ -8,7 +8,7 @@ import pandas as pd
 
 from secondlook.diagnosis.dose import dose_response
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Estimate, Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.studies.pairs import arms_of, estimate
 from secondlook.studies.study import Bench, Experiment, Findings
 

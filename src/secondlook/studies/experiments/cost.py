@@ -7,7 +7,7 @@ import pandas as pd
 
 from secondlook.diagnosis.intervals import clustered_mean
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Estimate, Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.studies.pairs import estimate
 from secondlook.studies.study import Bench, Experiment, Findings
 

@@ -10,7 +10,7 @@ from secondlook.diagnosis.dose import correlate
 from secondlook.diagnosis.table import Arm
 from secondlook.diagnosis.transitions import critic_of
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Estimate, Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.studies.pairs import arms_of, change, estimate
 from secondlook.studies.study import Bench, Experiment, Findings
 

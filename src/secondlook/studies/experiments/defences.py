@@ -8,7 +8,7 @@ from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import Arm
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Estimate, Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.studies.pairs import arms_of, estimate
 from secondlook.studies.study import Bench, Experiment, Findings
 

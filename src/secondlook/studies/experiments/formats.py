@@ -6,7 +6,7 @@ import pandas as pd
 
 from secondlook.diagnosis.transitions import critic_of
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Part
+from secondlook.evidence.outcome import Part
 from secondlook.studies.pairs import accuracy, arms_of, change, estimate, labelled
 from secondlook.studies.study import Bench, Experiment, Findings
 

@@ -7,7 +7,7 @@ import numpy as np
 from secondlook.diagnosis.finding import vote_round
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Part
+from secondlook.evidence.outcome import Part
 from secondlook.studies.pairs import arms_of, change, estimate
 from secondlook.studies.study import Bench, Experiment, Findings
 

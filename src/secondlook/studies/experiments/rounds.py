@@ -6,7 +6,7 @@ from secondlook.diagnosis.forecast import Forecast, forecast
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.table import Arm
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Estimate, Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.studies.pairs import accuracy, arms_of, change, estimate
 from secondlook.studies.study import Bench, Experiment, Findings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from secondlook.diagnosis.transitions import step_of
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.verdict import Estimate, Part
+from secondlook.evidence.outcome import Estimate, Part
 from secondlook.local.model import LocalModel
 from secondlook.studies.pairs import arms_of, change, estimate
 from secondlook.studies.study import Bench, Experiment, Findings

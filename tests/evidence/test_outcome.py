@@ -1,10 +1,10 @@
-"""A verdict is where an interval lies beside a threshold that was there before."""
+"""An outcome is where an interval lies beside a threshold that was there before."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from secondlook.evidence.verdict import Estimate, Part, overall
+from secondlook.evidence.outcome import Estimate, Part, overall
 
 
 def test_an_interval_is_student_s():
@@ -33,7 +33,7 @@ def test_a_part_is_judged_by_its_whole_interval(values, above, below):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
+    ("low", "high", "outcome"),
     [
         (-0.5, 0.5, "supported"),
         (-1.5, 0.5, "not supported"),
@@ -43,8 +43,8 @@ def test_a_part_is_judged_by_its_whole_interval(values, above, below):
         (-2.0, 2.0, "not supported"),
     ],
 )
-def test_a_part_between_two_thresholds(low, high, verdict):
-    assert Part("x", "x lies in", above=-1.0, below=1.0).judge(Estimate(0.0, low, high, 3)) == verdict
+def test_a_part_between_two_thresholds(low, high, outcome):
+    assert Part("x", "x lies in", above=-1.0, below=1.0).judge(Estimate(0.0, low, high, 3)) == outcome
 
 
 def test_a_claim_is_as_good_as_its_worst_part():

@@ -10,7 +10,9 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-Verdict = Literal["supported", "not supported", "not reproduced at reduced size", "refuted", "not estimated"]
+Outcome = Literal[
+    "supported", "not supported", "not reproduced at reduced size", "refuted", "base not trained", "not estimated"
+]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Part:
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError(f"{self.name} is to be above {self.above} and below {self.below}: nothing is")
 
-    def judge(self, estimate: Estimate, reduced: bool = False) -> Verdict:
+    def judge(self, estimate: Estimate, reduced: bool = False) -> Outcome:
         """Supported if the whole interval is where the claim puts it, refuted if none of it, else not supported.
 
         What a study of `reduced` size finds against a claim does not refute it: it is not reproduced at that size.
@@ -126,9 +128,9 @@ class Estimate:
         return cls(float(value), float(value) - half, float(value) + half, seeds)
 
 
-def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Refuted, or not reproduced, if a part is; supported if all are."""
-    for worst in ("refuted", "not reproduced at reduced size", "not estimated", "not supported"):
-        if worst in verdicts:
+def overall(outcomes: Sequence[Outcome]) -> Outcome:
+    """Nothing where the base was not trained; else refuted, or not reproduced, if a part is; supported if all are."""
+    for worst in ("base not trained", "refuted", "not reproduced at reduced size", "not estimated", "not supported"):
+        if worst in outcomes:
             return worst
-    return "supported" if verdicts else "not estimated"
+    return "supported" if outcomes else "not estimated"
