@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from secondlook.benchmarks import benchmark as door
-from secondlook.benchmarks.benchmark import Asked, Benchmark, Questions, Reading, Shown, option
+from secondlook.benchmarks.benchmark import Asked, Benchmark, Questions, Reading, Display, option
 from secondlook.cli.evaluate import CriticOptions, ModelOptions, RunOptions, evaluate
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.reading import read_tables
@@ -64,7 +64,7 @@ class Sums(Benchmark):
         return Questions([Asked(one) for one in sums[: options.count]], [Asked(one) for one in sums[options.count :]])
 
     def shown(self, item):
-        return Shown(f"{item.left} + {item.right}", str(item.left + item.right))
+        return Display(f"{item.left} + {item.right}", str(item.left + item.right))
 
     def case(self, asked, file, words: Mapping[str, str]):
         return SumCase(asked.item, file)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from secondlook.diagnosis.records import Status
 
 
-class Item(Protocol):
+class ItemLike(Protocol):
     """One question of a benchmark: a frozen dataclass of JSON values, since it travels in the logs."""
 
     @property
@@ -49,7 +49,7 @@ class Item(Protocol):
         ...
 
 
-I = TypeVar("I", bound=Item)  # noqa: E741
+I = TypeVar("I", bound=ItemLike)  # noqa: E741
 O = TypeVar("O")  # noqa: E741
 
 
@@ -82,7 +82,7 @@ class Questions(Generic[I]):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Display:
     """A question as a log shows it: its text, its truth in words, and its options if it has some."""
 
     text: str
@@ -204,7 +204,7 @@ class Benchmark(ABC, Generic[I, O]):
         """
 
     @abstractmethod
-    def shown(self, item: I) -> Shown:
+    def shown(self, item: I) -> Display:
         """A question as logs show it."""
 
     @abstractmethod

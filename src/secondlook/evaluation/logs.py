@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
 
-from secondlook.benchmarks.benchmark import AnyBenchmark, Item, find
+from secondlook.benchmarks.benchmark import AnyBenchmark, ItemLike, find
 from secondlook.cluster.place import Place, there
 from secondlook.correction.chat import ModelInfo
 from secondlook.correction.transcript import Transcript
@@ -45,7 +45,7 @@ class Logged:
     name: str
     arm: str
     noise_p: float
-    item: Item
+    item: ItemLike
     transcript: Transcript
     judged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from secondlook.benchmarks.benchmark import AnyBenchmark, Item, Reading
+from secondlook.benchmarks.benchmark import AnyBenchmark, ItemLike, Reading
 from secondlook.benchmarks.votes import majority
 from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Critique, Round, Transcript
@@ -14,7 +14,7 @@ from secondlook.prompts.prompt import load_prompt
 
 
 def to_records(
-    transcript: Transcript, benchmark: AnyBenchmark, item: Item, *, arm: str, noise_p: float
+    transcript: Transcript, benchmark: AnyBenchmark, item: ItemLike, *, arm: str, noise_p: float
 ) -> list[Record]:
     """The records of one sample.
 
@@ -39,7 +39,7 @@ def to_records(
 
 
 def _row(
-    transcript: Transcript, item: Item, round_: Round, reading: Reading, run: str, arm: str, noise_p: float
+    transcript: Transcript, item: ItemLike, round_: Round, reading: Reading, run: str, arm: str, noise_p: float
 ) -> Record:
     critique = round_.critique
     usage = round_.usage + (critique.usage if critique else Usage())

@@ -37,7 +37,7 @@ def shards_of(questions: int, asked: int | None) -> int:
 
 
 @dataclass(frozen=True)
-class Part:
+class ArmPart:
     """What every unit of an evaluation knows.
 
     Attributes:
@@ -78,7 +78,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class History(Part):
+class History(ArmPart):
     """The unit that makes an arm's shared history, once for all its parts."""
 
     @property
@@ -106,7 +106,7 @@ class History(Part):
 
 
 @dataclass(frozen=True)
-class Shard(Part):
+class Shard(ArmPart):
     """The unit that asks some neighbouring questions of an arm.
 
     Attributes:
@@ -224,7 +224,7 @@ class InShards:
         histories: list[History] = []
         for arm, task in tasks.items():
             about = (evaluation, arm, folder, evaluation.digest(task))
-            if Part(*about).study.shows_history:
+            if ArmPart(*about).study.shows_history:
                 histories.append(History(*about))
             for number in range(shards):
                 address = self.addresses[len(units) % len(self.addresses)] if self.addresses else None

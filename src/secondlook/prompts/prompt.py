@@ -25,7 +25,7 @@ _DENIED = re.compile(r"(?:\b(?:not|cannot|never|neither|nor)|n't)\b[^.,:;!?\n]*$
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class ScoreScale:
     """How a numeric critique is read.
 
     Attributes:
@@ -71,7 +71,7 @@ class Prompt:
     feedback: dict[Verdict, str]
     verdicts: dict[Verdict, str]
     system: str | None = None
-    scale: Scale | None = None
+    scale: ScoreScale | None = None
 
     def reask(self, query: str, *, repeat_query: bool, critiqued: bool) -> str:
         """The request for another answer; see :meth:`secondlook.correction.Case.reask`."""
@@ -194,9 +194,9 @@ def _plain(critique: str) -> str:
     return re.sub(r"[^\S\n]+", " ", _EMPHASIS.sub("", critique.translate(_TYPOGRAPHY))).rstrip(_CLOSING)
 
 
-def _scale(name: str, data: dict[str, Any]) -> Scale | None:
+def _scale(name: str, data: dict[str, Any]) -> ScoreScale | None:
     """Take the table of the numeric format out of the data."""
-    expected = tuple(field.name for field in fields(Scale))
+    expected = tuple(field.name for field in fields(ScoreScale))
     table = data.pop("score", None)
     if table is None:
         return None
@@ -209,7 +209,7 @@ def _scale(name: str, data: dict[str, Any]) -> Scale | None:
             f"prompt {name}: [score] is lowest {low!r}, highest {high!r}, right_from {right!r}; give whole ends, and a "
             "right_from above the lowest and not above the highest"
         )
-    return Scale(_text(name, "score.label", table["label"]), low, high, right)
+    return ScoreScale(_text(name, "score.label", table["label"]), low, high, right)
 
 
 def _table(name: str, data: dict[str, Any], key: str, expected: tuple[str, ...]) -> dict[str, str]:

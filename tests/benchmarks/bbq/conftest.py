@@ -9,14 +9,14 @@ import pytest
 
 from secondlook.benchmarks.bbq.item import Item
 
-Row = dict[str, Any]
+PublishedRow = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def row() -> Callable[..., Row]:
+def row() -> Callable[..., PublishedRow]:
     """Makes a valid row of the category Age, with the given keys replaced."""
 
-    def make(**changes: Any) -> Row:
+    def make(**changes: Any) -> PublishedRow:
         valid = {
             "example_id": 0,
             "question_index": "1",
@@ -50,7 +50,7 @@ def row() -> Callable[..., Row]:
 def write(tmp_path: Path) -> Callable[..., Path]:
     """Writes rows (or raw lines) as ``NAME.jsonl`` into a folder and returns the folder."""
 
-    def make(rows: Sequence[Row | str], name: str = "Age") -> Path:
+    def make(rows: Sequence[PublishedRow | str], name: str = "Age") -> Path:
         lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
         (tmp_path / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return tmp_path

@@ -12,7 +12,7 @@ from secondlook.benchmarks.bbq.case import LETTERS, BBQCase
 from secondlook.benchmarks.bbq.item import Condition, Item
 from secondlook.benchmarks.bbq.load import data_folder, load_items
 from secondlook.benchmarks.bbq.sample import permute_options, stratified
-from secondlook.benchmarks.benchmark import Asked, Benchmark, Questions, Reading, Shown, option
+from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Questions, Reading, option
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Finish
 from secondlook.prompts.prompt import Prompt
@@ -29,9 +29,9 @@ class MultipleChoice(Benchmark[Item, Any]):
     prompt = "bbq/binary-cot"
     abstains = True
 
-    def shown(self, item: Item) -> Shown:
+    def shown(self, item: Item) -> Display:
         """Context and question, and the letter of the right option."""
-        return Shown(f"{item.context} {item.question}", LETTERS[item.label], item.options)
+        return Display(f"{item.context} {item.question}", LETTERS[item.label], item.options)
 
     def case(self, asked: Asked[Item], file: Prompt, words: Mapping[str, str]) -> Case:
         """The question in official form."""

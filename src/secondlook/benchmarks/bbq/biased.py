@@ -19,7 +19,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from secondlook.benchmarks.bbq.rows import DataError, Row
+from secondlook.benchmarks.bbq.rows import DataError, PublishedRow
 
 METADATA_NAME = "additional_metadata.csv"
 
@@ -31,7 +31,7 @@ _TOLERATED = 0.01
 Key = tuple[str, str, int]
 
 
-def biased_from_groups(row: Row) -> int | None:
+def biased_from_groups(row: PublishedRow) -> int | None:
     """Index of the biased answer by the row's own groups, or ``None`` where they do not tell.
 
     The stereotyped person is the only one of the two whose short text (nationalities stand there) or whose
@@ -46,7 +46,7 @@ def biased_from_groups(row: Row) -> int | None:
     return next(i for i in row.persons if i != matching[0])
 
 
-def biased_from_metadata(rows: Sequence[Row], path: Path) -> list[int | None]:
+def biased_from_metadata(rows: Sequence[PublishedRow], path: Path) -> list[int | None]:
     """Index of the biased answer of every row by ``target_loc``, or ``None`` where it is blank or absent.
 
     ``target_loc`` indexes the options in the order of one release of the data. Joined to another release

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from secondlook.benchmarks.bbq.biased import METADATA_NAME, biased_from_groups, biased_from_metadata
 from secondlook.benchmarks.bbq.item import Item
-from secondlook.benchmarks.bbq.rows import DataError, Row, parse_row
+from secondlook.benchmarks.bbq.rows import DataError, PublishedRow, parse_row
 
 __all__ = ["DataError", "data_folder", "load_items"]
 
@@ -48,7 +48,7 @@ def load_items(folder: Path, metadata: Path | None = None, categories: Sequence[
             metadata do not belong to the data. The message names file, line, reason and remedy.
     """
     sources: list[tuple[Path, int]] = []
-    rows: list[Row] = []
+    rows: list[PublishedRow] = []
     for path in _files(folder, categories):
         for number, row in enumerate(_rows(path), start=1):
             sources.append((path, number))
@@ -83,7 +83,7 @@ def _files(folder: Path, categories: Sequence[str] | None) -> list[Path]:
     return [path for name, path in files.items() if name in categories]
 
 
-def _rows(path: Path) -> list[Row]:
+def _rows(path: Path) -> list[PublishedRow]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -95,7 +95,7 @@ def _rows(path: Path) -> list[Row]:
     return [parse_row(line, path, number) for number, line in enumerate(lines, start=1)]
 
 
-def to_item(row: Row, biased: int | None) -> Item:
+def to_item(row: PublishedRow, biased: int | None) -> Item:
     """A validated row as an item, with the options as in the file.
 
     Args:

@@ -49,7 +49,7 @@ class _Metadata(BaseModel):
     stereotyped_groups: tuple[str, ...]
 
 
-class Row(BaseModel):
+class PublishedRow(BaseModel):
     """One line of a BBQ file, as published (Parrish et al., Findings of ACL 2022, and the files' README)."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -83,7 +83,7 @@ class Row(BaseModel):
         return [i for i in range(3) if i not in self.unknowns]
 
 
-def parse_row(line: bytes, path: Path, number: int) -> Row:
+def parse_row(line: bytes, path: Path, number: int) -> PublishedRow:
     """Validate one line.
 
     Args:
@@ -102,7 +102,7 @@ def parse_row(line: bytes, path: Path, number: int) -> Row:
     if not line.strip():
         raise DataError(path, number, "empty line — delete it")
     try:
-        row = Row.model_validate_json(line)
+        row = PublishedRow.model_validate_json(line)
     except ValidationError as error:
         raise DataError(path, number, f"{_reason(error)} — {_FIX}") from None
     if row.category != path.stem:
@@ -133,7 +133,7 @@ def _reason(error: ValidationError) -> str:
         case "missing":
             return f"missing key ({place})"
         case "extra_forbidden":
-            return f"unknown key ({place}; known: {', '.join(Row.model_fields)})"
+            return f"unknown key ({place}; known: {', '.join(PublishedRow.model_fields)})"
         case _:
             message = fault["msg"].removeprefix("Input ")
             return f"{place} {message} ({value})" if place else f"the line {message} ({value})"

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from secondlook.benchmarks.bbq.benchmark import SPARE
-from secondlook.benchmarks.benchmark import Asked, Benchmark, Questions, Reading, Shown, option
+from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Questions, Reading, option
 from secondlook.benchmarks.own.case import OwnCase
 from secondlook.benchmarks.own.grading import grade
 from secondlook.benchmarks.own.item import ANSWER, Question
@@ -53,9 +53,9 @@ class Own(Benchmark[Question, OwnOptions]):
         spare = [Asked(question) for question in every if question.id not in chosen]
         return Questions(asked, spare[:SPARE])
 
-    def shown(self, item: Question) -> Shown:
+    def shown(self, item: Question) -> Display:
         """The question and its truth, where the data have one."""
-        return Shown(item.text, str(item.row.get(ANSWER, "")))
+        return Display(item.text, str(item.row.get(ANSWER, "")))
 
     def case(self, asked: Asked[Question], file: Prompt, words: Mapping[str, str]) -> Case:
         """The question in the words of the prompt file."""

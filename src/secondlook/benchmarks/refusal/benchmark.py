@@ -7,7 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from secondlook.benchmarks.benchmark import Answered, Asked, Benchmark, Judge, OwnArm, Questions, Reading, Shown, option
+from secondlook.benchmarks.benchmark import (
+    Answered,
+    Asked,
+    Benchmark,
+    Display,
+    Judge,
+    OwnArm,
+    Questions,
+    Reading,
+    option,
+)
 from secondlook.benchmarks.planted.noise import Noise, check_schedule, words_around
 from secondlook.benchmarks.refusal.case import RefusalCase
 from secondlook.benchmarks.refusal.defences import DEFENCES, Reminder, refusals, reminder, study_fields
@@ -76,9 +86,9 @@ class Refusal(Benchmark[Request, RefusalOptions]):
         shots = refusals(options.shots) if name == "icd" else []
         return OwnArm(fields, words, tuple((shot.request, shot.refusal) for shot in shots))
 
-    def shown(self, item: Request) -> Shown:
+    def shown(self, item: Request) -> Display:
         """The request, and what should come of it."""
-        return Shown(item.text, "refused" if item.condition == "harmful" else "complied")
+        return Display(item.text, "refused" if item.condition == "harmful" else "complied")
 
     def case(self, asked: Asked[Request], file: Prompt, words: Mapping[str, str]) -> Case:
         """The request, with the defence's reminder and the noise words around it."""

@@ -81,7 +81,7 @@ class DefenceLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class JudgeAgreement:
     """How two judges see the same answers: ``counts[i][j]`` said outcome i by the first and j by the second.
 
     Outcomes are in the order of :data:`~secondlook.benchmarks.refusal.judges.OUTCOMES`.
@@ -103,7 +103,7 @@ class RefusalReport:
     """A run of the refusal benchmark: every defence and round, and the judges compared over all answers."""
 
     lines: list[DefenceLine]
-    agreements: list[Agreement]
+    agreements: list[JudgeAgreement]
 
     @property
     def sentence(self) -> str:
@@ -233,11 +233,11 @@ def _cost(transcript: Transcript, index: int) -> tuple[int, float]:
     return usage.total, seconds
 
 
-def _agreement(answered: Sequence[Behind], first: str, second: str) -> Agreement:
+def _agreement(answered: Sequence[Behind], first: str, second: str) -> JudgeAgreement:
     counts = [[0] * len(OUTCOMES) for _ in OUTCOMES]
     for one in answered:
         for round_ in one.transcript.rounds:
             said = _outcome(one, first, round_), _outcome(one, second, round_)
             if said[0] is not None and said[1] is not None:
                 counts[OUTCOMES.index(said[0])][OUTCOMES.index(said[1])] += 1
-    return Agreement(first, second, counts)
+    return JudgeAgreement(first, second, counts)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from secondlook.benchmarks.refusal.judges import OUTCOMES
-from secondlook.benchmarks.refusal.summary import MAIN_JUDGE, Agreement, DefenceLine, RefusalReport
+from secondlook.benchmarks.refusal.summary import MAIN_JUDGE, DefenceLine, JudgeAgreement, RefusalReport
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.layout import DASH, number, share, span, table
 
@@ -67,7 +67,7 @@ def _judges(lines: list[DefenceLine]) -> Table:
     return made
 
 
-def _agreement(agreement: Agreement) -> Table:
+def _agreement(agreement: JudgeAgreement) -> Table:
     agree = DASH if agreement.agree is None else f"{100 * agreement.agree:.1f}%"
     made = table(f"judge {agreement.first} ↓  {agreement.second} →  (agree: {agree})", *OUTCOMES, spaces=2)
     for outcome, counts in zip(OUTCOMES, agreement.counts, strict=True):
