@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from secondlook.benchmarks import benchmark as door
-from secondlook.benchmarks.benchmark import Asked, Benchmark, Questions, Reading, Display, option
+from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Questions, Reading, option
 from secondlook.cli.evaluate import CriticOptions, ModelOptions, RunOptions, evaluate
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.reading import read_tables

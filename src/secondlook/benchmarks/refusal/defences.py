@@ -63,7 +63,7 @@ def study_fields(defence: str, shots: int, study: Mapping[str, Any]) -> dict[str
     if defence in ("again", "vote"):
         return fields
     fields["rounds"] = 0
-    # Display refusals are a history that was given instead of made.
+    # Shown refusals are a history that was given instead of made.
     return {**fields, "variant": "diverse", "history": shots} if defence == "icd" else fields
 
 
