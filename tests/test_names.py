@@ -1,4 +1,4 @@
-"""Names mean one thing: no two public classes share one, and no file name stands in three rooms for different things."""
+"""Names mean one thing: no two public classes share one, and no file name stands in three rooms for three things."""
 
 import ast
 from collections import defaultdict
