@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from secondlook.evidence.experiment import conduct, find
 from secondlook.evidence.outcome import Estimate
 from secondlook.lab.experiment import (
     Curve,
@@ -23,11 +24,10 @@ from secondlook.lab.experiment import (
     seen,
     squared,
 )
-from secondlook.lab.experiments import EXPERIMENTS, attention, depth, feedforward, find, fresh_query, heads
+from secondlook.lab.experiments import EXPERIMENTS, attention, depth, feedforward, fresh_query, heads
 from secondlook.lab.optimum import optimum
 from secondlook.lab.profile import PROFILES, Profile
 from secondlook.lab.profile import find as find_profile
-from secondlook.lab.result import conduct, parameters
 from secondlook.lab.run import Run, Shape
 from secondlook.lab.store import Store
 from secondlook.lab.tasks import Task
@@ -173,7 +173,7 @@ def test_a_hidden_change_is_refused():
 def test_without_a_feed_forward_network_there_are_as_many_weights(profile):
     base, matched = Variant("base", profile.base), feedforward.matched(profile.base)
     assert matched.run.shape.feedforward == 0
-    assert parameters(matched) == pytest.approx(parameters(base), rel=0.02)
+    assert matched.parameters == pytest.approx(base.parameters, rel=0.02)
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -222,10 +222,10 @@ def test_the_baseline_descends_on_what_a_run_minimises():
 
 
 def test_experiments_are_found_by_id():
-    assert [one.id for one in find("all")] == [f"L{k}" for k in range(1, 10)]
-    assert find("l3") == [depth.EXPERIMENT]
+    assert [one.id for one in find(["all", "L1"], EXPERIMENTS, "experiment")] == [f"L{k}" for k in range(1, 10)]
+    assert find(["l3"], EXPERIMENTS, "experiment") == [depth.EXPERIMENT]
     with pytest.raises(ValueError, match="experiment 'L10' is unknown; known: L1, L2"):
-        find("L10")
+        find(["L10"], EXPERIMENTS, "experiment")
     assert {attention.EXPERIMENT.id, heads.EXPERIMENT.id} == {"L4", "L5"}
 
 

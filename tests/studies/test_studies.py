@@ -9,12 +9,13 @@ import pytest
 import scipy.stats
 
 from command import secondlook
+from secondlook.evidence.experiment import conduct, find
 from secondlook.evidence.outcome import Estimate
-from secondlook.studies.experiments import EXPERIMENTS, find
+from secondlook.studies.experiments import EXPERIMENTS
 from secondlook.studies.experiments.critic_accuracy import _fisher
 from secondlook.studies.pairs import arms_of, change, estimate
 from secondlook.studies.profile import Profile
-from secondlook.studies.study import Bench, conduct
+from secondlook.studies.study import Bench
 
 SMALL = Profile("small", "planted", "planted-0.5m", ("planted-0.1m", "planted-0.5m"), 6, 2)
 
@@ -150,10 +151,10 @@ def test_nothing_is_concluded_from_nothing():
 
 
 def test_names():
-    assert [experiment.id for experiment in find("all")] == list(EXPERIMENTS)
-    assert [experiment.id for experiment in find("s3")] == ["S3"]
+    assert [experiment.id for experiment in find(["all"], EXPERIMENTS, "study")] == list(EXPERIMENTS)
+    assert [experiment.id for experiment in find(["s3"], EXPERIMENTS, "study")] == ["S3"]
     with pytest.raises(ValueError, match="'S9' is unknown; known: S1, S2"):
-        find("S9")
+        find(["S9"], EXPERIMENTS, "study")
 
 
 def test_the_command_says_what_it_found_and_where(tmp_path, monkeypatch):

@@ -92,15 +92,15 @@ def run(
 
     from secondlook.cluster.engines import engine
     from secondlook.cluster.place import place
+    from secondlook.evidence.experiment import conduct, find
     from secondlook.evidence.report import show
     from secondlook.lab.experiment import Lab
-    from secondlook.lab.experiments import find
+    from secondlook.lab.experiments import EXPERIMENTS
     from secondlook.lab.profile import find as find_profile
-    from secondlook.lab.result import conduct
     from secondlook.lab.store import Store
     from secondlook.lab.train import Options
 
-    experiments = list({experiment.id: experiment for name in names for experiment in find(name)}.values())
+    experiments = find(names, EXPERIMENTS, "experiment")
     size = find_profile(profile)
     workers = workers or (processors() if device == "cpu" else 1)
     # On a CPU an ensemble of small models takes longer than one after the other (bench/laboratory.py).

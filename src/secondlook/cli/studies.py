@@ -26,12 +26,13 @@ def run(
     """Run studies. What has been asked is not asked again."""
     from functools import partial
 
+    from secondlook.evidence.experiment import conduct, find
     from secondlook.evidence.report import show
-    from secondlook.studies.experiments import find
+    from secondlook.studies.experiments import EXPERIMENTS
     from secondlook.studies.profile import find as find_profile
-    from secondlook.studies.study import Bench, conduct
+    from secondlook.studies.study import Bench
 
-    experiments = list({experiment.id: experiment for name in names for experiment in find(name)}.values())
+    experiments = find(names, EXPERIMENTS, "study")
     size = find_profile(profile)
     for experiment in experiments:
         folder = out / size.name / experiment.id

@@ -1,16 +1,18 @@
-"""What every experiment is made of: variants that differ in one named factor, curves over seeds, parts of a claim."""
+"""What every experiment is made of: variants that differ in one named factor, and curves over seeds."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.curves import Curve
+from secondlook.evidence.experiment import About
 from secondlook.lab.baselines import baselines
 from secondlook.lab.exam import Exam, angle, angles, off
 from secondlook.lab.objectives import judge
@@ -21,6 +23,7 @@ from secondlook.lab.store import Store, Tick
 from secondlook.lab.tokens import reads
 from secondlook.lab.train import Trained
 from secondlook.lab.tuning import trials, tuned
+from secondlook.transformer import Transformer
 
 Metric = Callable[[Tensor, Exam, list[int]], Tensor]
 
@@ -41,47 +44,17 @@ class Variant:
     factor: str = ""
     also: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def parameters(self) -> int:
+        """Numbers in its weights."""
+        with torch.device("meta"):
+            model = Transformer(self.run.shape.transformer(self.run.task))
+        return sum(weights.numel() for weights in model.parameters())
 
-@dataclass(frozen=True)
-class Findings:
-    """What an experiment found.
-
-    Attributes:
-        numbers: Of each part of the claim, a number a seed, or an estimate over seeds and problems.
-        panels: Panels of its figure.
-        curves: And their lines.
-        variants: What was trained.
-        notes: Sentences about what was not run, or limits.
-        untrained: Why nothing is said: how the base fell short of being trained; empty if it did not.
-    """
-
-    numbers: Mapping[str, Sequence[float] | Estimate]
-    panels: tuple[Panel, ...]
-    curves: tuple[Curve, ...]
-    variants: tuple[Variant, ...]
-    notes: tuple[str, ...] = ()
-    untrained: str = ""
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A claim, the thresholds at which it holds, and how to find out.
-
-    Attributes:
-        id: L1 to L9.
-        title: A few words.
-        claim: What is claimed.
-        source: Where.
-        parts: Numbers and thresholds; fixed before the run.
-        run: Finds the numbers.
-    """
-
-    id: str
-    title: str
-    claim: str
-    source: str
-    parts: tuple[Part, ...]
-    run: Callable[[Lab], Findings]
+    def record(self) -> dict[str, Any]:
+        """As JSON has it."""
+        own = {"label": self.label, "factor": self.factor, "also": dict(self.also)}
+        return {**own, "parameters": self.parameters, "run": self.run.record()}
 
 
 class Lab:
@@ -100,6 +73,17 @@ class Lab:
     def base(self) -> Run:
         """The run from which variants are made."""
         return self.profile.base
+
+    def about(self) -> About:
+        """What a result says of this laboratory."""
+        engine, device = self.store.engine.described, self.store.options.device
+        return About(
+            self.profile.name,
+            {"base": self.base.record(), "seeds": self.profile.seeds, "exam": self.profile.exam},
+            (self.profile.reduced,),
+            reduced=bool(self.profile.reduced),
+            more={"machine": f"{platform.machine()}, {engine}, {device}"},
+        )
 
     def train(self, variants: Sequence[Variant]) -> dict[str, list[Trained]]:
         """Every variant with every seed."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from secondlook.cluster.here import Here
 from secondlook.cluster.unit import Engine
+from secondlook.evidence.experiment import conduct
 from secondlook.reproduce import theory
 from secondlook.reproduce.ledger import Claim
 
@@ -67,7 +68,6 @@ def _laboratory(claim: Claim, profile: str, work: Path, engine: Engine, command:
     from secondlook.lab.experiment import Lab
     from secondlook.lab.experiments import EXPERIMENTS
     from secondlook.lab.profile import find
-    from secondlook.lab.result import conduct
     from secondlook.lab.store import Store
     from secondlook.lab.train import Options
 
@@ -88,7 +88,7 @@ def _laboratory(claim: Claim, profile: str, work: Path, engine: Engine, command:
 def _study(claim: Claim, profile: str, work: Path, command: str, tell: Describe) -> dict[str, Any]:
     from secondlook.studies.experiments import EXPERIMENTS
     from secondlook.studies.profile import find
-    from secondlook.studies.study import Bench, conduct
+    from secondlook.studies.study import Bench
 
     bench = Bench(find(profile), work / "asked", lambda what: tell(f"{claim.id}: {what}"))
     return conduct(EXPERIMENTS[claim.id], bench, work / profile / claim.id, command)

@@ -1,11 +1,11 @@
-"""What every study is made of: a claim with its thresholds, evaluations on the fast path, panels and curves."""
+"""What every study is made of: evaluations of planted subjects on the fast path, kept on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,55 +15,13 @@ from secondlook.benchmarks.planted.requests import write_refusal_files
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation, run_evaluation
 from secondlook.evaluation.fast import run_arms
-from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.outcome import Estimate, Part
-from secondlook.evidence.result import judged, pictured, provenance, write
+from secondlook.evidence.experiment import About
 from secondlook.local.model import checkpoint_folder
 from secondlook.prompts.prompt import load_prompt, prompt_names
 from secondlook.studies.profile import Profile
 
 _SHOWN = 3
 _REPLY = 48  # tokens; a planted subject's longest reply is shorter
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a study found.
-
-    Attributes:
-        numbers: A number with its interval for each part of the claim.
-        panels: Panels of its figure.
-        curves: And their lines.
-        notes: Sentences about limits, and what was not run.
-    """
-
-    numbers: Mapping[str, Estimate]
-    panels: tuple[Panel, ...]
-    curves: tuple[Curve, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A claim, the thresholds at which it holds, and how to find out.
-
-    Attributes:
-        id: S1 to S8.
-        title: A few words.
-        claim: What is claimed, in our words.
-        source: Where.
-        parts: Numbers and thresholds; fixed before the run.
-        real: The command that runs it on real models.
-        run: Finds the numbers.
-    """
-
-    id: str
-    title: str
-    claim: str
-    source: str
-    parts: tuple[Part, ...]
-    real: str
-    run: Callable[[Bench], Findings]
 
 
 class Bench:
@@ -81,6 +39,12 @@ class Bench:
     def __init__(self, profile: Profile, folder: Path, tick: Callable[[str], None] = lambda _: None) -> None:
         self.profile, self.folder, self.tick = profile, folder, tick
         self.saved = 0.0
+
+    def about(self) -> About:
+        """What a result says of this bench."""
+        note = "A planted subject was asked: the instrument is tested, no real model is."
+        more = {"planted": True}
+        return About(self.profile.name, asdict(self.profile), (note,), more=more, earlier=self.saved)
 
     def planted(
         self,
@@ -150,44 +114,6 @@ class Bench:
             self.saved += float(took.read_text("utf-8"))
         types = {"sample": str, "template": str, "group": str, "answer": str}
         return pd.read_csv(file, dtype=types)
-
-
-def conduct(experiment: Experiment, bench: Bench, folder: Path, command: str) -> dict[str, Any]:
-    """Run a study, and write `result.json` and its figure as PNG and SVG.
-
-    Args:
-        experiment: Which.
-        bench: Subjects, sizes and records.
-        folder: Where the files go.
-        command: What a user types to do it again.
-
-    Returns:
-        What is in `result.json`.
-
-    Raises:
-        ValueError, RunError, OSError: As evaluations do; what was asked is kept.
-    """
-    begun = time.perf_counter()
-    findings = experiment.run(bench)
-    result = {
-        "id": experiment.id,
-        "title": experiment.title,
-        "claim": experiment.claim,
-        "source": experiment.source,
-        "planted": True,
-        **judged(experiment.parts, findings.numbers),
-        "profile": bench.profile.name,
-        "notes": [*findings.notes, "A planted subject was asked: the instrument is tested, no real model is."],
-        "variants": [],
-        **pictured(findings.panels, findings.curves),
-        "configuration": asdict(bench.profile),
-        "command": command,
-        "real": experiment.real,
-        "seconds": round(time.perf_counter() - begun + bench.saved, 1),
-        **provenance(),
-    }
-    write(result, folder)
-    return result
 
 
 def _endpoint(subject: str, temperature: float) -> Endpoint:

@@ -1,6 +1,7 @@
 """A file for each claim about trained transformers: the claim, the numbers at which it holds, how they are found."""
 
-from secondlook.lab.experiment import Experiment
+from secondlook.evidence.experiment import Experiment
+from secondlook.lab.experiment import Lab
 from secondlook.lab.experiments import (
     attention,
     depth,
@@ -13,7 +14,7 @@ from secondlook.lab.experiments import (
     transformer_and_descent,
 )
 
-EXPERIMENTS: dict[str, Experiment] = {
+EXPERIMENTS: dict[str, Experiment[Lab]] = {
     room.EXPERIMENT.id: room.EXPERIMENT
     for room in (
         transformer_and_descent,
@@ -27,16 +28,3 @@ EXPERIMENTS: dict[str, Experiment] = {
         descent,
     )
 }
-
-
-def find(name: str) -> list[Experiment]:
-    """The experiment of an id, or `all`.
-
-    Raises:
-        ValueError: There is none; the known ones are listed.
-    """
-    if name == "all":
-        return list(EXPERIMENTS.values())
-    if name.upper() not in EXPERIMENTS:
-        raise ValueError(f"experiment {name!r} is unknown; known: {', '.join(EXPERIMENTS)}, all")
-    return [EXPERIMENTS[name.upper()]]

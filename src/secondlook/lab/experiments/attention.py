@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from secondlook.evidence.curves import Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
-from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, error, guess, loss
+from secondlook.lab.experiment import Lab, Variant, check_fair, error, guess, loss
 
 
 def run(lab: Lab) -> Findings:
@@ -30,9 +31,9 @@ def run(lab: Lab) -> Findings:
             for panel, metric in (("error", error), ("loss", loss))
             for variant in variants
         ),
-        tuple(variants),
-        (f"A random guess has a loss of {chance:.2f} nats.",),
-        lab.short(trained["softmax"]),
+        variants=tuple(variants),
+        notes=(f"A random guess has a loss of {chance:.2f} nats.",),
+        untrained=lab.short(trained["softmax"]),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
-from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, loss
+from secondlook.lab.experiment import Lab, Variant, check_fair, loss
 from secondlook.lab.run import Run
 from secondlook.lab.tokens import Layout
 
@@ -45,9 +46,9 @@ def run(lab: Lab) -> Findings:
             Panel("training", "While training", "steps", "loss (nats)", "linear"),
         ),
         tuple(curves),
-        tuple(variants),
-        tuple(notes),
-        lab.short(trained[_label(layout, max(depths))]),
+        variants=tuple(variants),
+        notes=tuple(notes),
+        untrained=lab.short(trained[_label(layout, max(depths))]),
     )
 
 

@@ -8,9 +8,10 @@ import torch
 from torch import Generator, Tensor
 
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
 from secondlook.lab import behaviour, patterns, probes
-from secondlook.lab.experiment import Experiment, Findings, Lab, Variant
+from secondlook.lab.experiment import Lab, Variant
 from secondlook.lab.rules import CONTROLS, GradientDescent
 from secondlook.lab.tasks import Episodes
 from secondlook.lab.train import Trained
@@ -62,8 +63,8 @@ def run(lab: Lab) -> Findings:
             Panel("probe", "What can be read linearly", "block", "R² on fresh contexts"),
         ),
         tuple(curves),
-        tuple(variants),
-        (
+        variants=tuple(variants),
+        notes=(
             f"The nearest descent took {', '.join(str(x.steps) for x in looks)} steps from the mean response.",
             "Sensitivity to the responses aligns with that descent at "
             f"{_mean([x.alignment for x in looks]):.2f}, with the best control at "

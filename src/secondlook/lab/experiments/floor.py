@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Estimate, Part
 from secondlook.lab import averages
 from secondlook.lab.exam import angles
-from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, error, seen
+from secondlook.lab.experiment import Lab, Variant, error, seen
 from secondlook.lab.optimum import optimum
 
 LAST = 15
@@ -44,9 +45,9 @@ def run(lab: Lab) -> Findings:
             Panel("training", "While training, mean over prefixes", "steps", "1 − cosine; excess (nats)", "log"),
         ),
         tuple(curves),
-        tuple(variants),
-        ("The optimum is found in each context by itself, under the cosine reward.",),
-        lab.short(members),
+        variants=tuple(variants),
+        notes=("The optimum is found in each context by itself, under the cosine reward.",),
+        untrained=lab.short(members),
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from secondlook.evidence.curves import Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
-from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, loss, squared
+from secondlook.lab.experiment import Lab, Variant, check_fair, loss, squared
 from secondlook.lab.experiments.feedforward import matched
 from secondlook.lab.run import Run
 from secondlook.lab.tasks import Task
@@ -52,9 +53,11 @@ def run(lab: Lab) -> Findings:
             Panel("loss", "Plackett–Luce loss at the new query", "queries seen", "loss (nats)"),
         ),
         (*curves, *others),
-        tuple(variants),
-        (f"{base.task.queries} queries of {base.task.n} responses; judged on {len(exam.episodes)} fresh problems.",),
-        short(off, ridge),
+        variants=tuple(variants),
+        notes=(
+            f"{base.task.queries} queries of {base.task.n} responses; judged on {len(exam.episodes)} fresh problems.",
+        ),
+        untrained=short(off, ridge),
     )
 
 

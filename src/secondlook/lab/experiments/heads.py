@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
-from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, check_fair, guess, loss
+from secondlook.lab.experiment import Lab, Variant, check_fair, guess, loss
 
 
 def run(lab: Lab) -> Findings:
@@ -55,9 +56,9 @@ def run(lab: Lab) -> Findings:
             )
             for label, kind in ((f"width {lab.base.shape.width} shared", shared), (f"width {width} each", fixed))
         ),
-        tuple(variants),
-        ("At the base's learning rate for all.",),
-        lab.short(trained[f"{usual} sharing"]),
+        variants=tuple(variants),
+        notes=("At the base's learning rate for all.",),
+        untrained=lab.short(trained[f"{usual} sharing"]),
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
-from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, descent_of, error, seen
+from secondlook.lab.experiment import Lab, Variant, descent_of, error, seen
 
 LAST = 15
 # The released code's stored result (§3): p, then 1 − cosine at 2 and at 15 examples.
@@ -58,8 +59,10 @@ def run(lab: Lab) -> Findings:
             Panel("prefix", "Error by prefix", "examples in context", "1 − cosine with Wx"),
         ),
         tuple(curves),
-        tuple(variants),
-        ("Trained and judged with the same noise; problems differ between amounts of noise in their rewards alone.",),
+        variants=tuple(variants),
+        notes=(
+            "Trained and judged with the same noise; problems differ between amounts of noise in their rewards alone.",
+        ),
     )
 
 

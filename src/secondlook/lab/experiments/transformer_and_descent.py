@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Estimate, Part
 from secondlook.lab.baselines import baselines
 from secondlook.lab.descents import gradient_descent, sharpness
 from secondlook.lab.exam import Exam, angles
-from secondlook.lab.experiment import Experiment, Findings, Lab, Variant, descent_of, error, loss, seen
+from secondlook.lab.experiment import Lab, Variant, descent_of, error, loss, seen
 from secondlook.lab.objectives import judge
 from secondlook.lab.tasks import Task
 
@@ -48,8 +49,8 @@ def run(lab: Lab) -> Findings:
             ),
         ),
         (*curves, *descended),
-        tuple(variants),
-        (f"Judged on {len(exam.episodes)} fresh problems; intervals are over these and seeds of training.", note),
+        variants=tuple(variants),
+        notes=(f"Judged on {len(exam.episodes)} fresh problems; intervals are over these and seeds of training.", note),
     )
 
 

@@ -1,5 +1,6 @@
 """A file for each claim about language models: the claim, the numbers at which it holds, how they are found."""
 
+from secondlook.evidence.experiment import Experiment
 from secondlook.studies.experiments import (
     corrupted,
     cost,
@@ -10,22 +11,9 @@ from secondlook.studies.experiments import (
     rounds,
     sizes,
 )
-from secondlook.studies.study import Experiment
+from secondlook.studies.study import Bench
 
-EXPERIMENTS: dict[str, Experiment] = {
+EXPERIMENTS: dict[str, Experiment[Bench]] = {
     room.EXPERIMENT.id: room.EXPERIMENT
     for room in (gain, critic_accuracy, corrupted, formats, sizes, rounds, defences, cost)
 }
-
-
-def find(name: str) -> list[Experiment]:
-    """The study of an id, or `all`.
-
-    Raises:
-        ValueError: There is none; the known ones are listed.
-    """
-    if name == "all":
-        return list(EXPERIMENTS.values())
-    if name.upper() not in EXPERIMENTS:
-        raise ValueError(f"study {name!r} is unknown; known: {', '.join(EXPERIMENTS)}, all")
-    return [EXPERIMENTS[name.upper()]]

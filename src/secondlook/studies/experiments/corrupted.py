@@ -8,9 +8,10 @@ import pandas as pd
 
 from secondlook.diagnosis.dose import dose_response
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Estimate, Part
 from secondlook.studies.pairs import arms_of, estimate
-from secondlook.studies.study import Bench, Experiment, Findings
+from secondlook.studies.study import Bench
 
 DOSES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _NONE = Estimate(math.nan, -math.inf, math.inf, 0)
@@ -49,6 +50,6 @@ EXPERIMENT = Experiment(
         Part("slope", "change of accuracy from never to always flipped", below=-0.05),
         Part("curvature", "coefficient of p² in a quadratic fit lies in", above=-0.1, below=0.1),
     ),
-    "secondlook eval bbq --model MODEL --per-category 500 --critic oracle --noise P   # P = 0, 0.25, 0.5, 0.75, 1",
     run,
+    real="secondlook eval bbq --model MODEL --per-category 500 --critic oracle --noise P   # P = 0, 0.25, 0.5, 0.75, 1",
 )

@@ -7,9 +7,10 @@ import pandas as pd
 
 from secondlook.diagnosis.intervals import clustered_mean
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Estimate, Part
 from secondlook.studies.pairs import estimate
-from secondlook.studies.study import Bench, Experiment, Findings
+from secondlook.studies.study import Bench
 
 ROUNDS = 3
 
@@ -65,6 +66,6 @@ EXPERIMENT = Experiment(
         Part("added", "tokens computed for a second look, relative to a first answer", below=0.15),
         Part("saved", "share of a second look's tokens that a prefix cache saves", above=0.5, whose="ours"),
     ),
-    "secondlook eval refusal --model MODEL --behaviours FILE --defence none --defence diverse --rounds 3",
     run,
+    real="secondlook eval refusal --model MODEL --behaviours FILE --defence none --defence diverse --rounds 3",
 )

@@ -10,9 +10,10 @@ from secondlook.diagnosis.dose import correlate
 from secondlook.diagnosis.table import Arm
 from secondlook.diagnosis.transitions import critic_of
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Estimate, Part
 from secondlook.studies.pairs import arms_of, change, estimate
-from secondlook.studies.study import Bench, Experiment, Findings
+from secondlook.studies.study import Bench
 
 
 def run(bench: Bench) -> Findings:
@@ -67,6 +68,6 @@ EXPERIMENT = Experiment(
         Part("correlation", "Pearson's r over the categories", above=0.0),
         Part("other subject", "the same on a subject with one critic for all", above=0.0, whose="ours"),
     ),
-    "secondlook eval bbq --model MODEL --per-category 500 --critic self",
     run,
+    real="secondlook eval bbq --model MODEL --per-category 500 --critic self",
 )

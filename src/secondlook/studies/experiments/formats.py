@@ -6,9 +6,10 @@ import pandas as pd
 
 from secondlook.diagnosis.transitions import critic_of
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
 from secondlook.studies.pairs import accuracy, arms_of, change, estimate, labelled
-from secondlook.studies.study import Bench, Experiment, Findings
+from secondlook.studies.study import Bench
 
 FORMATS = ("numeric", "binary", "verbal", "binary-cot")
 
@@ -64,6 +65,6 @@ EXPERIMENT = Experiment(
         Part("cot", "after chain of thought with a verdict less that after a verbal critique", above=0.0),
         Part("cot over binary", "after chain of thought with a verdict less that after a bare verdict", above=0.0),
     ),
-    "secondlook eval bbq --model MODEL --per-category 500 --critic self --prompt bbq/FORMAT",
     run,
+    real="secondlook eval bbq --model MODEL --per-category 500 --critic self --prompt bbq/FORMAT",
 )

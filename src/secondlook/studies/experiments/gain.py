@@ -7,9 +7,10 @@ import numpy as np
 from secondlook.diagnosis.finding import vote_round
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
 from secondlook.studies.pairs import arms_of, change, estimate
-from secondlook.studies.study import Bench, Experiment, Findings
+from secondlook.studies.study import Bench
 
 
 def run(bench: Bench) -> Findings:
@@ -52,6 +53,6 @@ EXPERIMENT = Experiment(
         Part("beyond", "the same less that of asking again without any check", above=0.0, whose="ours"),
         Part("beyond a vote", "accuracy less that of a vote at equal token cost", above=0.0, whose="ours"),
     ),
-    "secondlook eval bbq --model MODEL --per-category 500 --critic self --critic none --critic vote",
     run,
+    real="secondlook eval bbq --model MODEL --per-category 500 --critic self --critic none --critic vote",
 )

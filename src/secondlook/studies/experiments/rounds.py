@@ -6,9 +6,10 @@ from secondlook.diagnosis.forecast import Forecast, forecast
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.table import Arm
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Estimate, Part
 from secondlook.studies.pairs import accuracy, arms_of, change, estimate
-from secondlook.studies.study import Bench, Experiment, Findings
+from secondlook.studies.study import Bench
 
 ROUNDS, HELPED = 5, 3
 
@@ -71,6 +72,6 @@ EXPERIMENT = Experiment(
         Part("self decays", f"accuracy in round {ROUNDS} less that in round 1, self-check", below=0.0),
         Part("foretold", "later rounds inside their forecast's interval", above=0.5, whose="ours"),
     ),
-    "secondlook eval bbq --model MODEL --per-category 500 --critic oracle --critic self --rounds 5",
     run,
+    real="secondlook eval bbq --model MODEL --per-category 500 --critic oracle --critic self --rounds 5",
 )

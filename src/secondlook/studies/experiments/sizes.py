@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from secondlook.diagnosis.transitions import step_of
 from secondlook.evidence.curves import Curve, Panel
+from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Estimate, Part
 from secondlook.local.model import LocalModel
 from secondlook.studies.pairs import arms_of, change, estimate
-from secondlook.studies.study import Bench, Experiment, Findings
+from secondlook.studies.study import Bench
 
 
 def run(bench: Bench) -> Findings:
@@ -41,6 +42,6 @@ EXPERIMENT = Experiment(
         Part("smallest", "change of accuracy of the smallest, under the truth's verdict", below=0.05),
         Part("largest", "change of accuracy of the largest, likewise", above=0.05),
     ),
-    "secondlook eval bbq --model MODEL --per-category 500 --critic oracle   # Qwen1.5-1.8B, -4B, -7B, -14B",
     run,
+    real="secondlook eval bbq --model MODEL --per-category 500 --critic oracle   # Qwen1.5-1.8B, -4B, -7B, -14B",
 )
