@@ -73,10 +73,12 @@ def test_money_is_for_tokens_or_for_time(pilot):
     ("arguments", "said"),
     [
         (("--critic", "vote"), "the pilot has no arm 'vote', only self, none; run the pilot with --critic vote too"),
-        (("--endpoints", 0), "endpoints is 0; give 1 or more"),
+        (("--endpoints", 0), "--endpoints is 0; give 1 or more"),
+        (("--prompt-rate", 2), "--prompt-rate and --reply-rate go together; give both or neither"),
+        (("--prompt-rate", 2, "--reply-rate", 0), "a rate is 0 tokens a second; give more"),
         (("--price-in", 2), "--price-in and --price-out go together; give both or neither"),
         (("--price-cached", 2), "--price-cached belongs to --price-in and --price-out; give these too"),
-        (("--gpu-price", -1), "a price is -1.0; give 0 or more"),
+        (("--gpu-price", -1), "--gpu-price is -1.0; give 0 or more"),
         (("--questions", 0), "questions is 0; give 1 or more"),
         (("--whole", "--limit", 3), "--whole means all questions; leave out --per-category and --limit"),
         (("--rounds", -1), "rounds"),
@@ -91,7 +93,7 @@ def test_what_a_user_gets_wrong_is_one_line(arguments, said, pilot):
     ("settings", "said"),
     [
         ({"seed": 1}, "the questions here are not those of"),
-        ({"colour": "red"}, "unknown setting 'colour' of a run; known: "),
+        ({"colour": "red"}, "unknown setting 'colour'; known: "),
         ({"prompt": "bbq/binary-cot@0"}, "the pilot's prompt is bbq/binary-cot@0, and here it is bbq/binary-cot@"),
         ({"stop": "satisfied"}, "rounds is 3 and the pilot has 1: with --stop satisfied nobody knows"),
         ({"budget_tokens": 9}, "rounds is 3 and the pilot has 1: with --budget-tokens nobody knows"),

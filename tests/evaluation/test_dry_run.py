@@ -43,6 +43,22 @@ def test_prompt_tokens_are_those_of_the_questions():
     assert looking.tokens_in >= 3 * own.tokens_in + 2 * SAMPLES * 16
 
 
+@pytest.mark.parametrize("critic", ["tool", "oracle", "vote"])
+def test_a_graders_failure_on_filler_hides_no_call(critic, tmp_path):
+    """A conversation that its grader ends is not the one that will be held."""
+    (tmp_path / "sums.jsonl").write_text('{"prompt": "1 + 1"}\n{"prompt": "1 + 2"}\n')
+    (tmp_path / "grader.py").write_text("def number(answer, row):\n    return int(answer) == 2\n")
+    evaluation = Evaluation(
+        benchmark="own",
+        endpoint=Endpoint(model="nobody/nowhere", max_tokens=16),
+        arms=(critic,),
+        study={"critic_command": sys.executable} if critic == "tool" else {},
+        questions={"data": str(tmp_path / "sums.jsonl"), "grader": f"{tmp_path / 'grader.py'}:number"},
+    )
+    (counted,) = dry_run(evaluation)
+    assert counted.calls == 2 * (6 if critic == "vote" else 2)
+
+
 def test_a_dry_run_starts_no_command_and_stops_early_nowhere(tmp_path):
     mark = tmp_path / "mark"
     command = f"{sys.executable} -c 'open({str(mark)!r}, \"w\")'"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -46,26 +48,20 @@ def plan(
     The study is the pilot's at another size. Give the pilot twice as many questions as there are requests in flight.
     """
     from secondlook.evaluation.planning.pilot import read_pilot, study_of
-    from secondlook.evaluation.planning.plan import Prices
+    from secondlook.evaluation.planning.plan import Site
     from secondlook.evaluation.planning.plan import plan as plan_
-    from secondlook.evaluation.planning.schedule import Site
-    from secondlook.evaluation.planning.show import show, to_json
+    from secondlook.evaluation.planning.show import show
 
-    site = Site(endpoints, drivers, gpus_per_endpoint, prompt_rate, reply_rate)
-    prices = Prices(gpu_price, price_in, price_out, price_cached)
     if whole and (per_category is not None or limit is not None):
         raise ValueError("--whole means all questions; leave out --per-category and --limit")
-    found = read_pilot(pilot)
-    study = study_of(
-        found.evaluation,
-        arms=[*(critic or ()), *(defence or ())],
-        rounds=rounds,
-        per_category=per_category,
-        limit=limit,
-        whole=whole,
+    site = Site(
+        endpoints, drivers, gpus_per_endpoint, prompt_rate, reply_rate, gpu_price, price_in, price_out, price_cached
     )
-    planned = plan_(found, study, site, prices, questions=questions)
+    found = read_pilot(pilot)
+    arms = [*(critic or ()), *(defence or ())]
+    study = study_of(found, arms=arms, rounds=rounds, whole=whole, per_category=per_category, limit=limit)
+    planned = plan_(found, study, site, questions=questions)
     if json_:
-        sys.stdout.write(to_json(planned))
+        sys.stdout.write(json.dumps(asdict(planned), indent=1) + "\n")
     else:
         show(planned, console)

@@ -160,8 +160,8 @@ def _change(name: str, records: pd.DataFrame) -> GroupChange:
     effect: Effect = "undecided"
     if change is not None and change.low is not None and change.high is not None:
         effect = "helps" if change.low > 0 else "hurts" if change.high < 0 else "undecided"
-    first_last = (clustered_proportion(answers, cluster) for answers in (first, last))
-    return GroupChange(name, *first_last, change, effect, _critic(arm, 0))
+    shares = clustered_proportion(first, cluster), clustered_proportion(last, cluster)
+    return GroupChange(name, *shares, change, effect, _critic(arm, 0))
 
 
 def _critic(arm: Arm, round_: int) -> CriticQuality:

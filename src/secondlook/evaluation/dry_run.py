@@ -1,16 +1,22 @@
-"""What an evaluation would cost, before anything is spent: the real loop, held with a model that only counts."""
+"""What an evaluation would cost at most, before it runs: the real loop, held with a model that only counts."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field, replace
 
+import anyio
 from rich.console import Console
 
+from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
+from secondlook.correction.critics.protocol import Examination
+from secondlook.correction.loop import run
+from secondlook.correction.transcript import Critique
 from secondlook.evaluation.evaluate import Evaluation
-from secondlook.evaluation.planning.counting import calls_of, count
-from secondlook.evaluation.study import Study
+from secondlook.evaluation.samples import case_of
+from secondlook.evaluation.solver import Session
+from secondlook.evaluation.task import HISTORY, WORDS
 from secondlook.layout import table
 
 CHARACTERS_PER_TOKEN = 4
@@ -18,8 +24,8 @@ CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """What one arm would cost at most.
+class Counted:
+    """What one arm would ask at most.
 
     Attributes:
         arm: Its name.
@@ -38,46 +44,98 @@ class Planned:
     judge_calls: int
 
 
-def dry_run(evaluation: Evaluation) -> list[Planned]:
-    """Count the calls and tokens of every arm; no model is opened, and no command of a critic is run.
+def dry_run(evaluation: Evaluation) -> list[Counted]:
+    """Count the calls and tokens of every arm; no model is opened, and no command and no grader of a user's is run.
 
-    Replies are taken to be as long as they may be, verdicts to end no loop, and budgets not to bind: the counts are
-    upper bounds, as good as the rule that a token has four characters.
+    Replies are taken to be as long as they may be, verdicts to end no loop, and budgets not to bind: the counts of
+    tokens are upper bounds, as good as the rule that a token has four characters.
 
     Raises:
         ValueError: If data or settings cannot be used.
     """
-    return [_plan(evaluation, name) for name in evaluation.names]
+    return [anyio.run(_count, evaluation, name) for name in evaluation.names]
 
 
-def _plan(evaluation: Evaluation, name: str) -> Planned:
-    task, reply = evaluation.task(name), evaluation.endpoint.max_tokens
-    length = CHARACTERS_PER_TOKEN * reply
-    counted = count(evaluation.seed, evaluation.arm(name), task, length, length)
-    prompts = [call.input for transcript in counted.transcripts for call in calls_of(transcript)]
-    calls = len(prompts) + counted.history.calls
-    return Planned(
+async def _count(evaluation: Evaluation, name: str) -> Counted:
+    study, task = evaluation.study_of(name), evaluation.task(name)
+    counter, about = _Counter(evaluation.endpoint.max_tokens), task.metadata or {}
+    asks = study.critic in ("self", "other")
+    # A critic that asks nobody stands for all that run a command, read a file or grade.
+    standing = study.critic if study.critic in ("none", "vote") else "other" if asks else "oracle"
+    plain = replace(
+        study,
+        critic=standing,
+        critic_command=None,
+        critic_file=None,
+        stop="fixed",
+        budget_tokens=None,
+        budget_seconds=None,
+    )
+    session = Session(plain, about[HISTORY], counter, counter)
+    if standing == "oracle":
+        session.critic = _Canned()
+    plan, _ = await session.plan()
+    for sample in task.dataset:
+        case = case_of(sample.metadata or {}, study.file, about[WORDS])
+        await run(counter, session.critic, case, plan, on_error=_again)
+    return Counted(
         arm=name,
         samples=len(task.dataset),
-        calls=calls,
-        tokens_in=sum(math.ceil(length / CHARACTERS_PER_TOKEN) for length in (*prompts, counted.history.input)),
-        tokens_out=calls * reply,
-        judge_calls=len(task.dataset) * (Study.of(seed=evaluation.seed, **evaluation.arm(name)).rounds + 1)
-        if evaluation.judge_endpoint
-        else 0,
+        calls=counter.calls,
+        tokens_in=counter.tokens_in,
+        tokens_out=counter.calls * counter.reply,
+        judge_calls=len(task.dataset) * (study.rounds + 1) if evaluation.judge_endpoint else 0,
     )
 
 
-def show_planned(planned: Sequence[Planned], console: Console) -> None:
+@dataclass(slots=True)
+class _Counter:
+    """A :class:`~secondlook.correction.chat.ChatModel` whose replies are filler that states no verdict.
+
+    Attributes:
+        reply: Tokens of every reply.
+        calls: Requests so far.
+        tokens_in: Tokens of their prompts.
+    """
+
+    reply: int
+    calls: int = 0
+    tokens_in: int = 0
+    info: ModelInfo = field(default_factory=lambda: ModelInfo("dry-run"))
+
+    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
+        """Count, and reply."""
+        del seed
+        self.calls += 1
+        shown = len(prefill) + sum(len(message.content) for message in messages)
+        self.tokens_in += math.ceil(shown / CHARACTERS_PER_TOKEN)
+        return Completion("x" * CHARACTERS_PER_TOKEN * self.reply, Usage())
+
+
+class _Canned:
+    """Says that every answer is wrong, and looks at none: a user's grader may fail on filler, or cost something."""
+
+    name = "canned"
+
+    async def examine(self, exam: Examination) -> Critique:
+        """The prompt's own words."""
+        return Critique(exam.case.feedback("wrong"), "wrong")
+
+
+def _again(error: Exception) -> None:
+    raise error
+
+
+def show_planned(counted: Sequence[Counted], console: Console) -> None:
     """Print the counts of every arm, and their sum."""
     made = table(spaces=2)
     made.add_column("arm", no_wrap=True)
     for heading in ("samples", "calls", "tokens in", "tokens out", "judge calls"):
         made.add_column(heading, justify="right", no_wrap=True)
-    for line in planned:
+    for line in counted:
         made.add_row(line.arm, *(f"{count:,}" for count in astuple(line)[1:]))
     made.add_section()
-    made.add_row("all", *(f"{sum(counts):,}" for counts in zip(*(astuple(line)[1:] for line in planned), strict=True)))
+    made.add_row("all", *(f"{sum(counts):,}" for counts in zip(*(astuple(line)[1:] for line in counted), strict=True)))
     console.print(made)
     console.print(
         f"At most, with replies as long as allowed and {CHARACTERS_PER_TOKEN} characters to a token. "

@@ -1,23 +1,55 @@
-"""A finished run, read as the pilot of a larger study: what it was, what its calls cost, how long it took."""
+"""A finished run, read as the pilot of a larger study: what its calls cost, and how long they took."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from inspect_ai.log import EvalSample, list_eval_logs, read_eval_log
+import numpy as np
+from inspect_ai.log import list_eval_logs, read_eval_log, read_eval_log_sample_summaries
+from numpy.typing import NDArray
 
+from secondlook.correction.chat import Usage
+from secondlook.correction.transcript import Transcript
 from secondlook.evaluation import manifest, times
-from secondlook.evaluation.asking import Endpoint, unreadable
+from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import without_merged
-from secondlook.evaluation.study import UNKNOWN, Study
+from secondlook.evaluation.study import VOTE, Study
+from secondlook.prompts.prompt import load_prompt
 
-_STUDY = [field.name for field in fields(Study) if field.name not in ("critic", "seed")]
+Array: TypeAlias = NDArray[np.float64]
+
+
+class Quantity(IntEnum):
+    """What is known of calls; *reusable* are prompt tokens that a prefix cache could serve."""
+
+    CALLS, IN, OUT, CACHED, REUSABLE, SECONDS = range(6)
+
+
+@dataclass(frozen=True, slots=True)
+class PilotArm:
+    """What one arm of a pilot took.
+
+    Attributes:
+        looks: Shape (conversations, looks, 2, 6): what is known of each look's examination and answer; look 0 has none
+            but the first answer.
+        categories: Of each conversation's question.
+        templates: What its question shares with others; itself, where it shares nothing.
+        once: Shape (6,): what was asked once for all, to make a history.
+        span: Seconds in which samples were on their way.
+    """
+
+    looks: Array
+    categories: NDArray[np.str_]
+    templates: NDArray[np.str_]
+    once: Array
+    span: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,52 +57,47 @@ class Pilot:
     """A run that tells what a larger one costs.
 
     Attributes:
-        folder: Where it is.
-        evaluation: Its settings.
-        samples: Its finished samples, by arm.
-        failed: Samples that ended in an error and are left out, by arm.
-        spans: Seconds from the start of an arm's first sample to the end of its last.
+        manifest: Its settings, and those of each arm.
+        failed: Samples that ended in an error; they are left out.
         times: The rest of its wall time; ``None`` if it was not run in one go.
         in_flight: Questions that were on their way at a time, at most; ``None`` where the logs do not tell.
     """
 
-    folder: Path
     evaluation: Evaluation
-    samples: Mapping[str, Sequence[Logged]]
-    failed: Mapping[str, int]
-    spans: Mapping[str, float]
+    manifest: Mapping[str, Any]
+    arms: Mapping[str, PilotArm]
+    failed: int
     times: times.Times | None
-    in_flight: int | None = None
+    in_flight: int | None
 
 
 def read_pilot(folder: Path) -> Pilot:
     """Read the folder of a run.
 
     Raises:
-        ValueError: If it is not the folder of a run, keeps no logs, or its prompts or questions are not those here.
+        ValueError: If it is not the folder of a run, keeps no logs, or its prompt or questions are not those here.
         RunError: If a log cannot be read.
     """
     kept = manifest.read(folder)
     if kept is None:
         raise ValueError(f"{str(folder)!r} is not the folder of a run; make one with: secondlook eval --out {folder}")
     evaluation = evaluation_of(kept["settings"], kept["arms"])
-    _check_questions(folder, evaluation, kept["settings"])
-    logged: dict[str, list[Logged]] = {name: [] for name in evaluation.names}
-    for sample in read_logged(folder):
-        logged[sample.name].append(sample)
-    finished = {name: [one for one in arm if one.transcript.stop != "error"] for name, arm in logged.items()}
-    for name, arm in finished.items():
-        if not arm:
+    found, made = evaluation.digest(evaluation.task(evaluation.names[0])), kept["settings"]["hash of the questions"]
+    if found != made:
+        raise ValueError(
+            f"the questions here are not those of {str(folder)!r} (hash {found}, there {made}); give the same data, or "
+            "run the pilot again"
+        )
+    logged = read_logged(folder)
+    done = [one for one in logged if one.transcript.stop != "error"]
+    arms = {}
+    for name in evaluation.names:
+        if not (own := [one for one in done if one.name == name]):
             raise ValueError(f"arm {name!r} of {str(folder)!r} has no finished sample; run it again to go on")
-    return Pilot(
-        folder=folder,
-        evaluation=evaluation,
-        samples=finished,
-        failed={name: len(logged[name]) - len(finished[name]) for name in logged},
-        spans={name: _span(folder / name) for name in evaluation.names},
-        times=times.read(folder),
-        in_flight=_in_flight(folder),
-    )
+        arms[name] = arm_of(own, looks_of(evaluation, name), _span(folder / name))
+    asked = [read_eval_log(info, header_only=True).eval.config.max_samples for info in list_eval_logs(str(folder))]
+    busy = min((number for number in asked if number), default=None)
+    return Pilot(evaluation, kept, arms, len(logged) - len(done), times.read(folder), busy)
 
 
 def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, Any]]) -> Evaluation:
@@ -79,25 +106,18 @@ def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, A
     Raises:
         ValueError: If the prompt file is another one by now, or a setting is not known.
     """
-    known = {field.name for field in fields(Evaluation)} | set(_STUDY) | {"critic"}
-    known |= {field.name for field in fields(Endpoint)} | {"judge", "revision", "hash of the questions", "verdicts"}
-    if foreign := sorted(set(settings) - known):
-        raise ValueError(f"unknown setting {foreign[0]!r} of a run; known: {', '.join(sorted(known))}")
-    study = {name: settings[name] for name in (*_STUDY, "critic") if name in settings}
     version = str(settings["prompt"])
-    study["prompt"] = version.rpartition("@")[0] or version
-    found = Study.of(prompt=study["prompt"]).file.version
-    if found != version:
+    prompt = version.rpartition("@")[0] or version
+    if (found := load_prompt(prompt).version) != version:
         raise ValueError(f"the pilot's prompt is {version}, and here it is {found}; run the pilot again")
-    for own in arms.values():
-        study |= {name: value for name, value in own.items() if name in _STUDY}
-    examiner = settings.get("critic_endpoint") or arms.get("other")
-    judge = settings.get("judge")
+    own = {name: value for arm in arms.values() for name, value in arm.items() if name in _STUDY}
+    shared = {name: value for name, value in settings.items() if name not in _NO_STUDY}
+    examiner, judge = settings.get("critic_endpoint") or arms.get("other"), settings.get("judge")
     return Evaluation(
         benchmark=settings["benchmark"],
         endpoint=_endpoint(settings),
         arms=tuple(arms),
-        study=study,
+        study={**shared, **own, "prompt": prompt},
         questions=settings["questions"],
         seed=settings["seed"],
         critic_endpoint=_endpoint(examiner) if examiner else None,
@@ -106,95 +126,101 @@ def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, A
 
 
 def study_of(
-    pilot: Evaluation,
-    *,
-    arms: Sequence[str] = (),
-    rounds: int | None = None,
-    per_category: int | None = None,
-    limit: int | None = None,
-    whole: bool = False,
+    pilot: Pilot, *, arms: Sequence[str] = (), rounds: int | None = None, whole: bool = False, **sizes: int | None
 ) -> Evaluation:
     """The pilot's study at another size; what is not said is as in the pilot.
+
+    Args:
+        pilot: The pilot.
+        arms: Some of its arms; all, by default.
+        rounds: Second looks.
+        whole: Whether all questions of the benchmark are asked.
+        **sizes: Options of the benchmark that say how many questions are asked, e.g. ``limit``.
 
     Raises:
         ValueError: If the pilot lacks an arm, or a size is one that the benchmark or the pilot cannot tell of.
     """
-    known = (*pilot.names, UNKNOWN)
-    if foreign := [name for name in arms if name not in known]:
-        option = f"--{pilot.kind.arm_word}"
+    settings, names = dict(pilot.manifest["settings"]), pilot.evaluation.names
+    if foreign := [name for name in arms if name not in pilot.manifest["arms"]]:
+        option = f"--{pilot.evaluation.kind.arm_word} {foreign[0]}"
         raise ValueError(
-            f"the pilot has no arm {foreign[0]!r}, only {', '.join(pilot.names)}; run the pilot with "
-            f"{option} {foreign[0]} too"
+            f"the pilot has no arm {foreign[0]!r}, only {', '.join(names)}; run the pilot with {option} too"
         )
-    asked = tuple(dict.fromkeys(arms)) or pilot.names
-    questions = dict(pilot.questions)
-    for name, value in (("per_category", per_category), ("limit", limit)):
-        if value is not None:
-            questions[name] = value
-    # What kept the pilot small is not the study's.
-    if whole or (per_category is not None and limit is None):
-        questions.pop("limit", None)
-    if whole or (limit is not None and per_category is None):
-        questions.pop("per_category", None)
-    study = dict(pilot.study) | ({} if rounds is None else {"rounds": rounds})
-    _check_rounds(pilot, rounds)
-    if pilot.kind.arms:
-        return replace(pilot, arms=asked, questions=questions, study=study)
-    if "vote" not in asked:
-        study.pop("votes", None)
-    for name, owner in (("critic_command", "tool"), ("critic_file", "recorded")):
-        if owner not in asked:
-            study.pop(name, None)
-    examiner = pilot.critic_endpoint if "other" in asked else None
-    return replace(pilot, arms=asked, questions=questions, study=study, critic_endpoint=examiner)
+    if rounds is not None:
+        _check_rounds(settings, rounds)
+        settings["rounds"] = rounds
+    given = {name: size for name, size in sizes.items() if size is not None}
+    if given or whole:  # what kept the pilot small is not the study's
+        kept = {name: value for name, value in settings["questions"].items() if name not in sizes}
+        settings["questions"] = kept | given
+    return evaluation_of(settings, {name: pilot.manifest["arms"][name] for name in arms or names})
 
 
-def _check_rounds(pilot: Evaluation, rounds: int | None) -> None:
-    had = int(pilot.study.get("rounds", 1))
-    if rounds is None or rounds <= had:
-        return
-    if had == 0:
-        raise ValueError("the pilot has no second look to measure; run the pilot with --rounds 1")
-    ends = [name for name in ("budget_tokens", "budget_seconds") if pilot.study.get(name)]
-    if ends or pilot.study.get("stop") == "satisfied":
-        why = "--stop satisfied" if not ends else f"--{ends[0].replace('_', '-')}"
-        raise ValueError(
-            f"rounds is {rounds} and the pilot has {had}: with {why} nobody knows how many conversations go on; run "
-            f"the pilot with --rounds {rounds}"
-        )
+def looks_of(evaluation: Evaluation, arm: str) -> int:
+    """Answers to a question in one arm, at most."""
+    study = evaluation.study_of(arm)
+    return study.samples if study.critic == VOTE else study.rounds + 1
 
 
-def _check_questions(folder: Path, evaluation: Evaluation, settings: Mapping[str, Any]) -> None:
-    found = evaluation.digest(evaluation.task(evaluation.names[0]))
-    if found != settings.get("hash of the questions"):
-        raise ValueError(
-            f"the questions here are not those of {str(folder)!r} (hash {found}, there "
-            f"{settings.get('hash of the questions')}); give the same data, or run the pilot again"
-        )
+def calls_of(transcript: Transcript, looks: int) -> Array:
+    """The calls of one conversation, shape (looks, 2, 6); critics that ask no model make none.
+
+    Of a prompt a cache could serve what the call before it had, prompt and reply; of the first prompt, what the
+    endpoint says it had.
+    """
+    found, before = np.zeros((looks, 2, 6)), 0
+    for answer in transcript.rounds:
+        made = [(answer.index, 1, answer.usage, answer.seconds)]
+        if (critique := answer.critique) is not None and critique.usage.calls:
+            made.append((answer.index + 1, 0, critique.usage, critique.seconds))
+        for look, kind, usage, seconds in made:
+            reusable = max(usage.cached, min(before, usage.input))
+            found[look, kind] = [usage.calls, usage.input, usage.output, usage.cached, reusable, seconds]
+            before = usage.total
+    return found
 
 
-def _endpoint(settings: Mapping[str, Any]) -> Endpoint:
-    known = ("model", "base_url", "model_args", "temperature", "max_tokens")
-    return Endpoint(**{name: settings[name] for name in known})
+def arm_of(done: Sequence[Logged], looks: int, span: float) -> PilotArm:
+    """What an arm's finished samples took, with so many answers at most and in so many seconds."""
+    lost = sum((one.transcript.lost for one in done), Usage())
+    return PilotArm(
+        looks=np.stack([calls_of(one.transcript, looks) for one in done]),
+        categories=np.array([one.item.category for one in done]),
+        templates=np.array([one.item.template or one.item.id for one in done]),
+        once=np.array([lost.calls, lost.input, lost.output, lost.cached, lost.cached, 0.0]),
+        span=span,
+    )
 
 
 def _span(folder: Path) -> float:
     """Seconds in which an arm had samples on their way, over all its logs."""
-    seconds = 0.0
+    span = 0.0
     for info in without_merged(list_eval_logs(str(folder))):
-        try:
-            samples = read_eval_log(info).samples or []
-        except Exception as error:
-            raise unreadable(info.name, error) from error
-        marks = [mark for sample in samples for mark in _marks(sample)]
-        seconds += (max(marks) - min(marks)).total_seconds() if marks else 0.0
-    return seconds
+        asked = read_eval_log_sample_summaries(info)
+        marks = [str(mark) for one in asked for mark in (one.started_at, one.completed_at) if mark]
+        moments = [datetime.fromisoformat(mark) for mark in marks]
+        span += (max(moments) - min(moments)).total_seconds() if moments else 0.0
+    return span
 
 
-def _in_flight(folder: Path) -> int | None:
-    asked = [read_eval_log(info, header_only=True).eval.config.max_samples for info in list_eval_logs(str(folder))]
-    return min((number for number in asked if number), default=None)
+def _check_rounds(settings: Mapping[str, Any], rounds: int) -> None:
+    if rounds <= (had := int(settings.get("rounds", 1))):
+        return
+    if had == 0:
+        raise ValueError("the pilot has no second look to measure; run it with --rounds 1")
+    ends = [f"--{name.replace('_', '-')}" for name in ("budget_tokens", "budget_seconds") if settings.get(name)]
+    if ends or settings.get("stop") == "satisfied":
+        raise ValueError(
+            f"rounds is {rounds} and the pilot has {had}: with {(*ends, '--stop satisfied')[0]} nobody knows how many "
+            f"conversations go on; run the pilot with --rounds {rounds}"
+        )
 
 
-def _marks(sample: EvalSample) -> list[datetime]:
-    return [datetime.fromisoformat(str(mark)) for mark in (sample.started_at, sample.completed_at) if mark]
+def _endpoint(settings: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(**{name: settings[name] for name in _ENDPOINT})
+
+
+_ENDPOINT = ("model", "base_url", "model_args", "temperature", "max_tokens")
+_STUDY = {field.name for field in fields(Study)} - {"seed"}
+_NO_STUDY = {*_ENDPOINT, "benchmark", "questions", "seed", "judge", "critic_endpoint"}
+_NO_STUDY |= {"revision", "hash of the questions", "verdicts"}  # what was found when it was run

@@ -1,91 +1,86 @@
-"""The plan: calls, tokens, wall time, GPU hours and money of a study, and what is the limit."""
+"""What a study will cost by a pilot of it: calls, tokens, wall time, GPU hours, money; and what is the limit.
+
+Tokens: what a question of its category took in the pilot, look by look. Looks that the pilot did not have are its last
+one, with prompts that grow as they grew before. Time, by two laws of non-negative least squares:
+
+    seconds of a call = per call + per uncached prompt token + per reply token          over kinds of calls
+    seconds of an arm = per question x questions + work x sum of its calls' seconds     over arms
+
+`work` is the inverse of the concurrency that was reached. What goes with questions is the harness's, which no endpoint
+makes faster; a pilot of one arm cannot tell it apart, and gives all to the endpoint.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from scipy.stats import t as student
 
 from secondlook.evaluation.evaluate import Evaluation
-from secondlook.evaluation.logs import Logged
-from secondlook.evaluation.planning.counting import Counted, calls_of, count
-from secondlook.evaluation.planning.pilot import Pilot
-from secondlook.evaluation.planning.schedule import Load, Rates, Site, Wall, wall
-from secondlook.evaluation.planning.timing import fit_clock, fit_latency, seconds_of
-from secondlook.evaluation.planning.tokens import (
-    Cell,
-    Ratio,
-    Spent,
-    by_template,
-    intervals,
-    ratios,
-    spent,
-    sums,
-    tabulated,
-)
+from secondlook.evaluation.planning.pilot import Array, Pilot, PilotArm, Quantity, looks_of
+
+CALLS, IN, OUT, CACHED, REUSABLE, SECONDS = Quantity
+_GROUPS = 20  # of templates, for intervals
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """What a study is paid by; what is ``None`` is not paid for.
-
-    Attributes:
-        gpu_hour: For an hour of a GPU.
-        tokens_in: For a million prompt tokens.
-        tokens_out: For a million reply tokens.
-        tokens_cached: For a million prompt tokens from a cache; by default as any.
+class Site:
+    """Where a study runs and what it is paid by, in the words of the command's options.
 
     Raises:
-        ValueError: If a price is negative, or that of cached tokens stands alone.
+        ValueError: If a number is out of range, or one stands alone that belongs to another.
     """
 
-    gpu_hour: float | None = None
-    tokens_in: float | None = None
-    tokens_out: float | None = None
-    tokens_cached: float | None = None
+    endpoints: int = 1
+    drivers: int = 1
+    gpus_per_endpoint: float = 1.0
+    prompt_rate: float | None = None
+    reply_rate: float | None = None
+    gpu_price: float | None = None
+    price_in: float | None = None
+    price_out: float | None = None
+    price_cached: float | None = None
 
     def __post_init__(self) -> None:
-        for price in fields(self):
-            if (value := getattr(self, price.name)) is not None and not value >= 0:
-                raise ValueError(f"a price is {value}; give 0 or more")
-        if (self.tokens_in is None) != (self.tokens_out is None):
-            raise ValueError("--price-in and --price-out go together; give both or neither")
-        if self.tokens_cached is not None and self.tokens_in is None:
+        for field in fields(self):
+            least = 1 if field.name in ("endpoints", "drivers") else 0
+            if (value := getattr(self, field.name)) is not None and not value >= least:
+                raise ValueError(f"--{field.name.replace('_', '-')} is {value}; give {least} or more")
+        if 0 in (self.prompt_rate, self.reply_rate):
+            raise ValueError("a rate is 0 tokens a second; give more")
+        for one, other in (("prompt_rate", "reply_rate"), ("price_in", "price_out")):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f"--{one} and --{other} go together; give both or neither".replace("_", "-"))
+        if self.price_cached is not None and self.price_in is None:
             raise ValueError("--price-cached belongs to --price-in and --price-out; give these too")
-
-    def of(self, tokens: Spent, gpu_hours: float) -> float | None:
-        """The sum; ``None`` without any price."""
-        if self.gpu_hour is None and self.tokens_in is None:
-            return None
-        total = (self.gpu_hour or 0.0) * gpu_hours
-        if self.tokens_in is not None and self.tokens_out is not None:
-            cached = self.tokens_in if self.tokens_cached is None else self.tokens_cached
-            fresh = tokens.tokens_in - tokens.tokens_cached
-            total += (
-                fresh * self.tokens_in + tokens.tokens_cached * cached + tokens.tokens_out * self.tokens_out
-            ) / 1e6
-        return total
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
-    """What one arm of the study takes.
+class PlannedArm:
+    """What one arm of a study takes.
 
     Attributes:
-        name: Of the arm.
-        questions: Its questions.
-        spent: Calls and tokens.
-        intervals: 95% intervals of tokens, from the pilot's templates drawn again.
-        latency: Seconds of all its calls together, as the pilot's endpoint would answer them.
+        tokens_in: Prompt tokens, those from a cache included.
+        tokens_reusable: Those that a prefix cache could serve: what the call before had.
+        tokens_cached: Those that it serves: as large a part of the reusable ones as in the pilot.
+        latency: Seconds of all calls together, as the pilot's endpoint would answer them.
+        intervals: 95% intervals of tokens, by the pilot's templates; none if it has one template.
     """
 
     name: str
     questions: int
-    spent: Spent
-    intervals: Mapping[str, tuple[float, float]]
+    calls: float
+    tokens_in: float
+    tokens_out: float
+    tokens_cached: float
+    tokens_reusable: float
     latency: float
+    intervals: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,207 +88,213 @@ class Planned:
     """What a study will cost.
 
     Attributes:
-        arms: By arm.
-        total: Calls and tokens of all arms.
-        rates: What the pilot says of time.
-        site: Where it would run.
-        wall: Its time, and what limits it.
-        processor: Processor seconds of the driver, the model's too where it runs in the driver; ``None`` where the
-            pilot does not tell.
-        gpu_hours: GPUs held, times hours.
+        total: Sums over the arms, by the names of their attributes.
+        rates: See :func:`rates_of`.
+        wall: Seconds of each part of its time, see :func:`wall`, and of all, as ``seconds``.
+        limit: The part that is the largest.
+        filled: Questions that an endpoint has of the smallest arm, over those that keep it busy; below 1 it idles.
+        processor: Seconds of the driver's processor, with a model that runs in it; ``None`` if the pilot cannot tell.
         money: In the prices' currency; ``None`` without prices.
         notes: What must be known to read the numbers.
     """
 
-    arms: tuple[Arm, ...]
-    total: Spent
-    rates: Rates
+    arms: tuple[PlannedArm, ...]
+    total: Mapping[str, float]
+    rates: Mapping[str, float]
     site: Site
-    wall: Wall
+    wall: Mapping[str, float]
+    limit: str
+    filled: float | None
     processor: float | None
     gpu_hours: float
     money: float | None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the pilot says of one arm."""
-
-    measured: pd.DataFrame
-    counted: pd.DataFrame
-    ratios: dict[Cell, Ratio]
-    spent: dict[Cell, Spent]
-    answer: int
-    critique: int
-    once: Spent
-
-    @property
-    def latency(self) -> float:
-        return float(self.measured["seconds"].sum())
-
-
-def plan(
-    pilot: Pilot, study: Evaluation, site: Site, prices: Prices = Prices(), *, questions: int | None = None
-) -> Planned:
-    """What a study will cost, by a pilot of it.
+def plan(pilot: Pilot, study: Evaluation, site: Site, *, questions: int | None = None) -> Planned:
+    """What a study will cost.
 
     Args:
         pilot: A finished run.
         study: The same at another size.
-        site: Endpoints and drivers.
-        prices: Of GPUs or tokens.
+        site: Where, and what is paid for.
         questions: Questions of each arm, if not those that are here: what the questions here cost is then scaled.
 
     Raises:
-        ValueError: If the pilot has no call of a kind that the study makes, or data or settings cannot be used.
+        ValueError: If data or settings cannot be used.
     """
     if questions is not None and questions < 1:
         raise ValueError(f"questions is {questions}; give 1 or more")
-    known = {name: _known(pilot, name) for name in pilot.evaluation.names}
-    rates = _rates(pilot, known, site)
-    latency = fit_latency([arm.ratios for arm in known.values()], [arm.spent for arm in known.values()])
-    arms = []
-    for name in study.names:
-        arm = known[name]
-        counted = _count(study, name, arm.answer, arm.critique)
-        size = len(counted.transcripts)
-        table = sums(_table(counted.transcripts, {}))
-        cells = spent(arm.ratios, table)
-        bounds = intervals(arm.measured, arm.counted, table, study.seed)
-        factor = 1.0 if questions is None else questions / size
-        arms.append(
-            Arm(
-                name,
-                questions or size,
-                sum(cells.values(), Spent()).times(factor) + arm.once,
-                {name: (low * factor, high * factor) for name, (low, high) in bounds.items()},
-                seconds_of(latency, arm.ratios, cells) * factor,
-            )
-        )
-    total = sum((arm.spent for arm in arms), Spent())
-    loads = [_load(arm) for arm in arms]
-    took = wall(loads, rates, site)
-    hours = site.gpus * took.seconds / 3600
-    spent_by_driver = _processor(pilot, loads, rates)
+    rates, busy = rates_of(pilot), pilot.in_flight
+    arms = tuple(_arm(pilot.arms[name], study, name, rates["token"], questions) for name in study.names)
+    summed = ("questions", "calls", "tokens_in", "tokens_out", "tokens_cached", "tokens_reusable")
+    total = {name: sum(getattr(arm, name) for arm in arms) for name in summed}
+    parts = wall(arms, rates, site, busy)
+    seconds = sum(parts.values())
+    hours = site.endpoints * site.gpus_per_endpoint * seconds / 3600
     return Planned(
-        tuple(arms),
-        total,
-        rates,
-        site,
-        took,
-        spent_by_driver,
-        hours,
-        prices.of(total, hours),
-        _notes(pilot, study, rates, total),
+        arms=arms,
+        total=total,
+        rates=rates,
+        site=site,
+        wall={**parts, "seconds": seconds},
+        limit=max(parts, key=lambda part: parts[part]),
+        filled=min(arm.questions for arm in arms) / site.endpoints / busy if busy else None,
+        processor=_processor(pilot, wall(arms, rates, Site(), busy)),
+        gpu_hours=hours,
+        money=_money(site, total, hours),
+        notes=tuple(_notes(pilot, study, total)),
     )
 
 
-def _known(pilot: Pilot, name: str) -> _Known:
-    samples = pilot.samples[name]
-    transcripts = [sample.transcript for sample in samples]
-    calls = [call for transcript in transcripts for call in calls_of(transcript)]
-    answer = _mean([call.text for call in calls if call.kind != "check"])
-    critique = _mean([call.text for call in calls if call.kind == "check"])
-    templates = by_template((sample.item.id, _template(sample)) for sample in samples)
-    counted = _count(pilot.evaluation, name, answer, critique)
-    own = _table(transcripts, templates)
-    dry = _table([transcript for transcript in counted.transcripts if transcript.sample in templates], templates)
-    found = ratios(sums(own), sums(dry))
-    lost = [transcript.lost for transcript in transcripts]
-    once = Spent(*(float(sum(getattr(one, name) for one in lost)) for name in ("calls", "input", "output", "cached")))
-    return _Known(
-        own, dry, found, spent(found, sums(dry)), answer, critique, once if counted.history.calls else Spent()
-    )
+def wall(
+    arms: Sequence[PlannedArm], rates: Mapping[str, float], site: Site, in_flight: int | None = None
+) -> dict[str, float]:
+    """Seconds of each part of the time of arms that run one after the other.
 
-
-def _rates(pilot: Pilot, known: Mapping[str, _Known], site: Site) -> Rates:
-    sizes = [len(pilot.samples[name]) for name in known]
-    latencies = [arm.latency for arm in known.values()]
-    spans = [pilot.spans[name] for name in known]
-    clock = fit_clock(sizes, latencies, spans)
-    times = pilot.times
-    longest = max(
-        sum(call.seconds for call in calls_of(sample.transcript)) / (arm.latency / len(pilot.samples[name]))
-        for name, arm in known.items()
-        for sample in pilot.samples[name]
-    )
-    return Rates(
-        question=clock.question,
-        work=clock.work,
-        in_flight=pilot.in_flight,
-        longest=longest,
-        opening=times.opening if times else 0.0,
-        arm=max(0.0, times.asking - sum(spans)) / len(spans) if times else 0.0,
-        report=times.reporting / sum(sizes) if times else 0.0,
-        prompt_rate=site.prompt_rate,
-        reply_rate=site.reply_rate,
-    )
-
-
-def _processor(pilot: Pilot, loads: Sequence[Load], rates: Rates) -> float | None:
-    """The driver's processor seconds: of each part, what it was of the pilot's wall time.
-
-    They are the same on a busy machine and an idle one, which wall time is not.
+    Questions are dealt out evenly. The harness's and the endpoints' time add up, as they did in the pilot; an arm takes
+    no less than its longest conversation. With stated rates that takes its share of work times the number of those
+    beside it (Little's law).
     """
-    if pilot.times is None:
+    parts = {"opening": rates["opening"], "arms": rates["arm"] * len(arms)}
+    parts |= dict.fromkeys(("harness", "endpoints", "waiting", "reporting"), 0.0)
+    for arm in arms:
+        work, longest = rates["work"] * arm.latency, rates["longest"] * arm.latency / arm.questions
+        if site.prompt_rate and site.reply_rate:
+            work = (arm.tokens_in - arm.tokens_cached) / site.prompt_rate + arm.tokens_out / site.reply_rate
+            beside = min(in_flight or 1, max(1.0, arm.questions / site.endpoints))
+            longest = rates["longest"] * beside * work / arm.questions
+        harness = rates["question"] * arm.questions / min(site.drivers, arm.questions)
+        endpoints = work / min(site.endpoints, arm.questions)
+        parts["harness"] += harness
+        parts["endpoints"] += endpoints
+        parts["waiting"] += max(0.0, longest - harness - endpoints)
+        parts["reporting"] += rates["report"] * arm.questions
+    return parts
+
+
+def prolonged(looks: Array, answers: int, token: float) -> Array:
+    """The calls of a study of so many answers, shape (answers, 2, 6).
+
+    Args:
+        looks: The same of fewer answers, or of more.
+        answers: Of the study.
+        token: Seconds of a call for an uncached prompt token.
+    """
+    if (more := answers - len(looks)) <= 0:
+        return looks[:answers]
+    last, before = looks[-1], looks[-2]
+    grows = last[-1, IN] / last[-1, CALLS] - before[-1, IN] / before[-1, CALLS]
+    added = np.arange(1, more + 1)[:, None] * grows * last[:, CALLS]
+    hits = last[:, CACHED] / np.maximum(last[:, REUSABLE], 1)
+    later = np.repeat(last[None], more, axis=0)
+    for what, share in ((IN, 1), (REUSABLE, 1), (CACHED, hits), (SECONDS, token * (1 - hits))):
+        later[..., what] += share * added
+    return np.concatenate([looks, later])
+
+
+def rates_of(pilot: Pilot) -> dict[str, float]:
+    """What a pilot says of time, in seconds.
+
+    Returns:
+        ``question``: of the harness, for a question. ``work``: of an endpoint, for a second of its calls. ``token``: of
+        a call, for an uncached prompt token. ``longest``: the longest conversation, as a multiple of the mean one.
+        ``opening``: from the start of the process to the first arm. ``arm``: for an arm to start and to end.
+        ``report``: to read back and report a question of an arm.
+    """
+    arms, times = list(pilot.arms.values()), pilot.times
+    each = [arm.looks[..., SECONDS].sum(axis=(1, 2)) for arm in arms]
+    sizes, spans = [len(seconds) for seconds in each], np.array([arm.span for arm in arms])
+    latencies = [float(seconds.sum()) for seconds in each]
+    (question, work), told = _fitted(np.column_stack([sizes, latencies]), spans)
+    kinds = np.concatenate([arm.looks.sum(axis=0).reshape(-1, 6) for arm in arms])
+    kinds = kinds[kinds[:, CALLS] > 0]
+    calls, uncached = kinds[:, CALLS], kinds[:, IN] - kinds[:, CACHED]
+    (_, token, _), _ = _fitted(np.column_stack([calls, uncached, kinds[:, OUT]]), kinds[:, SECONDS], calls**-0.5)
+    return {
+        "question": question if told else 0.0,
+        "work": work if told else float(spans.sum()) / sum(latencies),
+        "token": token,
+        "longest": max(float(seconds.max() / seconds.mean()) for seconds in each),
+        "opening": times.opening if times else 0.0,
+        "arm": max(0.0, times.asking - float(spans.sum())) / len(arms) if times else 0.0,
+        "report": times.reporting / sum(sizes) if times else 0.0,
+    }
+
+
+def _fitted(matrix: Array, values: Array, weights: Array | float = 1.0) -> tuple[list[float], bool]:
+    """Non-negative least squares, and whether the rows tell the columns apart."""
+    scale = np.maximum(matrix.max(axis=0), 1e-12)
+    scaled = (matrix / scale).T * weights
+    found, _ = nnls(scaled.T, values * weights)
+    return [float(value) for value in found / scale], bool(np.linalg.matrix_rank(scaled, tol=1e-3) == len(scale))
+
+
+def _arm(arm: PilotArm, study: Evaluation, name: str, token: float, questions: int | None) -> PlannedArm:
+    wanted = Counter(str((sample.metadata or {})["category"]) for sample in study.task(name).dataset)
+    asked = questions or wanted.total()
+
+    def summed(kept: NDArray[np.bool_]) -> Array:
+        """Of the study by some of the pilot's conversations; a category that these lack is as all of them are."""
+        categories = arm.categories[kept]
+        have = Counter(categories)
+        lacking = sum(number for category, number in wanted.items() if category not in have) / len(categories)
+        weights = np.array([wanted[category] / have[category] + lacking for category in categories])
+        looks = prolonged(np.tensordot(weights, arm.looks[kept], 1), looks_of(study, name), token)
+        return np.asarray(looks.sum(axis=(0, 1)) * asked / wanted.total() + arm.once)
+
+    found = summed(np.full(len(arm.looks), True))
+    calls, tokens_in, tokens_out, cached, reusable, latency = map(float, found)
+    bounds = _intervals(arm, summed, found)
+    return PlannedArm(name, asked, calls, tokens_in, tokens_out, cached, reusable, latency, bounds)
+
+
+def _intervals(
+    arm: PilotArm, summed: Callable[[NDArray[np.bool_]], Array], found: Array
+) -> dict[str, tuple[float, float]]:
+    """By the delete-a-group jackknife: they say how well the pilot's templates stand for the study's."""
+    names, number = np.unique(arm.templates, return_inverse=True)
+    if (groups := min(_GROUPS, len(names))) < 2:
+        return {}
+    without = np.array([summed(number % groups != group) for group in range(groups)])
+    spread = np.sqrt((groups - 1) * without.var(axis=0)) * student.ppf(0.975, groups - 1)
+    tokens = {"tokens_in": IN, "tokens_out": OUT, "tokens_cached": CACHED}
+    return {name: (float(found[at] - spread[at]), float(found[at] + spread[at])) for name, at in tokens.items()}
+
+
+def _processor(pilot: Pilot, alone: Mapping[str, float]) -> float | None:
+    """Of each part on one endpoint, what it was of the pilot's wall time; a busy machine changes it little."""
+    if (times := pilot.times) is None:
         return None
-    times, here = pilot.times, wall(loads, replace(rates, prompt_rate=None, reply_rate=None), Site())
-    walls = (times.opening, times.asking, times.reporting)
-    shares = [used / took for used, took in zip(times.processor, walls, strict=True)]
-    asking = here.arms + here.harness + here.endpoints + here.waiting
-    return shares[0] * here.opening + shares[1] * asking + shares[2] * here.reporting
+    asked = sum(alone[part] for part in ("arms", "harness", "endpoints", "waiting"))
+    parts = np.array([alone["opening"], asked, alone["reporting"]])
+    return float(parts @ np.divide(times.processor, (times.opening, times.asking, times.reporting)))
 
 
-def _load(arm: Arm) -> Load:
-    tokens = arm.spent
-    return Load(
-        questions=arm.questions,
-        calls=tokens.calls,
-        latency=arm.latency,
-        uncached=tokens.tokens_in - tokens.tokens_cached,
-        replied=tokens.tokens_out,
-    )
+def _money(site: Site, total: Mapping[str, float], hours: float) -> float | None:
+    if site.gpu_price is None and site.price_in is None:
+        return None
+    price_in, price_out = site.price_in or 0.0, site.price_out or 0.0
+    price_cached = price_in if site.price_cached is None else site.price_cached
+    fresh = total["tokens_in"] - total["tokens_cached"]
+    tokens = fresh * price_in + total["tokens_cached"] * price_cached + total["tokens_out"] * price_out
+    return (site.gpu_price or 0.0) * hours + tokens / 1e6
 
 
-def _notes(pilot: Pilot, study: Evaluation, rates: Rates, total: Spent) -> tuple[str, ...]:
-    notes = []
-    if failed := sum(pilot.failed.values()):
-        notes.append(f"{failed} samples of the pilot failed and are left out; such calls are not in the counts.")
+def _notes(pilot: Pilot, study: Evaluation, total: Mapping[str, float]) -> Iterator[str]:
+    if pilot.failed:
+        yield f"{pilot.failed} samples of the pilot failed and are left out; such calls are not in the counts."
     if pilot.times is None:
-        notes.append("The pilot was not run in one go: opening, starting arms and reporting are not in the time.")
-    if len(pilot.evaluation.names) == 1:
-        notes.append("The pilot has one arm: what a question costs the harness is counted as the endpoint's.")
-    if total.tokens_cached == 0:
-        notes.append(
-            "The pilot's endpoint reported no cached tokens; what a prefix cache could serve is an upper bound."
-        )
-    smallest = min(len(samples) for samples in pilot.samples.values())
-    if rates.in_flight and smallest < 2 * rates.in_flight:
-        notes.append(
-            f"The pilot's {smallest} questions hardly fill {rates.in_flight} requests in flight: its rate may be below "
-            "that of a longer run."
-        )
+        yield "The pilot was not run in one go: opening, starting arms and reporting are not in the time."
+    if len(pilot.arms) == 1:
+        yield "The pilot has one arm: what a question costs the harness is counted as the endpoint's."
+    if not total["tokens_cached"]:
+        yield "The pilot's endpoint reported no cached tokens; what a prefix cache could serve is an upper bound."
+    smallest, busy = min(len(arm.looks) for arm in pilot.arms.values()), pilot.in_flight
+    if busy and smallest < 2 * busy:
+        yield f"The pilot's {smallest} questions hardly fill {busy} requests in flight: a longer run may be faster."
     had, asked = (int(one.study.get("rounds", 1)) for one in (pilot.evaluation, study))
     if asked > had:
-        notes.append(f"Rounds {had + 1} to {asked} were not in the pilot: taken to be like its last.")
+        yield f"Rounds {had + 1} to {asked} were not in the pilot: taken to be like its last."
     if study.judge_endpoint:
-        notes.append("Calls of the judge model are not in the counts; see eval --dry-run.")
-    return tuple(notes)
-
-
-def _count(evaluation: Evaluation, name: str, answer: int, critique: int) -> Counted:
-    return count(evaluation.seed, evaluation.arm(name), evaluation.task(name), answer, critique)
-
-
-def _table(transcripts: Sequence[Any], templates: Mapping[str, str]) -> pd.DataFrame:
-    made = {transcript.sample: calls_of(transcript) for transcript in transcripts}
-    return tabulated(made, templates or dict.fromkeys(made, ""))
-
-
-def _template(sample: Logged) -> str:
-    return str(sample.item.template or "")
-
-
-def _mean(lengths: Sequence[int]) -> int:
-    return round(sum(lengths) / len(lengths)) if lengths else 1
+        yield "Calls of the judge model are not in the counts; see eval --dry-run."

@@ -1,15 +1,13 @@
-"""A plan on the terminal, and as JSON."""
+"""A plan on the terminal."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from rich.console import Console
 
 from secondlook.evaluation.planning.plan import Planned
-from secondlook.evaluation.planning.schedule import PARTS
-from secondlook.evaluation.planning.tokens import Spent
 from secondlook.layout import table
 
 SAYS = {
@@ -21,11 +19,7 @@ SAYS = {
     "reporting": "reading logs, report",
 }
 """What each part of the wall time is."""
-
-
-def to_json(planned: Planned) -> str:
-    """Everything, for programs."""
-    return json.dumps(asdict(planned), indent=1) + "\n"
+_COUNTS = ("questions", "calls", "tokens_in", "tokens_out", "tokens_cached", "tokens_reusable")
 
 
 def show(planned: Planned, console: Console) -> None:
@@ -35,27 +29,30 @@ def show(planned: Planned, console: Console) -> None:
     for heading in ("questions", "calls", "tokens in", "tokens out", "cached", "at most"):
         made.add_column(heading, justify="right", no_wrap=True)
     for arm in planned.arms:
-        made.add_row(arm.name, f"{arm.questions:,}", *_cells(arm.spent))
+        made.add_row(arm.name, *_cells(asdict(arm)))
     made.add_section()
-    made.add_row("all", f"{sum(arm.questions for arm in planned.arms):,}", *_cells(planned.total))
+    made.add_row("all", *_cells(planned.total))
     console.print(made)
     console.print("at most: what a prefix cache could serve; cached: as much of it as in the pilot.")
-    low, high = (sum(arm.intervals["tokens_in"][side] for arm in planned.arms) for side in (0, 1))
-    console.print(f"tokens in, 95% by the pilot's templates: {low:,.0f} to {high:,.0f}\n")
+    if bounds := [arm.intervals["tokens_in"] for arm in planned.arms if arm.intervals]:
+        low, high = map(sum, zip(*bounds, strict=True))
+        console.print(f"tokens in, 95% by the pilot's templates: {low:,.0f} to {high:,.0f}")
     site, wall = planned.site, planned.wall
     made = table(spaces=2)
     made.add_column("part", no_wrap=True)
     made.add_column("seconds", justify="right", no_wrap=True)
     made.add_column("")
-    for name in PARTS:
-        made.add_row(name, f"{getattr(wall, name):,.1f}", SAYS[name])
+    for name, says in SAYS.items():
+        made.add_row(name, f"{wall[name]:,.1f}", says)
     made.add_section()
-    made.add_row("all", f"{wall.seconds:,.1f}", f"{_counted(site.endpoints, 'endpoint')}, {_drivers(site.drivers)}")
-    console.print(made)
-    console.print(f"\nlimit: {SAYS[wall.limit]} ({wall.limit}, {getattr(wall, wall.limit) / wall.seconds:.0%})")
-    if wall.filled is not None and wall.filled < 1:
+    where = f"{_some(site.endpoints, 'endpoint')}, {_some(site.drivers, 'driver')}"
+    made.add_row("all", f"{wall['seconds']:,.1f}", where)
+    console.print("", made)
+    limit, share = planned.limit, wall[planned.limit] / wall["seconds"]
+    console.print(f"\nlimit: {SAYS[limit]} ({limit}, {share:.0%})")
+    if planned.filled is not None and planned.filled < 1:
         console.print(
-            f"An endpoint has {wall.filled:.2f} of the questions that keep it busy: more endpoints would idle more."
+            f"An endpoint has {planned.filled:.2f} of the questions that keep it busy: more endpoints would idle more."
         )
     console.print(f"GPU hours: {planned.gpu_hours:,.3f}, if every endpoint holds {site.gpus_per_endpoint:g} GPUs")
     if planned.processor is not None:
@@ -67,14 +64,9 @@ def show(planned: Planned, console: Console) -> None:
     console.print("Nothing was sent to any model.")
 
 
-def _cells(spent: Spent) -> list[str]:
-    counts = (spent.calls, spent.tokens_in, spent.tokens_out, spent.tokens_cached, spent.tokens_reusable)
-    return [f"{count:,.0f}" for count in counts]
+def _cells(counts: Mapping[str, float]) -> list[str]:
+    return [f"{counts[name]:,.0f}" for name in _COUNTS]
 
 
-def _counted(number: int, what: str) -> str:
+def _some(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def _drivers(number: int) -> str:
-    return _counted(number, "driver")
