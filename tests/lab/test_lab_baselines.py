@@ -59,14 +59,6 @@ def test_averages(baseline, task):
             torch.testing.assert_close(found[b, k], slow, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("baseline", AVERAGES)
-def test_prefixes_come_as_asked_for_and_in_the_dtype_given(baseline):
-    episodes = draw(PAPER, dtype=torch.float32)
-    found = baseline(episodes, [5, 1, 5])
-    assert found.dtype == torch.float32
-    assert torch.equal(found, baseline(episodes, SEEN)[:, [2, 0, 2]])
-
-
 def test_equal_rewards():
     episodes = draw(PAPER)
     y = episodes.responses[:, 0]
@@ -131,21 +123,6 @@ def test_bayes_of_a_fresh_query_is_the_mean_of_the_gaussian():
             torch.testing.assert_close(found[b, k], test, rtol=1e-8, atol=1e-10)
 
 
-def test_two_rewards_give_the_truth_away_where_the_noise_is_shared():
-    episodes = draw(RELEASED)
-    torch.testing.assert_close(bayes_released(episodes, [2, 7]), episodes.truth.expand(-1, 2, -1))
-    torch.testing.assert_close(bayes_released(episodes, [2, 7]), regression(episodes, [2, 7]))
-    with pytest.raises(AssertionError):
-        torch.testing.assert_close(bayes_released(episodes, [1]), regression(episodes, [1]))
-
-
-def test_with_equal_rewards_shared_noise_is_seen_once():
-    r = 0.3
-    episodes = with_rewards(draw(RELEASED), *[r] * 7)
-    y = episodes.responses[:, 0, :1]
-    torch.testing.assert_close(bayes_released(episodes, [1, 7]), (r / (r**2 + (1 - r) ** 2) * y).expand(-1, 2, -1))
-
-
 @pytest.mark.parametrize("task", [replace(PAPER, dy=5), replace(RELEASED, dy=5)])
 @pytest.mark.parametrize("gap", [0.0, 1e-12, 1e-7])
 def test_a_reward_of_one_is_the_truth(task, gap):
@@ -157,23 +134,6 @@ def test_a_reward_of_one_is_the_truth(task, gap):
     known = replace(episodes, responses=y, rewards=r, clean=r)
     bayes = bayes_paper if task.name == "paper" else bayes_released
     torch.testing.assert_close(bayes(known, [2, 4, 7]), episodes.truth.expand(-1, 3, -1), rtol=0, atol=1e-4)
-
-
-def test_a_reward_of_one_is_the_truth_of_its_query():
-    """Three queries so answered fix W in three dimensions, whatever the other responses are."""
-    episodes = draw(FRESH)
-    rewards, responses = episodes.rewards.clone(), episodes.responses.clone()
-    rewards[:, :3, 1], responses[:, :3, 1] = 1.0, episodes.truth[:, :3]
-    known = replace(episodes, rewards=rewards, clean=rewards, responses=responses)
-    torch.testing.assert_close(bayes_fresh(known, [3, 5]), episodes.truth[:, [3, 5]], rtol=0, atol=1e-3)
-
-
-def test_a_query_of_zero_says_nothing():
-    episodes = draw(FRESH)
-    for name in ("queries", "responses", "truth"):
-        getattr(episodes, name)[:, 0] = 0
-    assert not bayes_fresh(episodes, [1]).any()
-    assert bayes_fresh(episodes, [2]).all()
 
 
 @pytest.mark.parametrize("task", [replace(PAPER, dy=5), FRESH], ids=lambda task: task.name)
@@ -235,19 +195,6 @@ def test_descent_before_a_fresh_query(reward):
             torch.testing.assert_close(found[b, k], slow, rtol=1e-7, atol=1e-9)
 
 
-def test_the_cosine_starts_at_a_tenth_of_a_normal_w():
-    episodes = draw(replace(PAPER, dy=1), 4000)
-    start = gradient_descent(episodes, [2], reward="cosine", steps=0, generator=Generator().manual_seed(0))
-    scaled = start[:, 0, 0] / episodes.queries[:, 0].norm(dim=-1)
-    assert scaled.std().item() == pytest.approx(0.1, rel=0.05)
-    assert abs(scaled.mean().item()) < 0.01
-
-
-def test_the_paper_takes_fifty_steps_at_a_tenth():
-    episodes = draw(PAPER)
-    assert torch.equal(gradient_descent(episodes, SEEN), gradient_descent(episodes, SEEN, rate=0.1, steps=50))
-
-
 @pytest.mark.parametrize("task", [PAPER, FRESH], ids=lambda task: task.name)
 @pytest.mark.parametrize(("objective", "reward"), [("pl-squared", "squared"), ("pl-cosine", "cosine")])
 def test_tuning_takes_the_least_loss_of_the_grid(task, objective, reward):
@@ -288,21 +235,6 @@ def test_the_construction_descends(noise):
         torch.testing.assert_close(found[b, 3], f, rtol=0, atol=1e-9)
 
 
-def test_the_construction_at_the_size_of_the_paper():
-    episodes, seen = draw(Task(), 8, dtype=torch.float32), list(range(2, 21))
-    found = constructed(episodes, seen, rate=0.3)
-    slow = gradient_descent(episodes.to(torch.float64), seen, rate=0.3, steps=3)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found.double(), slow, rtol=1e-6, atol=1e-6)
-
-
-def test_a_construction_for_a_prefix_of_one_and_for_nothing():
-    episodes = draw(PAPER)
-    assert constructed(episodes, [1]).shape == (4, 1, 2)
-    nothing = replace(episodes, queries=0 * episodes.queries, responses=0 * episodes.responses)
-    assert not constructed(nothing, [7]).any()
-
-
 @pytest.mark.parametrize("baseline", RIDGES)
 def test_ridge_regression(baseline):
     """Least squares on the queries seen and, for the penalty, on the axes with answers of 0."""
@@ -316,13 +248,6 @@ def test_ridge_regression(baseline):
             answers = torch.cat([torch.stack(targets), torch.zeros(3, 2)])
             weights = torch.linalg.lstsq(design, answers).solution
             torch.testing.assert_close(found[b, k], episodes.queries[b, many] @ weights, rtol=1e-9, atol=1e-9)
-
-
-def test_ridge_takes_the_earlier_of_equals():
-    episodes = draw(FRESH)
-    tied = replace(episodes, rewards=torch.ones_like(episodes.rewards))
-    first = replace(episodes, responses=episodes.responses[:, :, :1], rewards=tied.rewards[:, :, :1])
-    assert torch.equal(ridge_best(tied, [2, 5]), ridge_best(first, [2, 5]))
 
 
 SINGLE = {"mean", "best of n", "weighted mean", "regression", "constructed", "descent, as released"}
@@ -352,18 +277,6 @@ def test_what_applies_to_a_task(task, names, monkeypatch):
         assert found.dtype == torch.float32, name
         assert found.isfinite().all(), name
         assert torch.equal(found, baseline(episodes, seen)), name
-
-
-def test_the_rewards_of_descents_and_their_seeds():
-    episodes, seen = draw(PAPER), [2, 7]
-    known, same, other = baselines(PAPER, 1), baselines(PAPER, 1), baselines(PAPER, 2)
-    cosine = gradient_descent(episodes, seen, reward="cosine", generator=Generator().manual_seed(1))
-    assert torch.equal(known["descent"](episodes, seen), cosine)
-    assert torch.equal(same["descent"](episodes, seen), cosine)
-    assert not torch.equal(other["descent"](episodes, seen), cosine)
-    assert torch.equal(known["descent, squared reward"](episodes, seen), gradient_descent(episodes, seen))
-    fresh = draw(FRESH)
-    assert torch.equal(baselines(FRESH)["descent"](fresh, [2]), gradient_descent(fresh, [2]))
 
 
 def test_descent_as_released_is_adam_on_a_linear_layer():
@@ -400,17 +313,6 @@ def test_sharpness_is_that_of_the_hessian():
 
         hessian = torch.autograd.functional.hessian(loss, torch.zeros(dx * dy, dtype=y.dtype))
         assert found[b].item() == pytest.approx(torch.linalg.eigvalsh(hessian)[-1].item())
-
-
-def test_tuned_baselines_use_what_tuning_finds(monkeypatch):
-    monkeypatch.setattr(room, "STEPS", (2, 20))
-    episodes, seen = draw(PAPER), [2, 7]
-    known = baselines(PAPER, 1)
-    rate, steps = tune(PAPER, "pl-squared", Generator().manual_seed(1), steps=(2, 20))
-    tuned = gradient_descent(episodes, seen, rate=rate, steps=steps)
-    assert torch.equal(known["descent, squared reward, tuned"](episodes, seen), tuned)
-    rate, steps = tune(PAPER, "pl-squared", Generator().manual_seed(1), steps=[3])
-    assert torch.equal(known["constructed"](episodes, seen), constructed(episodes, seen, rate=rate, steps=3))
 
 
 @pytest.mark.parametrize("baseline", [*AVERAGES, bayes_paper, bayes_released, gradient_descent, constructed])

@@ -11,7 +11,6 @@ from torch.nn.functional import normalize
 from secondlook.construct import Promise, attention_only
 from secondlook.construct.prove.draw import draw
 from secondlook.lab.behaviour import (
-    Mean,
     Shown,
     agreement,
     as_rule,
@@ -20,7 +19,6 @@ from secondlook.lab.behaviour import (
     jacobian,
     readouts,
     show,
-    untrained,
 )
 from secondlook.lab.rules import (
     CONTROLS,
@@ -80,12 +78,6 @@ def contexts_of(n=5, batch=6, d=3):
     return Contexts(x, y, torch.rand(batch, n, generator=generator, dtype=torch.float64))
 
 
-def test_a_mean_has_the_standard_error_of_means():
-    found = Mean.of(torch.tensor([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]]))
-    torch.testing.assert_close(found.mean, torch.tensor([3.0, 5.0]))
-    torch.testing.assert_close(found.error, torch.tensor([(7 / 3) ** 0.5, 0.0]))
-
-
 def test_readouts_are_what_the_first_blocks_predict_alone(fresh, problems):
     found = readouts(show(fresh, problems))
     assert found.shape == (3, 24, 5, 5)
@@ -137,15 +129,6 @@ def test_blocks_that_are_steps_agree_with_descent_at_their_step(planted):
     ones = torch.eye(STEPS + 1, STEPS + 3, dtype=torch.bool)
     assert found.cosine.mean[ones].min() > 1 - 1e-12
     assert found.cosine.mean[~ones].max() < 0.99
-
-
-def test_agreement_is_a_mean_of_cosines():
-    generator = Generator().manual_seed(0)
-    model, other = torch.randn(2, 7, 3, 5, generator=generator), torch.randn(4, 7, 3, 5, generator=generator)
-    cosine = torch.cosine_similarity(model[:, None], other[None], dim=-1).mean(-1)
-    found = agreement(3 * model, 0.2 * other).cosine
-    torch.testing.assert_close(found.mean, cosine.mean(-1))
-    torch.testing.assert_close(found.error, cosine.std(-1) / 7**0.5)
 
 
 @pytest.mark.parametrize("unit", [True, False])
@@ -225,45 +208,12 @@ def test_a_planted_descent_aligns_with_descent_and_with_nothing_else(planted):
     torch.testing.assert_close(found.distance.mean, found.distance.mean.mT)
 
 
-def test_predictions_are_compared_at_length_1_unless_told(planted):
-    rules = {"one": planted.rule, "longer": lambda of: 3 * planted.rule(of)}
-    distance, alignment = compare(rules, planted.contexts).between("one", "longer")
-    assert distance < 1e-12
-    assert alignment > 1 - 1e-12
-    assert compare(rules, planted.contexts, unit=False).between("one", "longer")[0] > 0.5
-
-
 def test_a_trained_transformer_is_a_rule_on_any_prefix(fresh, problems):
     found = at_prefixes(as_rule(fresh), problems.contexts, range(2, 7))
     torch.testing.assert_close(found, fresh.predict(problems))
     _, slope = jacobian(as_rule(fresh), problems.contexts)
     assert slope.shape == (24, 5, 6, 5)
     assert (slope.flatten(3).norm(dim=-1).amax((0, 1)) > 0).all()
-
-
-def test_untrained_is_the_run_before_its_first_step():
-    ensemble = Ensemble([RUN])
-    first = ensemble.member(0)
-    ensemble.advance()
-    back = untrained(Trained(RUN, ensemble.member(0)))
-    assert back.run == RUN
-    assert back.weights.keys() == first.keys()
-    assert all(torch.equal(back.weights[name], weight) for name, weight in first.items())
-
-
-def test_an_untrained_transformer_does_not_behave_like_descent(fresh, problems):
-    descent = GradientDescent(20)
-    found = agreement(readouts(show(fresh, problems)), descent.path(problems.contexts, range(2, 7)))
-    assert found.cosine.mean.abs().max() < 0.7
-    _, alignment = compare({"model": as_rule(fresh), "descent": descent}, problems.contexts).between("model", "descent")
-    assert abs(alignment) < 0.2
-
-
-def test_it_is_shown_as_it_was_trained(fresh, problems):
-    shown = show(fresh, problems)
-    assert (shown.positions, shown.seen, shown.first, shown.reward) == ([1, 2, 3, 4, 5], [2, 3, 4, 5, 6], 0, "cosine")
-    squared = Trained(replace(RUN, objective="pl-squared"), fresh.weights)
-    assert show(squared, problems).reward == "squared"
 
 
 @pytest.mark.parametrize(

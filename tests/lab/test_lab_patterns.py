@@ -74,16 +74,6 @@ def test_distances_are_measured_from_the_models_own_running_prediction():
     assert elsewhere[1].by_distance.mean[1] < 0.7
 
 
-def test_attention_to_responses_that_do_not_count_is_elsewhere():
-    shown = shown_to(bradley_terry.build(PROMISE), at=[2])
-    part = Shown(shown.model, shown.tokens, shown.contexts, [1, 2], [2, 4], base=shown.base)
-    for found, attention in zip(heads(part), shown.trace.attention, strict=True):
-        after = attention[:, :, 1, 2:].sum(-1), attention[:, :, 2, 4:].sum(-1)
-        torch.testing.assert_close(found.elsewhere.mean, torch.stack(after).mean((0, 1)))
-        assert found.elsewhere.mean.min() > 0.1
-        torch.testing.assert_close(found.pick.mean[0, 0], 1 - found.elsewhere.mean[0])
-
-
 def test_heads_of_other_kinds_are_told_apart():
     by = (Match("base", "response", 2.0), Match("one", "square", -1.0))
     (found,) = heads(

@@ -15,21 +15,6 @@ def test_a_run_survives_json():
     assert Run.of({}) == Run()
 
 
-def test_every_field_changes_the_name():
-    base = Run()
-    others = [
-        replace(base, steps=601),
-        replace(base, rate=2e-3),
-        replace(base, seed=1),
-        replace(base, objective="bt"),
-        replace(base, task=replace(base.task, p=0.5)),
-        replace(base, shape=replace(base.shape, head_width=12)),
-        replace(base, shape=replace(base.shape, causal=False)),
-        replace(base, shape=replace(base.shape, initial="torch")),
-    ]
-    assert len({run.name for run in [base, *others]}) == len(others) + 1
-
-
 def test_members_of_an_ensemble_agree_in_all_but_what_has_no_shape():
     base = Run()
     for other in (

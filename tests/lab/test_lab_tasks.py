@@ -1,13 +1,11 @@
 """Problems have the law they say, tasks share what they say they share, and a reward shows what it says."""
 
-from itertools import pairwise
-
 import pytest
 import torch
 from scipy import stats
 from torch import Generator
 
-from secondlook.lab.tasks import Episodes, Task, sample
+from secondlook.lab.tasks import Task, sample
 
 DEPENDENT = Task("fresh-query", n=3, queries=4, dx=3, dy=2)
 TASKS = [Task("paper", n=6), Task("released", n=6, dx=3), Task("preference-only", n=6, dy=2), DEPENDENT]
@@ -125,28 +123,6 @@ def test_tasks_that_differ_in_noise_share_all_else(task, noise):
         assert torch.equal(plain.rewards, noisy.rewards) == (p == 0)
 
 
-@every
-@pytest.mark.parametrize("noise", NOISES)
-def test_noise_does_not_change_what_is_drawn_next(task, noise):
-    states, values = [], []
-    for p in (0.0, 0.4, 1.0):
-        g = Generator().manual_seed(0)
-        values.append(sample(with_(task, noise=noise, p=p), 5, g).rewards.sort(-1).values)
-        states.append(g.get_state())
-    assert all(torch.equal(state, states[0]) for state in states)
-    if task.name == "preference-only":
-        assert all(torch.equal(value, values[0]) for value in values)
-
-
-def test_who_is_hit_by_less_noise_is_hit_by_more_and_gets_the_same():
-    rewards = [draw(Task(p=p), 50).rewards for p in (0.0, 0.25, 0.5, 1.0)]
-    for less, more in pairwise(rewards[:-1]):
-        hit = less != rewards[0]
-        assert torch.equal(less[hit], more[hit])
-        assert (more != rewards[0]).sum() > hit.sum()
-    assert not torch.isclose(rewards[0], rewards[-1]).all(dim=-1).any()
-
-
 def test_replaced_rewards_know_nothing():
     episodes = draw(Task(p=0.3), 500)
     hit = episodes.rewards != episodes.clean
@@ -181,35 +157,6 @@ def test_preferences_show_an_order_and_nothing_else(noise):
         assert abs(stats.pearsonr(ours[:, rank].numpy(), theirs[:, rank].numpy()).statistic) < 0.08
 
 
-def test_views_for_the_objective():
-    one, several = draw(Task("paper", n=6)), draw(DEPENDENT)
-    contexts = one.contexts
-    assert torch.equal(contexts.query, one.queries[:, 0])
-    assert torch.equal(contexts.responses, one.responses[:, 0])
-    assert torch.equal(contexts.rewards, one.rewards[:, 0])
-    seen = several.multi_query(2)
-    assert torch.equal(seen.queries, several.queries[:, :2])
-    assert torch.equal(seen.responses, several.responses[:, :2])
-    assert torch.equal(seen.rewards, several.rewards[:, :2])
-    assert torch.equal(seen.test, several.queries[:, 2:3])
-
-
-def test_rewards_shown_are_those_that_rank():
-    noisy = draw(Task(p=1.0))
-    assert torch.equal(noisy.contexts.rewards, noisy.rewards[:, 0])
-    assert not torch.equal(noisy.rewards, noisy.clean)
-
-
-@every
-def test_a_move_keeps_everything(task):
-    episodes = draw(task)
-    moved = episodes.to(torch.float64)
-    assert isinstance(moved, Episodes)
-    assert (moved.weights is None) == (episodes.weights is None)
-    for name in ("queries", "responses", "rewards", "clean", "truth"):
-        assert torch.equal(getattr(moved, name), getattr(episodes, name).double())
-
-
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -229,10 +176,6 @@ def test_a_move_keeps_everything(task):
 def test_fields_out_of_range(fields, message):
     with pytest.raises(ValueError, match=message):
         Task(**fields)
-
-
-def test_more_than_all_noise_is_gaussian():
-    assert Task(noise="gaussian", p=1.5).p == 1.5
 
 
 def test_what_there_is_not():

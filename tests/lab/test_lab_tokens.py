@@ -50,12 +50,6 @@ def test_tokens_hold_x_y_and_r(task, layout):
         assert torch.equal(found[number], written_out(task, layout, *of))
 
 
-@every
-@both
-def test_tokens_keep_the_precision(task, layout):
-    assert tokens(draw(task).to(torch.float64), layout).dtype == torch.float64
-
-
 @pytest.mark.parametrize(
     ("task", "layout", "at", "seen"),
     [
@@ -89,28 +83,3 @@ def test_what_is_not_seen_yet_cannot_be_known(task, layout):
         assert torch.equal(other[:, : at + 1], plain[:, : at + 1])
         last = where[0 if task.fresh else 1].start == (task.queries if task.fresh else task.n)
         assert torch.equal(other, plain) == last
-
-
-@every
-@both
-@pytest.mark.parametrize("name", ["responses", "rewards"])
-def test_what_is_seen_is_in_the_tokens(task, layout, name):
-    episodes = draw(task)
-    plain = tokens(episodes, layout)
-    for at, seen in zip(*reads(task, layout), strict=True):
-        for number in range(seen):
-            where = (number, slice(None)) if task.fresh else (slice(None), number)
-            other = tokens(changed(episodes, *where, [name]), layout)
-            assert not torch.equal(other[:, : at + 1], plain[:, : at + 1])
-
-
-@every
-@both
-def test_the_query_stands_where_it_is_asked(task, layout):
-    episodes = draw(task)
-    found = tokens(episodes, layout)
-    for at, seen in zip(*reads(task, layout), strict=True):
-        query = episodes.queries[:, seen if task.fresh else 0]
-        assert torch.equal(found[:, at, : task.dx], query)
-        if task.fresh or layout == "interleaved":
-            assert not found[:, at, task.dx : task.dx + task.dy + 1].any()

@@ -11,7 +11,7 @@ from secondlook.lab.objectives import judge
 from secondlook.lab.run import Run, Shape
 from secondlook.lab.tasks import Task, sample
 from secondlook.lab.tokens import reads, tokens
-from secondlook.lab.train import Ensemble, Options, groups, train
+from secondlook.lab.train import Options, train
 from secondlook.transformer import Transformer
 
 TINY = Run(Task(n=5), Shape(depth=1, width=12, heads=2), batch=8, steps=12, warmup=2)
@@ -68,11 +68,6 @@ def test_a_member_is_what_it_is_alone():
             assert look == pytest.approx(other, rel=1e-3, abs=1e-4)
 
 
-def test_members_are_different():
-    one, two = train([TINY, replace(TINY, seed=1)], options=LOOK)
-    assert not torch.allclose(one.weights["read_out.weight"], two.weights["read_out.weight"], atol=1e-3)
-
-
 def test_the_same_seed_is_the_same_run_bit_for_bit():
     first, again = (train([TINY], options=LOOK)[0] for _ in range(2))
     same(first.weights, again.weights, rtol=0, atol=0)
@@ -100,14 +95,6 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path, members, stop):
     assert done[-1] == TINY.steps
 
 
-def test_training_helps():
-    run = replace(TINY, steps=150, batch=32, rate=1e-2, warmup=10)
-    (trained,) = train([run], options=LOOK)
-    first, last = trained.log[0], trained.log[-1]
-    assert last["loss"] < first["loss"] - 0.1
-    assert 0 < last["excess"] < first["excess"]
-
-
 def test_a_loss_that_is_not_finite_keeps_what_was_saved(tmp_path, monkeypatch):
     """The loss of one member becomes nan: the message names it, weights and checkpoint stay."""
     runs = [TINY, replace(TINY, seed=1)]
@@ -131,11 +118,6 @@ def test_a_checkpoint_of_other_runs_is_refused(tmp_path):
     train([TINY], tmp_path, LOOK)
     with pytest.raises(ValueError, match="checkpoint is of other runs; give another folder"):
         train([replace(TINY, rate=1.0)], tmp_path, LOOK)
-
-
-def test_runs_of_other_shapes_do_not_train_together():
-    with pytest.raises(ValueError, match="2 runs differ in more than"):
-        Ensemble([TINY, replace(TINY, shape=Shape(depth=2, width=12, heads=2))])
 
 
 def test_bfloat16_products_are_close():
@@ -178,10 +160,3 @@ def test_later_tokens_never_change_earlier_outputs(layout, change):
         after = model(other)
         torch.testing.assert_close(after[:, :cut], before[:, :cut], rtol=1e-5, atol=1e-7)
         assert not torch.allclose(after[:, cut:], before[:, cut:], atol=1e-5)
-
-
-def test_groups_hold_what_can_train_together():
-    deep = replace(TINY, shape=replace(TINY.shape, depth=2))
-    runs = [replace(run, seed=seed) for seed in range(3) for run in (TINY, deep)]
-    assert [[run.seed for run in members] for members in groups([*runs, TINY], 2)] == [[0, 1], [2], [0, 1], [2]]
-    assert all(len({run.peers for run in members}) == 1 for members in groups(runs, 9))
