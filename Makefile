@@ -6,7 +6,7 @@ LIGHT := .venv/.installed-demo
 # Processes that share the test files, in their order; a thread each. Tests of clusters wait more than they work.
 WORKERS ?= 3
 
-.PHONY: install demo test check site results claims soak bench
+.PHONY: install demo test coverage check site results claims soak bench
 
 install: $(STAMP)
 
@@ -21,7 +21,10 @@ demo: $(if $(wildcard $(STAMP)),$(STAMP),$(LIGHT))
 	$(BIN)/secondlook reproduce --profile demo --browser
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not soak' -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not soak' -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(COVERAGE)
+
+coverage: COVERAGE = --cov --cov-report=term:skip-covered
+coverage: test
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
