@@ -6,7 +6,8 @@
 3. The base of the quick profile, longer: seconds to an excess of 0.05 and 0.01 nats, seeds side by side.
 4. Members of an ensemble against one after the other.
 
-Medians of five, side by side in one process. `--only NAME` runs one of step, products, optimum, ensemble.
+Medians of five, side by side in one process of one thread, as runs are trained. `--only NAME` runs one of step,
+products, optimum, ensemble.
 """
 
 from __future__ import annotations
@@ -210,7 +211,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS)
     only = parser.parse_args().only
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    torch.set_num_threads(1)
+    print(f"one thread, torch {torch.__version__}")
     held = [part() for name, part in PARTS.items() if only in (None, name)]
     return int(not all(held))
 

@@ -110,4 +110,8 @@ def test_a_sweep_is_judged_by_what_is_there(swept, tmp_path, monkeypatch):
             excess = Scale.of(exam, at).excess(member.predict(exam.episodes)).mean().item()
             assert seed["excess"] == pytest.approx(excess, abs=1e-5)
             assert (seed["steps"], seed["threads"]) == (6, torch.get_num_threads())
-    assert {curve["label"] for curve in result["curves"]} == {"base", "shallow", "narrow"}
+    by_kind = {
+        kind: {c["label"] for c in result["curves"] if c["kind"] == kind} for kind in ("transformer", "baseline")
+    }
+    assert by_kind["transformer"] == {"base", "shallow", "narrow"}
+    assert by_kind["baseline"] == {"Σ(r−½)y", "mean", "descent, as released", "optimum of the loss"}

@@ -204,6 +204,8 @@ def _show(cells: Sequence[Cell]) -> None:
         ]
         table.add_row(*map(str, cell.setting.values()), *ends)
     console.print(table, highlight=False)
+    if len(cells[0].members) > 1:
+        console.print("± is half of a 95% interval over seeds (Student's t).", highlight=False, style="dim")
 
 
 def _put(record: dict[str, Any], pair: str) -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Generator
 
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.outcome import Estimate
 from secondlook.evidence.result import estimated, pictured, provenance, write
+from secondlook.lab.descents import released
 from secondlook.lab.exam import Exam, angle
+from secondlook.lab.optimum import optimum
 from secondlook.lab.run import Run
-from secondlook.lab.scale import FAILS, SOLVES, TRAINED, Scale, stand
+from secondlook.lab.scale import FAILS, RULES, SOLVES, TRAINED, Scale, stand
 from secondlook.lab.store import Store
 from secondlook.lab.sweep import BASE, Sweep
 from secondlook.lab.tasks import Task
@@ -55,7 +58,8 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
 
     Returns:
         As `result.json` has it: for each variant what it changes, its standing, skill and excess over seeds and
-        problems, and each seed's excess, steps, wall time and threads; curves of training and of the error by prefix.
+        problems, and each seed's excess, steps, wall time and threads; curves of training and of the error by prefix,
+        with that of what needs no training.
 
     Raises:
         ValueError: A task or objective whose optimum is not known.
@@ -83,6 +87,7 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
             }
         variants.append(record)
     scale = _scale(sweep.base.task, sweep.base.shape.layout)
+    curves += _untrained(scale)
     return {
         "id": name,
         "title": "training, and the error at its end",
@@ -159,6 +164,20 @@ def _curves(label: str, members: Sequence[Examined]) -> list[Curve]:
     training = tuple(tuple(round(look["excess"], 5) for look in log) for log in logs)
     errors = tuple(tuple(round(value, 5) for value in member.error) for member in members)
     return [Curve("training", label, steps, training), Curve("error", label, prefixes, errors)]
+
+
+def _untrained(scale: Scale) -> list[Curve]:
+    """The error of what needs no training: the rules, the released code's descent, and the optimum of the loss."""
+    exam, at = scale.exam, list(scale.seen)
+    descent = released(exam.episodes, at, generator=Generator().manual_seed(0))
+    made = {name: rule(exam.episodes, at) for name, rule in RULES.items()}
+    made |= {"descent, as released": descent, "optimum of the loss": optimum(exam.episodes, at).prediction}
+    errors = {name: angle(predictions, exam.truth(at)).tolist() for name, predictions in made.items()}
+    x = tuple(map(float, at))
+    return [
+        Curve("error", name, x, (tuple(round(value, 5) for value in error),), "baseline")
+        for name, error in errors.items()
+    ]
 
 
 def _any(found: dict[int, Examined]) -> Examined:
