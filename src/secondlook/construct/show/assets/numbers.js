@@ -68,8 +68,8 @@ function drawNumbers(now) {
 }
 
 /** After the last block: the whole step against autograd's. */
-function drawVerdict(data, { block, views, asker }, found) {
-  const box = byId("verdict");
+function drawComparison(data, { block, views, asker }, found) {
+  const box = byId("comparison");
   box.hidden = block !== views.length - 1;
   if (box.hidden) return;
   const { steps } = data.settings;

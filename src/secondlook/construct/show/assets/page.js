@@ -70,7 +70,7 @@ function draw() {
   byId("formula").replaceChildren(...formula(DATA, scene.now));
   drawTokens(DATA, scene);
   drawNumbers(scene.now);
-  drawVerdict(DATA, scene, DATA.verdicts[state.asks]);
+  drawComparison(DATA, scene, DATA.comparisons[state.asks]);
   drawPanels(scene);
   drawStream(DATA, scene);
   drawLedger(DATA, scene, goFromLedger);
