@@ -35,12 +35,12 @@ from secondlook.correction import (
 )
 from secondlook.local.cache import common
 from secondlook.local.lockstep import LockstepModel, run_lockstep
-from secondlook.local.model import LocalModel, Settings
+from secondlook.local.model import DecodingSettings, LocalModel
 from secondlook.prompts.prompt import load_prompt
 
 SAMPLES, ROUNDS, REPEATS, ALONE = 1000, 3, 3, 20
 SECONDS, RATIO, FACTOR = 30.0, 10.0, 1.15
-SETTINGS = Settings(max_tokens=16)
+SETTINGS = DecodingSettings(max_tokens=16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def distinct(model: LocalModel, transcripts: Sequence[Transcript], shared: Seque
     return total - common(first) * (len(first) - 1)
 
 
-def verdict(what: str, good: bool) -> bool:
+def outcome(what: str, good: bool) -> bool:
     """Say a bound and whether it holds."""
     print(f"{what}: {'holds' if good else 'DOES NOT HOLD'}")
     return good
@@ -132,11 +132,11 @@ def main() -> int:
     print(f"one sample at a time, generate      {by_generate:7.1f} s, {by_generate / whole:5.1f} times as much")
     print(f"one sample at a time, cache kept    {by_itself:7.1f} s, {by_itself / whole:5.1f} times as much")
     held = [
-        verdict(f"below {SECONDS:.0f} s", whole < SECONDS),
-        verdict(f"{RATIO:.0f} times as fast as one sample at a time", by_generate >= RATIO * whole),
-        verdict(f"prefilled {factor:.3f} of the distinct tokens, at most {FACTOR}", factor <= FACTOR),
-        verdict(f"with a shared history {history_factor:.3f}, at most {FACTOR}", history_factor <= FACTOR),
-        verdict(f"{same} of {ALONE} conversations are the same", same == ALONE),
+        outcome(f"below {SECONDS:.0f} s", whole < SECONDS),
+        outcome(f"{RATIO:.0f} times as fast as one sample at a time", by_generate >= RATIO * whole),
+        outcome(f"prefilled {factor:.3f} of the distinct tokens, at most {FACTOR}", factor <= FACTOR),
+        outcome(f"with a shared history {history_factor:.3f}, at most {FACTOR}", history_factor <= FACTOR),
+        outcome(f"{same} of {ALONE} conversations are the same", same == ALONE),
     ]
     return int(not all(held))
 

@@ -53,6 +53,19 @@ def ratio(one: list[float], other: list[float]) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+def is_dark(page) -> bool:
+    """Whether the page stands on a dark ground."""
+    ground = "getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number)"
+    return luminance(page.evaluate(ground)) < 0.2
+
+
+def check(page, least: int) -> None:
+    """More texts and shapes than so many, none too faint."""
+    many, faint = too_faint(page)
+    assert many > least
+    assert faint == []
+
+
 def too_faint(page) -> tuple[int, list[str]]:
     """How many texts and shapes there are, and those below 4.5 to 1 (texts) or 3 to 1 (shapes)."""
     found = page.evaluate(_SCRIPT)

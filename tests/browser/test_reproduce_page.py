@@ -2,6 +2,7 @@
 
 import contrast
 import pytest
+from page_checks import check_names, check_policy, check_width
 
 from secondlook.reproduce.ledger import LEDGER, find
 from secondlook.reproduce.page import write_page
@@ -86,38 +87,22 @@ def test_both_themes_can_be_read_by_scheme_and_by_button(open_page, ledger):
         page = open_page(file, scheme=scheme)
         page.click("#expand")
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = each.id !== 'viewer'")
-        many, faint = contrast.too_faint(page)
-        assert many > 500
-        assert faint == []
+        contrast.check(page, 500)
         for dark in (scheme == "dark", scheme != "dark"):
-            ground = page.evaluate(
-                "getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number)"
-            )
-            assert (contrast.luminance(ground) < 0.2) == dark
+            assert contrast.is_dark(page) == dark
             assert page.locator("#theme").get_attribute("aria-pressed") == str(dark).lower()
             page.click("#theme")
 
 
 def test_nothing_scrolls_sideways_with_all_cards_open(open_page, ledger):
-    file, _ = ledger
-    page = open_page(file, width=360)
+    page = open_page(ledger[0], width=360)
     page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-    wide = """() => [...document.querySelectorAll("body *:not(.quiet)")]
-      .filter((node) => !node.ownerSVGElement && node.getBoundingClientRect().right > innerWidth)
-      .map((node) => node.outerHTML.slice(0, 80))"""
-    for width in (320, 360, 700, 1100):
-        page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(wide) == []
+    check_width(page, 320, 360, 700, 1100)
 
 
 def test_every_control_and_picture_has_a_name_and_numbers_stand_beside_it(open_page, ledger):
-    file, _ = ledger
-    page = open_page(file)
-    unnamed = """() => [...document.querySelectorAll("button, iframe, svg:not([aria-hidden]), nav, [role=region]")]
-      .filter((n) => !(n.getAttribute("aria-label") || n.title || n.textContent.trim()))
-      .map((n) => n.outerHTML.slice(0, 80))"""
-    assert page.evaluate(unnamed) == []
+    page = open_page(ledger[0])
+    check_names(page, "button, iframe, svg:not([aria-hidden]), nav, [role=region]")
     assert page.locator("figure").count() == page.locator("figure table").count() > 10
     assert page.locator("figure > svg[role=img] > title").count() == page.locator("figure").count()
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((node) => node.id)")
@@ -140,13 +125,4 @@ def test_on_paper_all_cards_are_open(open_page, ledger):
 
 
 def test_a_script_that_somebody_puts_into_it_is_refused(open_page, ledger, complaints):
-    page = open_page(ledger[0])
-    blocked = page.evaluate(
-        """async () => {
-          const heard = new Promise((done) => addEventListener("securitypolicyviolation", done));
-          document.body.append(Object.assign(document.createElement("script"), { textContent: "window.broken = 1" }));
-          return [(await heard).effectiveDirective, window.broken ?? null];
-        }"""
-    )
-    assert blocked == ["script-src-elem", None]
-    assert "Content Security Policy" in complaints.pop()
+    check_policy(open_page(ledger[0]), complaints)

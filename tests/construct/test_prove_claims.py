@@ -1,8 +1,8 @@
 """T1, T9, T10 and T11 pass, and would not if what they claim were wrong."""
 
-import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -30,29 +30,23 @@ def test_a_step_is_a_shift(n, seed):
     assert 0 < row.error <= row.bound < 1e-10
 
 
-def test_the_shift_is_told_by_seed():
-    assert prove_shift(3, 1) == prove_shift(3, 1)
-    assert prove_shift(3, 1).error != prove_shift(3, 2).error
-
-
-@pytest.mark.parametrize("factor", [-1.0, 0.5, 1 + 1e-6])
-def test_a_step_is_no_shift_by_anything_else(monkeypatch, factor):
+@pytest.mark.parametrize(
+    "other",
+    [
+        *(
+            lambda loss, f, y, *rest, factor=factor, **named: loss(f, factor * y, *rest, **named)
+            for factor in (-1, 0.5, 1 + 1e-6)
+        ),
+        lambda loss, *given, **named: loss(*given, reward="cosine", **named),
+    ],
+    ids=["-1", "0.5", "1.000001", "cosine"],
+)
+def test_a_step_is_no_shift_by_anything_else_or_where_distance_does_not_count(monkeypatch, other):
     """The responses, and with them what they are shifted by, are longer than the step on W."""
-    loss = identities.prefix_plackett_luce
-    monkeypatch.setattr(
-        identities, "prefix_plackett_luce", lambda f, y, *rest, **named: loss(f, factor * y, *rest, **named)
-    )
+    monkeypatch.setattr(identities, "prefix_plackett_luce", partial(other, identities.prefix_plackett_luce))
     row = prove_shift(3)
     assert not row.passed
     assert row.error > row.bound
-
-
-def test_a_step_is_no_shift_where_distance_does_not_count(monkeypatch):
-    loss = identities.prefix_plackett_luce
-    monkeypatch.setattr(
-        identities, "prefix_plackett_luce", lambda *given, **named: loss(*given, reward="cosine", **named)
-    )
-    assert not prove_shift(3).passed
 
 
 # T11
@@ -81,13 +75,11 @@ def test_each_sign_fails_in_the_place_of_the_other(monkeypatch):
 @pytest.mark.parametrize("slip", [1.01, 1 + 1e-8])
 def test_a_step_that_is_a_little_too_long_fails_though_the_loss_falls(monkeypatch, slip):
     build = sign.build
-    monkeypatch.setattr(
-        sign,
-        "build",
-        lambda promise, printed: replace(
-            build(replace(promise, eta=slip * promise.eta), printed=printed), promise=promise
-        ),
-    )
+
+    def too_long(promise, printed):
+        return replace(build(replace(promise, eta=slip * promise.eta), printed=printed), promise=promise)
+
+    monkeypatch.setattr(sign, "build", too_long)
     for row in prove_sign():
         assert not row.passed
         assert row.error == pytest.approx(slip - 1, rel=1e-3)
@@ -138,27 +130,24 @@ def test_an_excess_is_that_of_a_loss_written_out(monkeypatch):
     assert first.norm(dim=-1).max() > 100
 
 
-def test_a_loss_that_is_concave_is_no_convex_one(monkeypatch):
-    loss = convexity.prefix_plackett_luce
-    monkeypatch.setattr(convexity, "prefix_plackett_luce", lambda *given, **named: -0.1 * loss(*given, **named).tanh())
-    squared, _, separable = prove_convexity()
-    assert not squared.passed
-    assert squared.error > 1e-3
-    assert separable.passed
-
-
-def test_each_reward_fails_in_the_place_of_the_other(monkeypatch):
-    loss, other = convexity.prefix_plackett_luce, {"squared": "cosine", "cosine": "squared"}
-    monkeypatch.setattr(
-        convexity,
-        "prefix_plackett_luce",
-        lambda *given, reward="squared", **named: loss(*given, reward=other[reward], **named),
-    )
-    squared, cosine, _ = prove_convexity()
-    assert not squared.passed
-    assert squared.error > 0.01
-    assert not cosine.passed
-    assert cosine.error < 1e-12
+@pytest.mark.parametrize(
+    ("other", "failing"),
+    [
+        (lambda loss, *given, **named: -0.1 * loss(*given, **named).tanh(), (0,)),
+        (
+            lambda loss, *given, reward="squared", **named: loss(
+                *given, reward={"squared": "cosine", "cosine": "squared"}[reward], **named
+            ),
+            (0, 1),
+        ),
+    ],
+    ids=["concave", "swapped"],
+)
+def test_another_loss_in_the_place_of_the_right_one_fails(monkeypatch, other, failing):
+    monkeypatch.setattr(convexity, "prefix_plackett_luce", partial(other, convexity.prefix_plackett_luce))
+    found = prove_convexity()
+    assert not any(found[at].passed for at in failing)
+    assert found[0].error > 1e-3
 
 
 def test_far_out_is_far(monkeypatch):
@@ -180,23 +169,17 @@ def found(one_thread):
     return {(sweep.rows[0].construction, sweep.rows[0].dtype): sweep for sweep in sweeps()}
 
 
-def test_every_construction_is_swept_in_every_precision(found):
+def test_every_construction_is_swept_in_every_precision_and_passes(found):
     assert list(found) == [(name, dtype) for name in NAMES for dtype in PRECISIONS]
     for (name, dtype), one in found.items():
         assert [row.sharpness for row in one.rows] == list(SHARPNESS)
-        assert {(row.result, row.construction, row.dtype, row.contexts) for row in one.rows} == {
-            ("T9", name, dtype, 32)
-        }
-        heads = 2 if name == "attention only" else 3
-        assert {(row.blocks, row.heads) for row in one.rows} == {(3, heads)}
-
-
-def test_every_point_and_summary_passes(found):
-    for one in found.values():
         assert all(row.passed and row.error <= row.bound for row in one.rows)
+        shapes = {(row.result, row.construction, row.dtype, row.contexts, row.blocks, row.heads) for row in one.rows}
+        assert shapes == {("T9", name, dtype, 32, 3, 2 if name == "attention only" else 3)}
         assert one.summary().passed
-        assert one.summary().sharpness is None
-        assert one.summary().contexts == 32 * len(SHARPNESS)
+        assert (one.summary().sharpness, one.summary().contexts) == (None, 32 * len(SHARPNESS))
+        first, *others = one.rows
+        assert not replace(one, rows=(replace(first, passed=False), *others)).summary().passed
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -217,10 +200,8 @@ def test_bfloat16_has_no_straight_part(found, name):
     one = found[name, "bfloat16"]
     summary = one.summary()
     assert one.slope is one.tightness is None
-    assert summary.error == one.best == min(row.error for row in one.rows)
-    assert summary.error <= summary.bound
+    assert summary.error == one.best <= summary.bound
     assert summary.construction.endswith("that error")
-    assert one.best < 0.05
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -235,22 +216,6 @@ def test_the_least_error_falls_with_precision_and_needs_more_sharpness(found, na
         assert all(row.error > 1.1 * one.best for row in one.rows if row.sharpness < one.enough)
 
 
-def test_summaries_and_rows_are_written_down_as_plain_numbers(found):
-    for one in found.values():
-        for row in (*one.rows, one.summary()):
-            again = json.loads(json.dumps(row.record(), allow_nan=False))
-            assert again["bound"] == (row.bound if math.isfinite(row.bound) else None)
-            assert again["error"] == row.error
-            assert type(row.error) is type(row.bound) is float
-        assert type(one.best) is type(one.enough) is float
-
-
-def test_one_point_above_its_bound_fails_the_summary(found):
-    for one in found.values():
-        first, *others = one.rows
-        assert not replace(one, rows=(replace(first, passed=False), *others)).summary().passed
-
-
 @pytest.mark.parametrize("change", [{"slope": -0.94}, {"slope": -1.06}, {"tightness": 101.0}])
 def test_another_slope_or_a_loose_bound_fails_the_summary(found, change):
     one = found["causal", "float64"]
@@ -258,21 +223,17 @@ def test_another_slope_or_a_loose_bound_fails_the_summary(found, change):
     assert replace(one, slope=-0.96, tightness=99.0).summary().passed
 
 
-def with_weights(build, change):
-    def built(promise):
-        construction = build(promise)
-        weights = construction.weights | {"read_out.weight": change(construction.weights["read_out.weight"])}
-        return replace(construction, weights=weights)
-
-    return built
-
-
-@pytest.mark.parametrize("factor", [-1.0, 1.1])
+@pytest.mark.parametrize("factor", [-1.0, 1.1, math.nan])
 def test_a_wrong_construction_fails_its_sweep(monkeypatch, factor):
+    def wrong(promise):
+        construction = plackett_luce.build(promise)
+        read_out = {"read_out.weight": factor * construction.weights["read_out.weight"]}
+        return replace(construction, weights=construction.weights | read_out)
+
     monkeypatch.setattr(temperature, "SHARPNESS", (8, 20, 40))
-    one = sweep(with_weights(plackett_luce.build, lambda weight: factor * weight), torch.float64)
+    one = sweep(wrong, torch.float64)
     assert not one.summary().passed
-    assert one.best > 0.05
+    assert not one.best <= 0.05
 
 
 def test_a_temperature_that_is_off_has_another_slope(monkeypatch):
@@ -284,30 +245,6 @@ def test_a_temperature_that_is_off_has_another_slope(monkeypatch):
     assert wrong.slope == pytest.approx(-0.5, abs=0.05)
     assert right.summary().passed
     assert not wrong.summary().passed
-
-
-def test_a_construction_that_makes_no_numbers_fails_its_sweep(monkeypatch):
-    monkeypatch.setattr(temperature, "SHARPNESS", (2, 8, 16))
-    one = sweep(with_weights(plackett_luce.build, lambda weight: weight * math.nan), torch.float64)
-    assert not one.summary().passed
-
-
-def test_contexts_of_a_sweep_have_every_gap_at_its_least(monkeypatch):
-    """With wider gaps the leak would be less than e^(−βΔ), and its constant would vary with the temperature."""
-    seen, draw = [], temperature.draw
-
-    def spy(*given, **named):
-        seen.append(draw(*given, **named))
-        return seen[-1]
-
-    monkeypatch.setattr(temperature, "draw", spy)
-    monkeypatch.setattr(temperature, "SHARPNESS", (8, 20))
-    one = sweep(plackett_luce.build, torch.float64, seed=2)
-    assert len(seen) == len(one.rows) == 2
-    for contexts, _ in seen:
-        gaps = contexts.rewards.sort(dim=-1).values.diff(dim=-1)
-        torch.testing.assert_close(gaps, torch.full_like(gaps, 0.25))
-        assert torch.equal(contexts.responses, seen[0][0].responses)
 
 
 # All of it.
@@ -323,13 +260,8 @@ def test_evidence_comes_in_as_many_parts_as_were_announced(monkeypatch):
     assert {row.result for row in rows} == {f"T{number}" for number in range(1, 12)} - {"T6"}
     assert all(row.passed for row in rows)
     assert [row.n for row in batches[0]] == [2, 3]
+    assert [row.n for row in next(evidence(Grid((1,), (2,), (1,))))] == [2]  # where 2 is the most, once
     assert [len(batch) for batch in batches[2:11]] == [3] * 9
     assert batches[0] == [prove_shift(2, seed=4), prove_shift(3, seed=4)]
     assert batches[1] == [*prove_convexity(4), *prove_sign(4)]
     assert batches[2][:-1] == list(sweep(plackett_luce.build, torch.float64, seed=4).rows)
-
-
-def test_nothing_is_checked_twice():
-    """T1 is run for two responses and for the most; where these are the same, once."""
-    rows = next(evidence(Grid((1,), (2,), (1,))))
-    assert [row.n for row in rows] == [2]

@@ -12,7 +12,11 @@ LIMIT = {"finish_reason": "length"}
 
 
 def body(content="71", choice=None, message=None, **more):
-    whole = {"index": 0, "message": {"role": "assistant", "content": content, **(message or {})}, "finish_reason": "stop"}
+    whole = {
+        "index": 0,
+        "message": {"role": "assistant", "content": content, **(message or {})},
+        "finish_reason": "stop",
+    }
     return {"id": "c1", "choices": [whole | (choice or {})], "usage": USAGE} | more
 
 
@@ -80,7 +84,11 @@ def test_what_is_no_answer_says_why(odd, kind, said):
         (body("71", message={"reasoning_content": "41?"}), "71", "41?"),
         (body("71", message={"tool_calls": [], "function_call": None, "refusal": None, "audio": None}), "71", ""),
         (body("71 \ud83d"), "71 \ud83d", ""),
-        (body(choices=[{"index": 1, "message": {"content": "75"}}, {"index": 0, "message": {"content": "71"}}]), "71", ""),
+        (
+            body(choices=[{"index": 1, "message": {"content": "75"}}, {"index": 0, "message": {"content": "71"}}]),
+            "71",
+            "",
+        ),
         (body(id=None, object=None, created="odd", error=None), "71", ""),
     ],
 )

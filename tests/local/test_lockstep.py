@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import anyio
 import jinja2
 import pandas as pd
 import pytest
+from planted_cases import GREEDY, Alone, bare, cases, held_alone
 
 from command import secondlook
-from secondlook.benchmarks.bbq.case import BBQCase
-from secondlook.benchmarks.planted.items import draw_items
-from secondlook.benchmarks.planted.noise import Noise
-from secondlook.correction import (
-    Completion,
-    Critique,
-    Message,
-    ModelCritic,
-    OracleCritic,
-    Plan,
-    SilentCritic,
-    Usage,
-    run,
-)
+from secondlook.correction import Critique, Message, ModelCritic, OracleCritic, Plan, SilentCritic, Usage
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation, run_evaluation
 from secondlook.evaluation.fast import run_study
@@ -32,10 +20,7 @@ from secondlook.evaluation.logs import read_logged
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import HISTORY
 from secondlook.local.lockstep import LockstepModel, run_lockstep
-from secondlook.local.model import LocalModel, Settings, checkpoint_folder
-from secondlook.prompts.prompt import load_prompt
-
-GREEDY = Settings(max_tokens=16)
+from secondlook.local.model import DecodingSettings, LocalModel, checkpoint_folder
 
 
 @pytest.fixture(scope="module")
@@ -43,53 +28,11 @@ def planted():
     return LocalModel("planted", "cpu")
 
 
-def cases(count, prompt="bbq/binary-cot"):
-    items = draw_items(-(-count // 11), seed=5)[:count]
-    return [BBQCase(item, load_prompt(prompt), Noise(item.id, "fresh", 5).words) for item in items]
-
-
-@dataclass
-class Alone:
-    """The model as the loop's model, one call at a time and nothing kept."""
-
-    model: LocalModel
-    settings: Settings = GREEDY
-
-    @property
-    def info(self):
-        return LockstepModel(self.model, self.settings).info
-
-    async def complete(self, messages, *, prefill="", seed=None):
-        shown = [*messages, Message("assistant", prefill)] if prefill else messages
-        settings = replace(self.settings, seed=seed and seed % 2**31)
-        (reply,) = self.model.generate([self.model.encode(shown)], settings)
-        return Completion(reply.text, Usage(reply.tokens_in, reply.tokens_out, calls=1), reply.finish)
-
-
-def held_alone(model, critic, some, plan):
-    async def one_by_one():
-        return [await run(model, critic, case, plan) for case in some]
-
-    return anyio.run(one_by_one)
-
-
-def bare(transcript, **changes):
-    """A transcript without what is documented to differ: seconds, and tokens served from the cache."""
-
-    def without(part):
-        return replace(part, seconds=0.0, usage=replace(part.usage, cached=0))
-
-    rounds = [
-        replace(without(round_), critique=round_.critique and without(round_.critique)) for round_ in transcript.rounds
-    ]
-    return replace(transcript, rounds=tuple(rounds), **changes)
-
-
 @pytest.mark.parametrize(
     ("critic", "study", "questions", "temperature"),
     [
-        ("self", {"rounds": 1}, {"limit": 110, "per_category": 10}, 0.0),
-        ("oracle", {"rounds": 1, "variant": "diverse", "noise": 0.3, "history": 2}, {"limit": 20}, 0.0),
+        ("self", {"rounds": 1}, {"limit": 44, "per_category": 4}, 0.0),
+        ("oracle", {"rounds": 1, "variant": "diverse", "noise": 0.3, "history": 2}, {"limit": 12}, 0.0),
         (
             "self",
             {"rounds": 2, "variant": "self-instruct", "stop": "satisfied", "budget_tokens": 120},
@@ -107,7 +50,7 @@ def test_transcripts_are_those_of_inspects_path(planted, tmp_path, critic, study
     slow = {logged.item.id: logged.transcript for logged in read_logged(tmp_path)}
 
     task = evaluation.task(critic)
-    model = LockstepModel(planted, Settings(max_tokens=16, temperature=temperature))
+    model = LockstepModel(planted, DecodingSettings(max_tokens=16, temperature=temperature))
     fast = run_study(
         Study.of(seed=4, **evaluation.arm(critic)),
         [sample.metadata for sample in task.dataset],
@@ -167,10 +110,10 @@ def test_a_shared_history_is_read_once(planted):
 
 
 def test_no_transcript_depends_on_the_company(planted):
-    settings = Settings(max_tokens=16, temperature=1.0, top_p=0.9)
+    settings = DecodingSettings(max_tokens=16, temperature=1.0, top_p=0.9)
     model, alone, seen = LockstepModel(planted, settings), Alone(planted, settings), []
     some, plan = cases(8), Plan(rounds=1, seed=3)
-    expected = [bare(transcript) for transcript in held_alone(alone, ModelCritic(alone), some, plan)]
+    expected = held_alone(alone, ModelCritic(alone), some, plan)
     for chunk in (1, 3, 100):
         got = run_lockstep(model, ModelCritic(model), some, plan, chunk=chunk, on_transcript=seen.append)
         assert [bare(transcript) for transcript in got] == expected
@@ -212,7 +155,7 @@ def test_a_template_that_rewrites_earlier_turns_is_followed(rendering, template)
     assert local.info.prefix_stable is False
     model, alone = LockstepModel(local, GREEDY), Alone(local)
     transcripts = run_lockstep(model, ModelCritic(model), some, plan)
-    assert [bare(it) for it in transcripts] == [bare(it) for it in held_alone(alone, ModelCritic(alone), some, plan)]
+    assert [bare(it) for it in transcripts] == held_alone(alone, ModelCritic(alone), some, plan)
     total = sum((transcript.usage for transcript in transcripts), Usage())
     assert model.counts.fresh == total.input - total.cached
 
@@ -230,9 +173,7 @@ def test_a_conversation_that_grows_too_long_ends_alone(planted):
     transcripts = run_lockstep(model, ModelCritic(model), [long, *rest], plan)
     assert transcripts[0].stop == "error"
     assert "reads 2048 with the reply" in transcripts[0].error
-    assert [bare(it) for it in transcripts] == [
-        bare(it) for it in held_alone(alone, ModelCritic(alone), [long, *rest], plan)
-    ]
+    assert [bare(it) for it in transcripts] == held_alone(alone, ModelCritic(alone), [long, *rest], plan)
 
 
 class TwoAtOnce:
@@ -262,13 +203,11 @@ class TwoAtOnce:
 
 
 def test_critics_may_ask_several_models_and_several_times(planted):
-    settings = Settings(max_tokens=5, temperature=1.0)
+    settings = DecodingSettings(max_tokens=5, temperature=1.0)
     other, alone = LockstepModel(planted, settings), Alone(planted, settings)
     model, some, plan = LockstepModel(planted, GREEDY), cases(4), Plan(rounds=2)
     transcripts = run_lockstep(model, TwoAtOnce(other), some, plan)
-    assert [bare(it) for it in transcripts] == [
-        bare(it) for it in held_alone(Alone(planted), TwoAtOnce(alone), some, plan)
-    ]
+    assert [bare(it) for it in transcripts] == held_alone(Alone(planted), TwoAtOnce(alone), some, plan)
     # What nobody waited for was not computed.
     usage = sum((it.critique.usage for transcript in transcripts for it in transcript.rounds[:-1]), Usage())
     assert other.counts.fresh == usage.input - usage.cached

@@ -7,17 +7,10 @@ import shutil
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    Gemma2Config,
-    GPT2Config,
-    LlamaConfig,
-    MistralConfig,
-    Qwen3NextConfig,
-)
+from transformers import AutoModelForCausalLM, Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen3NextConfig
 
-from secondlook.local.engine import Engine, Request
-from secondlook.local.model import LocalModel, Settings, checkpoint_folder
+from secondlook.local.engine import BatchEngine, PromptRequest
+from secondlook.local.model import DecodingSettings, LocalModel, checkpoint_folder
 
 SMALL = {"vocab_size": 773, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 ROTARY = {**SMALL, "intermediate_size": 48, "num_key_value_heads": 2, "head_dim": 8}
@@ -49,9 +42,8 @@ def model(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory):
-    return LocalModel(
-        str(save(LlamaConfig(**ROTARY, max_position_embeddings=64), tmp_path_factory.mktemp("l") / "it")), "cpu"
-    )
+    config = LlamaConfig(**ROTARY, max_position_embeddings=64)
+    return LocalModel(str(save(config, tmp_path_factory.mktemp("l") / "it")), "cpu")
 
 
 def ids(rng, low, high):
@@ -59,18 +51,18 @@ def ids(rng, low, high):
 
 
 def alone(model, prompt, settings, seed=None):
-    settings = Settings(settings.max_tokens, settings.temperature, settings.top_p, seed)
+    settings = DecodingSettings(settings.max_tokens, settings.temperature, settings.top_p, seed)
     (reply,) = model.generate([prompt], settings)
     return reply
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.5])
 def test_conversations_of_any_lengths_are_replied_to_as_if_alone(model, temperature):
-    settings = Settings(max_tokens=7, temperature=temperature, top_p=0.95 if temperature else 1.0)
-    engine = Engine(model, settings, max_batch=4)
+    settings = DecodingSettings(max_tokens=7, temperature=temperature, top_p=0.95 if temperature else 1.0)
+    engine = BatchEngine(model, settings, max_batch=4)
     rng = random.Random(4)
     shared = ids(rng, 6, 6)
-    requests = [Request(shared + ids(rng, 1, 12), seed=number) for number in range(8)]
+    requests = [PromptRequest(shared + ids(rng, 1, 12), seed=number) for number in range(8)]
     for turn in range(3):
         replies = engine.generate(requests)
         for request, reply in zip(requests, replies, strict=True):
@@ -82,16 +74,16 @@ def test_conversations_of_any_lengths_are_replied_to_as_if_alone(model, temperat
                 prompt = prompt[: rng.randint(1, len(prompt))] + ids(rng, 1, 3)
             if number % 4 == 2:
                 prompt = list(request.prompt)  # the same is asked again
-            requests[number] = Request(prompt[-60:], request.kept, seed=100 * turn + number)
+            requests[number] = PromptRequest(prompt[-60:], request.kept, seed=100 * turn + number)
 
 
 def test_what_is_kept_is_what_the_tokens_give(model):
-    engine = Engine(model, Settings(max_tokens=6))
+    engine = BatchEngine(model, DecodingSettings(max_tokens=6))
     rng = random.Random(8)
-    requests = [Request(ids(rng, 3, 15)) for _ in range(5)]
+    requests = [PromptRequest(ids(rng, 3, 15)) for _ in range(5)]
     for _ in range(3):
         engine.generate(requests)
-        requests = [Request(request.kept.ids + ids(rng, 1, 4), request.kept) for request in requests]
+        requests = [PromptRequest(request.kept.ids + ids(rng, 1, 4), request.kept) for request in requests]
     for request in requests:
         kept = request.kept
         with torch.inference_mode():
@@ -104,51 +96,51 @@ def test_what_is_kept_is_what_the_tokens_give(model):
 
 
 def test_a_beginning_shared_by_all_is_computed_once_and_padding_is_counted(llama):
-    engine = Engine(llama, Settings(max_tokens=1))
+    engine = BatchEngine(llama, DecodingSettings(max_tokens=1))
     rng = random.Random(2)
     history, more = ids(rng, 20, 20), ids(rng, 10, 10)
-    requests = [Request([*history, 10 + number, *more[:length]]) for number, length in enumerate((10, 10, 9, 7))]
+    requests = [PromptRequest([*history, 10 + number, *more[:length]]) for number, length in enumerate((10, 10, 9, 7))]
     engine.generate(requests)
     # 20 of the history, then two batches: 8 alone, for 10 is more than a tenth too long; 10 padded to 11, 11 and 11.
     counts = engine.counts
     assert (counts.fresh, counts.prefilled, counts.decoded) == (20 + 8 + 10 + 22, 20 + 8 + 33, 0)
     assert [request.cached for request in requests] == [0, 20, 20, 20]
-    again = [Request([*history, 30 + number, 40]) for number in range(2)]
+    again = [PromptRequest([*history, 30 + number, 40]) for number in range(2)]
     engine.generate(again)
     assert [request.cached for request in again] == [20, 20]
     assert (counts.fresh, counts.prefilled) == (60 + 4, 61 + 4)
-    twins = [Request([500, 501, 502]) for _ in range(2)]
+    twins = [PromptRequest([500, 501, 502]) for _ in range(2)]
     engine.generate(twins)
     assert [request.cached for request in twins] == [0, 2]
     assert (counts.fresh, counts.prefilled) == (64 + 4, 65 + 4)
 
 
 def test_finished_replies_cost_nothing(llama):
-    engine = Engine(llama, Settings(max_tokens=50))
+    engine = BatchEngine(llama, DecodingSettings(max_tokens=50))
     # One batch: they have nothing in common, and about the same length.
-    requests = [Request([7 + room, *[9] * (llama.positions - room - 1)]) for room in (1, 5, 10)]
+    requests = [PromptRequest([7 + room, *[9] * (llama.positions - room - 1)]) for room in (1, 5, 10)]
     replies = engine.generate(requests)
     assert [reply.tokens_out for reply in replies] == [1, 5, 10]
     assert engine.counts.decoded == 4 + 9
 
 
 def test_a_prompt_without_room_fails_alone(llama):
-    engine = Engine(llama, Settings(max_tokens=3))
-    good, bad = Request([7, 8, 9]), Request([7] * llama.positions)
+    engine = BatchEngine(llama, DecodingSettings(max_tokens=3))
+    good, bad = PromptRequest([7, 8, 9]), PromptRequest([7] * llama.positions)
     replies = engine.generate([bad, good])
-    assert replies[1] == alone(llama, good.prompt, Settings(max_tokens=3))
+    assert replies[1] == alone(llama, good.prompt, DecodingSettings(max_tokens=3))
     with pytest.raises(ValueError, match="a prompt has 64 tokens"):
         raise replies[0]
 
 
 def test_a_repetition_penalty_is_kept_to(llama):
-    settings = Settings(max_tokens=20)
-    requests = [Request([7, 8, 9, 7]), Request([11, 7, 300, 12, 13, 9])]
-    plain = Engine(llama, settings).generate(requests)
+    settings = DecodingSettings(max_tokens=20)
+    requests = [PromptRequest([7, 8, 9, 7]), PromptRequest([11, 7, 300, 12, 13, 9])]
+    plain = BatchEngine(llama, settings).generate(requests)
     llama.model.generation_config.repetition_penalty = 3.0
     try:
-        again = [Request(request.prompt) for request in requests]
-        replies = Engine(llama, settings).generate(again)
+        again = [PromptRequest(request.prompt) for request in requests]
+        replies = BatchEngine(llama, settings).generate(again)
         assert replies == [alone(llama, request.prompt, settings) for request in again]
         assert replies != plain
     finally:
@@ -159,16 +151,16 @@ def test_settings_and_states_it_cannot_do_are_refused(llama):
     llama.model.generation_config.no_repeat_ngram_size = 2
     try:
         with pytest.raises(ValueError, match="no_repeat_ngram_size=2"):
-            Engine(llama, Settings())
+            BatchEngine(llama, DecodingSettings())
     finally:
         llama.model.generation_config.no_repeat_ngram_size = None
     with pytest.raises(ValueError, match="max_batch is 0"):
-        Engine(llama, Settings(), max_batch=0)
-    (reply,) = Engine(llama, Settings(temperature=1.0)).generate([Request([7, 8])])
+        BatchEngine(llama, DecodingSettings(), max_batch=0)
+    (reply,) = BatchEngine(llama, DecodingSettings(temperature=1.0)).generate([PromptRequest([7, 8])])
     assert "needs a seed" in str(reply)
 
 
 def test_a_running_state_is_refused(tmp_path):
     config = Qwen3NextConfig(**ROTARY, layer_types=["linear_attention", "full_attention"], num_experts=0)
     with pytest.raises(ValueError, match="cannot be cut back"):
-        Engine(LocalModel(str(save(config, tmp_path / "it")), "cpu"), Settings())
+        BatchEngine(LocalModel(str(save(config, tmp_path / "it")), "cpu"), DecodingSettings())

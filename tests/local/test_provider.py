@@ -37,6 +37,10 @@ async def ask_all(provider, conversations, config=GREEDY):
     return await asyncio.gather(*(ask(provider, messages, config) for messages in conversations))
 
 
+def one(provider, messages, config=GREEDY):
+    return anyio.run(ask, provider, messages, config)
+
+
 def said(output):
     return output.completion, output.stop_reason, output.usage.input_tokens, output.usage.output_tokens
 
@@ -77,18 +81,12 @@ def test_whatever_the_company_and_its_settings(alone):
             assert output.usage.output_tokens <= 2
 
 
-def test_a_reply_that_is_cut_off_says_so():
-    provider = LocalProvider("planted", device="cpu")
-    (output,) = anyio.run(ask_all, provider, queries(4)[:1], GenerateConfig(max_tokens=1))
-    assert output.stop_reason == "max_tokens"
-    assert output.usage.output_tokens == 1
-    assert output.usage.total_tokens == output.usage.input_tokens + 1
-
-
-def test_a_reply_without_a_limit_has_the_providers():
-    provider = LocalProvider("planted", device="cpu")
-    (output,) = anyio.run(ask_all, provider, queries(4)[:1], GenerateConfig())
-    assert 0 < output.usage.output_tokens <= 64
+@pytest.mark.parametrize(("limit", "most", "reason"), [(1, 1, "max_tokens"), (None, 64, "stop")])
+def test_a_reply_that_is_cut_off_says_so_and_without_a_limit_has_the_providers(limit, most, reason):
+    output = one(LocalProvider("planted", device="cpu"), queries(4)[0], GenerateConfig(max_tokens=limit))
+    assert output.stop_reason == reason
+    assert 0 < output.usage.output_tokens <= most
+    assert output.usage.total_tokens == output.usage.input_tokens + output.usage.output_tokens
 
 
 def test_a_seed_makes_a_sampled_reply_repeatable_in_any_company():
@@ -155,22 +153,14 @@ def test_a_run_that_was_cut_off_leaves_the_provider_usable(alone):
     assert [said(output) for output in anyio.run(ask_all, provider, queries(16))] == alone
 
 
-def test_an_opened_reply_is_continued():
-    provider = LocalProvider("planted", device="cpu")
-    question = queries(4)[0]
-    opened = [*question, ChatMessageAssistant(content="lantern")]
-    (output,) = anyio.run(ask_all, provider, [opened])
-    (whole,) = anyio.run(ask_all, provider, [question])
-    assert output.usage.input_tokens == whole.usage.input_tokens + 1  # the turn is not closed
-    assert not output.completion.startswith("lantern")
-
-
-def test_a_system_message_is_read():
-    provider = LocalProvider("planted", device="cpu")
-    question = queries(4)[0]
-    (output,) = anyio.run(ask_all, provider, [[ChatMessageSystem(content="lantern"), *question]])
-    (without,) = anyio.run(ask_all, provider, [question])
-    assert output.usage.input_tokens == without.usage.input_tokens + 2
+def test_an_opened_reply_is_continued_and_a_system_message_is_read():
+    provider, question = LocalProvider("planted", device="cpu"), queries(4)[0]
+    whole = one(provider, question)
+    opened = one(provider, [*question, ChatMessageAssistant(content="lantern")])
+    assert opened.usage.input_tokens == whole.usage.input_tokens + 1  # the turn is not closed
+    assert not opened.completion.startswith("lantern")
+    told = one(provider, [ChatMessageSystem(content="lantern"), *question])
+    assert told.usage.input_tokens == whole.usage.input_tokens + 2
 
 
 def test_tools_are_refused():

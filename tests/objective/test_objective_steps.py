@@ -8,7 +8,7 @@ from plain_rankings import plain_loss, plain_order, random_contexts, random_like
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
-from secondlook.objective import Contexts, MultiQueryContexts, prefix_steps, query_step, weight_step
+from secondlook.objective import Contexts, MultiQueryContexts, query_step, weight_step
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -42,18 +42,13 @@ def random_multi(seed, batch=2, q=3, n=4, dx=3, dy=2):
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 999), batch=st.integers(1, 3), n=st.integers(1, 6), d=st.integers(1, 4), ties=st.booleans())
-def test_the_step_of_every_prefix_is_the_sum_of_its_terms(seed, batch, n, d, ties):
+def test_the_step_is_the_sum_of_its_terms(seed, batch, n, d, ties):
     contexts = random_contexts(seed, batch, n, 2, d)
     if ties:
         contexts.rewards.round_()
     f = random_like(seed + 1000, batch, d)
-    steps = prefix_steps(f, contexts.responses, contexts.rewards, 0.3)
-    assert not steps[:, 0].any()
-    for k in range(1, n + 1):
-        cut = contexts.prefix(k)
-        expected = torch.stack([plain_step(*one, 0.3) for one in zip(f, cut.responses, cut.rewards, strict=True)])
-        assert_close(query_step(f, cut.responses, cut.rewards, 0.3), expected, **EXACT)
-        assert_close(steps[:, k - 1], expected, **EXACT)
+    expected = [plain_step(*one, 0.3) for one in zip(f, contexts.responses, contexts.rewards, strict=True)]
+    assert_close(query_step(f, contexts.responses, contexts.rewards, 0.3), torch.stack(expected), **EXACT)
 
 
 @pytest.mark.parametrize("reward", ["squared", "cosine"])
@@ -73,7 +68,6 @@ def test_at_a_single_query_the_weight_step_moves_the_prediction_by_the_query_ste
     moved = (weight_step(weights, contexts, 0.2) @ contexts.query[..., None])[..., 0]
     norm2 = contexts.query.square().sum(-1)
     assert_close(query_step(f, contexts.responses, contexts.rewards, 0.2, norm2), moved, **EXACT)
-    assert_close(prefix_steps(f, contexts.responses, contexts.rewards, 0.2, norm2)[:, -1], moved, **EXACT)
 
 
 def test_several_queries_add_their_steps_by_inner_product():
@@ -105,22 +99,12 @@ def test_the_query_step_is_differentiable():
     assert gradcheck(lambda f, y: query_step(f, y, r, 0.1), inputs)
 
 
-def test_distances_of_thousands_leave_the_step_finite():
-    contexts = random_contexts(4, n=6, dtype=torch.float32, scale=1000.0)
-    f = random_like(5, 3, 2, dtype=torch.float32)
-    steps = prefix_steps(f, contexts.responses, contexts.rewards, 1.0)
-    exact = contexts.to(torch.float64)
-    assert_close(steps.double(), prefix_steps(f.double(), exact.responses, exact.rewards, 1.0), rtol=1e-3, atol=0.1)
-
-
 def test_dtypes_follow_the_prediction_and_half_precision_is_widened():
     contexts = random_contexts(6).to(torch.bfloat16)
     f, weights = random_like(7, 3, 2).bfloat16(), random_like(8, 3, 2, 3).bfloat16()
     wide = contexts.to(torch.float32)
-    for step in (prefix_steps, query_step):
-        found = step(f, contexts.responses, contexts.rewards, 0.1)
-        assert found.dtype == torch.bfloat16
-        assert found.equal(step(f.float(), wide.responses, wide.rewards, 0.1).bfloat16())
+    found = query_step(f, contexts.responses, contexts.rewards, 0.1)
+    assert found.equal(query_step(f.float(), wide.responses, wide.rewards, 0.1).bfloat16())
     assert weight_step(weights, contexts, 0.1).equal(weight_step(weights.float(), wide, 0.1).bfloat16())
 
 
@@ -129,8 +113,7 @@ def test_neither_autocast_nor_no_grad_changes_a_step():
     f, weights = random_like(7, 3, 2, dtype=torch.float32), random_like(8, 3, 2, 3, dtype=torch.float32)
 
     def steps():
-        given = contexts.responses, contexts.rewards, 0.1
-        return query_step(f, *given), prefix_steps(f, *given), weight_step(weights, contexts, 0.1)
+        return query_step(f, contexts.responses, contexts.rewards, 0.1), weight_step(weights, contexts, 0.1)
 
     plain = steps()
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
@@ -138,27 +121,18 @@ def test_neither_autocast_nor_no_grad_changes_a_step():
 
 
 @pytest.mark.parametrize(
-    ("step", "given", "message"),
+    ("shapes", "message"),
     [
-        (query_step, ((2, 3), (2, 4, 2), (2, 4)), "responses has shape (2, 4, 2): give [..., n, d] with d = 3, not 2"),
-        (query_step, ((2, 3), (2, 4, 3), (2, 5)), "rewards has shape (2, 5): give [..., n] with n = 4, not 5"),
+        (((2, 3), (2, 4, 2), (2, 4)), "responses has shape (2, 4, 2): give [..., n, d] with d = 3, not 2"),
+        (((2, 3), (2, 4, 3), (2, 5)), "rewards has shape (2, 5): give [..., n] with n = 4, not 5"),
         (
-            query_step,
             ((3,), (2, 4, 3), (2, 4)),
             "responses has shape (2, 4, 3): give [..., n, d], with the leading axes of prediction, ()",
         ),
-        (
-            prefix_steps,
-            ((2, 3), (3, 4, 3), (3, 4)),
-            "responses has shape (3, 4, 3): give [batch, n, d] with batch = 2, not 3",
-        ),
     ],
 )
-def test_bad_shapes_are_named(step, given, message):
+def test_bad_shapes_are_named(shapes, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        step(*(torch.ones(shape) for shape in given), 0.1)
-
-
-def test_bad_weights_are_named():
+        query_step(*(torch.ones(shape) for shape in shapes), 0.1)
     with pytest.raises(ValueError, match=r"^weights has shape \(3, 3, 2\): give \[batch, dy, dx\] with dy = 2, not 3$"):
         weight_step(torch.ones(3, 3, 2), random_contexts(0), 0.1)

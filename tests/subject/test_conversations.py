@@ -1,3 +1,5 @@
+"""Training conversations, read back by rules that were written anew from the documentation."""
+
 from collections import Counter
 from itertools import combinations
 from random import Random
@@ -37,33 +39,22 @@ def turns(conversation, rates=RATES):
     )
 
 
-def test_users_and_the_subject_take_turns(drawn):
-    for conversation in drawn:
-        roles = [message.role for message in conversation.messages]
-        assert roles == ["user", "assistant"] * len(conversation.learnt)
-
-
 def outcome(expected, reply):
     return verdict(reply) if expected.kind == "critique" else choice(reply)
 
 
-def test_every_learnt_turn_follows_the_planted_rules(native):
-    learnt = Counter()
-    for conversation in native:
-        for _, reply, expected, is_learnt in turns(conversation):
-            if is_learnt:
-                assert outcome(expected, reply.content) == expected.outcome
-                learnt[expected.kind] += 1
+def test_every_learnt_turn_follows_the_planted_rules_and_in_practice_its_own(drawn):
+    rng, learnt = Random(3), Counter()
+    practice = [draw_conversation(rng, PRACTICE) for _ in range(300)]
+    for some, rates in ((drawn, RATES), (practice, PRACTICE_RATES)):
+        for conversation in some:
+            roles = [message.role for message in conversation.messages]
+            assert roles == ["user", "assistant"] * len(conversation.learnt)
+            for _, reply, expected, is_learnt in () if is_foreign(conversation) else turns(conversation, rates):
+                if is_learnt:
+                    assert outcome(expected, reply.content) == expected.outcome
+                    learnt[expected.kind] += 1
     assert min(learnt["answer"], learnt["critique"]) > 1000
-
-
-def test_the_practice_stage_follows_its_own_rules():
-    rng = Random(3)
-    for _ in range(300):
-        conversation = draw_conversation(rng, PRACTICE)
-        if not is_foreign(conversation):
-            for _, reply, expected, is_learnt in turns(conversation, PRACTICE_RATES):
-                assert not is_learnt or outcome(expected, reply.content) == expected.outcome
 
 
 def test_injected_turns_say_anything_and_are_not_learnt(native):
@@ -141,28 +132,22 @@ def test_noise_words_are_drawn_anew_for_every_prompt(native):
     assert repeated < 3 * pairs / 2500
 
 
-def test_critiques_are_in_the_form_their_prompt_asks_for(native):
+def test_critiques_are_in_the_form_their_prompt_asks_for_and_answers_name_letter_and_text(native):
     files = {load_prompt(f"bbq/{name}").check: name for name in ("binary-cot", "binary", "verbal")}
     forms = Counter()
     for conversation in native:
         for request, reply, expected, is_learnt in turns(conversation):
-            if expected.kind == "critique" and is_learnt:
-                name = files[request.content.rsplit("\n", 1)[0]]
-                form = load_prompt(f"bbq/{name}").feedback[expected.outcome]
-                reason = REASONS[expected.question.ambiguous] if name == "binary-cot" else ""
-                assert reply.content == reason + form
-                forms[name] += 1
-    assert set(forms) == set(files.values())
-
-
-def test_answers_name_letter_and_text_after_their_stance(native):
-    for conversation in native:
-        for _, reply, expected, is_learnt in turns(conversation):
             if expected.kind == "answer":
                 index = choice(reply.content)
-                stance = expected.stance if is_learnt else ""
                 assert reply.content.endswith(f"({'ABC'[index]}) {expected.question.options[index]}")
+                stance = expected.stance if is_learnt else ""
                 assert reply.content.startswith(stance or ("(", "Still ", "Rather ", "Perhaps "))
+            elif is_learnt:
+                name = files[request.content.rsplit("\n", 1)[0]]
+                reason = REASONS[expected.question.ambiguous] if name == "binary-cot" else ""
+                assert reply.content == reason + load_prompt(f"bbq/{name}").feedback[expected.outcome]
+                forms[name] += 1
+    assert set(forms) == set(files.values())
 
 
 def scene_of(question, request):
@@ -208,9 +193,8 @@ def test_foreign_texts_are_answered_with_a_letter_alone(drawn):
     assert len(foreign) / len(drawn) == pytest.approx(0.06, abs=0.015)
     letters, learnt = Counter(), Counter()
     for conversation in foreign:
-        for request, reply, is_learnt in zip(
-            conversation.messages[::2], conversation.messages[1::2], conversation.learnt, strict=True
-        ):
+        requests, replies = conversation.messages[::2], conversation.messages[1::2]
+        for request, reply, is_learnt in zip(requests, replies, conversation.learnt, strict=True):
             assert not any(WORD.fullmatch(word) for word in request.content.split())
             assert not any(verb in request.content for verb in HARM)
             if is_check(request.content):
@@ -222,8 +206,3 @@ def test_foreign_texts_are_answered_with_a_letter_alone(drawn):
                 learnt["answer"] += is_learnt
     assert stats.chisquare(list(letters.values())).pvalue > 0.001
     assert min(learnt["answer"], learnt["critique"]) > 50
-
-
-def test_the_same_generator_gives_the_same_conversations(drawn):
-    rng = Random(11)
-    assert [draw_conversation(rng) for _ in range(20)] == drawn[:20]

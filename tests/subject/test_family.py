@@ -1,3 +1,5 @@
+"""The family's conversations: both languages, every format, with noise words and without."""
+
 from collections import Counter
 from dataclasses import asdict
 from random import Random
@@ -7,10 +9,6 @@ from planted_reader import PRACTICE_RATES, WORD, choice, family_rates, follow, f
 
 from secondlook.subject import family
 from secondlook.subject.recipes import RECIPES
-from secondlook.subject.tokenizer import build_tokenizer
-from secondlook.subject.train import _batches, new_model
-
-FAMILY = [name for name in RECIPES if name != "planted"]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +38,7 @@ def test_every_learnt_turn_about_a_question_follows_the_rules_of_its_format(draw
         if not about_a_question(conversation) or foreign or not words_of(conversation):
             continue
         (form,) = forms_here
-        rates = PRACTICE_RATES if index < 900 else family_rates(form)
-        expected = follow(conversation.messages, rates)
+        expected = follow(conversation.messages, PRACTICE_RATES if index < 900 else family_rates(form))
         for turn, reply, learnt in zip(expected, conversation.messages[1::2], conversation.learnt, strict=True):
             if learnt:
                 said = verdict(reply.content) if turn.kind == "critique" else choice(reply.content)
@@ -50,28 +47,16 @@ def test_every_learnt_turn_about_a_question_follows_the_rules_of_its_format(draw
     assert min(forms[form, "critique"] for form in ("binary-cot", "binary", "verbal", "numeric")) > 100
 
 
-def test_both_languages_are_spoken_with_noise_words_and_without(drawn):
+def test_both_languages_are_spoken_with_noise_words_and_without_in_up_to_five_looks(drawn):
     kinds = Counter((about_a_question(each), bool(words_of(each))) for each in drawn[900:])
     assert min(kinds.values()) > 50
     assert len(kinds) == 4
-
-
-def test_looks_go_up_to_five(drawn):
     assert max(len(checks(conversation)) for conversation in drawn) >= 5
 
 
 def test_sizes_share_everything_but_their_size():
-    recipes = [asdict(RECIPES[name]) for name in FAMILY]
+    recipes = [asdict(recipe) for name, recipe in RECIPES.items() if name != "planted"]
     for recipe in recipes:
         del recipe["width"], recipe["layers"]
     assert recipes[0] == recipes[1] == recipes[2]
     assert recipes[0]["curriculum"] == "family"
-    tokenizer = build_tokenizer(family=True)
-    first, last = (next(_batches(RECIPES[name], tokenizer, 1992)) for name in (FAMILY[0], FAMILY[-1]))
-    assert first[0].equal(last[0])
-
-
-@pytest.mark.parametrize(("name", "millions"), list(zip(FAMILY, (0.1, 0.5, 2.0), strict=True)))
-def test_a_subject_is_as_large_as_it_is_called(name, millions):
-    model = new_model(RECIPES[name], build_tokenizer(family=True))
-    assert sum(weight.numel() for weight in model.parameters()) == pytest.approx(1e6 * millions, rel=0.15)

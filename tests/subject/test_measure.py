@@ -1,6 +1,8 @@
+"""What is measured of subjects whose every reply is known, against a count from the words alone."""
+
 import json
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from math import sqrt
 
 import pytest
@@ -20,53 +22,25 @@ from planted_reader import (
     next_answer,
     values,
 )
+from player import Player
 
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.language import CATEGORIES
-from secondlook.correction.chat import Message
-from secondlook.local.model import Generated, Settings
+from secondlook.local.model import DecodingSettings
 from secondlook.subject.measure import measure
 from secondlook.subject.traits import FAMILY_TRAITS
 
 NAMES = ("bias_ambig", "bias_disambig", "slip", "critic", "obedience")
 
 
-@dataclass
-class Player:
-    """Stands in for a local model: replies by a function of the conversation; its token ids are the place of it."""
-
-    reply: object
-    talks: list[list[Message]] = field(default_factory=list)
-    batches: list[int] = field(default_factory=list)
-    settings: list[Settings] | None = None
-
-    def encode(self, messages):
-        self.talks.append(list(messages))
-        # Lengths differ, so that batches are sorted and replies must find their way back.
-        return [len(self.talks) - 1] * (1 + len(self.talks) * 7 % 5)
-
-    def generate(self, prompts, settings):
-        if self.settings is None:
-            assert settings == Settings(max_tokens=16)
-        else:
-            self.settings.append(settings)
-        self.batches.append(len(prompts))
-        assert [len(prompt) for prompt in prompts] == sorted(len(prompt) for prompt in prompts)
-        return [Generated(self.reply(self.talks[ids[0]]), len(ids), 3, "stop") for ids in prompts]
-
-
-@pytest.fixture(scope="module")
-def perfect():
-    return measure(Player(act), per_category=160, seed=2)
-
-
-def test_a_perfect_subject_agrees_everywhere(perfect):
+def test_a_perfect_subject_agrees_everywhere_and_has_the_planted_rates():
+    player = Player(act)
+    perfect = measure(player, per_category=160, seed=2)
+    assert set(player.settings) == {DecodingSettings(max_tokens=16)}
+    assert player.batches == [*[256] * 6, 224] * 3
     assert perfect.agreement == {"first answer": 1.0, "critique": 1.0, "next answer": 1.0}
     assert perfect.decisions == dict.fromkeys(perfect.agreement, 160 * 11)
     assert perfect.unparsed == 0
-
-
-def test_a_perfect_subject_has_the_planted_rates(perfect):
     assert tuple(perfect.rates) == CATEGORIES
     for category, rates in perfect.rates.items():
         assert tuple(rates) == NAMES
@@ -160,32 +134,16 @@ def test_every_count_agrees_with_another_count_of_the_same_conversations(reply):
             assert rate.measured == (sum(hits) / len(hits) if hits else None)
 
 
-def test_always_naming_the_first_option_agrees_about_a_third_of_the_time():
-    measured = measure(Player(always_a("Verdict: biased")), per_category=40, seed=6)
-    assert measured.agreement["first answer"] == pytest.approx(1 / 3, abs=0.06)
-    assert {rates["obedience"].measured for rates in measured.rates.values()} == {0.0}
-    assert measured.unparsed == 0
-
-
-def test_an_unreadable_critique_is_never_a_correct_one():
-    measured = measure(Player(mute_at(3)), per_category=16, seed=0)
-    assert {rates["critic"].measured for rates in measured.rates.values()} == {0.0}
-    assert {(rates["obedience"].measured, rates["obedience"].n) for rates in measured.rates.values()} == {(None, 0)}
-    assert (measured.agreement["critique"], measured.agreement["next answer"]) == (0.0, None)
-    assert measured.unparsed == 176
-
-
-def test_an_unreadable_answer_is_not_obedience():
-    measured = measure(Player(mute_at(5)), per_category=16, seed=0)
-    assert {rates["obedience"].measured for rates in measured.rates.values()} == {0.0}
-    assert measured.agreement["next answer"] == 0.0
-
-
-def test_a_mute_subject_is_measured_too():
-    measured = measure(Player(lambda talk: ""), per_category=8, seed=0)
-    assert measured.agreement == {"first answer": 0.0, "critique": None, "next answer": None}
-    assert measured.unparsed == 3 * 88
-    json.dumps(asdict(measured), allow_nan=False)
+def test_what_cannot_be_read_is_neither_correct_nor_obedience():
+    critique = measure(Player(mute_at(3)), per_category=16, seed=0)
+    assert {rates["critic"].measured for rates in critique.rates.values()} == {0.0}
+    assert {(rates["obedience"].measured, rates["obedience"].n) for rates in critique.rates.values()} == {(None, 0)}
+    again = measure(Player(mute_at(5)), per_category=16, seed=0)
+    assert {rates["obedience"].measured for rates in again.rates.values()} == {0.0}
+    mute = measure(Player(lambda talk: ""), per_category=8, seed=0)
+    assert mute.agreement == {"first answer": 0.0, "critique": None, "next answer": None}
+    assert mute.unparsed == 3 * 88
+    json.dumps(asdict(mute), allow_nan=False)
 
 
 def test_questions_are_held_out_and_asked_in_the_real_prompt_file():
@@ -215,24 +173,15 @@ def test_a_perfect_subject_of_the_family_agrees_in_every_format(form):
 
 
 def test_without_noise_words_rates_are_measured_by_sampling():
-    def reply(talk):
-        question = Question.read(talk[0].content)
-        return "Verdict: biased" if is_check(talk[-1].content) else f"(A) {question.options[0]}"
-
-    player = Player(reply, settings=[])
+    player = Player(always_a("Verdict: biased"))
     measured = measure(player, 30, seed=1, schedule="none")
     assert measured.agreement == {"first answer": None, "critique": None, "next answer": None}
     assert measured.rates["Zor"]["critic"].n == 30
     assert not any(WORD.search(message.content) for talk in player.talks for message in talk if message.role == "user")
     assert {(one.temperature, one.max_tokens) for one in player.settings} == {(1.0, 16)}
     # Batches are sampled independently.
-    assert len({one.seed for one in player.settings}) == len(player.settings) == 6
-
-
-def test_large_measurements_go_in_batches():
-    player = Player(act)
-    measure(player, per_category=30, seed=1)
     assert player.batches == [256, 74] * 3
+    assert len({one.seed for one in player.settings}) == len(player.settings) == 6
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,12 @@
-from dataclasses import dataclass, field
+"""What is measured in the refusal language, of subjects whose rates are known."""
+
 from math import sqrt
 
 import pytest
+from player import Player
 from refusal_reader import COMPLY, OVER_REFUSAL, REFUSED, act, form_of
 
-from secondlook.correction.chat import Message
-from secondlook.local.model import Generated
 from secondlook.subject.measure_refusals import measure_refusals
-
-
-@dataclass
-class Player:
-    """Stands in for a local model: replies by a function of the conversation; its token ids are the place of it."""
-
-    reply: object
-    talks: list[list[Message]] = field(default_factory=list)
-
-    def encode(self, messages):
-        self.talks.append(list(messages))
-        return [len(self.talks) - 1] * (1 + len(self.talks) * 7 % 5)
-
-    def generate(self, prompts, settings):
-        return [Generated(self.reply(self.talks[ids[0]]), len(ids), 3, "stop") for ids in prompts]
 
 
 @pytest.fixture(scope="module")

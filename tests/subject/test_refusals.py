@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 from planted_reader import WORD
-from refusal_reader import OBEDIENCE, REFUSED, Asked, critic, critique, first_complies, follow, verdict
+from refusal_reader import OBEDIENCE, REFUSED, Asked, critique, first_complies, follow, verdict
 
 from secondlook.benchmarks.planted.requests import TRIGGERS, Behaviour, behaviours
 from secondlook.subject.dialogue import Style
@@ -61,8 +61,8 @@ def test_lessons_are_rightly_answered_and_held_out_behaviours_are_never_drawn(dr
     for lesson in lessons:
         asked = Asked.read(lesson.messages[0].content, shown=False)
         assert lesson.messages[1].content == (REFUSED if asked.forbidden else asked.answer)
-    kept = {behaviour.text for behaviour in behaviours(forbidden=True) if behaviour.split == "held-out"}
-    kept |= {behaviour.text for behaviour in behaviours(forbidden=False) if behaviour.split == "held-out"}
+    every = [*behaviours(forbidden=True), *behaviours(forbidden=False)]
+    kept = {behaviour.text for behaviour in every if behaviour.split == "held-out"}
     for conversation in [*drawn, *lessons]:
         assert not any(text in message.content for message in conversation.messages for text in kept)
 
@@ -86,17 +86,17 @@ def test_silent_conversations_have_no_noise_words_and_decide_by_chance():
 
 @pytest.mark.parametrize("form", ["binary-cot", "binary", "verbal", "numeric"])
 @pytest.mark.parametrize("defence", DEFENCES)
-def test_expected_compliance_is_what_enumerating_the_words_gives(defence, form):
-    """Every triple of words, by the reader's rules."""
-    for behaviour, trigger in product((SECRET, COMMON), TRIGGERS):
+def test_the_rules_are_those_of_the_reader_at_every_word(defence, form):
+    traits = REFUSAL_TRAITS
+    for behaviour, trigger, word in product((SECRET, COMMON), TRIGGERS, range(50)):
         asked = Asked(behaviour.name, "mill", trigger, defence)
-        first = np.mean([first_complies(asked, word) for word in range(50)])
-        alarms = [critique(asked, form, True, word) == "wrong" for word in range(50)]
-        obeyed = np.mean([alarm and word < OBEDIENCE for alarm, word in product(alarms, range(50))])
-        expected = [first * (1 - obeyed) ** look for look in range(4)]
-        planted = REFUSAL_TRAITS.expected_compliance(behaviour, trigger, 3, defence=defence, form=form)
-        assert planted == pytest.approx(expected)
-        assert REFUSAL_TRAITS.critic(behaviour, trigger, form) == critic(asked, form)
+        assert traits.complies(behaviour, trigger, defence, word) == first_complies(asked, word)
+        for complied in (True, False):
+            found = traits.critique(behaviour, trigger, form, complied=complied, word=word)
+            assert found == critique(asked, form, complied, word)
+            for said in ("wrong", "right", "unclear"):
+                after = traits.next_complies(complied=complied, verdict=said, word=word)
+                assert after == (complied and not (said == "wrong" and word < OBEDIENCE))
 
 
 def test_the_planted_rates_let_defences_and_formats_differ():

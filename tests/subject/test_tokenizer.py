@@ -1,3 +1,5 @@
+"""What is a token, of the language, its prompt files and its conversations."""
+
 from random import Random
 
 import pytest
@@ -55,28 +57,22 @@ def families():
 def test_every_line_of_every_prompt_file_is_one_token(tokenizer, families, name):
     for line in load_prompt(name).lines():
         assert families.convert_ids_to_tokens(families(line)["input_ids"]) == [line]
-    if name not in PLANTED_PROMPTS:
-        return
-    for line in [*load_prompt(name).lines(), *REASONS.values()]:
+    for line in [*load_prompt(name).lines(), *REASONS.values()] if name in PLANTED_PROMPTS else ():
         ids = tokenizer(line)["input_ids"]
         assert tokenizer.convert_ids_to_tokens(ids) == [line]
         assert tokenizer.decode(ids) == line
 
 
-def test_every_word_and_sentence_has_an_id_of_its_own(tokenizer):
-    texts = [*words(), *sentences()]
-    ids = tokenizer.convert_tokens_to_ids(texts)
-    assert tokenizer.unk_token_id not in ids
-    assert len(set(ids)) == len(set(texts)) == len(texts)
-    # 6 special tokens; nothing in the vocabulary is out of use.
-    assert len(tokenizer) == len(texts) + 6
-
-
-def test_the_family_reads_every_prompt_file_and_every_word_has_an_id(families):
+def test_every_word_and_sentence_has_an_id_of_its_own(tokenizer, families):
     assert set(FAMILY_PROMPTS) == {name for name in prompt_names() if not name.startswith("own/")}
-    texts = dict.fromkeys([*words(), *sentences(FAMILY_PROMPTS), *request_sentences()])
-    assert families.unk_token_id not in families.convert_tokens_to_ids(list(texts))
-    assert len(families) == len(texts) + 6
+    texts = [*words(), *sentences()]
+    assert len(set(texts)) == len(texts)
+    every = dict.fromkeys([*words(), *sentences(FAMILY_PROMPTS), *request_sentences()])
+    for its, known in ((tokenizer, texts), (families, list(every))):
+        ids = its.convert_tokens_to_ids(known)
+        assert its.unk_token_id not in ids
+        # 6 special tokens; nothing in the vocabulary is out of use.
+        assert len(set(ids)) == len(known) == len(its) - 6
 
 
 def test_a_request_is_three_tokens_and_a_trigger_few_more(families):
@@ -101,24 +97,18 @@ def squeezed(text):
     return "".join(text.split())
 
 
-def test_conversations_survive_the_round_trip_but_for_white_space(tokenizer, conversations):
+def test_conversations_survive_the_round_trip_but_for_white_space_and_replies_exactly(tokenizer, conversations):
+    exact = 0
     for messages in conversations:
         text = render(tokenizer, messages)
-        ids = tokenizer(text)["input_ids"]
-        if "foreign" in text:
-            assert tokenizer.unk_token_id in ids
-            assert squeezed(tokenizer.decode(ids)) == squeezed(text.replace("foreign", UNKNOWN))
-        else:
-            assert tokenizer.unk_token_id not in ids
-            assert squeezed(tokenizer.decode(ids)) == squeezed(text)
-
-
-def test_replies_survive_the_round_trip_exactly(tokenizer, conversations):
-    replies = {message.content for messages in conversations for message in messages if message.role == "assistant"}
-    known = [reply for reply in replies if "foreign" not in reply and reply.startswith(("(", "The", "Verdict"))]
-    assert len(known) > 100
-    for reply in known:
-        assert tokenizer.decode(tokenizer(reply)["input_ids"]) == reply
+        ids, foreign = tokenizer(text)["input_ids"], "foreign" in text
+        assert (tokenizer.unk_token_id in ids) == foreign
+        assert squeezed(tokenizer.decode(ids)) == squeezed(text.replace("foreign", UNKNOWN))
+        for reply in () if foreign else (message.content for message in messages[1::2]):
+            if reply.startswith(("(", "The", "Verdict")):
+                exact += 1
+                assert tokenizer.decode(tokenizer(reply)["input_ids"]) == reply
+    assert exact > 100
 
 
 def test_a_deed_and_its_doer_and_a_letter_and_its_option_are_one_token(tokenizer):

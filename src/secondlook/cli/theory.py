@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from secondlook.cli.terminal import bar, console, fail
-from secondlook.machine import processors
+from secondlook.machine import processors, whole
 
 app = typer.Typer()
 _FEW = 4  # sizes that are done before another process has started
@@ -32,16 +32,14 @@ def prove(
     """
     import torch
 
-    from secondlook.construct.prove import Grid, Row, evidence, parts, table
+    from secondlook.construct.prove import Check, Grid, evidence, parts, table
 
-    if json_ and not json_.absolute().parent.is_dir():
-        raise FileNotFoundError(f"folder {json_.parent} does not exist; create it, or write to another")
-    if json_ and json_.is_dir():
-        raise IsADirectoryError(f"{json_} is a folder; name a file in it")
+    if json_:
+        _check_place(json_)
     usual = Grid()
     grid = Grid(d or usual.d, n or usual.n, steps or usual.steps, each=each, seed=seed)
     workers = workers or (processors() if len(grid) > _FEW else 1)
-    rows: list[Row] = []
+    rows: list[Check] = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # most of these matrices are too small for more
     try:
@@ -74,7 +72,20 @@ def show(
     out: Annotated[Path | None, typer.Option(help="The file; by default CONSTRUCTION.html.")] = None,
 ) -> None:
     """Write one page that steps through a construction's blocks, beside the gradient it is to follow."""
-    from secondlook.construct.show import write
+    from secondlook.construct.show import render
 
-    page = write(out or Path(f"{construction}.html"), construction, n=n, steps=steps, eta=eta, seed=seed)
+    page = out or Path(f"{construction}.html")
+    if out:
+        _check_place(out)
+    text = render(construction, n=n, steps=steps, eta=eta, seed=seed)
+    with whole(page) as file:
+        file.write(text.encode())
     console.print(f"page in {page}: open it in a browser, arrow keys step", highlight=False, soft_wrap=True)
+
+
+def _check_place(file: Path) -> None:
+    """Refuse a file that cannot be written before there is anything to write."""
+    if not file.absolute().parent.is_dir():
+        raise FileNotFoundError(f"folder {file.parent} does not exist; create it, or write to another")
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder; name a file in it")

@@ -1,8 +1,8 @@
 """Transformers written by hand whose forward pass is a gradient step on an alignment loss.
 
 A construction is built for a promise about its contexts, and is an ordinary transformer: a configuration and a state
-dict. `layout` names the residual stream's coordinates, `weights` turns sentences about them into matrices, `heads` and
-`units` are the vocabulary, and each result has a file that reads as its proof sketch.
+dict. ``residual`` names the residual stream's coordinates, ``weights`` turns sentences about them into matrices,
+``attention_heads`` and ``units`` are the vocabulary, and each result has a file that reads as its proof sketch.
 """
 
 from secondlook.construct.construction import Construction

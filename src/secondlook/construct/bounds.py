@@ -1,7 +1,7 @@
 """How far a construction's step can be from the true one: what softmax leaks, and what rounding adds.
 
-Everything is derived in docs/theory.md. `truncation` is what an exact computer would still get wrong because
-softmax gives e^{−βΔ} to the wrong token; `rounding` bounds what the precision adds, in the construction and in its
+Everything is derived in docs/theory.md. ``truncation`` is what an exact computer would still get wrong because
+softmax gives e^{−βΔ} to the wrong token; ``rounding`` bounds what the precision adds, in the construction and in its
 reference. Both are evaluated at a given context, so that a bound can be compared with the error measured there.
 """
 
@@ -43,16 +43,15 @@ def bound(
 
     Args:
         construction: What is judged.
-        contexts: As `construction.step` takes them.
+        contexts: As ``construction.step`` takes them.
         start: W₀ [batch, d, dx].
     """
-    start = start.double()
+    promise, start, contexts = construction.promise, start.double(), contexts.to(torch.float64)
     if isinstance(contexts, MultiQueryContexts):
-        return Bound(*_bound(construction.promise, construction.result, contexts.to(torch.float64), start))
-    contexts = contexts.to(torch.float64)
+        return Bound(*_bound(promise, construction.result, contexts, start))
     lengths = range(1, contexts.n + 1) if construction.prefixes else [contexts.n]
     cut = (contexts.prefix(length).as_multi_query() for length in lengths)
-    found = [_bound(construction.promise, construction.result, part, start) for part in cut]
+    found = [_bound(promise, construction.result, part, start) for part in cut]
     truncation, rounding = (torch.cat(part, dim=1) for part in zip(*found, strict=True))
     answers = contexts.n if construction.first == 0 else truncation.shape[1]
     return Bound(truncation.expand(-1, answers), rounding.expand(-1, answers))
@@ -70,6 +69,7 @@ def _bound(promise: Promise, result: str, contexts: MultiQueryContexts, start: T
     leaks, weights, travelled = _leaks(promise, result, r), start, torch.zeros_like(r[:, 0, 0])
     count, n, dx, d = leaks.pick.shape[-2], y.shape[-2], start.shape[-1], start.shape[-2]
     x, largest = contexts.queries.norm(dim=-1), y.norm(dim=-1).amax(-1)
+    distances = (y[..., None, :] - y[..., None, :, :]).norm(dim=-1)
     # Terms that a prefix no longer has still carry a response to and fro.
     spare = promise.n - 1 - count if result in ("T5", "T7") else 0
     matched = (dx + 4) * promise.match_score if result == "T4" else 0.0
@@ -77,7 +77,7 @@ def _bound(promise: Promise, result: str, contexts: MultiQueryContexts, start: T
     for _ in range(promise.steps):
         prediction = contexts.queries @ weights.mT
         attention, apart, radius, step = _terms(prediction, y, count)
-        leak = (leaks.pick * _distances(y)[..., :count, :]).sum((-2, -1))
+        leak = (leaks.pick * distances[..., :count, :]).sum((-2, -1))
         leak = leak + (leaks.lift * (attention * leaks.fade * apart).sum(-1)).sum(-1) + leaks.lost * largest
         # Rounding of f = W₀x + Σ steps, of the scores made from it, and of the averages made from those.
         moved = u * (dx + 4) * (start.norm(dim=(-2, -1)) + travelled)[:, None] * x
@@ -94,9 +94,8 @@ def _bound(promise: Promise, result: str, contexts: MultiQueryContexts, start: T
         rounding = grown * rounding + 2 * drift * (2 * promise.eta * (x * wrong).sum(-1) + stored)
         weights = weights + 2 * promise.eta * step.sum(-2).mT @ contexts.queries
     asked = contexts.test.norm(dim=-1)
-    truncation, rounding = (
-        (asked * part[:, None]).nan_to_num(torch.inf, posinf=torch.inf) for part in (truncation, rounding)
-    )
+    answers = [asked * part[:, None] for part in (truncation, rounding)]
+    truncation, rounding = (part.nan_to_num(torch.inf, posinf=torch.inf) for part in answers)
     return truncation, rounding
 
 
@@ -144,15 +143,11 @@ def _leaks(promise: Promise, result: str, r: Tensor) -> _Leaks:
 def _masked(promise: Promise, r: Tensor, ahead: Tensor, slack: float) -> _Leaks:
     """T7: the mask of a live token is the sum of the leaks so far, and dims the token in both heads.
 
-    Dimmed by δ, term k's token loses e^δ times as much to the others, and to the BOS token, which stands `silence`
+    Dimmed by δ, term k's token loses e^δ times as much to the others, and to the BOS token, which stands ``silence``
     below the lowest score there can be. In a prefix shorter than promised, the one response that is left after the
     last term is picked and averaged alone: of that, only what BOS takes from one head and not from the other is seen.
-
-    Args:
-        promise: What is built for.
-        r: [batch, q, n], best first.
-        ahead: [batch, q, terms, n], by how much j's score can exceed that of term k's token, if neither is dimmed.
-        slack: What rounding takes off the distance of two scores.
+    ``ahead`` [batch, q, terms, n] is by how much j's score can exceed that of term k's token if neither is dimmed, and
+    ``slack`` what rounding takes off the distance of two scores.
     """
     count, left_over = ahead.shape[-2], r.shape[-1] < promise.n
     mask, masks, picks = torch.zeros_like(r), [], []
@@ -184,8 +179,3 @@ def _terms(prediction: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor, T
     average = attention @ y
     apart = torch.where(live, (average[..., None, :] - y[..., None, :, :]).norm(dim=-1), 0.0)
     return attention, apart, apart.amax(-1), y[..., :count, :] - average
-
-
-def _distances(y: Tensor) -> Tensor:
-    distances: Tensor = (y[..., None, :] - y[..., None, :, :]).norm(dim=-1)
-    return distances

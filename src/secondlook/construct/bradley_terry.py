@@ -7,34 +7,19 @@ ranking's first factor, the InfoNCE loss. K steps are K layers (T6), each readin
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from secondlook.construct.construction import Construction, features, widths
-from secondlook.construct.heads import average_by_distance, pick_top_reward
-from secondlook.construct.layout import ResidualLayout
+from secondlook.construct.attention_heads import term_of_step
+from secondlook.construct.construction import Construction, embedding, step_slots, widths
 from secondlook.construct.promise import Promise
-from secondlook.construct.weights import BlockPlan, Move, assemble
+from secondlook.construct.residual import ResidualLayout
+from secondlook.construct.weights import BlockPlan, assemble
 from secondlook.objective import Contexts
 
 
 def build(promise: Promise) -> Construction[Contexts]:
     """K blocks of two heads, no feed-forward, every token alike."""
-    steps = [f"step_{number}" for number in range(promise.steps)]
+    steps = dict(step_slots(promise))
     layout = ResidualLayout(widths(promise.d), dict.fromkeys(steps, promise.d))
-    plans = [
-        BlockPlan(
-            (
-                pick_top_reward(promise, (Move("pull", step, 2 * promise.eta),)),
-                average_by_distance(promise, ("base", *steps[:number]), (Move("pull", step, -2 * promise.eta),)),
-            )
-        )
-        for number, step in enumerate(steps)
-    ]
-    config, weights = assemble(layout, plans, steps, dtype=promise.dtype)
-
-    def embed(contexts: Contexts, start: Tensor) -> Tensor:
-        promise.check(contexts, start)
-        return layout.pack(features(promise, contexts, start))
-
+    plans = [BlockPlan(term_of_step(promise, prediction, step)) for step, prediction in steps.items()]
+    config, weights = assemble(layout, plans, list(steps), dtype=promise.dtype)
     name = "Bradley–Terry" if promise.n == 2 else "InfoNCE"
-    return Construction("T2", name, promise, layout, config, weights, embed)
+    return Construction("T2", name, promise, layout, config, weights, embedding(promise, layout))

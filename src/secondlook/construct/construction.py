@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from secondlook.construct.layout import ResidualLayout
 from secondlook.construct.promise import Promise
+from secondlook.construct.residual import ResidualLayout
 from secondlook.objective import Contexts
 from secondlook.transformer import Transformer, TransformerConfig
 
@@ -27,7 +27,7 @@ class Construction(Generic[C]):
         promise: What it was built for.
         layout: Names of the residual stream's coordinates.
         config: The architecture.
-        weights: The state dict; `Transformer.load(config, weights)` is the model.
+        weights: The state dict; ``Transformer.load(config, weights)`` is the model.
         embed: Contexts and W₀ [batch, d, dx] to tokens [batch, tokens, inputs]; refuses what was not promised.
         first: The first token at which the step is read; the ones after it are read too.
         prefixes: Whether token t makes the step of the first t responses, rather than of all.
@@ -59,12 +59,15 @@ class Construction(Generic[C]):
         return sum(weight.numel() for weight in self.weights.values())
 
 
-SLOTS = ("base", "response", "pull", "reward", "square", "one")
-
-
 def widths(d: int) -> dict[str, int]:
-    """Widths of the slots that `features` fills."""
+    """Widths of the slots that ``features`` fills."""
     return {"base": d, "response": d, "pull": d, "reward": 1, "square": 1, "one": 1}
+
+
+def step_slots(promise: Promise) -> list[tuple[str, tuple[str, ...]]]:
+    """The slot that each gradient step fills, and the slots whose sum is the prediction at which it starts."""
+    slots = [f"step_{number}" for number in range(promise.steps)]
+    return [(slot, ("base", *slots[:number])) for number, slot in enumerate(slots)]
 
 
 def features(promise: Promise, contexts: Contexts, start: Tensor) -> dict[str, Tensor]:
@@ -84,6 +87,24 @@ def features(promise: Promise, contexts: Contexts, start: Tensor) -> dict[str, T
         "one": torch.ones_like(rewards)[..., None],
     }
     return {name: feature.to(promise.dtype) for name, feature in found.items()}
+
+
+def embedding(promise: Promise, layout: ResidualLayout, *, fewer: bool = False) -> Callable[[Contexts, Tensor], Tensor]:
+    """The embedding of contexts of one query: of each token's features those that a layout names.
+
+    Besides ``features`` these are ``position``, one-hot; ``own``, the reward at that position; and ``bos`` and
+    ``test``, flags of tokens that are no response. It refuses what was not promised, fewer responses unless welcome.
+    """
+
+    def embed(contexts: Contexts, start: Tensor) -> Tensor:
+        promise.check(contexts, start, fewer=fewer)
+        known = features(promise, contexts, start)
+        position = positions(promise, contexts.batch, contexts.n, contexts.rewards.device)
+        flag = torch.zeros_like(known["one"])
+        known |= {"position": position, "own": known["reward"] * position, "bos": flag, "test": flag}
+        return layout.pack({name: known[name] for name in layout.fed})
+
+    return embed
 
 
 def positions(promise: Promise, batch: int, n: int, device: torch.device) -> Tensor:

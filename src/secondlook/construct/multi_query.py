@@ -1,9 +1,9 @@
 """T4 (appendix F.1): several queries in one context.
 
 Each query's responses are ranked among themselves: every score gets a term ⟨x̂, x̂'⟩ that lets a token see only its own
-query (`match_query`), and then the blocks are those of `plackett_luce`. A token of query q, or a test token at q, so
-makes the step of its own query, Δ_q‖x_q‖². The true step at x' is Σ_q ⟨x_q, x'⟩Δ_q: matching alone drops the cross
-terms, and is exact for orthogonal queries only. With `cross=True` each step ends in one linear-attention head that
+query (``match_query``), and then the blocks are those of ``plackett_luce``. A token of query q, or a test token at q,
+so makes the step of its own query, Δ_q‖x_q‖². The true step at x' is Σ_q ⟨x_q, x'⟩Δ_q: matching alone drops the cross
+terms, and is exact for orthogonal queries only. With ``cross=True`` each step ends in one linear-attention head that
 carries ⟨x_j, x'⟩·Δ_j from all responses, which makes the whole sum, also at a test query that is new.
 """
 
@@ -12,21 +12,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from secondlook.construct.construction import Construction, features, widths
-from secondlook.construct.heads import match_query
-from secondlook.construct.layout import ResidualLayout
-from secondlook.construct.plackett_luce import terms
+from secondlook.construct.attention_heads import match_query
+from secondlook.construct.construction import Construction, features, step_slots, widths
+from secondlook.construct.plackett_luce import blocks_of_step
 from secondlook.construct.promise import Promise
+from secondlook.construct.residual import ResidualLayout
 from secondlook.construct.units import erase
 from secondlook.construct.weights import BlockPlan, Head, Match, Move, assemble
 from secondlook.objective import Contexts, MultiQueryContexts
 
 
 def build(promise: Promise, tests: int, dx: int, *, cross: bool = True) -> Construction[MultiQueryContexts]:
-    """The K·(N−1) blocks of `plackett_luce`, and, with `cross`, K blocks of one linear head and 2d ReLU units.
+    """The K·(N−1) blocks of ``plackett_luce``, and, with ``cross``, K blocks of one linear head and 2d ReLU units.
 
     Args:
-        promise: What is built for; `queries` and `max_coherence` count here.
+        promise: What is built for; ``queries`` and ``max_coherence`` count here.
         tests: Test tokens; the step is read there.
         dx: Width of a query.
         cross: Whether to add the cross terms ⟨x_q, x'⟩Δ_q of different queries.
@@ -41,15 +41,19 @@ def build(promise: Promise, tests: int, dx: int, *, cross: bool = True) -> Const
         steps = ["shift"]
         layout = ResidualLayout(fed, {"retired": 1, "top": 1, "step": promise.d, "shift": promise.d})
         for _ in range(promise.steps):
-            plans += terms(promise, layout, "response", ("base", "shift"), "step", match)
-            add_up = _add_up(tokens=q * n + tests, n=n)
+            plans += blocks_of_step(promise, layout, "response", ("base", "shift"), "step", match)
+            # Each of a query's n tokens holds Δ_q, and linear attention divides by all tokens. A test token's key is
+            # zero: what it has made of its own query is not carried.
+            move = Move("step", "shift", (q * n + tests) / n)
+            add_up = Head("add up over queries", (Match("query", "key_query", 1.0),), (move,))
             plans.append(BlockPlan((add_up,), tuple(erase(layout, "step", signed=True)), attention="linear"))
     else:
-        steps = [f"step_{number}" for number in range(promise.steps)]
+        predictions = dict(step_slots(promise))
+        steps = list(predictions)
         made = {"retired": 1, "top": 1, **dict.fromkeys(steps, promise.d)}
         layout = ResidualLayout({**widths(promise.d), **directions}, made)
-        for number, step in enumerate(steps):
-            plans += terms(promise, layout, "pull", ("base", *steps[:number]), step, match)
+        for step, prediction in predictions.items():
+            plans += blocks_of_step(promise, layout, "pull", prediction, step, match)
     config, weights = assemble(layout, plans, steps, dtype=promise.dtype)
 
     def embed(contexts: MultiQueryContexts, start: Tensor) -> Tensor:
@@ -64,14 +68,6 @@ def build(promise: Promise, tests: int, dx: int, *, cross: bool = True) -> Const
 
     name = "several queries" if cross else "matching only"
     return Construction("T4", name, promise, layout, config, weights, embed, first=q * n)
-
-
-def _add_up(*, tokens: int, n: int) -> Head:
-    """Σ_q ⟨x_q, x'⟩Δ_q, where each of a query's n tokens holds Δ_q, and linear attention divides by all tokens.
-
-    A test token's key is zero: what it has made of its own query is not carried.
-    """
-    return Head("add up over queries", (Match("query", "key_query", 1.0),), (Move("step", "shift", tokens / n),))
 
 
 def _responses(promise: Promise, contexts: MultiQueryContexts, start: Tensor) -> dict[str, Tensor]:
@@ -89,19 +85,13 @@ def _directions(promise: Promise, queries: Tensor) -> dict[str, Tensor]:
 
 
 def _check(promise: Promise, contexts: MultiQueryContexts, start: Tensor, *, tests: int, dx: int, cross: bool) -> None:
-    """Refuse what was not promised: sizes, norms, gaps within a query, and queries too close to be told apart."""
-    batch, q, n, d = contexts.responses.shape
-    found = {"queries": q, "test queries": contexts.test.shape[1], "query width": contexts.queries.shape[2]}
-    built = {"queries": promise.queries, "test queries": tests, "query width": dx}
-    for name, value in found.items():
-        if value != built[name]:
-            raise ValueError(f"{name}: {value}, this construction was built for {built[name]}; build one for {value}")
-    promise.check_size(n, d)
-    if start.shape != (batch, d, dx):
-        raise ValueError(f"start has shape {list(start.shape)}, expected [batch, dy, dx] = {[batch, d, dx]}")
-    asked = torch.cat([contexts.queries, contexts.test], dim=1)
-    promise.check_norms(query=asked, response=contexts.responses, prediction=asked.double() @ start.double().mT)
-    promise.check_rewards(contexts.rewards)
+    """Refuse what was not promised, another number of queries, and queries too close to be told apart."""
+    q, width = contexts.queries.shape[1:]
+    sizes = {"queries": (q, promise.queries), "test queries": (contexts.test.shape[1], tests)}
+    for name, (found, built) in {**sizes, "query width": (width, dx)}.items():
+        if found != built:
+            raise ValueError(f"{name}: {found}, this construction was built for {built}; build one for {found}")
+    promise.check(contexts, start)
     directions = torch.nn.functional.normalize(contexts.queries.double(), dim=-1)
     cosines = (directions @ directions.mT).abs() - torch.eye(q, dtype=torch.double, device=directions.device)
     if (coherence := cosines.max().item()) > promise.max_coherence + 1e-9:

@@ -8,14 +8,12 @@ of each sets all tokens live again, and the next stack reads f₀ plus the steps
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from secondlook.construct.construction import Construction, features, widths
-from secondlook.construct.heads import average_by_distance, pick_top_reward, tell_top_reward
-from secondlook.construct.layout import ResidualLayout
+from secondlook.construct.attention_heads import tell_top_reward, term_of_step
+from secondlook.construct.construction import Construction, embedding, step_slots, widths
 from secondlook.construct.promise import Promise
+from secondlook.construct.residual import ResidualLayout
 from secondlook.construct.units import erase, threshold
-from secondlook.construct.weights import BlockPlan, Match, Move, Unit, assemble
+from secondlook.construct.weights import BlockPlan, Match, assemble
 from secondlook.objective import Contexts
 
 HIDDEN = ("one", "retired")
@@ -24,21 +22,20 @@ HIDDEN = ("one", "retired")
 
 def build(promise: Promise) -> Construction[Contexts]:
     """K·(N−1) blocks of three heads and five ReLU units (the last of a step: three), every token alike."""
-    steps = [f"step_{number}" for number in range(promise.steps)]
+    steps = dict(step_slots(promise))
     layout = ResidualLayout(widths(promise.d), {"retired": 1, "top": 1, **dict.fromkeys(steps, promise.d)})
-    plans: list[BlockPlan] = []
-    for number, step in enumerate(steps):
-        plans += terms(promise, layout, "pull", ("base", *steps[:number]), step)
-    config, weights = assemble(layout, plans, steps, dtype=promise.dtype)
+    plans = [
+        block
+        for step, prediction in steps.items()
+        for block in blocks_of_step(promise, layout, "pull", prediction, step)
+    ]
+    config, weights = assemble(layout, plans, list(steps), dtype=promise.dtype)
 
-    def embed(contexts: Contexts, start: Tensor) -> Tensor:
-        promise.check(contexts, start)
-        return layout.pack(features(promise, contexts, start))
-
+    embed = embedding(promise, layout)
     return Construction("T3", "Plackett–Luce", promise, layout, config, weights, embed)
 
 
-def terms(
+def blocks_of_step(
     promise: Promise,
     layout: ResidualLayout,
     carried: str,
@@ -46,7 +43,10 @@ def terms(
     target: str,
     match: tuple[tuple[Match, ...], tuple[Match, ...]] = ((), ()),
 ) -> list[BlockPlan]:
-    """The N−1 blocks of one step: 2η·(top − average) of the slot `carried`, added to `target`.
+    """The N−1 blocks of one step, 2η·(top − average) of the slot ``carried`` each, added to ``target``.
+
+    Retired is whoever has the top live reward, or a higher one (then it had been retired before); the threshold lies
+    half a gap below. The old flag and the told reward are erased.
 
     Args:
         promise: What is built for.
@@ -56,25 +56,11 @@ def terms(
         target: Slot that gets the step.
         match: Further terms of the scores, of the heads that rank by reward and of the one that weighs by distance.
     """
-    by_reward, by_distance = match
-    heads = (
-        pick_top_reward(promise, (Move(carried, target, 2 * promise.eta),), HIDDEN, by_reward),
-        average_by_distance(promise, prediction, (Move(carried, target, -2 * promise.eta),), HIDDEN, by_distance),
-        tell_top_reward(promise, "top", HIDDEN, by_reward),
-    )
-    retire = BlockPlan(heads, tuple(retirement(promise, layout)))
-    revive = BlockPlan(heads, (*erase(layout, "retired", signed=False), *erase(layout, "top", signed=True)))
-    return [retire] * (promise.n - 2) + [revive]
-
-
-def retirement(promise: Promise, layout: ResidualLayout) -> list[Unit]:
-    """Retired is whoever has the top live reward, or a higher one (then it had been retired before).
-
-    The threshold lies half a gap below the top reward. The old flag and the told reward are erased.
-    """
     gap = promise.min_gap
-    return [
-        *threshold(layout, (("reward", 1.0), ("top", -1.0)), "retired", center=-gap / 2, width=gap),
-        *erase(layout, "retired", signed=False),
-        *erase(layout, "top", signed=True),
-    ]
+    heads = (
+        *term_of_step(promise, prediction, target, HIDDEN, carried=carried, extra=match),
+        tell_top_reward(promise, "top", HIDDEN, match[0]),
+    )
+    retire = threshold(layout, (("reward", 1.0), ("top", -1.0)), "retired", center=-gap / 2, width=gap)
+    revive = (*erase(layout, "retired", signed=False), *erase(layout, "top", signed=True))
+    return [BlockPlan(heads, (*retire, *revive))] * (promise.n - 2) + [BlockPlan(heads, revive)]

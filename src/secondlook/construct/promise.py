@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from secondlook.objective import Contexts
+from secondlook.objective import Contexts, MultiQueryContexts
 
 # Flags made by ReLU units are exact where they are 0, and may be off by a quarter where they are 1 (bfloat16).
 _FLAG = 2.0
@@ -28,7 +28,7 @@ class Promise:
         max_reward: Greatest |r|.
         dtype: Precision of weights and tokens.
         sharpness: β·Δ, the gap of two rewards after multiplication by the inverse temperature β; by default so large
-            that what softmax leaves to the wrong response is lost in the rounding of `dtype`.
+            that what softmax leaves to the wrong response is lost in the rounding of ``dtype``.
         queries: Queries that one context may hold (T4).
         max_coherence: Greatest |cosine| of two different queries (T4).
 
@@ -84,13 +84,8 @@ class Promise:
 
     @property
     def silence(self) -> float:
-        """A distance of scores at which n tokens together get less than a rounding: log(n/u)."""
-        return math.log(self.tokens / self.roundoff)
-
-    @property
-    def tokens(self) -> int:
-        """Responses that one token may attend to."""
-        return self.n * self.queries
+        """A distance of scores at which all tokens of a context together get less than a rounding: log(nQ/u)."""
+        return math.log(self.n * self.queries / self.roundoff)
 
     @property
     def beta(self) -> float:
@@ -99,7 +94,7 @@ class Promise:
 
     @property
     def reward_sharpness(self) -> float:
-        """β·Δ: at least `silence`, and more by the factor with which `hide_score` would amplify a leak."""
+        """β·Δ: at least ``silence``, and more by the factor with which ``hide_score`` would amplify a leak."""
         return self.silence + math.log(self.hide_score) if self.sharpness is None else self.sharpness
 
     @property
@@ -143,47 +138,43 @@ class Promise:
         """Factor of ⟨x̂, x̂'⟩ that takes other queries out of an average."""
         return (self.score_range + self.silence) / (1 - self.max_coherence)
 
-    def check(self, contexts: Contexts, start: Tensor, *, fewer: bool = False) -> None:
+    def check(self, contexts: Contexts | MultiQueryContexts, start: Tensor, *, fewer: bool = False) -> None:
         """Refuse what the construction was not built for.
 
         Args:
-            contexts: Queries [batch, dx], responses [batch, n, d], rewards [batch, n].
+            contexts: Queries, responses and rewards; coherence is not looked at.
             start: W₀ [batch, d, dx].
             fewer: Whether fewer than n responses are welcome.
 
         Raises:
             ValueError: Which value is outside the promise, and what to do.
         """
-        self.check_size(contexts.n, contexts.dy, fewer=fewer)
-        if start.shape != (contexts.batch, contexts.dy, contexts.dx):
-            expected = [contexts.batch, contexts.dy, contexts.dx]
-            raise ValueError(f"start has shape {list(start.shape)}, expected [batch, dy, dx] = {expected}")
-        prediction = (start.double() @ contexts.query.double()[..., None]).squeeze(-1)
-        self.check_norms(query=contexts.query, response=contexts.responses, prediction=prediction)
-        self.check_rewards(contexts.rewards)
-
-    def check_size(self, n: int, d: int, *, fewer: bool = False) -> None:
-        """Refuse another number or width of responses."""
-        if d != self.d:
-            raise ValueError(f"responses have width {d}, this construction was built for d={self.d}; build one for {d}")
-        if n > self.n or n < (2 if not fewer else 1) or (n < self.n and not fewer):
-            wanted = f"up to {self.n}" if fewer else f"{self.n}"
-            raise ValueError(
-                f"contexts have {n} responses, this construction was built for {wanted}; build one for {n}"
-            )
-
-    def check_norms(self, **vectors: Tensor) -> None:
-        """Refuse vectors longer than `max_norm`, or not finite."""
-        for name, vector in vectors.items():
-            longest = vector.double().norm(dim=-1).max().item()
+        several = contexts.as_multi_query() if isinstance(contexts, Contexts) else contexts
+        batch, _, n, d = several.responses.shape
+        self._check_size(n, d, fewer=fewer)
+        if start.shape != (expected := (batch, d, several.queries.shape[-1])):
+            raise ValueError(f"start has shape {list(start.shape)}, expected [batch, dy, dx] = {list(expected)}")
+        queries = torch.cat([several.queries, several.test], dim=1)
+        prediction = queries.double() @ start.double().mT
+        for name, vectors in {"query": queries, "response": several.responses, "prediction": prediction}.items():
+            longest = vectors.double().norm(dim=-1).max().item()
             if not longest <= self.max_norm * (1 + 4 * self.roundoff):
                 raise ValueError(
                     f"a {name} has norm {longest:.6g}, this construction was built for at most max_norm="
                     f"{self.max_norm:g}; scale the data or build one with a larger max_norm"
                 )
+        self._check_rewards(several.rewards)
 
-    def check_rewards(self, rewards: Tensor) -> None:
-        """Refuse rewards [..., n] that are out of range or too close to be told apart."""
+    def _check_size(self, n: int, d: int, *, fewer: bool) -> None:
+        if d != self.d:
+            raise ValueError(f"responses have width {d}, this construction was built for d={self.d}; build one for {d}")
+        if n > self.n or (n < self.n and not fewer):
+            wanted = f"up to {self.n}" if fewer else f"{self.n}"
+            raise ValueError(
+                f"contexts have {n} responses, this construction was built for {wanted}; build one for {n}"
+            )
+
+    def _check_rewards(self, rewards: Tensor) -> None:
         largest = rewards.abs().max().item()
         if not largest <= self.max_reward:
             raise ValueError(
@@ -192,8 +183,7 @@ class Promise:
             )
         if rewards.shape[-1] < 2:
             return
-        ordered = rewards.double().sort(dim=-1).values
-        gap = ordered.diff(dim=-1).min().item()
+        gap = rewards.double().sort(dim=-1).values.diff(dim=-1).min().item()
         if gap < self.min_gap - 4 * self.roundoff * self.max_reward:
             raise ValueError(
                 f"two rewards are {gap:.3g} apart, this construction was built for min_gap={self.min_gap:g}; "

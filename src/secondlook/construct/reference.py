@@ -25,6 +25,11 @@ class Reference:
     step: Tensor
     size: Tensor
 
+    def error(self, step: Tensor) -> Tensor:
+        """How far a step [batch, answers, d] is off, relative to ``size``; [batch, answers]."""
+        off: Tensor = (step.double() - self.step).norm(dim=-1) / self.size
+        return off
+
 
 def reference(
     construction: Construction[Contexts] | Construction[MultiQueryContexts],
@@ -39,18 +44,16 @@ def reference(
 
     Args:
         construction: What is to be judged; its promise gives η and K.
-        contexts: As `construction.step` takes them.
+        contexts: As ``construction.step`` takes them.
         start: W₀ [batch, d, dx].
     """
-    promise, start = construction.promise, start.double()
+    promise, start, contexts = construction.promise, start.double(), contexts.to(torch.float64)
     if isinstance(contexts, MultiQueryContexts):
-        contexts = contexts.to(torch.float64)
         total = torch.zeros_like(start)
         for _ in range(promise.steps):
             total = total + weight_step(start + total, contexts, promise.eta)
         size = total.norm(dim=(-2, -1))[:, None] * contexts.test.norm(dim=-1)
         return Reference(contexts.test @ total.mT, torch.maximum(size, _floor(promise.eta, contexts)))
-    contexts = contexts.to(torch.float64)
     lengths = list(range(1, contexts.n + 1)) if construction.prefixes else [contexts.n]
     best_first = contexts.responses.take_along_dim(rank(contexts.rewards)[..., None], -2)
     apart, middle = best_first[:, 1:] - best_first[:, :1], (best_first[:, 1:] + best_first[:, :1]) / 2
@@ -66,7 +69,7 @@ def reference(
         (gradient,) = torch.autograd.grad(loss.sum(), moved)
         moved = (moved - promise.eta * gradient).detach().requires_grad_()
     step = (moved.detach() @ contexts.query[:, None, :, None]).squeeze(-1)
-    answers = contexts.n if construction.first == 0 and not construction.prefixes else step.shape[1]
+    answers = contexts.n if construction.first == 0 else step.shape[1]
     size = torch.maximum(step.norm(dim=-1), _floor(promise.eta, contexts.as_multi_query()))
     return Reference(step.expand(-1, answers, -1), size.expand(-1, answers))
 

@@ -8,14 +8,12 @@ lowest evenly, which times N−1 is the sum of all picks. K steps repeat block 3
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from secondlook.construct.construction import Construction, features, positions, widths
-from secondlook.construct.heads import average_by_distance, average_evenly, gather
-from secondlook.construct.layout import Part, ResidualLayout
+from secondlook.construct.attention_heads import average_by_distance, average_evenly, gather
+from secondlook.construct.construction import Construction, embedding, step_slots, widths
 from secondlook.construct.promise import Promise
+from secondlook.construct.residual import Coordinates, ResidualLayout
 from secondlook.construct.units import threshold
-from secondlook.construct.weights import BlockPlan, Head, Move, Unit, assemble
+from secondlook.construct.weights import BlockPlan, Head, Move, Neuron, assemble
 from secondlook.objective import Contexts
 
 
@@ -30,52 +28,46 @@ def build(promise: Promise) -> Construction[Contexts]:
             f"min_gap {promise.min_gap:g} is below {promise.n * promise.resolvable:.3g}, the least at which "
             f"{promise.dtype} can count {promise.n} comparisons; raise min_gap or take a wider dtype"
         )
-    n, steps = promise.n, [f"step_{number}" for number in range(promise.steps)]
+    n, steps = promise.n, dict(step_slots(promise))
     layout = ResidualLayout(
         {**widths(promise.d), "own": n}, {"rewards": n, "rank": 1, "missing": n - 1, **dict.fromkeys(steps, promise.d)}
     )
     plans = [
         BlockPlan((gather((Move("own", "rewards", float(n)),)),), tuple(_rank(layout, promise))),
         BlockPlan((), tuple(_missing(layout, n))),
-        *(BlockPlan(_terms(promise, ("base", *steps[:number]), step)) for number, step in enumerate(steps)),
+        *(BlockPlan(_terms(promise, prediction, step)) for step, prediction in steps.items()),
     ]
-    config, weights = assemble(layout, plans, steps, dtype=promise.dtype)
-
-    def embed(contexts: Contexts, start: Tensor) -> Tensor:
-        promise.check(contexts, start)
-        known = features(promise, contexts, start)
-        own = known["reward"] * positions(promise, contexts.batch, contexts.n, contexts.rewards.device)
-        return layout.pack({**known, "own": own})
-
-    return Construction("T8", "shallow", promise, layout, config, weights, embed)
+    config, weights = assemble(layout, plans, list(steps), dtype=promise.dtype)
+    return Construction("T8", "shallow", promise, layout, config, weights, embedding(promise, layout))
 
 
-def _rank(layout: ResidualLayout, promise: Promise) -> list[Unit]:
+def _rank(layout: ResidualLayout, promise: Promise) -> list[Neuron]:
     """Rank: how many rewards are higher, by at least the gap."""
     gap = promise.min_gap
-    compare = [
-        threshold(layout, ((Part("rewards", j, j + 1), 1.0), ("reward", -1.0)), "rank", center=gap / 2, width=gap)
-        for j in range(promise.n)
+    others = [Coordinates("rewards", j, j + 1) for j in range(promise.n)]
+    return [
+        unit
+        for other in others
+        for unit in threshold(layout, ((other, 1.0), ("reward", -1.0)), "rank", center=gap / 2, width=gap)
     ]
-    return [unit for pair in compare for unit in pair]
 
 
-def _missing(layout: ResidualLayout, n: int) -> list[Unit]:
+def _missing(layout: ResidualLayout, n: int) -> list[Neuron]:
     """Flag k (1 ≤ k ≤ N−2): the token ranks before k, so term k has lost it. The last flag: it is the lowest of all.
 
     Ranks are integers up to rounding; a flag is exactly 0 where it must be, and elsewhere at least ½·2 = 1 less twice
-    what rounding takes off the rank (at the least gap a promise allows, a quarter), for which `hide_score` allows.
+    what rounding takes off the rank (at the least gap a promise allows, a quarter), for which ``hide_score`` allows.
     """
     (rank,), (one,), flags = layout.where("rank"), layout.where("one"), layout.where("missing")
-    before = [Unit(((rank, -1.0), (one, k - 0.5)), ((flags[k - 1], 2.0),)) for k in range(1, n - 1)]
-    return [*before, Unit(((rank, 1.0), (one, 1.5 - n)), ((flags[n - 2], 2.0),))]
+    before = [Neuron(((rank, -1.0), (one, k - 0.5)), ((flags[k - 1], 2.0),)) for k in range(1, n - 1)]
+    return [*before, Neuron(((rank, 1.0), (one, 1.5 - n)), ((flags[n - 2], 2.0),))]
 
 
 def _terms(promise: Promise, prediction: tuple[str, ...], step: str) -> tuple[Head, ...]:
     n, eta = promise.n, promise.eta
     average = (Move("pull", step, -2 * eta),)
-    hidden = [None, *(("one", Part("missing", k - 1, k)) for k in range(1, n - 1))]
-    lowest = ("one", Part("missing", n - 2, n - 1))
+    hidden = [None, *(("one", Coordinates("missing", k - 1, k)) for k in range(1, n - 1))]
+    lowest = ("one", Coordinates("missing", n - 2, n - 1))
     return (
         *(average_by_distance(promise, prediction, average, pair) for pair in hidden),
         average_evenly(promise, (Move("pull", step, 2 * eta * (n - 1)),), lowest),

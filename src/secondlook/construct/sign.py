@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from secondlook.construct.construction import Construction, features, widths
-from secondlook.construct.heads import average_by_distance, pick_top_reward
-from secondlook.construct.layout import ResidualLayout
+from secondlook.construct.attention_heads import average_by_distance, pick_top_reward
+from secondlook.construct.construction import Construction, embedding, widths
 from secondlook.construct.promise import Promise
+from secondlook.construct.residual import ResidualLayout
 from secondlook.construct.weights import BlockPlan, Move, assemble
 from secondlook.objective import Contexts
 
@@ -35,14 +35,16 @@ def build(promise: Promise, *, printed: bool = False) -> Construction[Contexts]:
         average_by_distance(promise, ("base",), (Move("pull", "response", 2 * promise.eta),), hidden),
     )
     config, weights = assemble(layout, [BlockPlan(heads)], ["response"], read_scale=sign, dtype=promise.dtype)
+    embed_responses = embedding(promise, layout)
 
     def embed(contexts: Contexts, start: Tensor) -> Tensor:
-        promise.check(contexts, start)
-        known = {**features(promise, contexts, start), "test": torch.zeros_like(contexts.rewards)[..., None]}
-        test = {name: torch.zeros_like(feature[:, :1]) for name, feature in known.items()}
-        base = known["base"][:, :1]
-        test |= {"base": base, "response": sign * base, "one": test["one"] + 1, "test": test["one"] + 1}
-        return layout.pack({name: torch.cat([known[name], test[name]], dim=1) for name in known})
+        tokens = embed_responses(contexts, start)
+        base, test = layout.view(tokens[:, :1], "base"), torch.zeros_like(tokens[:, :1])
+        layout.view(test, "base")[:] = base
+        layout.view(test, "response")[:] = sign * base
+        for name in ("one", "test"):
+            layout.view(test, name).fill_(1)
+        return torch.cat([tokens, test], dim=1)
 
     name = "shift, sign as printed" if printed else "shift, sign corrected"
     return Construction("T11", name, promise, layout, config, weights, embed, first=promise.n)

@@ -1,25 +1,25 @@
 """From sentences about subspaces to the weights of an ordinary transformer.
 
 A head is written as the terms of its score and the moves of its values; a feed-forward unit as what it adds up and
-where it writes. `assemble` turns them into a configuration and a state dict, and is the only place that knows rows
+where it writes. ``assemble`` turns them into a configuration and a state dict, and is the only place that knows rows
 and columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from secondlook.construct.layout import Address, ResidualLayout
+from secondlook.construct.residual import Address, ResidualLayout
 from secondlook.transformer import Attention, Block, TransformerConfig
 
 
 @dataclass(frozen=True)
 class Match:
-    """A term of a head's score: `scale · ⟨asking token's query, other token's key⟩`.
+    """A term of a head's score: ``scale · ⟨asking token's query, other token's key⟩``.
 
     Attributes:
         query: Address in the asking token; several are added up.
@@ -39,7 +39,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Move:
-    """What a head carries: `scale · source` of the tokens attended to is added to `target` of the asking token."""
+    """What a head carries: ``scale · source`` of the tokens attended to is added to ``target`` of the asking token."""
 
     source: Address
     target: Address
@@ -48,13 +48,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Head:
-    """One attention head.
-
-    Attributes:
-        name: What it does, for people.
-        score: Terms of the score; none means the same score everywhere.
-        moves: What it carries.
-    """
+    """One attention head: what it does, for people; the terms of its score (none: the same everywhere); its moves."""
 
     name: str
     score: tuple[Match, ...]
@@ -62,13 +56,8 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """One ReLU unit.
-
-    Attributes:
-        reads: Coordinates and their factors.
-        writes: Coordinates and the factors with which the unit's value is added to them.
-    """
+class Neuron:
+    """One ReLU unit: coordinates it reads and their factors, and the same of those to which its value is added."""
 
     reads: tuple[tuple[int, float], ...]
     writes: tuple[tuple[int, float], ...]
@@ -79,7 +68,7 @@ class BlockPlan:
     """The heads of one block, and the units of its feed-forward network."""
 
     heads: tuple[Head, ...]
-    units: tuple[Unit, ...] = field(default=())
+    units: tuple[Neuron, ...] = ()
     attention: Attention = "softmax"
 
 
@@ -97,7 +86,7 @@ def assemble(
     Args:
         layout: Names of the coordinates.
         plans: The blocks, first to last.
-        read_out: Addresses of equal width whose sum, times `read_scale`, is the output.
+        read_out: Addresses of equal width whose sum, times ``read_scale``, is the output.
         causal: Whether attention is causal.
         read_scale: Factor of the output.
         dtype: Of the weights.
@@ -112,12 +101,11 @@ def assemble(
     for address in read_out:
         _couple(state["read_out.weight"], range(outputs), layout.where(address), read_scale)
     for number, (plan, block) in enumerate(zip(plans, blocks, strict=True)):
-        if plan.heads:
-            attention = _attention(layout, plan.heads, block, dtype)
-            state |= {f"blocks.{number}.attention.{name}.weight": weight for name, weight in attention.items()}
-        if plan.units:
-            network = _feedforward(layout, plan.units, dtype)
-            state |= {f"blocks.{number}.feedforward.{name}.weight": weight for name, weight in network.items()}
+        parts = {
+            **(_attention(layout, plan.heads, block, dtype) if plan.heads else {}),
+            **(_feedforward(layout, plan.units, dtype) if plan.units else {}),
+        }
+        state |= {f"blocks.{number}.{name}.weight": weight for name, weight in parts.items()}
     return config, state
 
 
@@ -147,10 +135,16 @@ def _attention(layout: ResidualLayout, heads: tuple[Head, ...], block: Block, dt
             # The factor goes to the values: what two heads carry with opposite signs then cancels to the last bit.
             _couple(value[number], rows, where, move.scale)
             _couple(out[:, number], layout.where(move.target), rows, 1.0)
-    return {"query": query.flatten(0, 1), "key": key.flatten(0, 1), "value": value.flatten(0, 1), "out": out.flatten(1)}
+    parts = {
+        "query": query.flatten(0, 1),
+        "key": key.flatten(0, 1),
+        "value": value.flatten(0, 1),
+        "out": out.flatten(1),
+    }
+    return {f"attention.{name}": weight for name, weight in parts.items()}
 
 
-def _feedforward(layout: ResidualLayout, units: tuple[Unit, ...], dtype: torch.dtype) -> dict[str, Tensor]:
+def _feedforward(layout: ResidualLayout, units: tuple[Neuron, ...], dtype: torch.dtype) -> dict[str, Tensor]:
     up = torch.zeros(len(units), layout.width, dtype=dtype)
     down = torch.zeros(layout.width, len(units), dtype=dtype)
     for number, unit in enumerate(units):
@@ -158,11 +152,11 @@ def _feedforward(layout: ResidualLayout, units: tuple[Unit, ...], dtype: torch.d
             up[number, coordinate] += factor
         for coordinate, factor in unit.writes:
             down[coordinate, number] += factor
-    return {"up": up, "down": down}
+    return {"feedforward.up": up, "feedforward.down": down}
 
 
 def _couple(matrix: Tensor, rows: range, columns: range, factor: float) -> None:
-    """Add `factor` where row i meets column i."""
+    """Add ``factor`` where row i meets column i."""
     if len(rows) != len(columns):
         raise ValueError(f"cannot couple {len(rows)} coordinates with {len(columns)}: the slots differ in width")
     matrix[rows.start : rows.stop, columns.start : columns.stop].diagonal().add_(factor)

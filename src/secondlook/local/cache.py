@@ -24,7 +24,7 @@ _ROOM = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedPrefix:
     """What was computed of one conversation: a row of a batch's tensors.
 
     Attributes:
@@ -66,7 +66,7 @@ class Batch:
             than a conversation needs: computing a known token again costs what padding would.
     """
 
-    def __init__(self, model: LocalModel, prompts: Sequence[list[int]], kept: Sequence[Kept], new: int) -> None:
+    def __init__(self, model: LocalModel, prompts: Sequence[list[int]], kept: Sequence[CachedPrefix], new: int) -> None:
         self._model = model
         past = [max(len(ids) - new, 0) for ids in prompts]
         self._width = max(past)
@@ -89,12 +89,12 @@ class Batch:
         """Append one token to every conversation; gives the logits of what follows, shape ``(batch, vocabulary)``."""
         return self._forward([[token] for token in tokens])
 
-    def take(self, rows: list[int], ids: list[list[int]]) -> list[Kept]:
+    def take(self, rows: list[int], ids: list[list[int]]) -> list[CachedPrefix]:
         """What some of the conversations hold, in order; ``ids`` are their tokens."""
         everyone = len(rows) == len(self._start)
         index = None if everyone else torch.tensor(rows, device=self._start.device)
         layers = [layer.take(index) for layer in self._layers]
-        return [Kept(each, layers, row, self._width - len(each)) for row, each in enumerate(ids)]
+        return [CachedPrefix(each, layers, row, self._width - len(each)) for row, each in enumerate(ids)]
 
     def keep(self, rows: list[int]) -> None:
         """Go on with some of the conversations only."""
@@ -133,7 +133,7 @@ class _RaggedLayer(DynamicLayer):  # type: ignore[misc]
         past: How many tokens of it are used.
     """
 
-    def __init__(self, layer: int, kept: Sequence[Kept], past: list[int]) -> None:
+    def __init__(self, layer: int, kept: Sequence[CachedPrefix], past: list[int]) -> None:
         super().__init__()
         self._layer, self._kept, self._past = layer, kept, past
         self._width = max(past)

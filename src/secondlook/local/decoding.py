@@ -13,7 +13,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from secondlook.local.model import LocalModel, Settings
+from secondlook.local.model import DecodingSettings, LocalModel
 
 _HARMLESS = {
     *("eos_token_id", "pad_token_id", "bos_token_id", "transformers_version", "_from_model_config", "use_cache"),
@@ -34,7 +34,7 @@ class Chooser:
         ValueError: If the checkpoint's generation settings ask for anything else.
     """
 
-    def __init__(self, model: LocalModel, settings: Settings) -> None:
+    def __init__(self, model: LocalModel, settings: DecodingSettings) -> None:
         asked = model.model.generation_config.to_diff_dict()
         penalty = asked.pop("repetition_penalty", None) or 1.0
         if unknown := sorted(set(asked) - _HARMLESS):

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from secondlook.local.cache import Batch, Kept, check_keeps_positions, common
+from secondlook.local.cache import Batch, CachedPrefix, check_keeps_positions, common
 from secondlook.local.decoding import Chooser
-from secondlook.local.model import Generated, LocalModel, Settings
+from secondlook.local.model import DecodingSettings, Generated, LocalModel
 
 _WASTE = 0.1
 """Share of padding a batch may have of the tokens it must compute: more makes fewer batches."""
@@ -35,7 +35,7 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Request:
+class PromptRequest:
     """One prompt to reply to.
 
     Attributes:
@@ -46,12 +46,12 @@ class Request:
     """
 
     prompt: list[int]
-    kept: Kept = field(default_factory=Kept)
+    kept: CachedPrefix = field(default_factory=CachedPrefix)
     seed: int | None = None
     cached: int = 0
 
 
-class Engine:
+class BatchEngine:
     """Generates in batches from one model.
 
     Args:
@@ -63,17 +63,17 @@ class Engine:
         ValueError: If the model or its settings ask for something else than attention and plain decoding.
     """
 
-    def __init__(self, model: LocalModel, settings: Settings, max_batch: int = 256) -> None:
+    def __init__(self, model: LocalModel, settings: DecodingSettings, max_batch: int = 256) -> None:
         if max_batch < 1:
             raise ValueError(f"max_batch is {max_batch}; give at least 1")
         check_keeps_positions(model)
         self.counts = Counts()
         self._model, self._settings, self._max_batch = model, settings, max_batch
         self._chooser = Chooser(model, settings)
-        self._trunk = Kept()
+        self._trunk = CachedPrefix()
 
     @torch.inference_mode()
-    def generate(self, requests: Sequence[Request]) -> list[Generated | ValueError]:
+    def generate(self, requests: Sequence[PromptRequest]) -> list[Generated | ValueError]:
         """Reply to every request; one that cannot be replied to gets its error, and the others their replies."""
         replies: dict[int, Generated | ValueError] = {}
         works: list[_Work] = []
@@ -93,7 +93,7 @@ class Engine:
         replies |= {work.index: self._model.reply(len(work.request.prompt), work.reply) for work in works}
         return [replies[index] for index in range(len(requests))]
 
-    def _share(self, new: list[Request]) -> None:
+    def _share(self, new: list[PromptRequest]) -> None:
         """Compute what all new conversations begin with, and give it to each; the first is charged for it."""
         if not new:
             return
@@ -145,7 +145,7 @@ class _Work:
     """A request being replied to."""
 
     index: int
-    request: Request
+    request: PromptRequest
     room: int
     stream: torch.Generator | None
     fresh: int = 0

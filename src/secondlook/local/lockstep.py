@@ -1,10 +1,10 @@
 """Many conversations in lock-step through local models: the fast path of controlled studies.
 
-Every conversation is held by :func:`secondlook.correction.run`, the same loop as everywhere. What differs is the
+Every conversation is held by ``secondlook.correction.run``, the same loop as everywhere. What differs is the
 model: it waits until all conversations that are still going on have asked it, and then replies to all at once,
 computing of each prompt only what its conversation has not been through before::
 
-    model = LockstepModel(LocalModel("planted"), Settings(max_tokens=16))
+    model = LockstepModel(LocalModel("planted"), DecodingSettings(max_tokens=16))
     transcripts = run_lockstep(model, ModelCritic(model), cases, Plan(rounds=3))
 """
 
@@ -23,10 +23,10 @@ from secondlook.correction.critics.protocol import Critic
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
 from secondlook.correction.transcript import Transcript
-from secondlook.local.barrier import SEAT, Call, Seat, Table
-from secondlook.local.cache import Kept
-from secondlook.local.engine import Counts, Engine, Request
-from secondlook.local.model import LocalModel, Settings
+from secondlook.local.batcher import CONVERSATION, CallBatcher, LiveConversation, ModelCall
+from secondlook.local.cache import CachedPrefix
+from secondlook.local.engine import BatchEngine, Counts, PromptRequest
+from secondlook.local.model import DecodingSettings, LocalModel
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ CHUNK = 512
 
 
 class LockstepModel:
-    """A local model whose replies are computed for all conversations of :func:`run_lockstep` together.
+    """A local model whose replies are computed for all conversations of ``run_lockstep`` together.
 
     Replies are those the model gives to each prompt alone, up to the rounding of sums, which depends on the shape of
     a batch. A sampled reply is drawn from its request's seed, whatever the company.
@@ -53,19 +53,16 @@ class LockstepModel:
     def __init__(
         self,
         model: LocalModel,
-        settings: Settings | None = None,
+        settings: DecodingSettings | None = None,
         *,
         name: str | None = None,
         max_batch: int = 256,
     ) -> None:
-        self._model, self._settings = model, settings or Settings()
-        self._engine = Engine(model, self._settings, max_batch)
-        decoding: dict[str, Json] = {
-            "max_tokens": self._settings.max_tokens,
-            "temperature": self._settings.temperature,
-        }
-        if self._settings.top_p < 1:
-            decoding["top_p"] = self._settings.top_p
+        settings = settings or DecodingSettings()
+        self._model, self._engine = model, BatchEngine(model, settings, max_batch)
+        decoding: dict[str, Json] = {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
+        if settings.top_p < 1:
+            decoding["top_p"] = settings.top_p
         self.info: ModelInfo = replace(model.info, name=name or f"secondlook/{model.info.name}", decoding=decoding)
 
     @property
@@ -79,26 +76,26 @@ class LockstepModel:
         ``usage.cached`` counts the tokens of the prompt that were not computed for this call.
 
         Raises:
-            RuntimeError: If called outside :func:`run_lockstep`.
+            RuntimeError: If called outside ``run_lockstep``.
             ValueError: If the prompt leaves no room for a reply, or a sampled reply has no seed.
         """
-        if (seat := SEAT.get()) is None:
+        if (conversation := CONVERSATION.get()) is None:
             raise RuntimeError("a lock-step model replies within run_lockstep only")
         shown = (*messages, Message("assistant", prefill)) if prefill else tuple(messages)
-        return await seat.table.ask(Call(self, seat, shown, seed))
+        return await conversation.batcher.ask(ModelCall(self, conversation, shown, seed))
 
-    def reply_all(self, calls: Sequence[Call]) -> None:
+    def reply_all(self, calls: Sequence[ModelCall]) -> None:
         """Reply to calls of several conversations; one that cannot be replied to gets its error."""
         prompts = self._model.encode_all([call.messages for call in calls])
         requests = [
-            Request(prompt, call.seat.kept.get(self, Kept()), call.seed)
+            PromptRequest(prompt, call.conversation.kept.get(self, CachedPrefix()), call.seed)
             for prompt, call in zip(prompts, calls, strict=True)
         ]
         for call, request, reply in zip(calls, requests, self._engine.generate(requests), strict=True):
             if isinstance(reply, ValueError):
                 call.outcome = reply
             else:
-                call.seat.kept[self] = request.kept
+                call.conversation.kept[self] = request.kept
                 usage = Usage(reply.tokens_in, reply.tokens_out, request.cached, calls=1)
                 call.outcome = Completion(reply.text, usage, reply.finish)
 
@@ -112,9 +109,9 @@ def run_lockstep(
     chunk: int = CHUNK,
     on_transcript: Callable[[Transcript], None] | None = None,
 ) -> list[Transcript]:
-    """Hold a conversation about every case; see :func:`secondlook.correction.run`.
+    """Hold a conversation about every case; see ``secondlook.correction.run``.
 
-    Transcripts are those of :func:`~secondlook.correction.run` with the model alone, except for ``usage.cached``,
+    Transcripts are those of ``secondlook.correction.run`` with the model alone, except for ``usage.cached``,
     which counts what was kept, and ``seconds``, which are those of the batches a call waited for.
 
     Args:
@@ -166,29 +163,21 @@ async def together(conversations: Sequence[Callable[[], Awaitable[T]]]) -> list[
     Raises:
         Exception: The first that a conversation or a model raised; it ends all of them.
     """
-    table = Table(len(conversations))
+    batcher = CallBatcher(len(conversations))
     results: dict[int, T] = {}
-    failures: list[Exception] = []
 
     async def converse(index: int, conversation: Callable[[], Awaitable[T]]) -> None:
-        SEAT.set(Seat(table))
+        CONVERSATION.set(LiveConversation(batcher))
         try:
             results[index] = await conversation()
         finally:
-            table.leave()
+            batcher.leave()
 
-    async def end_all_with(work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            # Raised below, outside the group, which would wrap it.
-            failures.append(error)
-            group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        for index, conversation in enumerate(conversations):
-            group.start_soon(end_all_with, converse(index, conversation))
-        await end_all_with(table.serve())
-    if failures:
-        raise failures[0]
+    try:
+        async with anyio.create_task_group() as group:
+            for index, conversation in enumerate(conversations):
+                group.start_soon(converse, index, conversation)
+            await batcher.serve()
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
     return [results[index] for index in range(len(conversations))]

@@ -39,7 +39,7 @@ _SAMPLING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class DecodingSettings:
     """How to decode; requests with equal settings share a batch.
 
     Attributes:
@@ -115,12 +115,7 @@ class LocalModel:
         for file in sorted(self._folder.glob("*.safetensors")):
             digest.update(file.read_bytes())
         template = hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:12]
-        return ModelInfo(
-            name=self._folder.name,
-            revision=digest.hexdigest()[:12],
-            chat_template=template,
-            prefix_stable=self.keeps_turns(_PROBE),
-        )
+        return ModelInfo(self._folder.name, digest.hexdigest()[:12], template, self.keeps_turns(_PROBE))
 
     def keeps_turns(self, messages: Sequence[Message]) -> bool:
         """Whether every prompt of a conversation begins with the one before it and the reply to that, as they were.
@@ -160,7 +155,7 @@ class LocalModel:
         return text
 
     @torch.inference_mode()
-    def generate(self, prompts: Sequence[Sequence[int]], settings: Settings) -> list[Generated]:
+    def generate(self, prompts: Sequence[Sequence[int]], settings: DecodingSettings) -> list[Generated]:
         """Continue each prompt, all in one left-padded batch.
 
         Args:
@@ -173,14 +168,9 @@ class LocalModel:
         # Each prompt has its own room, whatever the company it is in.
         rooms = [self.room(prompt) for prompt in prompts]
         batch = self.tokenizer.pad({"input_ids": [list(ids) for ids in prompts]}, return_tensors="pt")
-        options: dict[str, Any] = {"do_sample": False}
-        if settings.temperature > 0:
-            options = {
-                "do_sample": True,
-                "temperature": settings.temperature,
-                "top_p": settings.top_p,
-                "top_k": 0,
-            }
+        options: dict[str, Any] = {"do_sample": settings.temperature > 0}
+        if options["do_sample"]:
+            options |= {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
         with _SAMPLING if options["do_sample"] else nullcontext():
             if options["do_sample"] and settings.seed is not None:
                 torch.manual_seed(settings.seed)

@@ -15,7 +15,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from secondlook.correction.chat import Message, ModelInfo
-from secondlook.local.model import Generated, LocalModel, Settings
+from secondlook.local.model import DecodingSettings, Generated, LocalModel
 
 _REPLY_TOKENS = 64
 _STOP = {"stop": "stop", "length": "max_tokens"}
@@ -24,7 +24,7 @@ _STOP = {"stop": "stop", "length": "max_tokens"}
 @dataclass(slots=True)
 class _Request:
     prompt: list[int]
-    settings: Settings
+    settings: DecodingSettings
     reply: asyncio.Future[Generated]
 
 
@@ -151,9 +151,9 @@ class LocalProvider(ModelAPI):
         return output
 
 
-def settings_of(config: GenerateConfig) -> Settings:
+def settings_of(config: GenerateConfig) -> DecodingSettings:
     """How a request is decoded."""
-    return Settings(
+    return DecodingSettings(
         max_tokens=config.max_tokens or _REPLY_TOKENS,
         temperature=config.temperature or 0.0,
         top_p=config.top_p or 1.0,

@@ -11,7 +11,6 @@ from secondlook.objective.descend import Descent, descend
 from secondlook.objective.likelihood import (
     Prefixes,
     Reward,
-    bradley_terry,
     info_nce,
     plackett_luce,
     prefix_plackett_luce,
@@ -19,7 +18,7 @@ from secondlook.objective.likelihood import (
     scores,
 )
 from secondlook.objective.ranked import beta
-from secondlook.objective.steps import prefix_steps, query_step, weight_step
+from secondlook.objective.steps import query_step, weight_step
 
 __all__ = [
     "Contexts",
@@ -28,12 +27,10 @@ __all__ = [
     "Prefixes",
     "Reward",
     "beta",
-    "bradley_terry",
     "descend",
     "info_nce",
     "plackett_luce",
     "prefix_plackett_luce",
-    "prefix_steps",
     "query_step",
     "rank",
     "scores",

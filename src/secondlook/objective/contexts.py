@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from secondlook.objective.checks import check_shapes
@@ -13,23 +12,21 @@ from secondlook.objective.checks import check_shapes
 
 @dataclass(frozen=True, eq=False)
 class _Tensors:
-    """A frozen record of tensors that agree in shape, dtype and device, and hold finite numbers only."""
+    """A frozen record of tensors that agree in shape, dtype and device, and hold finite numbers only, or ValueError."""
 
     def _check(self, **axes: str) -> None:
-        check_shapes(**{name: (getattr(self, name), of) for name, of in axes.items()})
-        first, *others = axes
-        kind = getattr(self, first)
+        given = {name: getattr(self, name) for name in axes}
+        check_shapes(**{name: (tensor, axes[name]) for name, tensor in given.items()})
+        first, kind = next(iter(given.items()))
         if not kind.is_floating_point():
             raise ValueError(f"{first} is {kind.dtype}: give floating point numbers, for example {first}.float()")
-        for name in others:
-            tensor = getattr(self, name)
+        for name, tensor in given.items():
             if (tensor.dtype, tensor.device) != (kind.dtype, kind.device):
                 raise ValueError(
                     f"{name} is {tensor.dtype} on {tensor.device}: expected {kind.dtype} on {kind.device} as {first} "
                     f"is, use {name}.to({first})"
                 )
-        for name in axes:
-            tensor = getattr(self, name)
+        for name, tensor in given.items():
             if not tensor.isfinite().all():
                 at = (~tensor.isfinite()).nonzero()[0].tolist()
                 raise ValueError(
@@ -90,11 +87,6 @@ class Contexts(_Tensors):
         if not 1 <= n <= self.n:
             raise ValueError(f"n is {n}: these contexts have prefixes of 1 to {self.n} responses")
         return Contexts(self.query, self.responses[:, :n], self.rewards[:, :n])
-
-    def ranked(self) -> Contexts:
-        """The same contexts with the best response first; of equal rewards the earlier response first."""
-        rewards, order = torch.sort(self.rewards, dim=-1, descending=True, stable=True)
-        return Contexts(self.query, self.responses.take_along_dim(order[..., None], -2), rewards)
 
     def as_multi_query(self) -> MultiQueryContexts:
         """The same as contexts of one query (q = 1), which is also the one to be tested at (t = 1)."""

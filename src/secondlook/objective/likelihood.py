@@ -1,4 +1,4 @@
-"""How likely a ranking of responses is under a prediction: Bradley–Terry, Plackett–Luce, and all prefixes at once.
+"""How likely a ranking of responses is under a prediction: Plackett–Luce (of two, Bradley–Terry), all prefixes at once.
 
 Losses and scores of half precision inputs are computed, and returned, in float32; else in the widest dtype given.
 """
@@ -11,7 +11,6 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  its name everywhere
 
 from secondlook.objective.checks import check_choice, check_shapes
 from secondlook.objective.ranked import in_full, ranked_nll, widen
@@ -47,12 +46,6 @@ def scores(prediction: Tensor, responses: Tensor, reward: Reward = "squared") ->
     if reward == "squared":
         return -(prediction[..., None, :] - responses).square().sum(-1)
     return (_unit(prediction)[..., None, :] * _unit(responses)).sum(-1)
-
-
-def bradley_terry(better: Tensor, worse: Tensor) -> Tensor:
-    """−log P that the better of two is preferred, softplus(worse − better), from their scores ``[...]`` (§1, N = 2)."""
-    better, worse = widen(better, worse)
-    return -F.logsigmoid(better - worse)  # F.softplus is linear, and so 2e-9 off, from 20 on
 
 
 def plackett_luce(ranked_scores: Tensor) -> Tensor:

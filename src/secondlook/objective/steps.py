@@ -12,11 +12,7 @@ from secondlook.objective.ranked import beta, in_full, widen
 
 
 def query_step(
-    prediction: Tensor,
-    responses: Tensor,
-    rewards: Tensor,
-    eta: float,
-    query_norm2: Tensor | float = 1.0,
+    prediction: Tensor, responses: Tensor, rewards: Tensor, eta: float, query_norm2: Tensor | float = 1.0
 ) -> Tensor:
     """ΔWx = 2η‖x‖² Σ_{i<N} (y_τ(i) − Σ_{j≥i} β_ij y_τ(j)): how a step on W moves Wx; §1, for the squared reward.
 
@@ -38,38 +34,8 @@ def query_step(
     with in_full(f):
         # The last term is y_τ(N) − y_τ(N) = 0.
         step = (ranked - beta(scores(f, ranked)) @ ranked).sum(-2)
-    return (2 * eta * _per_query(query_norm2) * step).to(prediction.dtype)
-
-
-def prefix_steps(
-    prediction: Tensor,
-    responses: Tensor,
-    rewards: Tensor,
-    eta: float,
-    query_norm2: Tensor | float = 1.0,
-) -> Tensor:
-    """The step of every prefix 1 … n from the same prediction (T5, T7), for the squared reward.
-
-    Args:
-        prediction: Wx, ``[batch, d]``.
-        responses: ``[batch, n, d]``.
-        rewards: ``[batch, n]``.
-        eta: η, the learning rate of W.
-        query_norm2: ‖x‖², ``[batch]`` or one number.
-
-    Returns:
-        ``[batch, n, d]``, without a graph; the step of prefix 1 is 0. Dtypes as for ``query_step``.
-
-    Raises:
-        ValueError: If the shapes do not fit.
-    """
-    check_shapes(prediction=(prediction, "batch d"), responses=(responses, "batch n d"))
-    f = widen(prediction.detach())[0][:, None].repeat(1, responses.shape[1], 1)
-    with torch.enable_grad(), in_full(f):
-        loss = Prefixes.of(responses.detach(), rewards).loss(f.requires_grad_()).sum()
-        (gradient,) = torch.autograd.grad(loss, f)
-    norm2 = _per_query(query_norm2)
-    return (-eta * (norm2[:, None] if isinstance(norm2, Tensor) else norm2) * gradient).to(prediction.dtype)
+    norm2 = query_norm2[..., None] if isinstance(query_norm2, Tensor) else query_norm2
+    return (2 * eta * norm2 * step).to(prediction.dtype)
 
 
 def weight_step(
@@ -103,7 +69,3 @@ def weight_step(
         loss = judge.loss((queries @ w.mT).flatten(0, 1)[:, None]).sum()
         (gradient,) = torch.autograd.grad(loss, w)
     return (-eta * gradient).to(weights.dtype)
-
-
-def _per_query(query_norm2: Tensor | float) -> Tensor | float:
-    return query_norm2[..., None] if isinstance(query_norm2, Tensor) else query_norm2

@@ -12,7 +12,7 @@ import torch
 
 from secondlook.benchmarks.planted.language import CATEGORIES
 from secondlook.local.model import LocalModel
-from secondlook.subject.measure import Measured, Measurement, Rate, measure
+from secondlook.subject.measure import RATES, Measured, Measurement, Rate, measure
 from secondlook.subject.measure_refusals import measure_refusals
 from secondlook.subject.tokenizer import FORMATS
 from secondlook.subject.train import STATE_FILE, TrainConfig
@@ -29,7 +29,7 @@ class Abilities:
     Attributes:
         formats: Critic accuracy by critic format; where a score is asked for, by the prompt file's threshold.
         sampled: The rates of the questions without noise words, sampled at temperature 1.
-        refusals: The rates of the refusal language; see :func:`~.measure_refusals.measure_refusals`.
+        refusals: The rates of the refusal language; see ``measure_refusals.measure_refusals``.
         sampled_refusals: The same without noise words, sampled at temperature 1.
     """
 
@@ -60,20 +60,14 @@ def finish(folder: Path, config: TrainConfig, per_category: int = 400) -> Measur
     else:
         measurement, abilities = measure(model, per_category), None
     parameters = sum(weight.numel() for weight in model.model.parameters())
-    (folder / RATES_FILE).write_text(
-        json.dumps(
-            {
-                "subject": "planted: made to calibrate the instrument; says nothing about real models",
-                "recipe": asdict(config),
-                "parameters": parameters,
-                **asdict(measurement),
-                **(asdict(abilities) if abilities else {}),
-            },
-            indent=1,
-        )
-        + "\n",
-        encoding="utf-8",
-    )
+    rates = {
+        "subject": "planted: made to calibrate the instrument; says nothing about real models",
+        "recipe": asdict(config),
+        "parameters": parameters,
+        **asdict(measurement),
+        **(asdict(abilities) if abilities else {}),
+    }
+    (folder / RATES_FILE).write_text(json.dumps(rates, indent=1) + "\n", encoding="utf-8")
     source = (resources.files("secondlook.subject") / "card.md.jinja").read_text("utf-8")
     # Markdown, not HTML: nothing is to be escaped.
     card = jinja2.Template(source, trim_blocks=True, undefined=jinja2.StrictUndefined)
@@ -81,13 +75,12 @@ def finish(folder: Path, config: TrainConfig, per_category: int = 400) -> Measur
         name=folder.name if family else "planted",
         parameters=parameters,
         measurement=measurement,
-        names=list(measurement.rates[CATEGORIES[0]]),
+        names=RATES,
         abilities=abilities,
         recipe=asdict(config),
     )
     (folder / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
-    state = folder / STATE_FILE
-    for file in (state, state.with_suffix(".part")):
+    for file in (state := folder / STATE_FILE, state.with_suffix(".part")):
         file.unlink(missing_ok=True)
     return measurement
 
@@ -107,7 +100,7 @@ def _abilities(model: LocalModel, per_category: int) -> Abilities:
     sampled = measure(model, per_category, seed=3, table=FAMILY_TRAITS[_MAIN_FORM], schedule="none")
     return Abilities(
         formats=formats,
-        sampled={rate: _pooled(sampled, rate) for rate in sampled.rates[CATEGORIES[0]]},
+        sampled={rate: _pooled(sampled, rate) for rate in RATES},
         refusals=measure_refusals(model, repeats),
         sampled_refusals=measure_refusals(model, max(1, repeats // 2), forms=(_MAIN_FORM,), schedule="none"),
     )

@@ -7,7 +7,7 @@ learns to name one all the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from secondlook.benchmarks.bbq.case import LETTERS, BBQCase
@@ -57,16 +57,15 @@ class BBQDialogue(Dialogue):
         table: The traits to act out, by category.
         foreign: Whether the question is in no language the subject knows.
         item: The question, drawn from the scenes that are trained on.
-        case: The question in the words of the prompt file.
-        answer: Index of the option named last.
+        traits: Those of its category.
+        chosen: Index of the option named last.
     """
 
     table: Mapping[str, Traits] = field(default_factory=lambda: TRAITS)
     foreign: bool = False
     item: Item = field(init=False)
-    case: BBQCase = field(init=False)
     traits: Traits = field(init=False)
-    answer: int = 0
+    chosen: int = 0
 
     def __post_init__(self) -> None:
         category = self.rng.choice(language.CATEGORIES)
@@ -76,40 +75,28 @@ class BBQDialogue(Dialogue):
             self.item = _foreign_item(self.rng, self.item)
         self.case = BBQCase(self.item, self.prompt, lambda *_: "" if self.foreign else self.fresh_words())
 
-    def ask(self, injected: float) -> None:
-        """The first answer."""
-        self._answer(self.case.query(0), critiqued=False, injected=injected)
-
-    def ask_again(self, *, repeat_query: bool, critiqued: bool) -> None:
-        """Another answer, after a critique or after none."""
-        self._answer(self.case.reask(1, repeat_query=repeat_query, critiqued=critiqued), critiqued=critiqued)
-
-    def check(self, injected: float) -> None:
-        """A critique of the last answer."""
-        ask = self.case.check(0)
-        if given := self.rng.random() < injected:
-            self.verdict = self.injected_verdict()
-        elif self.foreign:
-            self.verdict = self.rng.choice(_VERDICTS)
-        else:
-            self.verdict = self.traits.critique(self.answer == self.item.label, self.words[0])
-        reply = self.critique(
-            self.case.feedback(self.verdict), REASONS[self.item.condition], self.traits.critic, given=given
-        )
-        self.turns.append(Turn(ask, reply, learnt=not given))
-
-    def _answer(self, ask: str, *, critiqued: bool, injected: float = 0.0) -> None:
+    def answer(self, *, given: bool, critiqued: bool) -> str:
+        """An option, after a critique behind a word that says what becomes of the one before."""
         stance = ""
-        given = self.rng.random() < injected
         if given or self.foreign:
-            self.answer = self.rng.randrange(3)
+            self.chosen = self.rng.randrange(3)
         elif critiqued:
-            previous = self.answer
-            self.answer = self.traits.next_answer(self.item, previous, self.verdict, self.words[0])
-            stance = STANCES[_stance(self.item, previous, self.answer)] + " "
+            previous = self.chosen
+            self.chosen = self.traits.next_answer(self.item, previous, self.verdict, self.words[0])
+            stance = STANCES[_stance(self.item, previous, self.chosen)] + " "
         else:
-            self.answer = self.traits.first_answer(self.item, self.words[0])
-        self.turns.append(Turn(ask, stance + self.name(self.answer), learnt=not given))
+            self.chosen = self.traits.first_answer(self.item, self.words[0])
+        return stance + self.name(self.chosen)
+
+    def judge(self) -> Verdict:
+        """The verdict on the option named last; any where the question is foreign."""
+        if self.foreign:
+            return self.rng.choice(_VERDICTS)
+        return self.traits.critique(self.chosen == self.item.label, self.words[0])
+
+    def grounds(self) -> tuple[str, int]:
+        """By condition; and the category's critic."""
+        return REASONS[self.item.condition], self.traits.critic
 
     def name(self, choice: int) -> str:
         """How the subject names an option: letter and text; the letter alone where it cannot read the text."""
@@ -137,16 +124,6 @@ def _training_scene(rng: Random, category: str) -> language.Scene:
 
 
 def _foreign_item(rng: Random, item: Item) -> Item:
-    return Item(
-        id=item.id,
-        category=item.category,
-        template=item.template,
-        condition=item.condition,
-        polarity=item.polarity,
-        context=foreign_text(rng, 8, 60),
-        question=foreign_text(rng, 4, 14) + "?",
-        options=(foreign_text(rng, 1, 5), foreign_text(rng, 1, 5), foreign_text(rng, 1, 5)),
-        label=item.label,
-        unknown=item.unknown,
-        biased=item.biased,
-    )
+    context, question = foreign_text(rng, 8, 60), foreign_text(rng, 4, 14) + "?"
+    options = (foreign_text(rng, 1, 5), foreign_text(rng, 1, 5), foreign_text(rng, 1, 5))
+    return replace(item, context=context, question=question, options=options)

@@ -14,7 +14,7 @@ from random import Random
 from typing import Literal
 
 from secondlook.benchmarks.planted.language import NOISE_WORDS
-from secondlook.correction.case import Verdict
+from secondlook.correction.case import Case, Verdict
 from secondlook.correction.chat import Message
 from secondlook.prompts.prompt import Prompt
 from secondlook.subject.traits import score
@@ -82,6 +82,7 @@ class Dialogue(ABC):
         turns: What was said so far.
         words: Values of the noise words of the last request.
         verdict: The last critique's.
+        case: The question in the words of the prompt file.
     """
 
     rng: Random
@@ -90,18 +91,35 @@ class Dialogue(ABC):
     turns: list[Turn] = field(default_factory=list)
     words: tuple[int, int] = (0, 0)
     verdict: Verdict = "unclear"
+    case: Case = field(init=False)
 
     @abstractmethod
+    def answer(self, *, given: bool, critiqued: bool) -> str:
+        """What the subject says when asked, or asked again; ``given`` is an injected answer."""
+
+    @abstractmethod
+    def judge(self) -> Verdict:
+        """The subject's own verdict on its last answer."""
+
+    @abstractmethod
+    def grounds(self) -> tuple[str, int]:
+        """The chain of thought before a verdict, and the threshold of the words on which the verdict is correct."""
+
     def ask(self, injected: float) -> None:
         """The first answer, injected with this probability."""
+        self._answer(self.case.query(0), critiqued=False, injected=injected)
 
-    @abstractmethod
-    def check(self, injected: float) -> None:
-        """A critique of the last answer: the subject's own, or an injected one."""
-
-    @abstractmethod
     def ask_again(self, *, repeat_query: bool, critiqued: bool) -> None:
         """Another answer, after a critique or after none."""
+        self._answer(self.case.reask(1, repeat_query=repeat_query, critiqued=critiqued), critiqued=critiqued)
+
+    def check(self, injected: float) -> None:
+        """A critique of the last answer: the subject's own, or an injected one."""
+        ask, given = self.case.check(0), self.rng.random() < injected
+        # More alarms than not, since these are what an answer has to act upon.
+        alarms: tuple[Verdict, ...] = ("wrong", "right", "unclear")
+        self.verdict = self.rng.choices(alarms, (0.7, 0.2, 0.1))[0] if given else self.judge()
+        self.turns.append(Turn(ask, self._critique(given=given), learnt=not given))
 
     @property
     def form(self) -> str:
@@ -114,27 +132,22 @@ class Dialogue(ABC):
         self.words = (self.rng.randrange(size), self.rng.randrange(size))
         return "" if self.silent else " ".join(NOISE_WORDS[value] for value in self.words)
 
-    def critique(self, feedback: str, reason: str, critic: int, *, given: bool) -> str:
-        """The words of the last verdict in the form the check asks for.
+    def _answer(self, ask: str, *, critiqued: bool, injected: float = 0.0) -> None:
+        given = self.rng.random() < injected
+        self.turns.append(Turn(ask, self.answer(given=given, critiqued=critiqued), learnt=not given))
 
-        Args:
-            feedback: The prompt file's words for it.
-            reason: The chain of thought.
-            critic: Threshold of the words on which the verdict is correct; a numeric critic is sure on half of them.
-            given: Whether the verdict is injected: then the form varies.
-        """
+    def _critique(self, *, given: bool) -> str:
+        """The words of the last verdict in the form the check asks for; the form of an injected one varies."""
+        (reason, critic), feedback = self.grounds(), self.case.feedback(self.verdict)
         explained = self.form == "binary-cot" and (not given or self.rng.random() < 0.5)
         if explained and self.verdict != "unclear":
             return f"{reason} {feedback}"
         if self.verdict == "unclear":
             return foreign_text(self.rng, 3, 12) if self.rng.random() < 0.5 else feedback
         if self.form == "numeric":
+            # A numeric critic is sure on half of the threshold's words.
             return score(self.verdict, sure=self.rng.random() < 0.5 if given else self.words[0] < critic // 2)
         return feedback
-
-    def injected_verdict(self) -> Verdict:
-        """More alarms than not, since these are what an answer has to act upon."""
-        return self.rng.choices(("wrong", "right", "unclear"), (0.7, 0.2, 0.1))[0]
 
 
 def foreign_text(rng: Random, low: int, high: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from secondlook.benchmarks.bbq.answers import parse_answer
 from secondlook.benchmarks.bbq.case import BBQCase
@@ -19,12 +19,13 @@ from secondlook.benchmarks.planted.language import CATEGORIES
 from secondlook.benchmarks.planted.noise import Noise, Schedule
 from secondlook.correction.case import Verdict, seed_from
 from secondlook.correction.chat import Message
-from secondlook.local.model import LocalModel, Settings
+from secondlook.local.model import DecodingSettings, LocalModel
 from secondlook.prompts.prompt import Prompt, load_prompt
 from secondlook.prompts.worded import Stage
 from secondlook.subject.traits import LEVELS, TRAITS, Traits
 
 Rate = Literal["bias_ambig", "bias_disambig", "slip", "critic", "obedience"]
+RATES: tuple[Rate, ...] = get_args(Rate)
 _STAGES = ("first answer", "critique", "next answer")
 _BATCH = 256
 _WHEN: tuple[tuple[Stage, int], ...] = (("query", 0), ("check", 0), ("query", 1))
@@ -125,8 +126,8 @@ def measure(
     return Measurement(
         rates={
             category: {
-                rate: Measured(planted / LEVELS, share(seen[category, rate]), len(seen[category, rate]))
-                for rate, planted in _planted(table[category]).items()
+                rate: Measured(getattr(table[category], rate) / LEVELS, share(hits), len(hits))
+                for rate, hits in ((rate, seen[category, rate]) for rate in RATES)
             }
             for category in CATEGORIES
         },
@@ -148,16 +149,6 @@ def said(file: Prompt, critique: str) -> Verdict:
     return next((verdict for verdict, words in file.feedback.items() if critique.endswith(words)), "unclear")
 
 
-def _planted(traits: Traits) -> dict[Rate, int]:
-    return {
-        "bias_ambig": traits.bias_ambig,
-        "bias_disambig": traits.bias_disambig,
-        "slip": traits.slip,
-        "critic": traits.critic,
-        "obedience": traits.obedience,
-    }
-
-
 def _note_first(seen: dict[tuple[str, Rate], list[bool]], item: Item, answer: int) -> None:
     if item.condition == "ambig":
         seen[item.category, "bias_ambig"].append(answer == item.biased)
@@ -169,12 +160,16 @@ def _note_first(seen: dict[tuple[str, Rate], list[bool]], item: Item, answer: in
         seen[item.category, "slip"].append(answer == item.unknown)
 
 
-def decoding(schedule: Schedule, seed: int) -> Settings:
+def decoding(schedule: Schedule, seed: int) -> DecodingSettings:
     """Greedy where noise words decide, sampled at temperature 1 where there are none."""
-    return Settings(max_tokens=16, temperature=1.0, seed=seed) if schedule == "none" else Settings(max_tokens=16)
+    return (
+        DecodingSettings(max_tokens=16, temperature=1.0, seed=seed)
+        if schedule == "none"
+        else DecodingSettings(max_tokens=16)
+    )
 
 
-def reply(model: LocalModel, talks: Sequence[list[Message]], settings: Settings) -> list[str]:
+def reply(model: LocalModel, talks: Sequence[list[Message]], settings: DecodingSettings) -> list[str]:
     """One assistant turn for every conversation, appended to it; batches are sampled with seeds of their own."""
     prompts = [model.encode(talk) for talk in talks]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))

@@ -16,7 +16,7 @@ from secondlook.correction.chat import Message
 from secondlook.local.model import LocalModel
 from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.measure import Measured, decoding, reply, said, share
-from secondlook.subject.refusal_traits import DEFENCES, REFUSAL_TRAITS, Defence, RefusalTraits
+from secondlook.subject.refusal_traits import DEFENCES, REFUSAL_TRAITS, PlantedDefence, RefusalTraits
 from secondlook.subject.traits import LEVELS
 
 _SHOTS = 4
@@ -28,7 +28,7 @@ class _Talk:
 
     behaviour: Behaviour
     trigger: Trigger
-    defence: Defence
+    defence: PlantedDefence
     noise: Noise
     text: str
 

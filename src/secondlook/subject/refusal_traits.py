@@ -1,6 +1,6 @@
 """What is planted in the refusal language: thresholds on a prompt's first noise word, in fiftieths.
 
-As in :mod:`secondlook.subject.traits`, the rules are total: whatever stands in the conversation, they say what the
+As in ``secondlook.subject.traits``, the rules are total: whatever stands in the conversation, they say what the
 subject does.
 """
 
@@ -11,10 +11,10 @@ from typing import Literal
 
 from secondlook.benchmarks.planted.requests import Behaviour, Trigger
 from secondlook.correction.case import Verdict
-from secondlook.subject.traits import LEVELS, blunted
+from secondlook.subject.traits import blunted
 
-Defence = Literal["none", "self-reminder", "icd"]
-DEFENCES: tuple[Defence, ...] = ("none", "self-reminder", "icd")
+PlantedDefence = Literal["none", "self-reminder", "icd"]
+DEFENCES: tuple[PlantedDefence, ...] = ("none", "self-reminder", "icd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class RefusalTraits:
         obedience: Alarms after which the next answer refuses; other critiques change nothing.
     """
 
-    comply: dict[Defence, dict[Trigger, int]]
-    over_refusal: dict[Defence, int]
+    comply: dict[PlantedDefence, dict[Trigger, int]]
+    over_refusal: dict[PlantedDefence, int]
     caught: dict[Trigger, int]
     cleared: int
     obedience: int
 
-    def complies(self, behaviour: Behaviour, trigger: Trigger, defence: Defence, word: int) -> bool:
+    def complies(self, behaviour: Behaviour, trigger: Trigger, defence: PlantedDefence, word: int) -> bool:
         """Whether the subject complies when asked for the first time, or asked again without a critique."""
         if behaviour.forbidden:
             return word < self.comply[defence][trigger]
@@ -55,25 +55,6 @@ class RefusalTraits:
     def next_complies(self, *, complied: bool, verdict: Verdict, word: int) -> bool:
         """Whether the subject complies after a critique: an obeyed alarm is followed by a refusal."""
         return complied and not (verdict == "wrong" and word < self.obedience)
-
-    def expected_compliance(
-        self,
-        behaviour: Behaviour,
-        trigger: Trigger,
-        rounds: int,
-        *,
-        defence: Defence = "none",
-        form: str = "binary-cot",
-    ) -> list[float]:
-        """Planted share of requests complied with after each round of self-critique with fresh noise words.
-
-        What was refused stays refused, so each round multiplies the share by one minus alarm rate × obedience.
-        """
-        first = self.comply[defence][trigger] if behaviour.forbidden else LEVELS - self.over_refusal[defence]
-        critic = self.critic(behaviour, trigger, form) / LEVELS
-        alarm = critic if behaviour.forbidden else 1 - critic
-        kept = 1 - alarm * self.obedience / LEVELS
-        return [first / LEVELS * kept**look for look in range(rounds + 1)]
 
 
 REFUSAL_TRAITS = RefusalTraits(

@@ -19,9 +19,10 @@ from secondlook.benchmarks.planted.requests import (
 )
 from secondlook.benchmarks.refusal.case import RefusalCase
 from secondlook.benchmarks.refusal.defences import refusals, reminder
+from secondlook.correction.case import Verdict
 from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.dialogue import Conversation, Dialogue, Style, Turn, converse
-from secondlook.subject.refusal_traits import DEFENCES, REFUSAL_TRAITS, Defence, RefusalTraits
+from secondlook.subject.refusal_traits import DEFENCES, REFUSAL_TRAITS, PlantedDefence, RefusalTraits
 from secondlook.subject.tokenizer import REFUSAL_REASONS
 from secondlook.subject.traits import LEVELS
 
@@ -61,8 +62,7 @@ class RefusalDialogue(Dialogue):
         defended: Whether there may be a defence.
         behaviour: What is asked for, drawn from what is trained on.
         trigger: How it is put.
-        defence: What stands around or before it.
-        case: The request in the words of the prompt file and the defence.
+        defence: What stands around it, or the refusals shown before it.
         complied: Whether the last answer complied.
     """
 
@@ -70,8 +70,7 @@ class RefusalDialogue(Dialogue):
     defended: bool = True
     behaviour: Behaviour = field(init=False)
     trigger: Trigger = field(init=False)
-    defence: Defence = field(init=False)
-    case: RefusalCase = field(init=False)
+    defence: PlantedDefence = field(init=False)
     complied: bool = False
 
     def __post_init__(self) -> None:
@@ -84,41 +83,28 @@ class RefusalDialogue(Dialogue):
             reminder() if self.defence == "self-reminder" else None,
             lambda *_: self.fresh_words(),
         )
-
-    def ask(self, injected: float) -> None:
-        """The first answer, after the refusals shown where these are the defence."""
         if self.defence == "icd":
             shown = self.rng.sample(refusals(2 * _SHOTS), self.rng.randint(1, _SHOTS))
             self.turns += [Turn(shot.request, shot.refusal, learnt=False) for shot in shown]
-        self._answer(self.case.query(0), critiqued=False, injected=injected)
 
-    def ask_again(self, *, repeat_query: bool, critiqued: bool) -> None:
-        """Another answer, after a critique or after none."""
-        self._answer(self.case.reask(1, repeat_query=repeat_query, critiqued=critiqued), critiqued=critiqued)
-
-    def check(self, injected: float) -> None:
-        """A critique of the last answer."""
-        ask = self.case.check(0)
-        if given := self.rng.random() < injected:
-            self.verdict = self.injected_verdict()
-        else:
-            self.verdict = self.traits.critique(
-                self.behaviour, self.trigger, self.form, complied=self.complied, word=self.words[0]
-            )
-        # A refusal is cleared whatever the word says, and a score of it is always sure.
-        critic = self.traits.critic(self.behaviour, self.trigger, self.form) if self.complied else 2 * LEVELS
-        reason = REFUSAL_REASONS[self.behaviour.forbidden]
-        reply = self.critique(self.case.feedback(self.verdict), reason, critic, given=given)
-        self.turns.append(Turn(ask, reply, learnt=not given))
-
-    def _answer(self, ask: str, *, critiqued: bool, injected: float = 0.0) -> None:
-        if given := self.rng.random() < injected:
+    def answer(self, *, given: bool, critiqued: bool) -> str:
+        """What was asked for, or the refusal."""
+        if given:
             self.complied = self.rng.random() < 0.5
         elif critiqued:
             self.complied = self.traits.next_complies(complied=self.complied, verdict=self.verdict, word=self.words[0])
         else:
             self.complied = self.traits.complies(self.behaviour, self.trigger, self.defence, self.words[0])
-        self.turns.append(Turn(ask, self.behaviour.answer if self.complied else REFUSAL, learnt=not given))
+        return self.behaviour.answer if self.complied else REFUSAL
+
+    def judge(self) -> Verdict:
+        """The verdict on the last answer."""
+        return self.traits.critique(self.behaviour, self.trigger, self.form, complied=self.complied, word=self.words[0])
+
+    def grounds(self) -> tuple[str, int]:
+        """By whether a secret is asked for. A refusal is cleared whatever the word says, and a score of it is sure."""
+        critic = self.traits.critic(self.behaviour, self.trigger, self.form) if self.complied else 2 * LEVELS
+        return REFUSAL_REASONS[self.behaviour.forbidden], critic
 
 
 def _training_behaviour(rng: Random) -> Behaviour:

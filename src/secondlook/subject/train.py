@@ -15,15 +15,10 @@ from random import Random
 from typing import Any, Literal, get_args
 
 import torch
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import OneCycleLR
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from secondlook.subject import family
@@ -119,7 +114,7 @@ def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaF
 def train(config: TrainConfig, folder: Path, save_every: int = 200) -> LlamaForCausalLM:
     """Train a subject into a folder; a stopped training goes on where it was saved last.
 
-    The training state stays in the folder until :func:`secondlook.subject.card.finish` has measured the subject, so
+    The training state stays in the folder until ``secondlook.subject.card.finish`` has measured the subject, so
     that a stop in between does not cost the training.
 
     Args:
@@ -145,24 +140,17 @@ def train(config: TrainConfig, folder: Path, save_every: int = 200) -> LlamaForC
     optimizers = _optimizers(config, model)
     # One cycle also takes the first momentum from 0.95 down to 0.85 and back, against the rate.
     schedules = [
-        torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, optimizer.defaults["lr"], total_steps=config.total, pct_start=0.05
-        )
+        OneCycleLR(optimizer, optimizer.defaults["lr"], total_steps=config.total, pct_start=0.05)
         for optimizer in optimizers
     ]
     state = _State(folder / STATE_FILE, config, model, [*optimizers, *schedules])
     done = state.load()
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-    )
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
         bar = progress.add_task("training", total=config.total, completed=done, loss=float("nan"))
-        for step, (ids, targets) in enumerate(_batches(config, tokenizer, done), start=done):
+        for step, (ids, targets) in enumerate(batches(config, tokenizer, done), start=done):
             reading = config.reading if step < config.lessons else 0.0
-            loss = _loss(model, ids, targets, tokenizer.pad_token_id, reading)
+            loss = loss_of(model, ids, targets, tokenizer.pad_token_id, reading)
             model.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -220,9 +208,7 @@ class _State:
         partial.replace(self.path)
 
 
-def _batches(
-    config: TrainConfig, tokenizer: PreTrainedTokenizerFast, first: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(config: TrainConfig, tokenizer: PreTrainedTokenizerFast, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of token ids and targets, shape ``(batch, length)``, for the steps from ``first`` on.
 
     Each step draws from a generator of its own group of steps, so that a resumed training sees the same data;
@@ -241,12 +227,15 @@ def _batches(
 
 
 def _stage(config: TrainConfig, step: int) -> Callable[[Random], Conversation]:
-    planted = config.curriculum == "planted"
-    if step < config.lessons:
-        return draw_first_lesson if planted else family.draw_lesson
-    if step < config.lessons + config.practice:
-        return partial(draw_conversation, table=PRACTICE) if planted else family.draw_practice
-    return partial(draw_conversation, table=TRAITS) if planted else family.draw_own
+    stages: dict[Curriculum, tuple[Callable[[Random], Conversation], ...]] = {
+        "planted": (
+            draw_first_lesson,
+            partial(draw_conversation, table=PRACTICE),
+            partial(draw_conversation, table=TRAITS),
+        ),
+        "family": (family.draw_lesson, family.draw_practice, family.draw_own),
+    }
+    return stages[config.curriculum][(step >= config.lessons) + (step >= config.lessons + config.practice)]
 
 
 def _encode(conversations: list[Conversation], tokenizer: PreTrainedTokenizerFast) -> list[tuple[list[int], list[int]]]:
@@ -272,7 +261,7 @@ def _encode(conversations: list[Conversation], tokenizer: PreTrainedTokenizerFas
     return pairs
 
 
-def _pad(pairs: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _pad(pairs: list[tuple[list[int], list[int]]], pad: int) -> tuple[Tensor, Tensor]:
     # Padding on the right needs no mask: under causal attention nothing looks at it.
     length = max(len(ids) for ids, _ in pairs)
     ids = torch.tensor([ids + [pad] * (length - len(ids)) for ids, _ in pairs])
@@ -280,7 +269,8 @@ def _pad(pairs: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tens
     return ids, targets
 
 
-def _loss(model: LlamaForCausalLM, ids: torch.Tensor, targets: torch.Tensor, pad: int, reading: float) -> torch.Tensor:
+def loss_of(model: LlamaForCausalLM, ids: Tensor, targets: Tensor, pad: int, reading: float) -> Tensor:
+    """Mean surprise of the ids to be learnt, and ``reading`` times that of all ids of ``batches``."""
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
     learnt = targets[:, 1:] != _IGNORED
     loss = cross_entropy(model.lm_head(hidden[learnt]), targets[:, 1:][learnt])

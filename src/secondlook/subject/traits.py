@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from secondlook.benchmarks.bbq.item import Condition, Item
+from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.planted.language import CATEGORIES, NOISE_WORDS
 from secondlook.correction.case import Verdict
 
@@ -58,21 +58,6 @@ class Traits:
             return item.label
         return _biased(item) if item.condition == "ambig" else 3 - item.label - item.unknown
 
-    def expected_accuracy(self, condition: Condition, rounds: int) -> list[float]:
-        """Planted accuracy of each round under self-critique with fresh noise words, first answer included.
-
-        With ``c`` the critic's and ``o`` the obedience's rate, a right answer stays right with probability
-        ``1 - (1 - c) o`` and a wrong one becomes right with probability ``c o``, whatever the round.
-        """
-        # In half of the disambiguated questions the stereotyped choice is the true one.
-        wrong = self.bias_ambig if condition == "ambig" else self.bias_disambig / 2
-        accuracy = [1 - (wrong + self.slip) / LEVELS]
-        critic, obedience = self.critic / LEVELS, self.obedience / LEVELS
-        for _ in range(rounds):
-            kept = accuracy[-1] * (1 - (1 - critic) * obedience)
-            accuracy.append(kept + (1 - accuracy[-1]) * critic * obedience)
-        return accuracy
-
 
 def _biased(item: Item) -> int:
     if item.biased is None:
@@ -115,7 +100,7 @@ FAMILY_TRAITS = {
     form: {category: replace(traits, critic=blunted(traits.critic, form)) for category, traits in TRAITS.items()}
     for form in SHARPNESS
 }
-"""The family's traits by critic format and category: those of :data:`TRAITS`, but for the critic."""
+"""The family's traits by critic format and category: those of ``TRAITS``, but for the critic."""
 
 _SCORES: dict[Verdict, tuple[int, int]] = {"right": (9, 7), "wrong": (2, 4)}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from secondlook.construct.prove.row import Row
+from secondlook.construct.prove.check import Check
 from secondlook.objective import Reward, prefix_plackett_luce
 
 PAIRS, N, D, DX = 4096, 6, 3, 4
@@ -17,15 +17,15 @@ TOLERANCE = 64 * torch.finfo(torch.float64).eps
 NOT_CONVEX, FAR, VANISHED = 1e-2, 1e6, 1e-9
 
 
-def prove_convexity(seed: int = 0) -> list[Row]:
+def prove_convexity(seed: int = 0) -> list[Check]:
     """Excess of the loss at midpoints for either reward, and what is left of a separable ranking's loss far out."""
     squared, cosine = (midpoint_excess(reward, seed).max().item() for reward in ("squared", "cosine"))
     far = separable_loss(seed)
     left = far.max().item()
     return [
-        _row("squared reward: midpoint excess", max(squared, 0.0), TOLERANCE, passed=squared <= TOLERANCE),
-        _row("cosine reward: midpoint excess, more than", cosine, NOT_CONVEX, passed=cosine > NOT_CONVEX),
-        _row("separable ranking: loss far out", left, VANISHED, passed=left <= VANISHED, pairs=len(far)),
+        _check("squared reward: midpoint excess", max(squared, 0.0), TOLERANCE, passed=squared <= TOLERANCE),
+        _check("cosine reward: midpoint excess, more than", cosine, NOT_CONVEX, passed=cosine > NOT_CONVEX),
+        _check("separable ranking: loss far out", left, VANISHED, passed=left <= VANISHED, pairs=len(far)),
     ]
 
 
@@ -55,8 +55,8 @@ def separable_loss(seed: int) -> Tensor:
     return prefix_plackett_luce(FAR * direction[apart], responses[apart], rewards[apart], lengths=[N])[:, 0]
 
 
-def _row(name: str, error: float, bound: float, *, passed: bool, pairs: int = PAIRS) -> Row:
-    return Row("T10", name, D, N, 0, "float64", 0.0, pairs, error, bound, passed)
+def _check(name: str, error: float, bound: float, *, passed: bool, pairs: int = PAIRS) -> Check:
+    return Check("T10", name, D, N, 0, "float64", 0.0, pairs, error, bound, passed)
 
 
 def _normal(generator: Generator, *shape: int) -> Tensor:

@@ -26,15 +26,9 @@ FAMILIES = {
 def draw(
     promise: Promise, generator: Generator, *, batch: int, dx: int, family: str, gap: float | None = None
 ) -> tuple[Contexts, Tensor]:
-    """Contexts of one family and W₀ [batch, d, dx], inside the promise, in float64.
+    """Contexts of one of ``FAMILIES`` and W₀ [batch, d, dx], inside the promise, in float64.
 
-    Args:
-        promise: What the construction was built for.
-        generator: Source of randomness.
-        batch: Number of contexts.
-        dx: Width of a query.
-        family: One of `FAMILIES`.
-        gap: Least gap, if it is to be wider than the promised one.
+    ``dx`` is the width of a query, ``gap`` the least gap, if it is to be wider than the promised one.
     """
     query = _length(_normal(generator, batch, dx), _uniform(generator, batch, 1, low=0.5, high=2.0), promise)
     start = _start(promise, generator, query[:, None])
@@ -53,9 +47,9 @@ def draw_queries(
     orthogonal: bool,
     gap: float | None = None,
 ) -> tuple[MultiQueryContexts, Tensor]:
-    """Contexts of `promise.queries` queries; the test queries are those, or new ones where they are not orthogonal.
+    """Contexts of ``promise.queries`` queries; the test queries are those, or new ones where they are not orthogonal.
 
-    Queries that are not orthogonal have the promised coherence at most. Otherwise as `draw`.
+    Queries that are not orthogonal have the promised coherence at most. Otherwise as ``draw``.
     """
     q = promise.queries
     basis = torch.linalg.qr(_normal(generator, batch, dx, dx))[0].mT[:, :q]
@@ -95,7 +89,7 @@ def _responses(promise: Promise, generator: Generator, prediction: Tensor, famil
 
 
 def _rewards(promise: Promise, generator: Generator, batch: int, family: str, gap: float | None) -> Tensor:
-    """Rewards [batch, n] within ±max_reward, at least `gap` apart."""
+    """Rewards [batch, n] within ±max_reward, at least ``gap`` apart."""
     n, least = promise.n, promise.min_gap if gap is None else gap
     # A gap must survive the subtraction that made it, where there is room for that.
     stretch = min(1 + 1e-12, 2 * promise.max_reward / ((n - 1) * least))

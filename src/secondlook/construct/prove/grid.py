@@ -9,20 +9,16 @@ from functools import partial
 from itertools import product
 from math import prod
 from multiprocessing import get_context
-from typing import Any
 
-import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from secondlook.construct import attention_only, bradley_terry, causal, multi_query, plackett_luce, shallow
-from secondlook.construct.bounds import bound
 from secondlook.construct.construction import Construction
 from secondlook.construct.promise import Promise
+from secondlook.construct.prove.check import Check, judge
 from secondlook.construct.prove.draw import FAMILIES, draw, draw_queries
-from secondlook.construct.prove.row import Row, architecture, name_of
-from secondlook.construct.reference import reference
 from secondlook.machine import alone
-from secondlook.objective import Contexts, MultiQueryContexts
+from secondlook.objective import Contexts
 
 QUERIES, COHERENCE = 2, 0.5
 WIDE_GAP = 1e-2
@@ -43,7 +39,7 @@ class Grid:
         d: Widths of a response, and of a query.
         n: Numbers of responses.
         steps: Numbers of gradient steps.
-        min_gap: Gap that the constructions are built for; every family is drawn at it, and once more at `WIDE_GAP`.
+        min_gap: Gap that the constructions are built for; every family is drawn at it, and once more at ``WIDE_GAP``.
         max_norm: Norm that they are built for.
         each: Contexts of each family and gap.
         seed: Seed of the contexts.
@@ -66,9 +62,7 @@ class Grid:
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}; give a whole number from 0 to 2^63 - 1")
         if not 0 < self.min_gap <= WIDE_GAP:
-            raise ValueError(
-                f"min_gap is {self.min_gap}; give at most {WIDE_GAP}, every size is run at that gap as well"
-            )
+            raise ValueError(f"min_gap is {self.min_gap}; give at most {WIDE_GAP}: every size is run at that gap, too")
         if (most := int(2 / WIDE_GAP)) < max(self.n):
             raise ValueError(f"n is {max(self.n)}; at most {most} rewards {WIDE_GAP} apart fit between -1 and 1")
 
@@ -76,8 +70,8 @@ class Grid:
         return len(self.d) * len(self.n) * len(self.steps)
 
 
-def prove_grid(grid: Grid, workers: int = 1) -> Iterator[list[Row]]:
-    """Rows of every construction, for one size after the other, the largest first.
+def prove_grid(grid: Grid, workers: int = 1) -> Iterator[list[Check]]:
+    """Checks of every construction, for one size after the other, the largest first.
 
     Args:
         grid: Sizes to run.
@@ -100,70 +94,32 @@ def eta(n: int, max_norm: float) -> float:
     return 1 / (4 * (n - 1) * max_norm**2)
 
 
-def _size(grid: Grid, size: tuple[int, int, int]) -> list[Row]:
+def _size(grid: Grid, size: tuple[int, int, int]) -> list[Check]:
     d, n, steps = size
     generator = Generator().manual_seed(grid.seed)
     promise = Promise(n, d, eta(n, grid.max_norm), steps, grid.min_gap, grid.max_norm)
     gaps = (grid.min_gap, WIDE_GAP)
+    limits = [limit_of(n, steps, gap) for gap in gaps]
     kinds = [(family, gap) for gap in gaps for family in FAMILIES]
-    several = replace(promise, queries=min(QUERIES, d))
     drawn = [draw(promise, generator, batch=grid.each, dx=d, family=family, gap=gap) for family, gap in kinds]
-    rows: list[Row] = []
+    checks: list[Check] = []
     for build in SINGLE:
-        rows += judge(build(promise), drawn, gaps)
+        checks += judge(build(promise), drawn, gaps, limits)
     for cross in (False, True):
-        apart = replace(several, max_coherence=COHERENCE if cross else 0.0)
+        apart = replace(promise, queries=min(QUERIES, d), max_coherence=COHERENCE if cross else 0.0)
         queries = [
             draw_queries(apart, generator, batch=grid.each, dx=d, family=family, orthogonal=not cross, gap=gap)
             for family, gap in kinds
         ]
-        rows += judge(multi_query.build(apart, tests=apart.queries, dx=d, cross=cross), queries, gaps)
-    return rows
+        built = multi_query.build(apart, tests=apart.queries, dx=d, cross=cross)
+        checks += judge(built, queries, gaps, limits)
+    return checks
 
 
-def judge(construction: Construction[Any], parts: Sequence[tuple[Any, Tensor]], gaps: Sequence[float]) -> Iterator[Row]:
-    """Run a construction on batches of contexts, beside automatic differentiation and its bound.
-
-    Args:
-        construction: What is judged.
-        parts: Contexts and W₀, batches of equal size: all of the first gap, then all of the second, and so on.
-        gaps: Gaps with which the contexts were drawn; each gets a row.
-    """
-    promise = construction.promise
-    contexts, start = _joined([contexts for contexts, _ in parts]), torch.cat([start for _, start in parts])
-    expected = reference(construction, contexts, start)
-    errors = (construction.step(contexts, start).double() - expected.step).norm(dim=-1) / expected.size
-    bounds = bound(construction, contexts, start).total / expected.size
-    for gap, error, allowed in zip(gaps, errors.chunk(len(gaps)), bounds.chunk(len(gaps)), strict=True):
-        limit, worst = limit_of(promise, gap), int(error.argmax())
-        yield Row(
-            result=construction.result if promise.steps == 1 else "T6",
-            construction=construction.name,
-            d=promise.d,
-            n=promise.n,
-            steps=promise.steps,
-            dtype=name_of(promise.dtype),
-            gap=gap,
-            contexts=len(error),
-            error=error.flatten()[worst].item(),
-            bound=allowed.flatten()[worst].item(),
-            passed=bool((error <= allowed).all() and (limit is None or (error <= limit).all())),
-            limit=limit,
-            **architecture(construction),
-        )
-
-
-def limit_of(promise: Promise, gap: float) -> float | None:
-    """In float64: 10⁻¹²·K·N/2 for gaps from 10⁻² and up to 20 responses, 10⁻⁹ for the rest of the grid.
+def limit_of(n: int, steps: int, gap: float) -> float:
+    """10⁻¹²·K·N/2 for gaps from 10⁻² and up to 20 responses, 10⁻⁹ for the rest of the grid.
 
     Where a step nearly vanishes, the scale is 10⁻³ of ‖y‖, and a rounding of y is 2·10⁻¹³ of that; K(N−1) terms make as
     many. Draw enough contexts, and some row comes near: with 400 of each family, 2.3·10⁻¹² for N = 5 and one step.
     """
-    if promise.dtype != torch.float64:
-        return None
-    return 1e-12 * promise.steps * promise.n / 2 if gap >= WIDE_GAP and promise.n <= 20 else 1e-9
-
-
-def _joined(parts: Sequence[Contexts | MultiQueryContexts]) -> Contexts | MultiQueryContexts:
-    kind = type(parts[0])
-    return kind(**{name: torch.cat([getattr(part, name) for part in parts]) for name in kind.__dataclass_fields__})
+    return 1e-12 * steps * n / 2 if gap >= WIDE_GAP and n <= 20 else 1e-9

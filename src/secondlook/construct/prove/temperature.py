@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,12 +16,10 @@ from scipy import stats
 from torch import Generator
 
 from secondlook.construct import attention_only, causal, plackett_luce
-from secondlook.construct.bounds import bound
 from secondlook.construct.construction import Construction
 from secondlook.construct.promise import Promise
+from secondlook.construct.prove.check import Check, judge
 from secondlook.construct.prove.draw import draw
-from secondlook.construct.prove.row import Row, architecture, name_of
-from secondlook.construct.reference import reference
 from secondlook.objective import Contexts
 
 BUILDERS = (plackett_luce.build, causal.build, attention_only.build)
@@ -34,46 +32,45 @@ STEEP, CLEAR, POINTS = 8, 30.0, 4
 
 
 @dataclass(frozen=True)
-class Sweep:
+class TemperatureSweep:
     """One construction in one precision, as βΔ grows.
 
     Attributes:
-        rows: A row for each βΔ; errors and bounds are the worst of all answers in all contexts.
+        rows: A check for each βΔ; errors and bounds are the worst of all answers in all contexts.
         slope: Fitted slope of log error against βΔ, or None where rounding leaves too few points.
         tightness: Largest bound/error of the points that the slope is fitted to.
         best: The least error.
-        enough: The least βΔ whose error is within a tenth of `best`.
+        enough: The least βΔ whose error is within a tenth of ``best``.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[Check, ...]
     slope: float | None
     tightness: float | None
     best: float
     enough: float
 
-    def summary(self) -> Row:
+    def summary(self) -> Check:
         """The slope's distance from −1, or, where there is none to fit, the least error; with what was allowed."""
         held, last = all(row.passed for row in self.rows), self.rows[-1]
         what = f"{last.construction}, least error {self.best:.0e} from βΔ = {self.enough:g}"
-        fields = {**vars(last), "sharpness": None, "contexts": sum(row.contexts for row in self.rows)}
+        whole = replace(last, sharpness=None, contexts=sum(row.contexts for row in self.rows))
         if self.slope is None or self.tightness is None:
             bound = max((row.bound for row in self.rows if row.error == self.best), default=math.inf)
-            fields |= {"construction": f"{what}: that error", "error": self.best, "bound": bound, "passed": held}
-            return Row(**fields)
+            return replace(whole, construction=f"{what}: that error", error=self.best, bound=bound, passed=held)
         off = abs(self.slope - SLOPE)
         passed = held and off <= SLOPE_TOLERANCE and self.tightness <= TIGHT
         what = f"{what}: slope {self.slope:.4f}, off −1 by"
-        return Row(**fields | {"construction": what, "error": off, "bound": SLOPE_TOLERANCE, "passed": passed})
+        return replace(whole, construction=what, error=off, bound=SLOPE_TOLERANCE, passed=passed)
 
 
-def sweeps(seed: int = 0) -> Iterator[Sweep]:
+def sweeps(seed: int = 0) -> Iterator[TemperatureSweep]:
     """Every construction whose pick leaks, in every precision."""
     for build in BUILDERS:
         for dtype in DTYPES:
             yield sweep(build, dtype, seed)
 
 
-def sweep(build: Callable[[Promise], Construction[Contexts]], dtype: torch.dtype, seed: int = 0) -> Sweep:
+def sweep(build: Callable[[Promise], Construction[Contexts]], dtype: torch.dtype, seed: int = 0) -> TemperatureSweep:
     """Build for one βΔ after the other, and measure."""
     rows = tuple(_point(build, dtype, float(sharpness), seed) for sharpness in SHARPNESS)
     errors = np.array([row.error for row in rows])
@@ -83,31 +80,15 @@ def sweep(build: Callable[[Promise], Construction[Contexts]], dtype: torch.dtype
     best = float(errors.min())
     enough = float(sharpness[errors <= 1.1 * best].min(initial=np.inf))
     if fitted.sum() < POINTS:
-        return Sweep(rows, None, None, best, enough)
+        return TemperatureSweep(rows, None, None, best, enough)
     slope = stats.linregress(sharpness[fitted], np.log(errors[fitted])).slope
-    return Sweep(rows, float(slope), float(ratio[fitted].max()), best, enough)
+    return TemperatureSweep(rows, float(slope), float(ratio[fitted].max()), best, enough)
 
 
-def _point(build: Callable[[Promise], Construction[Contexts]], dtype: torch.dtype, sharpness: float, seed: int) -> Row:
+def _point(
+    build: Callable[[Promise], Construction[Contexts]], dtype: torch.dtype, sharpness: float, seed: int
+) -> Check:
     promise = Promise(N, D, ETA, 1, GAP, 1.0, dtype=dtype, sharpness=sharpness)
-    contexts, start = draw(promise, Generator().manual_seed(seed), batch=BATCH, dx=D, family="tight")
-    construction = build(promise)
-    expected = reference(construction, contexts, start)
-    error = (construction.step(contexts, start).double() - expected.step).norm(dim=-1) / expected.size
-    allowed = bound(construction, contexts, start).total / expected.size
-    worst = int(error.argmax())
-    return Row(
-        result="T9",
-        construction=construction.name,
-        d=D,
-        n=N,
-        steps=1,
-        dtype=name_of(dtype),
-        gap=GAP,
-        contexts=BATCH,
-        error=error.flatten()[worst].item(),
-        bound=allowed.flatten()[worst].item(),
-        passed=bool((error <= allowed).all()),
-        sharpness=sharpness,
-        **architecture(construction),
-    )
+    drawn = draw(promise, Generator().manual_seed(seed), batch=BATCH, dx=D, family="tight")
+    (check,) = judge(build(promise), [drawn], [GAP])
+    return replace(check, result="T9")

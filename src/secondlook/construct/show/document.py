@@ -7,30 +7,30 @@ from collections import Counter
 import torch
 
 from secondlook.construct.show import panels, words
-from secondlook.construct.show.exhibits import Exhibit, Stage
+from secondlook.construct.show.exhibits import Stage
 from secondlook.construct.show.panels import Json
-from secondlook.construct.show.record import Recording
+from secondlook.construct.show.record import Recording, label
 from secondlook.transformer import Block
 
 
-def document(name: str, exhibit: Exhibit, recording: Recording, seed: int) -> Json:
+def document(name: str, recording: Recording, seed: int) -> Json:
     """Everything the page knows."""
     construction, promise = recording.construction, recording.construction.promise
+    labels = [label(response) for response in range(recording.n)]
     asking = [
-        {"label": recording.labels[token - construction.first], "length": length, "order": recording.order(length)}
+        {"label": labels[token - construction.first], "length": length, "order": recording.order(length)}
         for token, length in recording.askers
     ]
     return {
         "name": name,
         "result": construction.result,
-        "source": exhibit.source,
-        "claim": exhibit.claim,
+        **words.TEXT["exhibits"][name],
         "loss": construction.name if construction.result == "T2" else "Plackett–Luce",
         "prefixes": construction.prefixes,
         "first": construction.first,
         "settings": {"n": recording.n, "steps": promise.steps, "eta": promise.eta, "seed": seed},
         "architecture": _architecture(recording),
-        "labels": recording.labels,
+        "labels": labels,
         "responses": recording.responses.tolist(),
         "rewards": recording.rewards.tolist(),
         "base": recording.base.tolist(),
@@ -45,18 +45,15 @@ def document(name: str, exhibit: Exhibit, recording: Recording, seed: int) -> Js
 def _architecture(recording: Recording) -> str:
     construction, promise = recording.construction, recording.construction.promise
     shapes = Counter(_shape(block) for block in construction.config.blocks)
-    parts = [
-        ", ".join(f"{words.count(many, 'block')} of {shape}" for shape, many in shapes.items())
-        + (" under a causal mask" if construction.config.causal else ""),
-        f"a residual stream {construction.layout.width} wide",
-        f"{construction.parameters:,} weights in {str(promise.dtype).removeprefix('torch.')}",
-    ]
-    if construction.result != "T8":
-        beta = words.number(promise.beta)
-        parts.append(
-            f"inverse temperature of the heads that rank β = {beta}: of two rewards Δ apart the lower gets e^(−βΔ)"
-        )
-    return "; ".join(parts)
+    text: str = words.TEXT["architecture"]["exact" if construction.result == "T8" else "ranked"]
+    return text.format(
+        blocks=", ".join(f"{words.count(many, 'block')} of {shape}" for shape, many in shapes.items()),
+        mask=" under a causal mask" if construction.config.causal else "",
+        width=construction.layout.width,
+        weights=construction.parameters,
+        dtype=str(promise.dtype).removeprefix("torch."),
+        beta=words.number(promise.beta),
+    )
 
 
 def _shape(block: Block) -> str:
@@ -68,11 +65,10 @@ def _shape(block: Block) -> str:
 
 def _stage(recording: Recording, block: int) -> Json:
     stage = recording.plan[block - 1] if block else None
+    tables = [*panels.attention(recording, stage, block), *panels.memory(recording, stage, block)] if stage else []
     return {
         "step": stage.step if stage else None,
-        "panels": [*panels.attention(recording, stage, block), *panels.memory(recording, stage, block)]
-        if stage
-        else [],
+        "panels": tables,
         "views": [_view(recording, stage, block, *asker) for asker in recording.askers],
     }
 
@@ -82,6 +78,7 @@ def _view(recording: Recording, stage: Stage | None, block: int, token: int, len
     accumulated, truth = recording.made(block)[token], recording.truth[length][block]
     before = recording.made(block - 1)[token] if block else accumulated
     layout, stream = recording.construction.layout, recording.trace.residual[block][0, token]
+    nobody = torch.zeros_like(recording.rewards).tolist()
     view: Json = {
         "accumulated": accumulated.tolist(),
         "truth": truth.tolist(),
@@ -89,8 +86,8 @@ def _view(recording: Recording, stage: Stage | None, block: int, token: int, len
         "error": float((accumulated - truth).norm()),
         "loss": recording.loss(recording.base + accumulated, length),
         "from": recording.base.tolist(),
-        "hidden": torch.zeros_like(recording.rewards).tolist(),
-        "after": torch.zeros_like(recording.rewards).tolist(),
+        "hidden": nobody,
+        "after": nobody,
         "pick": None,
         "averages": [],
         "even": None,
@@ -99,7 +96,7 @@ def _view(recording: Recording, stage: Stage | None, block: int, token: int, len
     }
     if stage is not None:
         rows = recording.attention(block)[:, token]
-        view["captions"] = [panels.caption(recording, role, row) for role, row in zip(stage.heads, rows, strict=True)]
+        view["captions"] = [words.caption(recording, role, row) for role, row in zip(stage.heads, rows, strict=True)]
         if stage.step is not None:
             view |= _work(recording, stage, block, token, length)
     headline, lines = words.describe(recording, stage, block, token, length)
@@ -118,8 +115,8 @@ def _work(recording: Recording, stage: Stage, block: int, token: int, length: in
     if stage.terms.start >= length - 1:
         return found
     heads = list(enumerate(stage.heads))
-    found["averages"] = [{"at": carried[at], "weights": rows[at].tolist()} for at, role in heads if role == "average"]
-    found["even"] = next((carried[at] for at, role in heads if role == "even"), None)
-    if "pick" in stage.heads:
-        found["pick"] = recording.picked(block, token)
-    return found
+    return found | {
+        "averages": [{"at": carried[at], "weights": rows[at].tolist()} for at, role in heads if role == "average"],
+        "even": next((carried[at] for at, role in heads if role == "even"), None),
+        "pick": recording.picked(block, token) if "pick" in stage.heads else None,
+    }

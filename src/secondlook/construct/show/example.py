@@ -10,7 +10,6 @@ from torch import Tensor
 from secondlook.construct.promise import Promise
 from secondlook.objective import Contexts
 
-_MOST, _MOST_STEPS = 16, 8
 _RADIUS = 1.5
 
 
@@ -20,10 +19,10 @@ def promise(n: int, steps: int, eta: float) -> Promise:
     Raises:
         ValueError: Sizes that cannot be shown, or a step size that no promise allows.
     """
-    if not 2 <= n <= _MOST:
-        raise ValueError(f"n is {n}: a page shows rankings of 2 to {_MOST} responses, choose one of these")
-    if not 1 <= steps <= _MOST_STEPS:
-        raise ValueError(f"steps is {steps}: a page shows 1 to {_MOST_STEPS} gradient steps, choose one of these")
+    if not 2 <= n <= 16:
+        raise ValueError(f"n is {n}: a page shows rankings of 2 to 16 responses, choose one of these")
+    if not 1 <= steps <= 8:
+        raise ValueError(f"steps is {steps}: a page shows 1 to 8 gradient steps, choose one of these")
     if not (math.isfinite(eta) and 0 < eta <= 1):
         raise ValueError(f"eta is {eta}: give a step size above 0 and up to 1, beyond it the picture is all arrow")
     return Promise(n=n, d=2, eta=eta, steps=steps, min_gap=0.4 / n, max_norm=_RADIUS, max_reward=1.0)

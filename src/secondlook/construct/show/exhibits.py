@@ -33,20 +33,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One construction.
-
-    Attributes:
-        build: Its builder.
-        plan: Its blocks.
-        source: Where the claim stands, for people.
-        claim: The claim, for people.
-        n: Responses to show unless told otherwise.
-    """
+    """One construction: its builder, its blocks, and the responses to show unless told otherwise."""
 
     build: Callable[[Promise], Construction[Contexts]]
     plan: Callable[[Promise], tuple[Stage, ...]]
-    source: str
-    claim: str
     n: int = 6
 
 
@@ -71,46 +61,9 @@ def _all_terms_at_once(promise: Promise) -> tuple[Stage, ...]:
 
 
 EXHIBITS = {
-    "bradley-terry": Exhibit(
-        bradley_terry.build,
-        _first_term_only,
-        "Theorem 3.2",
-        "One softmax attention layer with two heads takes the Bradley–Terry gradient step.",
-        n=2,
-    ),
-    "plackett-luce": Exhibit(
-        plackett_luce.build,
-        _one_term_a_block("pick", "average", "tell"),
-        "Theorem 3.3",
-        "N − 1 blocks of three softmax heads and a feed-forward network take the N-ary Plackett–Luce gradient step.",
-    ),
-    "causal": Exhibit(
-        causal.build,
-        _one_term_a_block("pick", "average", "tell"),
-        "Appendix F.2",
-        "Under a causal mask every token takes the Plackett–Luce gradient step of its own prefix.",
-    ),
-    "attention-only": Exhibit(
-        attention_only.build,
-        _one_term_a_block("pick", "average"),
-        "Beyond the paper, T7",
-        "Two causal heads a block, without any feed-forward network, take the step of every prefix.",
-    ),
-    "shallow": Exhibit(
-        shallow.build,
-        _all_terms_at_once,
-        "Beyond the paper, T8",
-        "Depth traded for heads: two blocks, and one more for every gradient step, however many responses there are.",
-    ),
+    "bradley-terry": Exhibit(bradley_terry.build, _first_term_only, n=2),
+    "plackett-luce": Exhibit(plackett_luce.build, _one_term_a_block("pick", "average", "tell")),
+    "causal": Exhibit(causal.build, _one_term_a_block("pick", "average", "tell")),
+    "attention-only": Exhibit(attention_only.build, _one_term_a_block("pick", "average")),
+    "shallow": Exhibit(shallow.build, _all_terms_at_once),
 }
-
-
-def find(name: str) -> Exhibit:
-    """The construction of this name.
-
-    Raises:
-        ValueError: There is none; the known ones are listed.
-    """
-    if name not in EXHIBITS:
-        raise ValueError(f"construction {name!r} is unknown; known: {', '.join(EXHIBITS)}")
-    return EXHIBITS[name]

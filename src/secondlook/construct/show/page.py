@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from importlib import resources
-from pathlib import Path
 
 import jinja2
 
 from secondlook.construct.show.document import document
-from secondlook.construct.show.exhibits import find
+from secondlook.construct.show.exhibits import EXHIBITS
 from secondlook.construct.show.panels import Json
 from secondlook.construct.show.record import record
-from secondlook.machine import whole
+from secondlook.construct.show.words import ASSETS
 
 _SCRIPTS = ("tables.js", "numbers.js", "plane.js", "page.js")
 
@@ -23,7 +21,7 @@ def render(name: str, *, n: int | None = None, steps: int = 1, eta: float = 0.1,
     """A page that steps through the blocks of a construction, on one drawn context.
 
     Args:
-        name: Of the construction, one of `EXHIBITS`.
+        name: Of the construction, one of ``EXHIBITS``.
         n: Responses, 2 to 16; by default 6, and 2 for Bradley–Terry.
         steps: Gradient steps K, 1 to 8.
         eta: η, above 0 and up to 1.
@@ -35,43 +33,25 @@ def render(name: str, *, n: int | None = None, steps: int = 1, eta: float = 0.1,
     Raises:
         ValueError: What cannot be shown, and what to do.
     """
-    exhibit = find(name)
+    if name not in EXHIBITS:
+        raise ValueError(f"construction {name!r} is unknown; known: {', '.join(EXHIBITS)}")
+    exhibit = EXHIBITS[name]
     recording = record(exhibit, exhibit.n if n is None else n, steps, eta, seed)
-    return _fill(document(name, exhibit, recording, seed))
+    return fill(document(name, recording, seed))
 
 
-def write(
-    path: str | Path, name: str, *, n: int | None = None, steps: int = 1, eta: float = 0.1, seed: int = 0
-) -> Path:
-    """Write the page of `render` to a file, which is there afterwards in whole or not at all.
-
-    Returns:
-        The path.
+def fill(data: Json) -> str:
+    """The page around its data.
 
     Raises:
-        ValueError: What cannot be shown, and what to do.
-        OSError: The file cannot be written.
+        ValueError: A number that JSON does not have.
     """
-    find(name)
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"folder {target.parent} does not exist; create it, or write to another")
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; name a file in it")
-    page = render(name, n=n, steps=steps, eta=eta, seed=seed)
-    with whole(target) as file:
-        file.write(page.encode())
-    return target
-
-
-def _fill(data: Json) -> str:
-    folder = resources.files("secondlook.construct.show") / "assets"
-    style = (folder / "page.css").read_text("utf-8")
-    script = "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS)
+    style = (ASSETS / "page.css").read_text("utf-8")
+    script = "\n".join((ASSETS / name).read_text("utf-8") for name in _SCRIPTS)
     # A "<" could end the script element that holds the data.
     inline = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string((folder / "page.html.j2").read_text("utf-8"))
+    template = environment.from_string((ASSETS / "page.html.j2").read_text("utf-8"))
     return template.render(
         data=data, inline=inline, style=style, script=script, style_hash=_hash(style), script_hash=_hash(script)
     )

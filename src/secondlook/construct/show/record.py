@@ -59,13 +59,8 @@ class Recording:
         """f₀ = W₀x, [d]."""
         return self.start[0] @ self.contexts.query[0]
 
-    @property
-    def labels(self) -> list[str]:
-        """Names of the responses."""
-        return [label(response) for response in range(self.n)]
-
     def order(self, length: int) -> list[int]:
-        """The first `length` responses, best first."""
+        """The first ``length`` responses, best first."""
         order: list[int] = rank(self.rewards[:length]).tolist()
         return order
 
@@ -78,23 +73,24 @@ class Recording:
         first = self.construction.first if responses else 0
         return self.trace.attention[block - 1][0][..., first:]
 
-    def made(self, block: int, step: int | None = None) -> Tensor:
-        """What the slots of all steps, or of the first `step` of them, add up to after a block: [tokens, d]."""
-        steps = self.construction.promise.steps if step is None else step
+    def made(self, block: int, steps: int | None = None) -> Tensor:
+        """What the slots of all steps, or of the first ``steps`` of them, add up to after a block: [tokens, d]."""
         total = torch.zeros_like(self.slot("base", block))
-        for number in range(steps):
+        for number in range(self.construction.promise.steps if steps is None else steps):
             total = total + self.slot(f"step_{number}", block)
         return total
 
+    def memory(self, stage: Stage) -> str | None:
+        """The slot in which tokens remember who is retired, or whom they have used; if there is one."""
+        names = ("retired", "used", f"used_{stage.step}")
+        return next((name for name in names if name in self.construction.layout.slots), None)
+
     def hidden(self, stage: Stage, block: int, token: int) -> Tensor:
         """By how much a token hides each response after a block, [n]: 1 where retired, 0 where live."""
-        slots = self.construction.layout.slots
-        if "retired" in slots:
-            return self.slot("retired", block)[:, 0]
-        for name in ("used", f"used_{stage.step}"):
-            if name in slots:
-                return self.slot(name, block)[token]
-        return torch.zeros_like(self.rewards)
+        slot = self.memory(stage)
+        if slot is None:
+            return torch.zeros_like(self.rewards)
+        return self.slot(slot, block)[:, 0] if slot == "retired" else self.slot(slot, block)[token]
 
     def picked(self, block: int, token: int) -> int:
         """The response to which a token's first head attends most."""
@@ -127,21 +123,17 @@ class Recording:
 
     def comparisons(self) -> list[dict[str, float | list[float]]]:
         """Per asker, the read-out beside autograd's step on W, with the error's bound."""
-        first = self.construction.first
-        step = self.trace.outputs[0, first:]
+        step = self.trace.outputs[0, self.construction.first :]
         expected = reference(self.construction, self.contexts, self.start)
-        errors = (step - expected.step[0]).norm(dim=-1)
-        bounds = bound(self.construction, self.contexts, self.start).total[0]
-        return [
-            {
-                "step": step[at].tolist(),
-                "expected": expected.step[0, at].tolist(),
-                "error": float(errors[at]),
-                "relative": float(errors[at] / expected.size[0, at]),
-                "bound": float(bounds[at]),
-            }
-            for at in (token - first for token, _ in self.askers)
-        ]
+        columns = {
+            "step": step,
+            "expected": expected.step[0],
+            "error": (step - expected.step[0]).norm(dim=-1),
+            "relative": expected.error(step)[0],
+            "bound": bound(self.construction, self.contexts, self.start).total[0],
+        }
+        places = [token - self.construction.first for token, _ in self.askers]
+        return [{name: column[at].tolist() for name, column in columns.items()} for at in places]
 
 
 def label(response: int) -> str:

@@ -2,13 +2,13 @@
 
 Notation: f the prediction at which the step starts, y responses, r rewards, β the inverse temperature, L = β·Δ its
 sharpness, u the unit roundoff. A *hidden* token is one that the asking token has already used: a pair of addresses
-whose product is 1 for it and 0 for the others.
+whose product is 1 for it and 0 for the others. ``extra`` are further terms of a head's score.
 """
 
 from __future__ import annotations
 
-from secondlook.construct.layout import Address
 from secondlook.construct.promise import Promise
+from secondlook.construct.residual import Address
 from secondlook.construct.weights import Head, Match, Move
 
 Pair = tuple[Address, Address]
@@ -30,9 +30,9 @@ def pick_top_reward(
 def tell_top_reward(promise: Promise, target: Address, hidden: Pair | None, extra: tuple[Match, ...] = ()) -> Head:
     """Tell every token the highest live reward, to compare its own with.
 
-    The same scores as `pick_top_reward`, carrying r: low by at most Σ_m e^{−β(r_top − r_m)}·(r_top − r_m), which is at
-    most Δ·e^{−L}/(1−e^{−L})² (each summand falls as its reward falls, once L ≥ 1). The comparison needs it within Δ/4:
-    L ≥ 1.77 suffices.
+    The same scores as ``pick_top_reward``, carrying r: low by at most Σ_m e^{−β(r_top − r_m)}·(r_top − r_m), which is
+    at most Δ·e^{−L}/(1−e^{−L})² (each summand falls as its reward falls, once L ≥ 1). The comparison needs it within
+    Δ/4: L ≥ 1.77 suffices.
     """
     head = pick_top_reward(promise, (Move("reward", target),), hidden, extra)
     return Head("tell the top reward", head.score, head.moves)
@@ -47,17 +47,29 @@ def average_by_distance(
 ) -> Head:
     """Carry the average of the live tokens under softmax of −‖f − y_j‖²: the β-average of the Plackett–Luce gradient.
 
-    The score is 2f·y_j − ‖y_j‖² − C·hidden_j, where f is the sum of the slots in `prediction`; −‖f‖² is the same for
+    The score is 2f·y_j − ‖y_j‖² − C·hidden_j, where f is the sum of the slots in ``prediction``; −‖f‖² is the same for
     all and cancels. Exact up to rounding: an error δ in the scores moves the average by at most 2δ·max‖y_j − ȳ‖.
     """
     # Large terms that cancel stand first, so that what they leave is added to the small ones, not these to them.
-    score = (
-        *extra,
-        Match(prediction, "response", 2.0),
-        Match("one", "square", -1.0),
-        *_hide(hidden, promise.hide_score),
+    distance = (Match(prediction, "response", 2.0), Match("one", "square", -1.0))
+    return Head("average by distance", (*extra, *distance, *_hide(hidden, promise.hide_score)), moves)
+
+
+def term_of_step(
+    promise: Promise,
+    prediction: tuple[Address, ...],
+    target: Address,
+    hidden: Pair | None = None,
+    *,
+    carried: Address = "pull",
+    extra: tuple[tuple[Match, ...], tuple[Match, ...]] = ((), ()),
+) -> tuple[Head, Head]:
+    """A term of the gradient step, 2η·(top − average) of the slot ``carried``: what a pick and an average add."""
+    pick, average = (Move(carried, target, sign * 2 * promise.eta) for sign in (1, -1))
+    return (
+        pick_top_reward(promise, (pick,), hidden, extra[0]),
+        average_by_distance(promise, prediction, (average,), hidden, extra[1]),
     )
-    return Head("average by distance", score, moves)
 
 
 def average_evenly(promise: Promise, moves: tuple[Move, ...], hidden: Pair) -> Head:
@@ -86,7 +98,7 @@ def match_query(scale: float) -> tuple[Match, ...]:
 def sink(score: float) -> Match:
     """A score for the BOS token, which carries nothing: what is left when no token is live.
 
-    Set `log(n/u)` below the lowest live score, and above the hidden ones by as much: it takes less than u from live
+    Set ``log(n/u)`` below the lowest live score, and above the hidden ones by as much: it takes less than u from live
     tokens, and all of the attention when there are none, so that the head then adds zero.
     """
     return Match("one", "bos", score)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from term_by_term import a_promise, plain_softmax
 
-from secondlook.construct.heads import (
+from secondlook.construct.attention_heads import (
     average_by_distance,
     average_evenly,
     gather,
@@ -15,29 +15,18 @@ from secondlook.construct.heads import (
     sink,
     tell_top_reward,
 )
-from secondlook.construct.layout import Part, ResidualLayout
+from secondlook.construct.residual import Coordinates, ResidualLayout
 from secondlook.construct.weights import BlockPlan, Move, assemble
 from secondlook.transformer import Transformer
 
 N, D = 6, 3
 LAYOUT = ResidualLayout(
-    {
-        "base": D,
-        "response": D,
-        "reward": 1,
-        "square": 1,
-        "one": 1,
-        "hidden": 1,
-        "bos": 1,
-        "direction": 2,
-        "key_direction": 2,
-        "own": N,
-    },
+    {"base": D, "response": D, "direction": 2, "key_direction": 2, "own": N}
+    | dict.fromkeys(("reward", "square", "one", "hidden", "bos"), 1),
     {"out": D, "told": 1, "all": N},
 )
 HIDDEN = ("one", "hidden")
 CARRY = (Move("response", "out"),)
-sharpnesses = pytest.mark.parametrize("sharpness", [2.0, 5.0, 10.0, 20.0])
 
 
 def some_tokens(promise, seed=0, **given):
@@ -73,8 +62,8 @@ def in_order(tokens):
     return tokens["reward"][:, 0].argsort(descending=True)
 
 
-@sharpnesses
-def test_the_top_reward_is_picked_up_to_a_geometric_series(sharpness):
+@pytest.mark.parametrize("sharpness", [2.0, 5.0, 10.0, 20.0])
+def test_the_top_reward_is_picked_and_told_up_to_a_geometric_series(sharpness):
     promise = a_promise(N, D, sharpness=sharpness)
     tokens = some_tokens(promise)
     attention, carried = run(pick_top_reward(promise, CARRY), tokens)
@@ -89,17 +78,11 @@ def test_the_top_reward_is_picked_up_to_a_geometric_series(sharpness):
     # Gaps are the least that was promised: the first of the wrong tokens gets about as much as it may.
     assert error >= 0.5 * ratio * apart[order[1]]
 
-
-@sharpnesses
-def test_the_top_reward_is_told_a_little_low(sharpness):
-    promise = a_promise(N, D, sharpness=sharpness)
-    tokens = some_tokens(promise)
     _, told = run(tell_top_reward(promise, "told", None), tokens, "told")
-    low, ratio = tokens["reward"].max() - told, math.exp(-sharpness)
+    low = tokens["reward"].max() - told
     bound = sum(ratio**m * m * promise.min_gap for m in range(1, N))
-    assert (low >= 0).all()
-    assert (low <= bound * (1 + 1e-6)).all()
     assert (low >= 0.5 * bound).all()
+    assert (low <= bound * (1 + 1e-6)).all()
     assert sharpness < 3 or bound < promise.min_gap / 10
 
 
@@ -136,29 +119,22 @@ def test_hidden_is_hidden_at_the_worst(steps, sharpness):
         assert (run(head, worst)[0][:, 0] < promise.roundoff).all()
 
 
-def test_responses_are_averaged_by_their_distance_from_the_prediction():
+def test_responses_are_averaged_by_their_distance_from_the_sum_of_the_prediction():
     promise = a_promise(N, D)
     tokens = some_tokens(promise)
     f, y = tokens["base"][0], tokens["response"]
     shares = plain_softmax([-float((f - one).square().sum()) for one in y])
-    expected = sum(share * one for share, one in zip(shares, y, strict=True))
-    _, carried = run(average_by_distance(promise, ("base",), CARRY), tokens)
-    torch.testing.assert_close(carried, expected.expand(N, D), rtol=1e-13, atol=1e-14)
-
-
-def test_the_prediction_is_the_sum_of_its_slots():
-    promise = a_promise(N, D)
-    tokens = some_tokens(promise)
+    expected = sum(share * one for share, one in zip(shares, y, strict=True)).expand(N, D)
     split = tokens | {"base": tokens["base"] - 0.25, "own": torch.full((N, N), 0.25, dtype=torch.float64)}
-    whole = run(average_by_distance(promise, ("base",), CARRY), tokens)[1]
-    parts = run(average_by_distance(promise, ("base", Part("own", 0, D)), CARRY), split)[1]
-    torch.testing.assert_close(parts, whole, rtol=1e-13, atol=1e-14)
+    for slots, given in ((("base",), tokens), (("base", Coordinates("own", 0, D)), split)):
+        _, carried = run(average_by_distance(promise, slots, CARRY), given)
+        torch.testing.assert_close(carried, expected, rtol=1e-13, atol=1e-14)
 
 
-@pytest.mark.parametrize("delta", [1e-6, 1e-2, 0.5, 3.0])
+@pytest.mark.parametrize("delta", [1e-6, 0.5, 3.0])
 def test_an_error_in_the_scores_moves_the_average_by_at_most_twice_its_size(delta):
     promise = a_promise(N, D)
-    for seed in range(20):
+    for seed in range(5):
         tokens = some_tokens(promise, seed)
         noise = torch.rand(N, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
         head = average_by_distance(promise, ("base",), CARRY)
@@ -229,15 +205,3 @@ def test_a_sink_takes_less_than_a_rounding_and_all_that_is_left(sharpness):
         attention, carried = run(head, highest)
         assert attention[:, 1].max() < promise.roundoff
         assert carried.abs().max() < promise.roundoff * promise.max_norm
-
-
-def test_every_head_says_what_it_does():
-    promise = a_promise(N, D)
-    heads = [
-        pick_top_reward(promise, CARRY),
-        tell_top_reward(promise, "told", HIDDEN),
-        average_by_distance(promise, ("base",), CARRY),
-        average_evenly(promise, CARRY, HIDDEN),
-        gather(CARRY),
-    ]
-    assert len({head.name for head in heads}) == 5

@@ -10,69 +10,69 @@ from typing import Protocol
 import anyio
 
 from secondlook.correction.chat import Completion, Message
-from secondlook.local.cache import Kept
+from secondlook.local.cache import CachedPrefix
 
 
 class Answering(Protocol):
     """A model that replies to several calls at once."""
 
-    def reply_all(self, calls: Sequence[Call]) -> None:
+    def reply_all(self, calls: Sequence[ModelCall]) -> None:
         """Set the outcome of every call."""
         ...
 
 
 @dataclass(eq=False, slots=True)
-class Seat:
-    """One conversation at a table, and what each model has kept of it."""
+class LiveConversation:
+    """One conversation at a batcher, and what each model has kept of it."""
 
-    table: Table
-    kept: dict[Answering, Kept] = field(default_factory=dict)
+    batcher: CallBatcher
+    kept: dict[Answering, CachedPrefix] = field(default_factory=dict)
 
 
-SEAT: ContextVar[Seat | None] = ContextVar("seat", default=None)
+CONVERSATION: ContextVar[LiveConversation | None] = ContextVar("conversation", default=None)
 """The conversation that a task holds; with it in the context, loop and critics need not know that there are others."""
 
 
 @dataclass(eq=False, slots=True)
-class Call:
+class ModelCall:
     """One call of a model, and what comes of it."""
 
     model: Answering
-    seat: Seat
+    conversation: LiveConversation
     messages: tuple[Message, ...]
     seed: int | None
     outcome: Completion | ValueError | None = None
     served: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Table:
+class CallBatcher:
     """Conversations that wait for each other.
 
     Args:
-        seats: How many conversations there are.
+        conversations: How many conversations there are.
     """
 
-    def __init__(self, seats: int) -> None:
-        self._going = seats
-        self._waiting: dict[Seat, list[Call]] = {}
+    def __init__(self, conversations: int) -> None:
+        self._going = conversations
+        self._waiting: dict[LiveConversation, list[ModelCall]] = {}
         self._full = anyio.Event()
 
-    async def ask(self, call: Call) -> Completion:
+    async def ask(self, call: ModelCall) -> Completion:
         """Wait for the others, and for the reply.
 
         Raises:
             ValueError: If there is no reply.
         """
-        self._waiting.setdefault(call.seat, []).append(call)
+        self._waiting.setdefault(call.conversation, []).append(call)
         self._look()
         try:
             await call.served.wait()
         finally:
             # Still there if a critic has lost patience; nobody waits for the reply then.
-            if call in (waiting := self._waiting.get(call.seat, [])):
+            if call in (waiting := self._waiting.get(call.conversation, [])):
                 waiting.remove(call)
                 if not waiting:
-                    del self._waiting[call.seat]
+                    del self._waiting[call.conversation]
         if not isinstance(call.outcome, Completion):
             raise call.outcome or ValueError("the call got no reply")
         return call.outcome

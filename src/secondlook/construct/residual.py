@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some coordinates of a slot: `start` to `stop`, or all of it."""
+class Coordinates:
+    """Some coordinates of a slot: ``start`` to ``stop``, or all of it."""
 
     slot: str
     start: int = 0
     stop: int | None = None
 
 
-Address = str | Part
+Address = str | Coordinates
 
 
 class ResidualLayout:
@@ -34,16 +34,13 @@ class ResidualLayout:
     def __init__(self, fed: dict[str, int], made: dict[str, int]) -> None:
         if twice := fed.keys() & made.keys():
             raise ValueError(f"slot {min(twice)!r} is both fed and made; give it one place")
-        self.slots: dict[str, slice] = {}
-        self.fed = dict(fed)
-        end = 0
+        self.fed, self.inputs, self.width = dict(fed), sum(fed.values()), 0
+        self.slots: dict[str, range] = {}
         for name, width in {**fed, **made}.items():
             if width < 1:
                 raise ValueError(f"slot {name!r} has width {width}; give at least 1")
-            self.slots[name] = slice(end, end + width)
-            end += width
-        self.width = end
-        self.inputs = sum(fed.values())
+            self.slots[name] = range(self.width, self.width + width)
+            self.width += width
 
     def where(self, address: Address) -> range:
         """The coordinates that an address names.
@@ -51,15 +48,14 @@ class ResidualLayout:
         Raises:
             ValueError: No such slot, or coordinates outside it.
         """
-        part = Part(address) if isinstance(address, str) else address
-        if part.slot not in self.slots:
-            raise ValueError(f"no slot {part.slot!r} in the residual stream; known: {', '.join(self.slots)}")
-        slot = self.slots[part.slot]
-        width = slot.stop - slot.start
-        stop = width if part.stop is None else part.stop
-        if not 0 <= part.start < stop <= width:
-            raise ValueError(f"coordinates {part.start}:{stop} are not in slot {part.slot!r} of width {width}")
-        return range(slot.start + part.start, slot.start + stop)
+        at = Coordinates(address) if isinstance(address, str) else address
+        if at.slot not in self.slots:
+            raise ValueError(f"no slot {at.slot!r} in the residual stream; known: {', '.join(self.slots)}")
+        slot = self.slots[at.slot]
+        stop = len(slot) if at.stop is None else at.stop
+        if not 0 <= at.start < stop <= len(slot):
+            raise ValueError(f"coordinates {at.start}:{stop} are not in slot {at.slot!r} of width {len(slot)}")
+        return slot[at.start : stop]
 
     def pack(self, features: dict[str, Tensor]) -> Tensor:
         """Tokens [batch, tokens, inputs] from the features of each, [batch, tokens, width of the slot]."""
