@@ -157,7 +157,8 @@ class UpstreamModel:
         if later:
             made[self.dialect.turns] = [*self.chat.turns, *({"role": m.role, "content": m.content} for m in later)]
         if self.limit is not None:
-            made = without_form(made) | {"model": self.chat.model} | self.dialect.limited(made, self.limit)
+            plain = {name: value for name, value in without_form(made).items() if name not in self.dialect.form}
+            made = plain | {"model": self.chat.model} | self.dialect.limited(made, self.limit)
         return made | self.dialect.counted(made) if self.chat.stream else made
 
     async def _asked(self, request: dict[str, Any], kind: str) -> tuple[UpstreamReply, dict[str, Any]]:

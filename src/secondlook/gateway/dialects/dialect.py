@@ -16,12 +16,14 @@ class Dialect(ABC):
     Attributes:
         path: Below ``/v1``.
         turns: Name of the field that holds the conversation.
+        form: Fields about the form of an answer that their names do not tell.
         error: Name of the event that tells of an error in a stream, if it has one.
     """
 
     path: str
     turns: str
     error: str | None
+    form: frozenset[str] = frozenset()
 
     @abstractmethod
     def unfit(self, request: Mapping[str, Any]) -> str | None:

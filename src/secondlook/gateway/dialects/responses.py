@@ -16,6 +16,7 @@ class Responses(Dialect):
     """``/v1/responses``."""
 
     path, turns, error = "/responses", "input", "error"
+    form = frozenset({"text"})
 
     def unfit(self, request: Mapping[str, Any]) -> str | None:
         """A conversation that the server keeps would have our turns in it; an answer made later is not at hand."""
