@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
@@ -153,6 +154,19 @@ def completion(text: str | None, *, prompt: int = 10, generated: int = 2, **more
         "id": "c1", "object": "chat.completion", "created": 5, "model": "m", "odd": {"kept": True}, "usage": usage,
         "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
     }  # fmt: skip
+
+
+def streamed(said: Any, **head: str) -> tuple[int, list[tuple[str, str]], list[bytes]]:
+    """A chat completion as the stream that OpenAI's server makes of it."""
+    body = completion(said) if isinstance(said, str) else said
+    shared = {"id": body["id"], "object": "chat.completion.chunk", "created": 5, "model": "m"}
+    text = body["choices"][0]["message"]["content"]
+    deltas = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in re.findall(r"\S+\s*", text)), {}]
+    chunks = [{**shared, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks[-1]["choices"][0]["finish_reason"] = "stop"
+    chunks.append({**shared, "choices": [], "usage": body["usage"]})
+    pieces = [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks]
+    return 200, [("content-type", "text/event-stream"), *head.items()], [*pieces, b"data: [DONE]\n\n"]
 
 
 def whole(said: Any) -> tuple[int, list[tuple[str, str]], Any]:

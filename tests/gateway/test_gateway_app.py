@@ -6,7 +6,7 @@ import threading
 
 import httpx
 import pytest
-from servers import HTTP, Pair, Running, Upstream, completion, free_port, script, until
+from servers import HTTP, Pair, Running, Upstream, completion, free_port, script, streamed, until
 from test_gateway_parts import diagnosis
 
 from secondlook.gateway.audit import query
@@ -314,20 +314,26 @@ def test_no_upstream_at_all(caplog, monkeypatch):
 # --- streams that are looked at
 
 
-def test_a_corrected_answer_is_streamed_as_an_upstream_would():
+@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_corrected_answer_is_streamed(streams, counted):
+    """By an upstream that streams its answers, and by one that does not though it is asked to."""
     replies = ("5", WRONG, completion("Four is\nthe sum."))
-    with Pair(script(*replies), policy="always") as pair:
-        body = {**CHAT, "stream": True, "stream_options": {"include_usage": True}, "secondlook": {"transcript": True}}
+    options = {"stream_options": {"include_usage": True}} if counted else {}
+    body = {**CHAT, "stream": True, **options, "secondlook": {"transcript": True}}
+    with Pair(script(*(streamed(each) if streams else each for each in replies)), policy="always") as pair:
         response = post(pair, body)
-        assert all("stream" not in asked.json for asked in pair.upstream.asked)
+        for asked in pair.upstream.asked:
+            assert (asked.json["stream"], asked.json["stream_options"]) == (True, {"include_usage": True})
     lines = [line.removeprefix("data: ") for line in response.text.split("\n\n") if line]
     assert lines[-1] == "[DONE]"
     chunks = [json.loads(line) for line in lines[:-1]]
-    assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-    assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks[:-1]) == "Four is\nthe sum."
-    assert chunks[-2]["choices"][0]["finish_reason"] == "stop"
-    assert chunks[-2]["secondlook"]["transcript"]["messages"]
-    assert (chunks[-1]["choices"], chunks[-1]["usage"]["total_tokens"]) == ([], 36)
+    spoken = [chunk for chunk in chunks if chunk["choices"]]
+    assert "".join(c["choices"][0]["delta"].get("content", "") for c in spoken) == "Four is\nthe sum."
+    assert spoken[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert spoken[-1]["choices"][0]["finish_reason"] == "stop"
+    assert spoken[-1]["secondlook"]["transcript"]["messages"]
+    assert [chunk["usage"]["total_tokens"] for chunk in chunks if not chunk["choices"]] == [36] * counted
     assert {chunk["id"] for chunk in chunks} == {"c1"}
     assert told(response) == ("corrected", "always", "always", "1", "wrong")
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -411,15 +417,49 @@ def test_a_client_that_goes_away_takes_its_call_with_it(policy, tmp_path):
 # --- who may come in
 
 
-@pytest.mark.parametrize(("status", "ready"), [(401, 200), (404, 200), (500, 200), (501, 200), (502, 503), (503, 503)])
-def test_an_upstream_need_not_list_its_models(status, ready):
-    with Pair(lambda _: (status, [], b"{}"), retries=0) as pair:
-        assert HTTP.get(f"{pair.address}/readyz").status_code == ready
+def test_readiness_proves_that_a_model_can_be_asked():
+    models = {"data": [{"id": "first"}]}
+    for answer, ready in (
+        ("Hello.", None), (streamed("Hello."), None), (completion(""), None), ((500, [], b"{}"), "status 500"),
+        ((401, [], b'{"error": "no key"}'), "give upstream_key_file, or set ready"), ({"choices": []}, "no choices"),
+        ((404, [], b""), "model 'first' cannot be asked"),
+    ):  # fmt: skip
+        with Pair(lambda asked, answer=answer: models if asked.method == "GET" else answer, retries=0) as pair:
+            for _ in range(2):  # the second is not asked again
+                found = HTTP.get(f"{pair.address}/readyz")
+                assert found.status_code == (200 if ready is None else 503)
+                assert (ready or "ready") in found.text
+            # Whole, and where that fails, in a stream.
+            assert [asked.method for asked in pair.upstream.asked] == ["GET", "POST"] + ["POST"] * (ready is not None)
+            assert [asked.json.get("stream") for asked in pair.upstream.asked[1:]] == [False, True][
+                : 1 + (ready is not None)
+            ]
+            assert pair.upstream.asked[1].json["model"] == "first"
 
 
-def test_readiness_follows_the_upstream():
-    with Pair(lambda _: {"data": []}) as pair:
+@pytest.mark.parametrize(
+    ("settings", "models", "asked"),
+    [
+        ({"ready_model": "mine"}, {}, "mine"),
+        ({"policy": "diagnosis"}, {"data": [{"id": "other"}, {"id": "m"}]}, "m"),
+        ({}, {"data": [{"id": "other"}, {"id": "m"}]}, "other"),
+        ({}, {"data": []}, None),
+        ({"ready": "server"}, {"data": []}, "nobody"),
+    ],
+)
+def test_which_model_is_asked(settings, models, asked, tmp_path):
+    files = {"diagnoses": (diagnosis(tmp_path / "d.json"),)} if "policy" in settings else {}
+    with Pair(lambda asked: models if asked.method == "GET" else "Hello.", **settings, **files) as pair:
+        assert HTTP.get(f"{pair.address}/readyz").status_code == (200 if asked else 503)
+        names = [each.json["model"] for each in pair.upstream.asked if each.method == "POST"]
+        assert names == ([] if asked in (None, "nobody") else [asked])
+
+
+def test_readiness_follows_clients_the_upstream_and_the_end():
+    with Pair() as pair:
+        post(pair)
         assert HTTP.get(f"{pair.address}/readyz").json() == {"status": "ready"}
+        assert len(pair.upstream.asked) == 1  # a client had its answer: that is proof enough
         pair.gateway.draining = lambda: True
         assert HTTP.get(f"{pair.address}/readyz").status_code == 503
     with Pair(upstream=f"http://127.0.0.1:{free_port()}/v1") as pair:
@@ -434,7 +474,7 @@ def test_metrics_count_what_happened():
         post(pair)
         text = HTTP.get(f"{pair.address}/metrics").text
     for line in (
-        'secondlook_requests_total{outcome="200",status="corrected"} 1.0',
+        'secondlook_requests_total{outcome="200",reason="always",status="corrected"} 1.0',
         'secondlook_tokens_total{kind="in"} 30.0',
         "secondlook_upstream_calls_total 3.0",
         "secondlook_second_looks_total 1.0",

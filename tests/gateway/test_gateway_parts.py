@@ -19,6 +19,7 @@ from second_looks import simulate
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import to_json
 from secondlook.gateway.audit import Audit, AuditRow, query
+from secondlook.gateway.dialects import DIALECTS
 from secondlook.gateway.keys import Keys
 from secondlook.gateway.policy import Policy
 from secondlook.gateway.refusal import RefusalError
@@ -244,12 +245,8 @@ def test_what_a_request_may_not_ask_for(headers, said):
 def test_text_parts_are_read_and_kept_as_they_are():
     parts = [{"type": "text", "text": "One"}, {"type": "text", "text": "two?"}]
     body = {"model": "m", "messages": [{"role": "user", "content": parts, "name": "u"}], "top_p": 0.5}
-    found = read_request(json.dumps(body).encode())
-    assert (found.text, found.question, found.fields) == (
-        "One\ntwo?",
-        body["messages"][0],
-        {"model": "m", "top_p": 0.5},
-    )
+    found = read_request(json.dumps(body).encode(), DIALECTS["/chat/completions"])
+    assert (found.text, found.turns, found.request) == ("One\ntwo?", tuple(body["messages"]), body)
 
 
 def test_usages_add_up_in_all_their_details():

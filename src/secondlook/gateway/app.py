@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
 
 import anyio
 from starlette.applications import Starlette
@@ -18,27 +17,30 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from secondlook.correction.reply import usage_of
 from secondlook.gateway.audit import Audit, AuditRow
-from secondlook.gateway.conversation import COMPLETIONS
+from secondlook.gateway.dialects import DIALECTS
+from secondlook.gateway.events import dumped
 from secondlook.gateway.exchange import GONE, Exchange
 from secondlook.gateway.keys import Keys
 from secondlook.gateway.limits import Limits, read_body
 from secondlook.gateway.logs import LOGGER, log
 from secondlook.gateway.metrics import Metrics
 from secondlook.gateway.openapi import document
+from secondlook.gateway.paths import below_v1, climbs
 from secondlook.gateway.policy import TASK, Policy
+from secondlook.gateway.ready import Readiness
 from secondlook.gateway.refusal import RETRY_AFTER, RefusalError
 from secondlook.gateway.request import EXTENSION, Passed, read_request
 from secondlook.gateway.second_look import SecondLook, failure_of
 from secondlook.gateway.settings import GatewaySettings
-from secondlook.gateway.upstream import Headers, Tally, Upstream, UpstreamError
+from secondlook.gateway.upstream import Headers, Upstream, UpstreamError
 
 _EXTENSION = f'"{EXTENSION}"'.encode()
-_FRESH = 5.0  # seconds for which an upstream that answered counts as ready
 
 
 class Gateway:
-    """The gateway; an ASGI application for everything below ``/v1``.
+    """The gateway; an ASGI application for everything below ``/v1``, wherever a client looks for it.
 
     Args:
         settings: All of them.
@@ -63,9 +65,10 @@ class Gateway:
             retries=settings.retries,
             retry_uncertain=settings.retry_uncertain,
             key=settings.upstream_key(),
+            proxies=settings.proxies,
         )
         self.second_look = SecondLook(settings, self.upstream)
-        self._ready_until = 0.0
+        self.readiness = Readiness(self.upstream, settings.ready, settings.ready_model, self.policy.diagnosed)
 
     @asynccontextmanager
     async def running(self, _app: object = None) -> Any:
@@ -81,8 +84,7 @@ class Gateway:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        reason = self.policy.name if request.method == "POST" else None
-        row = AuditRow(id=uuid.uuid4().hex, time=time.time(), policy=self.policy.name, reason=reason)
+        row = AuditRow(id=uuid.uuid4().hex, time=time.time(), policy=self.policy.name, reason="endpoint")
         exchange = Exchange(send, row, self._keep)
         try:
             exchange.leave = self.limits.admit()
@@ -104,9 +106,9 @@ class Gateway:
     async def _attend(self, request: Request, exchange: Exchange) -> None:
         """Read a request, then answer it until it is answered or its client goes away."""
         if self.keys is not None:
-            name = self.keys.check(request.headers.get("authorization"))
+            name = self.keys.check(request.headers.get("authorization"), request.headers.get("x-api-key"))
             if name is None:
-                said = "the key is missing or unknown; send Authorization: Bearer KEY"
+                said = "the key is missing or unknown; send Authorization: Bearer KEY, or x-api-key: KEY"
                 raise RefusalError(401, "invalid_api_key", said)
             exchange.note(key=name)
         with anyio.fail_after(self.settings.timeout):
@@ -130,9 +132,16 @@ class Gateway:
             await exchange.close(GONE)
 
     async def _answer(self, request: Request, body: bytes, exchange: Exchange) -> None:
-        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-        if request.method == "POST" and path == COMPLETIONS and self._may_look(request, body):
-            found = read_request(body, images=self.settings.images)
+        raw = (request.scope.get("raw_path") or request.scope["path"].encode()).decode("latin-1").partition("?")[0]
+        path = below_v1(raw)
+        if path is None or climbs(path):
+            said = f"there is no {raw}; the interface lies below /v1, POST /v1/chat/completions for one"
+            raise RefusalError(404, "not_found", said)
+        dialect = DIALECTS.get(path) if request.method == "POST" else None
+        if dialect is not None:
+            exchange.note(reason=self.policy.name)
+        if dialect is not None and self._may_look(request, body):
+            found = read_request(body, dialect, images=self.settings.images)
             exchange.note(model=found.model, task=request.headers.get(TASK))
             if isinstance(found, Passed):
                 exchange.note(reason=found.reason)
@@ -142,30 +151,24 @@ class Gateway:
                 exchange.note(reason=decision.reason)
                 escalated = self.settings.on_failure == "escalate" and decision.reason == "undecided"
                 if decision.rounds or escalated:
-                    await self.second_look.answer(found, self._headers(request), decision, exchange)
+                    await self.second_look.answer(dialect, found, self._headers(request), decision, exchange)
                     return
-                body = found.bare() if found.asked else body
-        await self._pass(request, body, exchange)
+                body = dumped(found.request) if found.asked else body
+        query = request.scope["query_string"].decode("latin-1")
+        await self._pass(request, path + (f"?{query}" if query else ""), body, exchange)
 
     def _may_look(self, request: Request, body: bytes) -> bool:
         """Whether a request's body has to be read: under ``never``, and nothing else asked, it need not."""
         asks = any(name.startswith("x-secondlook-") for name in request.headers) or _EXTENSION in body
         return self.settings.policy != "never" or asks or self.settings.audit_file is not None
 
-    async def _pass(self, request: Request, body: bytes, exchange: Exchange) -> None:
+    async def _pass(self, request: Request, path: str, body: bytes, exchange: Exchange) -> None:
         """Pass a request on, byte for byte, and its answer back."""
-        scope = request.scope
-        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
-        path = path.removeprefix(scope.get("root_path", "")) or "/"
-        if any(unquote(step) in (".", "..") for step in path.split("/")):
-            raise RefusalError(404, "not_found", "there is nothing above /v1; write the path without dots")
-        query = scope["query_string"].decode("latin-1")
-        path += f"?{query}" if query else ""
         headers = self._headers(request)
         try:
             async with self.upstream.stream(request.method, path, headers, body or None, exchange.tally) as streamed:
                 begun = streamed.begun
-                if begun.header("content-type").startswith("text/event-stream"):
+                if begun.streamed:
                     await exchange.begin(begun.status, begun.headers)
                     async for chunk in streamed.chunks:
                         await exchange.piece(chunk)
@@ -192,6 +195,8 @@ class Gateway:
                 LOGGER.exception("audit failed", extra={"fields": {"id": row.id}})
                 raise RefusalError(503, "audit_failed", str(error), RETRY_AFTER) from None
         self.metrics.observe(row)
+        if row.outcome == 200 and row.reason not in ("endpoint", "upstream"):
+            self.readiness.answered()
         log(row, text=self.settings.log_text)
 
     def _headers(self, request: Request) -> Headers:
@@ -199,26 +204,15 @@ class Gateway:
         return tuple(
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in request.headers.raw
-            if self.keys is None or name != b"authorization"
+            if self.keys is None or name not in (b"authorization", b"x-api-key")
         )
 
     async def ready(self, _request: Request) -> Response:
-        """Whether requests should be sent here: not while stopping, and only with an upstream that answers."""
+        """Whether requests should be sent here: not while stopping, and only where a model answers."""
         if self.draining():
             return JSONResponse({"status": "draining"}, status_code=503)
-        if time.monotonic() > self._ready_until:
-            try:
-                with anyio.fail_after(2.0):
-                    async with self.upstream.stream("GET", "/models", (), None, Tally()) as streamed:
-                        status = streamed.begun.status
-            except (UpstreamError, TimeoutError) as error:
-                said = str(error) or "the upstream did not answer in time"
-                return JSONResponse({"status": "upstream", "detail": said}, status_code=503)
-            # A server that lists no models may say that it does not, or fail at it as `transformers serve` does where
-            # no model was downloaded; these say that there is no server to be had.
-            if status in (502, 503, 504):
-                return JSONResponse({"status": "upstream", "detail": f"status {status}"}, status_code=503)
-            self._ready_until = time.monotonic() + _FRESH
+        if (said := await self.readiness.missing()) is not None:
+            return JSONResponse({"status": "upstream", "detail": said}, status_code=503)
         return JSONResponse({"status": "ready"})
 
     async def render(self, _request: Request) -> Response:
@@ -246,7 +240,7 @@ def build(settings: GatewaySettings) -> tuple[Starlette, Gateway]:
         Route("/readyz", gateway.ready),
         Route("/metrics", gateway.render),
         Route("/openapi.json", described),
-        Mount("/v1", gateway),
+        Mount("/", gateway),
     ]
     return Starlette(routes=routes, lifespan=gateway.running), gateway
 
@@ -254,8 +248,7 @@ def build(settings: GatewaySettings) -> tuple[Starlette, Gateway]:
 def _usage_of(body: bytes) -> Mapping[str, int | None]:
     """Tokens of an answer that was passed on, for the audit log."""
     try:
-        usage = json.loads(body)["usage"]
-        found = {"tokens_in": usage.get("prompt_tokens"), "tokens_out": usage.get("completion_tokens")}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return {}
-    return {name: value if isinstance(value, int) else None for name, value in found.items()}
+        usage = usage_of(json.loads(body).get("usage"))
+    except (ValueError, AttributeError, RecursionError):
+        usage = None
+    return {"tokens_in": usage.input, "tokens_out": usage.output} if usage else {}

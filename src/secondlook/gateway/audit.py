@@ -129,8 +129,8 @@ class Audit:
     def _insert(self, database: sqlite3.Connection, waiting: Sequence[_Waiting]) -> OSError | None:
         try:
             with database:
-                database.executemany(_INSERT, [astuple(row) for row, _ in waiting])
-        except sqlite3.Error as error:
+                database.executemany(_INSERT, [_stored(row) for row, _ in waiting])
+        except (sqlite3.Error, ValueError) as error:
             return OSError(f"audit log {str(self._path)!r} cannot be written ({error})")
         return None
 
@@ -174,11 +174,16 @@ def query(
 def _open(path: Path) -> sqlite3.Connection:
     # It may hold what was said: nobody but its owner reads it. SQLite gives its other files the same mode.
     path.touch(mode=0o600)
-    database = sqlite3.connect(path)
+    database = sqlite3.connect(path, timeout=60)  # other workers write too
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
     database.executescript(_SCHEMA)
     return database
+
+
+def _stored(row: AuditRow) -> tuple[Any, ...]:
+    # Half a pair of surrogates, in a model's name for one, is kept as its escape: SQLite's text is UTF-8.
+    return tuple(v.encode("utf-8", "backslashreplace").decode() if isinstance(v, str) else v for v in astuple(row))
 
 
 def _settle(waiting: Sequence[_Waiting], failure: Exception | None) -> None:

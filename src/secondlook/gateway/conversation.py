@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
-from secondlook.gateway.request import Chat, dumped
+from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
+from secondlook.correction.parameters import adapted, repeated, without_form
+from secondlook.correction.reply import error_of
+from secondlook.gateway.dialects import Dialect
+from secondlook.gateway.events import dumped, read_events
+from secondlook.gateway.logs import LOGGER
+from secondlook.gateway.request import Chat
 from secondlook.gateway.upstream import Headers, Tally, Upstream, UpstreamReply
 from secondlook.prompts.prompt import Prompt
 from secondlook.prompts.worded import Worded
 
-COMPLETIONS = "/chat/completions"
-_FINISH: Mapping[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filter"}
-_ANSWERS_ONLY = frozenset(
-    ("response_format", "logprobs", "top_logprobs", "stop", "max_tokens", "max_completion_tokens", "prediction",
-     "verbosity")
-)  # fmt: skip
-"""Fields that a check does without: they are about the form of the answer."""
+_CHANGES = 6
+"""Calls that are made at most to find what a model refuses."""
 
 
 class ReplyError(Exception):
@@ -75,31 +75,40 @@ class Bill:
 
     Attributes:
         tally: Requests sent.
-        answers: Replies to requests for an answer, as they came.
-        usages: What each call cost, as the upstream said it: kind of call, and its ``usage``.
+        answers: Replies to requests for an answer, as they came and decoded.
+        usages: What each call cost, as the upstream said it: kind of call, and its ``usage``; ``None`` if it was not
+            said.
+        changes: What the model refused in requests of ours, and was left out or renamed.
     """
 
     tally: Tally = field(default_factory=Tally)
-    answers: list[UpstreamReply] = field(default_factory=list)
-    usages: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    answers: list[tuple[UpstreamReply, dict[str, Any]]] = field(default_factory=list)
+    usages: list[tuple[str, Mapping[str, Any] | None]] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamModel:
-    """The upstream as the loop's model, for one request.
+    """The upstream as the loop's model, for one request; asked as the client asks, in a stream or whole.
 
     Attributes:
         upstream: The server.
+        dialect: The interface that the client uses.
         chat: What the client asked.
         headers: The client's.
         bill: Counts all calls.
+        known: What models are known to refuse in requests of ours: changes by model and kind of call.
+        budget: Tokens that the request may cost; a call whose cost is not told spends them all.
         limit: Tokens that a critique may have, for a model that examines; ``None`` for one that answers.
     """
 
     upstream: Upstream
+    dialect: Dialect
     chat: Chat
     headers: Headers
     bill: Bill
+    known: dict[tuple[str, str], list[str]]
+    budget: int | None = None
     limit: int | None = None
 
     def examining(self, name: str | None, limit: int) -> UpstreamModel:
@@ -124,44 +133,56 @@ class UpstreamModel:
             ReplyError: There was one, but it is none in words.
         """
         del prefill, seed
-        reply = await self.upstream.send("POST", COMPLETIONS, self.headers, self._body(messages), self.bill.tally)
+        kind = "answer" if self.limit is None else "critique"
+        reply, body = await self._asked(self._request(messages), kind)
+        read = self.dialect.read(body)
         if self.limit is None:
-            self.bill.answers.append(reply)
-        return self._read(reply)
+            self.bill.answers.append((reply, body))
+        if reply.status != 200:
+            said = error_of(body)
+            raise ReplyError(reply, f"the upstream answered with status {reply.status}{f': {said}' if said else ''}")
+        if read.kind == "error":
+            raise ReplyError(reply, read.said)
+        usage = body.get("usage")
+        self.bill.usages.append((kind, usage if read.usage and isinstance(usage, dict) else None))
+        if read.kind != "words":
+            raise ReplyError(reply, read.said, sound=True)
+        return Completion(read.text, read.usage or Usage(self.budget or 0, calls=1), read.finish)
 
-    def _body(self, messages: Sequence[Message]) -> bytes:
-        """The request; the client's messages stand in it as they came."""
+    def _request(self, messages: Sequence[Message]) -> dict[str, Any]:
+        """The request; the client's turns stand in it as they came."""
         first, *later = messages
         assert first.role == "user"
-        turns = [*self.chat.earlier, self.chat.question, *({"role": m.role, "content": m.content} for m in later)]
-        fields = {name: value for name, value in self.chat.fields.items() if name not in ("stream", "stream_options")}
+        made = dict(self.chat.request)
+        if later:
+            made[self.dialect.turns] = [*self.chat.turns, *({"role": m.role, "content": m.content} for m in later)]
         if self.limit is not None:
-            limit = "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
-            fields = {key: value for key, value in fields.items() if key not in _ANSWERS_ONLY}
-            fields |= {"model": self.chat.model, limit: self.limit}
-        return dumped({**fields, "messages": turns})
+            plain = {name: value for name, value in without_form(made).items() if name not in self.dialect.form}
+            made = plain | {"model": self.chat.model} | self.dialect.limited(made, self.limit)
+        return made | self.dialect.counted(made) if self.chat.stream else made
 
-    def _read(self, reply: UpstreamReply) -> Completion:
-        if reply.status != 200:
-            raise ReplyError(reply, f"the upstream answered with status {reply.status}")
+    async def _asked(self, request: dict[str, Any], kind: str) -> tuple[UpstreamReply, dict[str, Any]]:
+        """A call, made again without what its model refuses in it; only what is ours is changed."""
+        known = self.known.setdefault((self.chat.model, kind), [])
+        ours = None if kind == "critique" else tuple(request.keys() - self.chat.request.keys())
+        request = repeated(request, known)
+        for _ in range(_CHANGES):
+            reply = await self.upstream.send("POST", self.dialect.path, self.headers, dumped(request), self.bill.tally)
+            body = self._decoded(reply)
+            if (changed := adapted(request, reply.status, body, ours)) is None:
+                break
+            request, change = changed
+            known.append(change)
+            LOGGER.info("adapted", extra={"fields": {"model": self.chat.model, "call": kind, "refused": change}})
+        self.bill.changes.extend(change for change in known if change not in self.bill.changes)
+        return reply, body
+
+    def _decoded(self, reply: UpstreamReply) -> dict[str, Any]:
+        """The body of a reply; of a stream, what it amounts to."""
+        if reply.streamed:
+            return self.dialect.gathered(read_events(reply.body))
         try:
-            answer = json.loads(reply.body)
-            (choice,) = answer["choices"]
-            message, usage = dict(choice["message"]), dict(answer.get("usage") or {})
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise ReplyError(reply, "the upstream's answer is no chat completion") from None
-        self.bill.usages.append(("answer" if self.limit is None else "critique", usage))
-        text = message.get("content")
-        if message.get("tool_calls") or message.get("refusal") or not isinstance(text, str) or not text.strip():
-            raise ReplyError(reply, "the upstream's answer has no words", sound=True)
-        return Completion(text, _usage(usage), _FINISH.get(str(choice.get("finish_reason")), "other"))
-
-
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached), calls=1)
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+            body = json.loads(reply.body)
+        except (ValueError, RecursionError):
+            return {}
+        return body if isinstance(body, dict) else {}

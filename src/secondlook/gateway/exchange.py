@@ -12,8 +12,8 @@ import anyio
 from starlette.types import Send
 
 from secondlook.gateway.audit import AuditRow
+from secondlook.gateway.events import CONTENT_TYPE, event
 from secondlook.gateway.refusal import RefusalError, error
-from secondlook.gateway.stream import CONTENT_TYPE, event
 from secondlook.gateway.upstream import Headers, Tally
 
 GONE = 499
@@ -37,6 +37,7 @@ class Exchange:
         kept: Whether the row has been.
         leave: Gives its place among the requests in flight back; done before the answer ends, so that a client that
             has its answer may ask again.
+        error_event: Name of the event that ends a stream with an error, if it has one.
     """
 
     send: Send
@@ -47,6 +48,7 @@ class Exchange:
     started: bool = False
     kept: bool = False
     leave: Callable[[], None] = lambda: None
+    error_event: str | None = None
 
     def note(self, **changes: Any) -> None:
         """Change what the log will say."""
@@ -103,7 +105,7 @@ class Exchange:
             self.note(status="refused", reason=refusal.code)
         said = error(refusal.code, str(refusal))
         if self.started:
-            await self.finish(refusal.status, event(said))
+            await self.finish(refusal.status, event(said, self.error_event))
             return
         retry = () if refusal.retry_after is None else (("retry-after", str(refusal.retry_after)),)
         await self.whole(refusal.status, (("content-type", "application/json"), *retry), json.dumps(said).encode())

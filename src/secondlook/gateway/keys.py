@@ -82,12 +82,16 @@ class Keys:
             raise ValueError(f"there is no key {name!r}; there are {', '.join(names) or 'none'}")
         return Keys(tuple(entry for entry in self.entries if entry.name != name))
 
-    def check(self, authorization: str | None) -> str | None:
-        """Name of the key in an ``Authorization`` header; ``None`` if it is none of these.
+    def check(self, authorization: str | None, api_key: str | None = None) -> str | None:
+        """Name of a client's key; ``None`` if it is none of these.
 
         All entries are compared, whichever fits, so the time taken tells nothing.
+
+        Args:
+            authorization: Header ``Authorization``, as OpenAI's clients send it.
+            api_key: Header ``x-api-key``, as Anthropic's clients do; it counts where there is no other.
         """
-        kind, _, key = (authorization or "").partition(" ")
+        kind, _, key = (f"bearer {api_key or ''}" if authorization is None else authorization).partition(" ")
         found = [e.name for e in self.entries if hmac.compare_digest(_hash(e.salt, key.strip()), e.hash)]
         return found[0] if found and kind.lower() == "bearer" else None
 

@@ -19,7 +19,7 @@ class Metrics:
         def counter(name: str, says: str, *labels: str) -> Counter:
             return Counter(f"secondlook_{name}", says, labels, registry=self._registry)
 
-        self._requests = counter("requests", "Requests answered.", "status", "outcome")
+        self._requests = counter("requests", "Requests answered.", "status", "reason", "outcome")
         self._tokens = counter("tokens", "Tokens of all upstream calls.", "kind")
         self._calls = counter("upstream_calls", "Requests sent to the upstream.")
         self._unanswered = counter(
@@ -33,7 +33,7 @@ class Metrics:
 
     def observe(self, row: AuditRow) -> None:
         """Count one request."""
-        self._requests.labels(row.status, str(row.outcome)).inc()
+        self._requests.labels(row.status, row.reason or "", str(row.outcome)).inc()
         self._seconds.observe(row.seconds)
         self._calls.inc(row.calls)
         for counter, count in (

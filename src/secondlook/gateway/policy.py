@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from secondlook.correction.plan import StopRule
 from secondlook.correction.transcript import Variant
-from secondlook.diagnosis.form import Diagnosis, from_json
+from secondlook.gateway.diagnosed import CRITIC_TOKENS, PROMPT, serve_diagnosis
 from secondlook.gateway.refusal import RefusalError
 from secondlook.gateway.settings import GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
@@ -21,8 +20,6 @@ person; refused."""
 TASK, POLICY, ROUNDS = "x-secondlook-task", "x-secondlook-policy", "x-secondlook-rounds"
 """Headers of a request: what it is about, and what it asks for."""
 
-_PROMPT = "own/binary-cot"
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -33,6 +30,7 @@ class Decision:
         stop: Whether they end once the critic is satisfied.
         variant: How the question is put again.
         prompt: The words of check and requests.
+        critic_tokens: Tokens that a critique may have.
         reason: Why, in a word: ``always``, ``flagged``, ``never``, ``helps``, ``hurts``, ``undecided``,
             ``undiagnosed`` (no diagnosis of this model or task) or ``override``.
     """
@@ -41,6 +39,7 @@ class Decision:
     stop: StopRule
     variant: Variant
     prompt: Prompt
+    critic_tokens: int
     reason: str
 
 
@@ -58,11 +57,15 @@ class Policy:
     def __init__(self, settings: GatewaySettings) -> None:
         self.name = settings.policy
         self._settings = settings
-        self._given = load_prompt(settings.prompt or _PROMPT)
-        self._diagnoses = [_served(path, settings) for path in settings.diagnoses]
-        models = [found.model for found, *_ in self._diagnoses]
+        self._given = load_prompt(settings.prompt or PROMPT)
+        self._served = [serve_diagnosis(path, settings) for path in settings.diagnoses]
+        models = [served.diagnosis.model for served in self._served]
         if twice := sorted({model for model in models if model and models.count(model) > 1}):
             raise ValueError(f"there are two diagnoses of model {twice[0]!r}; give one a model")
+
+    def diagnosed(self, model: str) -> bool:
+        """Whether there is a diagnosis of a model."""
+        return any(served.fits(model) for served in self._served)
 
     def decide(self, model: str, headers: Mapping[str, str]) -> Decision:
         """What to do with a request for a model.
@@ -74,19 +77,19 @@ class Policy:
 
     def _own(self, model: str, task: str | None) -> Decision:
         settings = self._settings
-        plain = Decision(0, "fixed", settings.variant or "self", self._given, settings.policy)
+        tokens = settings.critic_tokens or CRITIC_TOKENS
+        plain = Decision(0, "fixed", settings.variant or "self", self._given, tokens, settings.policy)
         if settings.policy == "never":
             return plain
         if settings.policy != "diagnosis":
             return replace(plain, rounds=settings.rounds, stop="satisfied" if settings.policy == "flagged" else "fixed")
-        for diagnosis, variant, prompt in self._diagnoses:
-            # A diagnosis names provider and model; clients ask for the model.
-            if diagnosis.model is not None and (diagnosis.model == model or diagnosis.model.endswith(f"/{model}")):
-                groups = {group.group: group for group in diagnosis.groups} | {None: diagnosis.overall}
+        for served in self._served:
+            if served.fits(model):
+                groups = {group.group: group for group in served.diagnosis.groups} | {None: served.diagnosis.overall}
                 if (group := groups.get(task)) is None:
                     break
                 rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
-                return Decision(rounds, "fixed", variant, prompt, group.finding)
+                return Decision(rounds, served.stop, served.variant, served.prompt, served.critic_tokens, group.finding)
         return replace(plain, reason="undiagnosed")
 
     def _overridden(self, own: Decision, headers: Mapping[str, str]) -> Decision:
@@ -114,35 +117,3 @@ class Policy:
 
 def _refused(said: str) -> RefusalError:
     return RefusalError(400, "override", said)
-
-
-def _served(path: Path, settings: GatewaySettings) -> tuple[Diagnosis, Variant, Prompt]:
-    """A diagnosis, and the variant and prompt it is served with: what was diagnosed is what is served."""
-    where = f"diagnosis {str(path)!r}"
-    try:
-        diagnosis = from_json(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"{where} cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise ValueError(
-            f"{str(path)!r} is no diagnosis; make one with: secondlook diagnose RUN --out {path.name}"
-        ) from None
-    if diagnosis.critic != settings.critic:
-        raise ValueError(
-            f"{where} is of critic {diagnosis.critic!r}, settings say {settings.critic!r}; make them agree"
-        )
-    if settings.variant and diagnosis.variant and settings.variant != diagnosis.variant:
-        raise ValueError(
-            f"{where} is of variant {diagnosis.variant!r}, settings say {settings.variant!r}; leave the latter out"
-        )
-    variant = settings.variant or diagnosis.variant or "self"
-    if variant not in ("self", "self-instruct"):
-        raise ValueError(f"{where} is of variant {variant!r}, which is of studies; diagnose 'self' or 'self-instruct'")
-    name, _, _ = (diagnosis.prompt or "").partition("@")
-    prompt = load_prompt(settings.prompt or name or _PROMPT)
-    if diagnosis.prompt and prompt.version != diagnosis.prompt:
-        raise ValueError(
-            f"{where} was made with prompt {diagnosis.prompt}, here it would be {prompt.version}; serve the words that "
-            "were diagnosed, or diagnose these"
-        )
-    return diagnosis, ("self-instruct" if variant == "self-instruct" else "self"), prompt

@@ -1,4 +1,4 @@
-"""A request that the gateway itself refuses, in the form that OpenAI's clients read."""
+"""A request that the gateway itself refuses, in a form that OpenAI's and Anthropic's clients read."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class RefusalError(Exception):
 
 
 def error(code: str, said: str) -> dict[str, Any]:
-    """The body of an error."""
-    return {"error": {"message": said, "type": "secondlook_error", "param": None, "code": code}}
+    """The body of an error; its own type is what Anthropic's clients read."""
+    return {"type": "error", "error": {"message": said, "type": "secondlook_error", "param": None, "code": code}}

@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from secondlook.gateway.dialects import Dialect
+from secondlook.gateway.events import dumped
+
 EXTENSION = "secondlook"
 """A field of a request that asks us for something; it is never passed on."""
 
 _ROLES = frozenset({"system", "developer", "user", "assistant"})
+_TEXT = frozenset({"text", "input_text", "output_text"})
+_IMAGE = frozenset({"image_url", "input_image", "image"})
+_THOUGHT = frozenset({"thinking", "redacted_thinking"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,28 +24,22 @@ class Chat:
     """A request for one answer in words, which can be looked at twice.
 
     Attributes:
-        fields: All fields but the messages and our extension, as they came.
-        earlier: The messages before the last, as they came.
-        question: The last message, the user's, as it came.
-        text: Its text.
+        request: All of it but our extension, as it came.
+        turns: Its conversation; the last turn is the user's.
+        text: Text of that turn.
         model: Name of the model.
         stream: Whether the answer is to be streamed.
         transcript: Whether the client wants to see the conversation.
         asked: Whether the request has our extension, which is not passed on.
     """
 
-    fields: Mapping[str, Any]
-    earlier: tuple[Mapping[str, Any], ...]
-    question: Mapping[str, Any]
+    request: Mapping[str, Any]
+    turns: tuple[Any, ...]
     text: str
     model: str
     stream: bool
     transcript: bool
     asked: bool
-
-    def bare(self) -> bytes:
-        """The request without our extension."""
-        return dumped({**self.fields, "messages": [*self.earlier, self.question]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,14 @@ class Passed:
     body: bytes | None = None
 
 
-def read_request(body: bytes, *, images: bool = False) -> Chat | Passed:
-    """Read a chat request.
+def read_request(body: bytes, dialect: Dialect, *, images: bool = False) -> Chat | Passed:
+    """Read a request for an answer.
 
     What is not understood is not judged here: it is passed on, and the upstream says what is wrong with it.
 
     Args:
         body: As it came.
+        dialect: The interface it came by.
         images: Whether a question with images counts as one in words.
     """
     try:
@@ -73,15 +74,15 @@ def read_request(body: bytes, *, images: bool = False) -> Chat | Passed:
     if not isinstance(request, dict):
         return Passed("unreadable")
     asked, wanted = EXTENSION in request, request.pop(EXTENSION, None)
-    model = request.get("model")
-    if reason := _unfit(request, images=images):
+    model, turns = request.get("model"), request.get(dialect.turns)
+    turns = [{"role": "user", "content": turns}] if isinstance(turns, str) and dialect.turns == "input" else turns
+    if reason := dialect.unfit(request) or _unfit(request, turns, images=images):
         return Passed(reason, model if isinstance(model, str) else None, dumped(request) if asked else None)
-    *earlier, question = request.pop("messages")
+    assert isinstance(turns, list)
     return Chat(
-        fields=request,
-        earlier=tuple(earlier),
-        question=question,
-        text=_text(question["content"]),
+        request=request,
+        turns=tuple(turns),
+        text=_text(turns[-1]["content"]),
         model=str(model),
         stream=request.get("stream") is True,
         transcript=isinstance(wanted, dict) and wanted.get("transcript") is True,
@@ -89,50 +90,53 @@ def read_request(body: bytes, *, images: bool = False) -> Chat | Passed:
     )
 
 
-def dumped(value: Mapping[str, Any]) -> bytes:
-    """JSON as it is sent."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
-
-
-def _unfit(request: Mapping[str, Any], *, images: bool) -> str | None:
+def _unfit(request: Mapping[str, Any], turns: Any, *, images: bool) -> str | None:
     """Why a request cannot be looked at twice."""
-    messages = request.get("messages")
-    if not isinstance(request.get("model"), str) or not isinstance(messages, list) or not messages:
+    if not isinstance(request.get("model"), str) or not isinstance(turns, list) or not turns:
         return "unreadable"
     if request.get("tools") or request.get("functions"):
         return "tools"
-    if request.get("n") not in (None, 1):
-        return "n"
-    if request.get("modalities") not in (None, ["text"]) or request.get("audio"):
-        return "audio"
     if not isinstance(request.get("stream", False), bool | None):
         return "unreadable"
-    for message in messages:
-        if reason := _unfit_message(message, images=images):
+    for turn in turns:
+        if reason := _unfit_turn(turn, images=images):
             return reason
-    if messages[-1]["role"] != "user":
+    if turns[-1].get("role") != "user":
         return "prefill"
-    return None if _text(messages[-1]["content"]).strip() else "unreadable"
+    return None if _text(turns[-1]["content"]).strip() else "unreadable"
 
 
-def _unfit_message(message: Any, *, images: bool) -> str | None:
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+def _unfit_turn(turn: Any, *, images: bool) -> str | None:
+    if not isinstance(turn, dict):
         return "unreadable"
-    if message["role"] not in _ROLES or message.get("tool_calls") or message.get("function_call"):
+    kind = turn.get("type", "message")
+    if kind == "reasoning":
+        return None
+    if kind != "message":
+        return "tools" if "call" in str(kind) else "parts"
+    if not isinstance(turn.get("role"), str):
+        return "unreadable"
+    if turn["role"] not in _ROLES or turn.get("tool_calls") or turn.get("function_call"):
         return "tools"
-    content = message.get("content")
+    content = turn.get("content")
     if not isinstance(content, str | list):
         return "unreadable"
-    for part in content if isinstance(content, list) else ():
-        kind = part.get("type") if isinstance(part, dict) else None
-        known = (kind == "text" and isinstance(part.get("text"), str)) or (kind == "image_url" and images)
-        if not known:
-            kind = kind if isinstance(kind, str) else None
-            return {"image_url": "images", "input_audio": "audio", None: "unreadable"}.get(kind, "parts")
-    return None
+    parts = content if isinstance(content, list) else []
+    return next(filter(None, (_unfit_part(part, images=images) for part in parts)), None)
+
+
+def _unfit_part(part: Any, *, images: bool) -> str | None:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(kind, str):
+        return "unreadable"
+    if kind in _THOUGHT or (kind in _TEXT and isinstance(part.get("text"), str)):
+        return None
+    if kind in _IMAGE:
+        return None if images else "images"
+    return "audio" if kind == "input_audio" else "tools" if "tool" in kind else "parts"
 
 
 def _text(content: str | list[Any]) -> str:
     if isinstance(content, str):
         return content
-    return "\n".join(part["text"] for part in content if part["type"] == "text")
+    return "\n".join(part["text"] for part in content if part["type"] in _TEXT)

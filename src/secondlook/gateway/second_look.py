@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import anyio
@@ -12,15 +12,17 @@ import anyio
 from secondlook.correction.critics import CommandCritic, Critic, ModelCritic
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
+from secondlook.correction.reply import usage_of
 from secondlook.correction.transcript import Transcript
 from secondlook.gateway.conversation import Bill, OpenCase, ReplyError, UpstreamModel
+from secondlook.gateway.dialects import Dialect
 from secondlook.gateway.escalate import hand_over
+from secondlook.gateway.events import comment, dumped, event, read_events
 from secondlook.gateway.exchange import Exchange
 from secondlook.gateway.policy import Action, Decision
 from secondlook.gateway.refusal import RETRY_AFTER, RefusalError, error
-from secondlook.gateway.request import EXTENSION, Chat, dumped
+from secondlook.gateway.request import EXTENSION, Chat
 from secondlook.gateway.settings import GatewaySettings
-from secondlook.gateway.stream import DONE, comment, event, events
 from secondlook.gateway.upstream import Headers, Upstream, UpstreamError, UpstreamReply
 
 
@@ -58,15 +60,20 @@ class SecondLook:
 
     def __init__(self, settings: GatewaySettings, upstream: Upstream) -> None:
         self.settings, self.upstream = settings, upstream
+        self._known: dict[tuple[str, str], list[str]] = {}
 
-    async def answer(self, chat: Chat, headers: Headers, decision: Decision, exchange: Exchange) -> None:
+    async def answer(
+        self, dialect: Dialect, chat: Chat, headers: Headers, decision: Decision, exchange: Exchange
+    ) -> None:
         """Answer, check, answer again; where the answer is streamed, say now and then that we are still there.
 
         Raises:
             RefusalError: There is no answer, or none that settings let the client have.
         """
         done, found = anyio.Event(), list[Conclusion]()
-        model = UpstreamModel(self.upstream, chat, headers, Bill(exchange.tally))
+        exchange.error_event = dialect.error
+        budget = self.settings.budget_tokens
+        model = UpstreamModel(self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, budget)
 
         async def work() -> None:
             found.append(await self._look(exchange.row.id, model, decision))
@@ -81,7 +88,7 @@ class SecondLook:
                 exchange.note(reason="looking")
                 await exchange.begin_events()
                 await exchange.piece(comment("still here"))
-        await self._conclude(chat, decision, found[0], model.bill, exchange)
+        await self._conclude(model, decision, found[0], exchange)
 
     async def _look(self, identifier: str, model: UpstreamModel, decision: Decision) -> Conclusion:
         """The loop on a client's conversation."""
@@ -94,64 +101,69 @@ class SecondLook:
             max_seconds=self.settings.budget_seconds,
         )
         case = OpenCase(identifier, model.chat.text, decision.prompt)
-        transcript = await run(model, self._critic(model), case, plan, on_error=errors.append)
+        transcript = await run(model, self._critic(model, decision), case, plan, on_error=errors.append)
         failure = errors[0] if errors else None
         if transcript.rounds:
-            reply = model.bill.answers[len(transcript.rounds) - 1]
+            reply, _ = model.bill.answers[len(transcript.rounds) - 1]
             return Conclusion(transcript, *_outcome(transcript, decision), reply, failure)
         if isinstance(failure, ReplyError):
-            return Conclusion(transcript, "passed", "no words" if failure.sound else "upstream", failure.reply, failure)
+            reason = "no words" if failure.sound else "upstream"
+            return Conclusion(transcript, "passed", reason, failure.reply, failure)
         return Conclusion(transcript, "failed", transcript.stop, None, failure)
 
-    def _critic(self, model: UpstreamModel) -> Critic:
+    def _critic(self, model: UpstreamModel, decision: Decision) -> Critic:
         settings = self.settings
         if settings.critic_command is not None:
             return CommandCritic(settings.critic_command)
-        return ModelCritic(model.examining(settings.critic_model, settings.critic_tokens), settings.critic)
+        return ModelCritic(model.examining(settings.critic_model, decision.critic_tokens), settings.critic)
 
-    async def _conclude(
-        self, chat: Chat, decision: Decision, found: Conclusion, bill: Bill, exchange: Exchange
-    ) -> None:
-        rounds, total = found.transcript.rounds, summed(usage for _, usage in bill.usages)
+    async def _conclude(self, model: UpstreamModel, decision: Decision, found: Conclusion, exchange: Exchange) -> None:
+        rounds, bill = found.transcript.rounds, model.bill
         first = rounds[0].critique if rounds else None
+        total = summed(usage or {} for _, usage in bill.usages)
+        cost = usage_of(total) if all(usage for _, usage in bill.usages) else None
         exchange.note(
             status=found.action,
             reason=found.reason,
             rounds=max(0, len(rounds) - 1),
             verdict=first.verdict if first else None,
-            tokens_in=_whole(total.get("prompt_tokens")),
-            tokens_out=_whole(total.get("completion_tokens")),
+            tokens_in=cost and cost.input,
+            tokens_out=cost and cost.output,
         )
+        transcript = asdict(found.transcript)
         if self.settings.audit_text or self.settings.log_text:
-            exchange.note(transcript=found.transcript.to_json())
+            exchange.note(transcript=json.dumps(transcript))
         if found.reply is None:
             raise RefusalError(*failure_of(found.error))
         doubtful = found.action == "failed" or (found.action != "passed" and decision.reason == "undecided")
         if doubtful and self.settings.on_failure == "closed":
             raise RefusalError(503, "second_look_failed", found.why, RETRY_AFTER)
         if doubtful and self.settings.on_failure == "escalate":
-            await self._escalate(found, exchange)
+            await self._escalate(found, transcript, exchange)
         if not rounds:
-            await _as_it_came(chat, found.reply, exchange)
+            await _as_it_came(model, found.reply, exchange)
             return
-        answer: dict[str, Any] = json.loads(found.reply.body)
-        if bill.usages:
-            items = [{"call": kind, **_tokens(usage)} for kind, usage in bill.usages]
-            answer["usage"] = {**total, EXTENSION: {"calls": bill.tally.calls, "items": items}}
-        if chat.transcript:
-            answer[EXTENSION] = {"transcript": json.loads(found.transcript.to_json())}
-        if chat.stream:
-            await exchange.events(found.reply.headers, (*events(answer, chat), DONE))
-        else:
-            await exchange.whole(200, found.reply.headers, dumped(answer))
+        items = [{"call": kind, **_counts(usage)} for kind, usage in bill.usages]
+        told = {"calls": bill.tally.calls, "items": items} | ({"refused": bill.changes} if bill.changes else {})
+        more: dict[str, Any] = {"usage": {**total, EXTENSION: told}} if total else {}
+        if model.chat.transcript:
+            more[EXTENSION] = {"transcript": transcript}
+        _, body = bill.answers[len(rounds) - 1]
+        if not model.chat.stream:
+            await exchange.whole(200, found.reply.headers, dumped({**body, **more}))
+            return
+        dialect, streamed = model.dialect, found.reply.streamed
+        events = read_events(found.reply.body) if streamed else dialect.streamed(body)
+        pieces = [each.written() for each in dialect.told(events, model.chat.request, more)]
+        await exchange.events(found.reply.headers if streamed else (), pieces)
 
-    async def _escalate(self, found: Conclusion, exchange: Exchange) -> None:
+    async def _escalate(self, found: Conclusion, transcript: Mapping[str, Any], exchange: Exchange) -> None:
         """Hand the conversation to a person; if that fails nobody would know, so the request fails."""
         to, row = self.settings.escalate_to, exchange.row
         assert to is not None
         case = {"id": row.id, "time": row.time, "model": row.model, "task": row.task, "why": found.why}
         try:
-            await hand_over(to, {**case, "transcript": json.loads(found.transcript.to_json())})
+            await hand_over(to, {**case, "transcript": transcript})
         except OSError as error:
             raise RefusalError(503, "escalation_failed", str(error), RETRY_AFTER) from None
         exchange.note(status="escalated")
@@ -169,23 +181,21 @@ def _outcome(transcript: Transcript, decision: Decision) -> tuple[Action, str]:
     return ("corrected" if changed else "kept"), (decision.reason if transcript.stop == "rounds" else transcript.stop)
 
 
-async def _as_it_came(chat: Chat, reply: UpstreamReply, exchange: Exchange) -> None:
+async def _as_it_came(model: UpstreamModel, reply: UpstreamReply, exchange: Exchange) -> None:
     """The upstream's first answer: an error, or one that is not in words."""
     exchange.note(status="passed")
-    if not chat.stream or (reply.status != 200 and not exchange.started):
+    if not exchange.started:
         await exchange.whole(reply.status, reply.headers, reply.body)
         return
-    try:
-        answer = json.loads(reply.body)
-    except ValueError:
-        answer = None
-    answer = answer if isinstance(answer, dict) else {}
-    if reply.status == 200 and "choices" in answer:
-        await exchange.events((), (*events(answer, chat), DONE))
-        return
-    own = answer.get("error")
-    said = error("upstream_failed", f"the upstream answered with status {reply.status}")
-    await exchange.events((), [event({"error": own} if own else said)], outcome=502)
+    _, body = model.bill.answers[0]
+    if reply.streamed:
+        await exchange.events((), [reply.body])
+    elif model.dialect.read(body).kind != "error":
+        await exchange.events((), [each.written() for each in model.dialect.streamed(body)])
+    else:
+        said = error("upstream_failed", f"the upstream answered with status {reply.status}")
+        body = body if body.get("error") else said
+        await exchange.events((), [event(body, model.dialect.error)], outcome=502)
 
 
 def summed(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -212,13 +222,10 @@ def failure_of(error: Exception | None) -> tuple[int, str, str]:
     return 502, "upstream_failed", " ".join(str(error).split()) or type(error).__name__
 
 
-def _tokens(usage: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: usage[name] for name in ("prompt_tokens", "completion_tokens") if name in usage}
+def _counts(usage: Mapping[str, Any] | None) -> dict[str, Any]:
+    names = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
+    return {name: usage[name] for name in names if usage and name in usage}
 
 
 def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) else None

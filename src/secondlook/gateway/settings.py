@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ class GatewaySettings(BaseModel):
     """GatewaySettings of one gateway.
 
     Attributes:
-        upstream: Address of the model's server, with its ``/v1``.
+        upstream: Address of the model's server, with its ``/v1``; added where there is no path at all.
         policy: When to look again: ``always``; ``flagged`` (always ask the critic, answer again unless it is
             satisfied); ``never``; or as a ``diagnosis`` says.
         diagnoses: Files that ``secondlook diagnose --out`` wrote, one a model.
@@ -34,7 +35,7 @@ class GatewaySettings(BaseModel):
             (``tool``).
         critic_model: Name of that other model.
         critic_command: That command and its arguments.
-        critic_tokens: Tokens a critique may have.
+        critic_tokens: Tokens a critique may have. Of a diagnosis, by default those of its run; else 512.
         override: What a request's headers may ask for: ``less`` than the policy says, ``any`` up to ``rounds``, or
             ``none`` at all.
         images: Whether requests with images are looked at twice; the check question then follows the image.
@@ -48,6 +49,9 @@ class GatewaySettings(BaseModel):
         retries: Repeats of a call that surely was not answered: refused connections, 429, 503.
         retry_uncertain: Whether calls are repeated that may have been answered and billed: 500, 502, 504, lines cut and
             time-outs. Each is counted.
+        proxies: Whether the environment's proxies (``HTTPS_PROXY``, ``NO_PROXY``, …) stand between us and the upstream.
+        ready: What ``/readyz`` proves: that a ``model`` answers, with one word, or that the ``server`` is there.
+        ready_model: The model it asks; by default one that the upstream lists, and that was diagnosed if there is one.
         upstream_key_file: File that holds the key for the upstream; without it the client's own is passed on.
         keys_file: File of the keys that clients need (``secondlook keys``); without it nobody needs one.
         audit_file: SQLite file that gets a row for each request.
@@ -69,7 +73,7 @@ class GatewaySettings(BaseModel):
     critic: Literal["self", "other", "tool"] = "self"
     critic_model: str | None = None
     critic_command: tuple[str, ...] | None = None
-    critic_tokens: _Count = 512
+    critic_tokens: _Count | None = None
     override: Literal["none", "less", "any"] = "less"
     images: bool = False
     on_failure: OnFailure = "open"
@@ -80,6 +84,9 @@ class GatewaySettings(BaseModel):
     connect_timeout: _Seconds = 5.0
     retries: Annotated[int, Field(ge=0)] = 2
     retry_uncertain: bool = False
+    proxies: bool = True
+    ready: Literal["model", "server"] = "model"
+    ready_model: str | None = None
     upstream_key_file: Path | None = None
     keys_file: Path | None = None
     audit_file: Path | None = None
@@ -93,9 +100,14 @@ class GatewaySettings(BaseModel):
     @classmethod
     def _address(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        path = re.sub("/+", "/", parts.path).rstrip("/")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"{value!r} is no address; give one such as http://127.0.0.1:8000/v1")
-        return value.rstrip("/")
+        root = re.sub(r"(/chat)?/(completions|responses|messages|models)$", "", path)
+        root = re.sub(r"(/v1)+$", "/v1", root) or "/v1"
+        if path not in ("", root):
+            raise ValueError(f"{value!r} goes too far; give {parts.scheme}://{parts.netloc}{root}")
+        return f"{parts.scheme}://{parts.netloc}{root}"
 
     @model_validator(mode="after")
     def _fitting(self) -> GatewaySettings:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -60,6 +61,11 @@ class UpstreamReply:
         """A header by its name in small letters; empty if there is none."""
         return next((value for key, value in self.headers if key.lower() == name), "")
 
+    @property
+    def streamed(self) -> bool:
+        """Whether it is a stream of events."""
+        return self.header("content-type").startswith("text/event-stream")
+
 
 class UpstreamError(Exception):
     """The upstream gave no answer.
@@ -93,6 +99,10 @@ class Upstream:
         retries: Repeats of a call that surely was not answered.
         retry_uncertain: Whether calls are repeated that may have been.
         key: Replaces the client's key.
+        proxies: Whether the environment's proxies are used.
+
+    Raises:
+        ValueError: The environment names a proxy that is none of HTTP.
     """
 
     def __init__(
@@ -104,8 +114,10 @@ class Upstream:
         retries: int = 2,
         retry_uncertain: bool = False,
         key: str | None = None,
+        proxies: bool = True,
     ) -> None:
         self.address = address.rstrip("/")
+        self.proxy = _proxy(URL(self.address)) if proxies else None
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=timeout)
         self._retries, self._retry_uncertain, self._key = retries, retry_uncertain, key
         self._session: aiohttp.ClientSession | None = None
@@ -196,22 +208,42 @@ class Upstream:
     ) -> aiohttp.client._RequestContextManager:
         assert self._session is not None
         url = URL(self.address + path, encoded=True)
-        return self._session.request(method, url, headers=self._headers(headers), data=body, allow_redirects=False)
+        return self._session.request(
+            method, url, headers=self._headers(path, headers), data=body, allow_redirects=False, proxy=self.proxy
+        )
 
-    def _headers(self, headers: Headers) -> Headers:
+    def _headers(self, path: str, headers: Headers) -> Headers:
         # What is decompressed here is not compressed there.
-        ours = {"accept-encoding"} | ({"authorization"} if self._key else set())
+        ours = {"accept-encoding"} | ({"authorization", "x-api-key"} if self._key else set())
         kept = tuple(
             (name, value)
             for name, value in _end_to_end(headers)
             if name.lower() not in ours and not name.lower().startswith("x-secondlook-")
         )
-        return (*kept, ("Authorization", f"Bearer {self._key}")) if self._key else kept
+        if not self._key:
+            return kept
+        # Servers of Anthropic's interface read one or the other.
+        more = (("X-Api-Key", self._key),) if path.startswith("/messages") else ()
+        return (*kept, ("Authorization", f"Bearer {self._key}"), *more)
+
+
+def _proxy(address: URL) -> URL | None:
+    """The environment's proxy for an address."""
+    given, host = getproxies(), address.host or ""
+    if proxy_bypass(f"{host}:{address.port}") or (found := given.get(address.scheme) or given.get("all")) is None:
+        return None
+    proxy = URL(found if "://" in found else f"http://{found}")
+    if proxy.scheme not in ("http", "https"):
+        raise ValueError(f"proxy {proxy.scheme}://{proxy.host} of the environment is none of HTTP; set proxies = false")
+    return proxy
 
 
 def _as_failure(error: Exception) -> UpstreamError:
     """What a client may read; the address, and what lies behind it, stand in the log alone."""
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | ssl.SSLError):
+    if isinstance(
+        error,
+        aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError | aiohttp.ConnectionTimeoutError | ssl.SSLError,
+    ):
         failure = UpstreamError("refused", "no connection to the upstream", uncertain=False)
     elif isinstance(error, TimeoutError):
         failure = UpstreamError("timeout", "the upstream did not answer in time", uncertain=True)

@@ -1,0 +1,102 @@
+"""A diagnosis and how it is served: what was diagnosed is what is served, or the gateway does not start."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from secondlook.correction.plan import StopRule
+from secondlook.correction.transcript import Variant
+from secondlook.diagnosis.form import Diagnosis, from_json
+from secondlook.gateway.settings import GatewaySettings
+from secondlook.prompts.prompt import Prompt, load_prompt
+
+PROMPT = "own/binary-cot"
+"""The words of a diagnosis that names none, and of a policy without one."""
+CRITIC_TOKENS = 512
+"""Tokens that a critique may have where neither settings nor a diagnosed run say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A diagnosis, and what of its run is served.
+
+    Attributes:
+        diagnosis: What was found.
+        variant: How the question is put again.
+        prompt: The words of check and requests.
+        stop: Whether second looks end once the critic is satisfied.
+        critic_tokens: Tokens that a critique may have.
+    """
+
+    diagnosis: Diagnosis
+    variant: Variant
+    prompt: Prompt
+    stop: StopRule
+    critic_tokens: int
+
+    def fits(self, model: str) -> bool:
+        """Whether it is of a model that clients ask for; a diagnosis names the provider too."""
+        name = self.diagnosis.model
+        return name is not None and (name == model or name.endswith(f"/{model}"))
+
+
+def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
+    """Read a diagnosis, and what its run was made with.
+
+    What the diagnosis does not say, its stop rule and limit of tokens, is read from the run's own ``run.json`` where
+    that lies beside it.
+
+    Raises:
+        ValueError: It cannot be read, or settings say otherwise.
+    """
+    where = f"diagnosis {str(path)!r}"
+    try:
+        text = path.read_bytes()
+        diagnosis = from_json(text)
+    except OSError as error:
+        raise ValueError(f"{where} cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise ValueError(
+            f"{str(path)!r} is no diagnosis; make one with: secondlook diagnose RUN --out {path.name}"
+        ) from None
+    run = _run(path.parent, diagnosis.arm) | {k: v for k, v in json.loads(text).items() if v is not None}
+    variant = settings.variant or diagnosis.variant or "self"
+    tokens = run.get("max_tokens")
+    for what, found, said, remedy in (
+        ("critic", diagnosis.critic, settings.critic, "make them agree"),
+        ("variant", diagnosis.variant, settings.variant, "leave the latter out"),
+        ("critic_tokens", tokens, settings.critic_tokens, "leave the latter out"),
+    ):
+        if found is not None and said is not None and found != said:
+            raise ValueError(f"{where} is of {what} {found!r}, settings say {said!r}; {remedy}")
+    if variant not in ("self", "self-instruct"):
+        raise ValueError(f"{where} is of variant {variant!r}, which is of studies; diagnose 'self' or 'self-instruct'")
+    name, _, _ = (diagnosis.prompt or "").partition("@")
+    prompt = load_prompt(settings.prompt or name or PROMPT)
+    if diagnosis.prompt and prompt.version != diagnosis.prompt:
+        raise ValueError(
+            f"{where} was made with prompt {diagnosis.prompt}, here it would be {prompt.version}; serve the words that "
+            "were diagnosed, or diagnose these"
+        )
+    stop = run.get("stop", "fixed")
+    if stop not in ("fixed", "satisfied"):
+        raise ValueError(f"{where} is of stop rule {stop!r}, which is not served; diagnose 'fixed' or 'satisfied'")
+    return Served(
+        diagnosis,
+        "self-instruct" if variant == "self-instruct" else "self",
+        prompt,
+        "satisfied" if stop == "satisfied" else "fixed",
+        settings.critic_tokens or (tokens if isinstance(tokens, int) else CRITIC_TOKENS),
+    )
+
+
+def _run(folder: Path, arm: str) -> dict[str, Any]:
+    """What an arm of a run was made with; nothing where no run lies in the folder."""
+    try:
+        kept = json.loads((folder / "run.json").read_text("utf-8"))
+        return {**kept["settings"], **kept["arms"].get(arm, {})}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,65 @@
+"""What the gateway has to know of an interface to look twice at its answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from secondlook.correction.reply import ReadReply
+from secondlook.gateway.events import Event
+
+
+class Dialect(ABC):
+    """One interface: chat completions, responses or messages.
+
+    Attributes:
+        path: Below ``/v1``.
+        turns: Name of the field that holds the conversation.
+        form: Fields about the form of an answer that their names do not tell.
+        error: Name of the event that tells of an error in a stream, if it has one.
+    """
+
+    path: str
+    turns: str
+    error: str | None
+    form: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def unfit(self, request: Mapping[str, Any]) -> str | None:
+        """Why a request cannot be looked at twice, if it is for something of this interface alone."""
+
+    @abstractmethod
+    def limited(self, request: Mapping[str, Any], limit: int) -> dict[str, Any]:
+        """The field that allows a check so many tokens."""
+
+    def counted(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """What makes a streamed answer end with its usage, where it has to be asked for."""
+        return {}
+
+    @abstractmethod
+    def read(self, body: object) -> ReadReply:
+        """What the decoded body of an answer is."""
+
+    @abstractmethod
+    def gathered(self, events: Iterable[Event]) -> dict[str, Any]:
+        """The body that a stream amounts to; one that broke off is an ``error``."""
+
+    @abstractmethod
+    def streamed(self, body: Mapping[str, Any]) -> list[Event]:
+        """A body as a stream, for an upstream that did not stream though it was asked to."""
+
+    @abstractmethod
+    def told(self, events: Iterable[Event], request: Mapping[str, Any], more: Mapping[str, Any]) -> Iterable[Event]:
+        """A stream as its client gets it.
+
+        Args:
+            events: As they came.
+            request: The client's.
+            more: Fields of the whole answer, ``usage`` among them, that are put in the place of its own.
+        """
+
+
+def broken_off() -> dict[str, Any]:
+    """The body of a stream without its end."""
+    return {"error": {"message": "the stream broke off", "type": "upstream_error"}}
