@@ -1,0 +1,175 @@
+"""Numbers: the value that a reply's reasoning comes to."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from secondlook.correction.chat import Finish
+from secondlook.reading.cues import TAKES_BACK
+from secondlook.reading.plain import BOX, plain
+from secondlook.reading.reasoning import set_aside_reasoning
+from secondlook.reading.settle import Reading
+
+TOLERANCE = 1e-6
+"""How far apart, relative to the truth, two equal numbers may be."""
+
+_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "k": 1e3, "bn": 1e9}
+_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()  # noqa: E501, SIM905
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
+_WORDS = dict(zip([*_UNITS, *_TENS], [*range(20), *range(20, 100, 10)], strict=True))
+
+_DIGITS = (
+    r"(?:\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?!\d)"  # 1.234,50 and 1.000.000
+    r"|\d{1,3}(?:,\d{2,3})*,\d{3}(?![\d,])(?:\.\d+)?|\d{1,3}(?:[ ']\d{3})+(?!\d)(?:[.,]\d+)?"  # 1,234.5; 1,00,000; 1 000; 1'000
+    r"|\d+,\d{1,2}(?![\d,])|\d+(?:\.\d+)?|\.\d+)"  # 2,5; 12; 0.5; .5
+)
+_EXPONENT = r"[-+]?\d{1,4}"
+_NUMBER = re.compile(
+    rf"(?<![\w.])(?P<sign>(?<![)%])(?<![\w)%][ ])[-+][ ]?|^[-+][ ])?(?:US|CA|A)?[$€£¥₹]?[ ]?(?P<minus>(?<=[$€£¥₹])-)?(?<![\d.,])(?P<digits>{_DIGITS})"
+    rf"(?:[ ]?(?:×|x|\*)[ ]?10[ ]?(?:\^|\*\*)[ ]?[{{(]?(?P<ten>{_EXPONENT})[}})]?|[eE](?P<e>{_EXPONENT})(?!\w)|(?:\^|\*\*)[{{(]?(?P<raised>{_EXPONENT})[}})]?)?"
+    rf"(?:(?:(?P<bar>[ ]?/[ ]?)|[ ](?P<over>\d{{1,4}})/)(?P<under>\d{{1,9}}(?:\.\d+)?)(?![\d/]))?"
+    rf"(?:[ ]?(?P<percent>%|percent\b|per cent\b)|[ -]?(?P<scale>hundred|thousand|million|billion|trillion|bn|k)\b)?",
+    re.IGNORECASE,
+)
+_SPELT = re.compile(rf"(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<one>{'|'.join(_UNITS[1:10])}))?|(?P<unit>{'|'.join(_UNITS)}))\b", re.IGNORECASE)
+_FILLER = (
+    r"(?:(?:about|approximately|exactly|therefore|thus|simply|equal to|roughly|around|still|only|just|also|now|then|indeed|the number)[ ,]+)*"
+)
+_MARK = re.compile(
+    r"(?:\b(?:answers?|results?|solution|conclusion)\b(?: (?!is\b|was\b|=)[^.!?\n:=]{0,60}?)??(?:\s(?:is|are|was|would be|should be|must be|comes to|equals)\b|[\"']?\s*[:=])"
+    rf"|{BOX}|答案(?:是|:)?)[\s\"'(\[{{:=]*{_FILLER}",
+    re.IGNORECASE,
+)
+_EQUALS = re.compile(r"[=≈]|\bequals?\b(?: to)?", re.IGNORECASE)
+_OPERATOR = re.compile(r"[ ]*(?:[+*/^×÷=≈]|-[ ]?\d|- |x \d|plus\b|minus\b|times\b|divided\b|multiplied\b)", re.IGNORECASE)
+_SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
+_DENIES = re.compile(r"\b(?:not|n't|cannot|never|wrong|incorrect|previous|earlier|initial|initially|first)\b[^.!?\n]{0,30}$", re.IGNORECASE)
+_DENIED = re.compile(r"\W*(?:is|was|would be)? ?(?:not correct|not right|incorrect|wrong)\b", re.IGNORECASE)
+_RANGE = re.compile(r"[ ]?(?:-|—|to|or)[ ]?[$€£]?\d", re.IGNORECASE)
+_BEGINS = re.compile(r"^(?:first|firstly|step|let|to (?:solve|find)|we (?:need|know)|given)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it was said.
+
+    Attributes:
+        value: Its value, without a percent sign's division.
+        percent: Whether it was given as a percentage.
+    """
+
+    value: float
+    percent: bool = False
+
+    def equals(self, truth: float) -> bool:
+        """Whether it is the truth, within a millionth of it; "25%" is both 25 and 0.25."""
+        values = (self.value, self.value / 100) if self.percent else (self.value,)
+        return any(math.isclose(value, truth, rel_tol=TOLERANCE, abs_tol=0.0) for value in values)
+
+
+def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
+    """The number that a reply comes to.
+
+    That is what follows its last "answer is", "Answer:", ``####`` or box, and where a sum stands there, the value after
+    its last equals sign; without such a place the only number of the reply, or else what its last sentence with numbers
+    comes to, read the same way. A range, a denied number, several numbers without an equals sign, and a number that a
+    cut may have shortened cannot be read.
+
+    Args:
+        reply: The reply, as it came.
+        finish: Why it ended.
+    """
+    spoken = set_aside_reasoning(reply)
+    cut = finish in ("length", "filter") or spoken.unfinished
+    text = plain(spoken.text)
+    places = [mark for mark in _MARK.finditer(text) if _states(text, mark.end())]
+    if places:
+        mark = places[-1]
+        statement = _SENTENCE.split(text[mark.end() : mark.end() + 300], maxsplit=1)[0]
+        last = mark.end() + len(statement.rstrip(".")) >= len(text)
+        back = TAKES_BACK.search(text, mark.end())
+        if _DENIES.search(text[max(0, mark.start() - 40) : mark.end()]) or back or (cut and last):
+            return Reading()
+        return _comes_to(statement, "declared")
+    if cut:
+        return Reading()
+    found = _numbers(text)
+    if not found:
+        spelt = _SPELT.fullmatch(text.rstrip(".!"))
+        return Reading(_spelt(spelt), "asserted", text) if spelt else Reading()
+    if len({value for value, _ in found}) == 1:
+        unended = _BEGINS.search(text) and text[-1] not in ".!)]\"'"
+        return Reading() if unended or _DENIES.search(text[: found[0][1].start()][-60:]) else Reading(found[-1][0], "asserted", found[-1][1].group().strip())
+    statements = [part for part in _SENTENCE.split(text) if _NUMBER.search(part)]
+    last_statement = statements[-1]
+    if last_statement.rstrip().endswith(("?", ":")) or _BEGINS.search(last_statement):
+        return Reading()
+    return _comes_to(last_statement, "asserted", first=False)
+
+
+def parse_number(text: str) -> float | None:
+    """The value of a text that is one number with its unit; ``None`` where it is not."""
+    found = _numbers(plain(text))
+    return found[0][0].value if len(found) == 1 else None
+
+
+def _states(text: str, place: int) -> bool:
+    """Whether a number follows a mark in its sentence."""
+    statement = _SENTENCE.split(text[place : place + 300], maxsplit=1)[0]
+    return bool(_NUMBER.search(statement) or _SPELT.match(statement))
+
+
+def _comes_to(statement: str, form: str, *, first: bool = True) -> Reading[Number]:
+    found = _numbers(statement)
+    spelt = _SPELT.match(statement)
+    if spelt and first:
+        return Reading(_spelt(spelt), "declared", statement)
+    value, place = found[0]
+    rest = statement[place.end() :]
+    if not first or place.start() > 0 or _OPERATOR.match(rest):
+        equals = list(_EQUALS.finditer(statement))
+        after = [one for one in found if equals and one[1].start() >= equals[-1].end()]
+        if equals and after:
+            value, place = after[0]
+            rest = statement[place.end() :]
+            if _OPERATOR.match(rest) or (not first and len({one[0] for one in after}) > 1):
+                return Reading()
+        elif len({one[0] for one in found}) > 1 or equals:
+            return Reading()
+    if _RANGE.match(rest) or _DENIED.match(rest) or _DENIES.search(statement[: place.start()]):
+        return Reading()
+    return Reading(value, "declared" if form == "declared" else "asserted", statement[: place.end()].strip())
+
+
+def _numbers(text: str) -> list[tuple[Number, re.Match[str]]]:
+    return [(value, found) for found in _NUMBER.finditer(text) if (value := _value(found)) is not None]
+
+
+def _spelt(found: re.Match[str]) -> Number:
+    words = [word.lower() for word in (found["tens"], found["one"], found["unit"]) if word]
+    return Number(float(sum(_WORDS[word] for word in words)))
+
+
+def _value(found: re.Match[str]) -> Number | None:
+    digits = found["digits"]
+    if re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d{1,2}|\d{1,3}(?:\.\d{3}){2,}", digits):
+        digits = digits.replace(".", "").replace(",", ".")
+    elif re.fullmatch(r"\d+,\d{1,2}", digits):
+        digits = digits.replace(",", ".")
+    value = float(re.sub("[ ',]", "", digits))
+    try:
+        if found["ten"] or found["e"]:
+            value *= 10.0 ** int(found["ten"] or found["e"])
+        elif found["raised"]:
+            value **= int(found["raised"])
+        if found["under"]:
+            under = float(found["under"])
+            value = value / under if found["bar"] else value + float(found["over"]) / under
+        if found["scale"]:
+            value *= _SCALES[found["scale"].lower()]
+    except (OverflowError, ZeroDivisionError):
+        return None
+    negative = (found["sign"] or "").startswith("-") or found["minus"]
+    return Number(-value if negative else value, bool(found["percent"])) if math.isfinite(value) else None

@@ -1,0 +1,285 @@
+"""Stance: how a mention stands in its sentence. Asserted, and how firmly; or denied; or open, asserted by nobody."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Literal
+
+from secondlook.reading import cues
+from secondlook.reading.mentions import Mention
+
+Stance = Literal["asserted", "denied", "open"]
+
+# Characters that are looked at before a mention in its sentence, after it, and before it for the declared form.
+_BEFORE, _AFTER, _FORM = 240, 160, 120
+_JOINS = re.compile(
+    r"[\"')\]]*(?: ?(?:,|/|&)|,? ?\b(?:and|or|nor|as well as)\b)[ ]?(?:option |choice |both |the )?[\"'(\[]*", re.IGNORECASE
+)
+
+
+class Weight(IntEnum):
+    """How firmly a mention is asserted; what is said more firmly is what is read."""
+
+    STATED = 1
+    """In passing, or in a statement: "The grandson was not comfortable."."""
+    CONCLUDED = 2
+    """As what the reply comes to: "so (C)", "I choose (C)", "(C) is correct", a line of its own."""
+    DECLARED = 3
+    """In the form that was asked for: "Answer: C", "the answer is C", a box, a field of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A mention and how it stands.
+
+    Attributes:
+        mention: The mention.
+        stance: Whether it is asserted.
+        weight: How firmly, where it is.
+        final: Whether it is said to be the last word ("final answer", "therefore", "instead").
+    """
+
+    mention: Mention
+    stance: Stance
+    weight: Weight = Weight.STATED
+    final: bool = False
+
+
+class Sentences:
+    """Where the sentences of a text begin and end; finding them takes one pass."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._ends = [match.end() for match in cues.SENTENCE.finditer(text)]
+
+    def start(self, place: int) -> int:
+        """Where the sentence of a place begins."""
+        before = bisect_right(self._ends, place)
+        return self._ends[before - 1] if before else 0
+
+    def end(self, place: int) -> int:
+        """Where it ends, its mark included."""
+        after = bisect_right(self._ends, place)
+        return self._ends[after] if after < len(self._ends) else len(self.text)
+
+    def before(self, place: int) -> str:
+        """What goes before a place in its sentence."""
+        return self.text[max(self.start(place), place - _BEFORE) : place]
+
+    def after(self, place: int) -> str:
+        """What follows a place in the sentence of the character before it."""
+        return self.text[place : min(self.end(max(place - 1, 0)), place + _AFTER)]
+
+
+def standings(found: Sequence[Mention], sentences: Sentences, echoes: Sequence[int] = ()) -> list[Standing]:
+    """How each mention of an option stands.
+
+    Args:
+        found: The mentions, in order.
+        sentences: The sentences of the plain, spelled-out text.
+        echoes: For each mention 1 where its sentence repeats what was asked, -1 where it says the opposite, else 0.
+    """
+    text = sentences.text
+    result = []
+    for place, mention in enumerate(found):
+        last = found[place - 1] if place else None
+        limit = found[place + 1].start if place + 1 < len(found) else len(text)
+        result.append(_standing(mention, last, limit, sentences, echoes[place] if echoes else 0))
+    return _referred_to(_listed(_coordinated(result, text), text), text)
+
+
+def verdict_standings(found: Sequence[Mention], sentences: Sentences) -> list[Standing]:
+    """How each mention of a verdict's word stands: the declared form apart, only what states it of something counts.
+
+    An earlier answer, a stereotype and what rests on one are what verdicts are about, so they take nothing back.
+    """
+    text = sentences.text
+    result = []
+    for mention in found:
+        before, after = sentences.before(mention.start), sentences.after(mention.end)
+        begin = _form(mention, text)
+        lead = before if begin is None else sentences.before(begin)
+        clause = _clause(lead + text[begin : mention.start] if begin is not None else before, None, mention)
+        if _denied(clause, mention):
+            result.append(Standing(mention, "denied"))
+        elif (
+            (_asks(after) and "\n" not in after)
+            or cues.OPEN_AFTER.search(after)
+            or cues.OR_BEFORE.search(lead)
+            or cues.OPEN_SENTENCE.search(lead)
+            or cues.OPEN_VERDICT.search(clause)
+        ):
+            result.append(Standing(mention, "open"))
+        elif begin is not None:
+            result.append(Standing(mention, "asserted", Weight.DECLARED, bool(cues.FINAL.search(clause))))
+        elif alone(text, mention) or cues.PREDICATES.search(before):
+            firm = alone(text, mention) or cues.CONCLUDES.search(clause)
+            weight = Weight.CONCLUDED if firm else Weight.STATED
+            result.append(Standing(mention, "asserted", weight, bool(cues.FINAL.search(clause))))
+        else:
+            result.append(Standing(mention, "open"))
+    return _coordinated(result, text)
+
+
+def _form(mention: Mention, text: str) -> int | None:
+    """Where the declared form begins that a mention completes; ``None`` where there is none."""
+    first = max(0, mention.start - _FORM)
+    form = cues.DECLARES.search(text[first : mention.start])
+    return None if form is None or cues.NO_LABEL.search(form.group()) else first + form.start()
+
+
+def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sentences, echo: int) -> Standing:
+    text = sentences.text
+    before, after = sentences.before(mention.start), sentences.after(mention.end)
+    begin = _form(mention, text)
+    lead = before
+    if begin is not None:
+        # The label may stand lines before; what goes before it in its own sentence may still take it back.
+        lead = sentences.before(begin)
+        before = lead + text[begin : mention.start]
+    clause = _clause(before, last, mention)
+    near = text[mention.end : min(limit, mention.end + len(after))]
+    boundary = cues.CLAUSE.search(near, 3)
+    near = near[: boundary.start()] if boundary else near
+    if _asks(after) and not (begin is not None and "\n" in after):
+        return Standing(mention, "open")
+    right, wrong = cues.JUDGED_RIGHT.search(near), cues.JUDGED_WRONG.search(near)
+    if wrong and not (right and right.end() <= wrong.end()):
+        return Standing(mention, "denied")
+    if _denied(clause, mention):
+        return Standing(mention, "denied")
+    if mention.stray or cues.OPEN_AFTER.search(text[mention.end : mention.end + 60]) or cues.OR_BEFORE.search(lead):
+        return Standing(mention, "open")
+    if right and not re.search(r"\b(?:if|whether|why)\b", clause, re.IGNORECASE):
+        return Standing(mention, "asserted", Weight.CONCLUDED, True)
+    if _open(clause) or cues.OPEN_SENTENCE.search(before):
+        return Standing(mention, "open")
+    final = bool(cues.FINAL.search(clause))
+    if begin is not None:
+        return Standing(mention, "asserted", Weight.DECLARED, final)
+    if echo < 0:
+        return Standing(mention, "denied")
+    firm = echo > 0 or cues.CONCLUDES.search(clause) or alone(text, mention) or (mention.letter and _leads(before, after))
+    firm = firm and (not mention.weak or alone(text, mention))
+    return Standing(mention, "asserted", Weight.CONCLUDED if firm else Weight.STATED, final)
+
+
+def _clause(before: str, last: Mention | None, mention: Mention) -> str:
+    """What goes before a mention in its own clause; a comma ends the clause of a mention that has its verb."""
+    start = 0
+    for boundary in cues.CLAUSE.finditer(before):
+        if boundary.end() < len(before.rstrip(" \"'([{")) or boundary.group().strip() not in (";", ":", "\u2014"):
+            start = boundary.start()
+        else:
+            start = boundary.end() if boundary.group().strip() != ":" else start
+    comma = before.rfind(", ", start)
+    first = mention.start - len(before)
+    if last is not None and comma >= 0 and first <= last.start and last.end <= first + comma:
+        if re.search(r"\b(?:is|was|are|were|has|does|did|would|cannot)\b", before[last.end - first : comma]):
+            start = comma
+    return before[start:]
+
+
+def _denied(clause: str, mention: Mention) -> bool:
+    if mention.unknowable:
+        # "Who was not comfortable cannot be determined" does not deny that it cannot.
+        return bool(re.search(r"\bnot (?:\w+ )?(?:that )?(?:it |this |the answer )?[\"'(]*$", clause, re.IGNORECASE))
+    words = [found.lower() for found in cues.NEGATES.findall(cues.IDLE.sub(" ", clause))]
+    return "nor" in words or len(words) % 2 == 1
+
+
+def _open(clause: str) -> bool:
+    return bool(cues.OPEN.search(clause)) and not (cues.FIRM.search(clause) and not cues.NOT_FIRM.search(clause))
+
+
+def _asks(after: str) -> bool:
+    return after.rstrip(" \n\"')").endswith("?")
+
+
+def alone(text: str, mention: Mention) -> bool:
+    """Whether the mention is all there is on its line."""
+    return not re.search(r"\w", _line_before(text, mention) + text[mention.end : mention.end + 24].split("\n", 1)[0])
+
+
+def heads_line(text: str, mention: Mention) -> bool:
+    """Whether nothing but "option" goes before the mention on its line."""
+    return not re.search(r"\w", re.sub(r"^\W*(?:option|choice)\b", "", _line_before(text, mention), flags=re.IGNORECASE))
+
+
+def _line_before(text: str, mention: Mention) -> str:
+    return text[max(0, mention.start - 24) : mention.start].rsplit("\n", 1)[-1]
+
+
+def _leads(before: str, after: str) -> bool:
+    return not re.search(r"\w", before) and bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|[\u2014-])", after))
+
+
+def _coordinated(found: list[Standing], text: str) -> list[Standing]:
+    """Neighbours joined by "and", "or" or a comma stand alike, and two different ones are asserted by nobody."""
+    result = list(found)
+    for place in range(len(found) - 2, -1, -1):
+        one, other = result[place], result[place + 1]
+        gap = text[one.mention.end : min(other.mention.start, one.mention.end + 30)]
+        if one.stance != "asserted" or not _JOINS.fullmatch(gap):
+            continue
+        if other.stance == "asserted" and one.mention.index != other.mention.index:
+            result[place : place + 2] = replace(one, stance="open"), replace(other, stance="open")
+        elif other.stance != "asserted" and gap.strip() != ",":
+            result[place] = replace(one, stance=other.stance)
+    return result
+
+
+def _listed(found: list[Standing], text: str) -> list[Standing]:
+    """The standings, after those that only go through the options ("(A) The grandfather: ...") became open."""
+    heads = [place for place, one in enumerate(found) if one.stance == "asserted" and one.weight < Weight.DECLARED and _titles(text, one.mention)]
+    several = len({found[place].mention.index for place in heads}) > 1
+    through = cues.GOES_THROUGH.search(text) if heads or len(found) > 1 or ":" in text else None
+    result = list(found)
+    for place, one in enumerate(found):
+        if one.stance != "asserted" or one.final or one.weight == Weight.DECLARED:
+            continue
+        in_list = place in heads and several and not _closes(found, heads, place, text)
+        gone_through = through is not None and through.start() < one.mention.start and text[one.mention.end : one.mention.end + 2].strip()[:1] in (":", "\u2014", "-")
+        if in_list or gone_through:
+            result[place] = replace(one, stance="open")
+    return result
+
+
+def _titles(text: str, mention: Mention) -> bool:
+    after = text[mention.end : mention.end + 24]
+    return heads_line(text, mention) and (mention.letter or not re.match(r"[\"')]*,? \w", after))
+
+
+def _closes(found: Sequence[Standing], heads: Sequence[int], place: int, text: str) -> bool:
+    """Whether a line of its own at the very end is more than the last item of the list before it."""
+    mention = found[place].mention
+    if place != len(found) - 1 or not alone(text, mention) or re.search(r"\w", text[mention.end : mention.end + 40]):
+        return False
+    last = found[heads[heads.index(place) - 1]].mention if heads.index(place) else None
+    return last is None or last.index == mention.index or bool(re.search(r"\w", text[last.end : mention.start]))
+
+
+def _referred_to(found: list[Standing], text: str) -> list[Standing]:
+    """The standings, after "This is correct" and "This is wrong" have been referred to the mention before them."""
+    right = [match.start() for match in cues.SAYS_RIGHT.finditer(text)]
+    wrong = [match.start() for match in cues.SAYS_WRONG.finditer(text)]
+    if not right and not wrong:
+        return found
+    result = []
+    for place, one in enumerate(found):
+        limit = found[place + 1].mention.start if place + 1 < len(found) else len(text) + 1
+        if _within(wrong, one.mention.end, limit):
+            one = replace(one, stance="denied")
+        elif _within(right, one.mention.end, limit) and not one.mention.stray and one.weight < Weight.CONCLUDED and one.stance != "denied":
+            one = replace(one, stance="asserted", weight=Weight.CONCLUDED, final=True)
+        result.append(one)
+    return result
+
+
+def _within(places: Sequence[int], start: int, end: int) -> bool:
+    following = bisect_right(places, start - 1)
+    return following < len(places) and places[following] < end
