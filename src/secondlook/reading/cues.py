@@ -33,7 +33,7 @@ _BE = (
 _ADVERB = (
     r"(?:still|therefore|thus|simply|clearly|definitely|most|more|likely|probably|now|indeed|obviously|actually|then|that|hence|also"
     r"|again|certainly|really|as follows|the|an?|option|choice|letter|answer|correct|verdict|only|following|one|of|course|it|is|same"
-    r"|stays|remains|\w+ly)"
+    r"|stays|remains|yes,?|\w+ly)"
 )
 OPENERS = r"(?:[\"'(\[{<: ]|- )*"
 DECLARES = re.compile(
@@ -82,7 +82,7 @@ JUDGED_RIGHT = re.compile(
     re.IGNORECASE,
 )
 JUDGED_WRONG = re.compile(
-    r"^[\"')\]]{0,3}(?: \([^()\n]{0,40}\))?[: —-]*(?:[^.!?\n;]{0,30}?)\b(?:"
+    r"^[\"')\].]{0,3}(?: \([^()\n]{0,40}\))?[: —-]*(?:[^.!?\n;]{0,30}?)\b(?:"
     rf"{_SEEMS} {_HOW}"
     r"(?:wrong|incorrect|false|unsupported|unlikely|stereotyp\w+|biased?|assumptions?|mistaken?|inaccurate|invalid|irrelevant|guess"
     r"|prejudiced?|unfounded|unjustified|inappropriate|ruled out|eliminated|excluded|rejected|based on|out)\b"
@@ -99,7 +99,7 @@ JUDGED_WRONG = re.compile(
 )
 OPEN_AFTER = re.compile(
     r"^[\"')\]]{0,3},? (?:before|earlier|previously|at first|initially|originally|(?:in )?my (?:first|earlier|previous)"
-    r"|if (?!not\b)|or not\b|might|may|could|can be ruled)\b"
+    r"|because of (?:\w+ ){0,2}(?:stereotyp|bias|prejudice|assumption|guess)\w*|if (?!not\b)|or not\b|might|may|could|can be ruled)\b"
     r"|^[\"')\]]{0,3}(?: \([^()\n]{0,60}\))?,? ?(?:or|/|vs\.?|versus)(?![a-z])|^/(?=[A-Z(])",
     re.IGNORECASE,
 )
@@ -109,12 +109,16 @@ OPEN_AFTER = re.compile(
 NEGATES = re.compile(
     r"\b(?:not|cannot|neither|nor|never|nobody|no one|none|nothing"
     r"|no (?!longer\b)(?:\w+ ){0,3}?(?:evidence|reason|indication|proof|support|basis|mention|hint|sign|information|suggestion|need|clue|grounds)"
-    r"|rather than|instead of|other than|(?:more|less|better|worse|earlier|further) than|except|excluding|excludes?|excluded|without"
+    r"|except|excluding|excludes?|excluded|without"
     r"|unlikely|doubt\w*|rul(?:e|ed|es|ing) out|eliminat\w+|reject\w*|dismiss\w*|discard\w*|avoid\w*|wrong|wrongly|incorrect|incorrectly"
-    r"|false|mistaken|mistakenly|too (?:early|soon)|premature|refus\w+|hesitate|far from|as opposed to|unfair|lacks|anyone but"
+    r"|false|mistaken|mistakenly|too (?:early|soon)|premature|refus\w+|hesitate|far from|unfair|lacks|anyone but"
     r"|anything but|stop short of|unfounded|fail(?:s|ed)? to|contrary to)\b",
     re.IGNORECASE,
 )
+PREFERS_ANOTHER = re.compile(
+    r"\b(?:than|instead of|as opposed to)(?: for| with| to| on)? (?:the |option |choice |answer )*[\"'(\[]*$", re.IGNORECASE
+)
+"""Right before what is not chosen, whatever is denied before it."""
 IDLE = re.compile(
     r"\b(?:no doubt|without (?:a |any )?doubt|not only|no question|why not|not surprisingly|if not|whether or not|nothing else"
     r"|(?:no|none) (?:other |one other )(?:\w+ )?than|no one (?:else )?(?:but|other than)|nobody (?:else )?(?:but|other than)"
@@ -177,6 +181,8 @@ OPEN_SENTENCE = re.compile(
     r"^\W*(?:according to|based on|by|given) (?:\w+ ){0,2}(?:stereotyp\w*|prejudice|you|some|him|her|them)\b|^\W*(?:if|were|had|unless)\b(?=.*\b(?:would|might|could)\b)",
     re.IGNORECASE | re.DOTALL,
 )
+QUOTED = re.compile(r"^[\"'] ?(?:is|are|was|means?|refers|implies|would|indicates|can|may|as|in)\b", re.IGNORECASE)
+"""After a quoted verdict that is spoken of, not given."""
 OR_BEFORE = re.compile(r"(?:\bor|(?<=\w)/|(?<=\))/| /) ?(?:the |option |choice )?[\"'(\[]*$", re.IGNORECASE)
 
 # -- Sentences about the mention before them ---------------------------------------------------------------------------

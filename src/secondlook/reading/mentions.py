@@ -44,7 +44,7 @@ _LETTER = re.compile(
 )
 _SMALL = re.compile(r"(?:^(?=[a-z][).:] )|(?:answer|choice|option|boxed|letter)\b[\"']?(?: is)?[ ]?[:=]?[ ]?[\"'(]?)(?P<letter>[a-z])(?=[).:]|[\"']?[ ]*$)", re.MULTILINE | re.IGNORECASE)
 _OPENS = re.compile(r"[\"'(\[{ ]*$")
-_AFTER_LETTER = re.compile(r"[)\]}.:,](?:\s|$|[\"'(])|[ ]?(?:[\u2014=-])(?:[ ]|$)|[ ]?[\"'(]|[\"'. ]*$|[ ](?:because|since|as|is|was|it is)\b", re.MULTILINE)
+_AFTER_LETTER = re.compile(r"\.\.\.|[)\]}.:,](?:\s|$|[\"'(])|[ ]?(?:[\u2014=-])(?:[ ]|$)|[ ]?[\"'(]|[\"'. ]*$|[ ](?:because|since|as|is|was|it is)\b", re.MULTILINE)
 _FRAME = re.compile(
     r"\b(?:answers?|options?|choices?|letters?|choose|chose|chosen|choosing|pick|picked|picking|select|selected|selecting|go|going"
     r"|is|was|be|are|remains|stays|ist|est|es|è|é|so|therefore|thus|hence|not|neither|nor|or|and|than|of|with|for|to|say|saying|said|but|mean|instead|only|only|prefer"
@@ -52,7 +52,8 @@ _FRAME = re.compile(
     re.IGNORECASE,
 )
 _JUDGED = re.compile(r"[\"')\]]{0,2} (?:is|was|would be|seems|looks|remains)\b|[\"')\]]{0,2}(?:,| (?:or|and|nor|because|since|as)\b)")
-_ARTICLE = re.compile(r" (?!(?:is|was|because|since|as|or|and|nor|would|should|seems|looks|appears|rests|relies|assumes|cannot|can|could|must|has|does|but|for|from|based|the|in)\b)[a-z\u00c0-\uffff]")
+_I = re.compile(r"[\"')\].:]*(?:\n|$)")
+_ARTICLE = re.compile(r" (?!(?:is|was|because|since|as|or|and|nor|would|should|seems|looks|appears|rests|relies|assumes|cannot|can|could|must|has|does|but|for|from|based|the|in)\b)[a-z\u00df-\u024f]")
 # A bare noun stands for "The noun" only where nothing else can go before it.
 _BARE = re.compile(r"(?:^|[:(\"'\[=\u2014.,;{]|\b(?:is|was|be|answer|option|choose|pick|say|therefore|so|or|nor|not|and)) ?[\"'(]*$", re.IGNORECASE)
 _ARTICLE_FIRST = re.compile(r"^(?:the|an?) (?=\S)", re.IGNORECASE)
@@ -189,10 +190,8 @@ def _letters(text: str, on_offer: int, texts: Iterable[Mention]) -> Iterator[Men
         opens_line = ("\n" in before or place <= 40) and bool(_OPENS.fullmatch(line))
         article = letter == "A" and text[place] == "A" and not bracketed and bool(_ARTICLE.match(text, place + 1))
         named = bracketed or place in small or (opens_line and bool(_AFTER_LETTER.match(text, place + 1)))
-        if letter == "I" and not bracketed:
-            if not (opens_line and re.match(r"[).:]?[ ]*(?:\n|$)", text[place + 1 :][:4])) and not re.search(r"(?:answer|option|choice)[: ]*(?:is )?$", before, re.I):
-                continue
-            named = True
+        if letter == "I" and not bracketed and not _I.match(text, place + 1):
+            continue
         if article and not re.search(r"\b(?:option|choice|letter) [\"']?$", before, re.IGNORECASE):
             text_after = next((one for one in (span,) if one and one[0] - place <= 6), None)
             if text_after is None or not opens_line:

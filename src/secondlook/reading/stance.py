@@ -16,6 +16,7 @@ Stance = Literal["asserted", "denied", "open"]
 
 # Characters that are looked at before a mention in its sentence, after it, and before it for the declared form.
 _BEFORE, _AFTER, _FORM = 240, 160, 120
+_EXPLANATION = re.compile(r"\n\s*(?:explanation|reason(?:ing)?|justification|rationale|this is because|because)\b", re.IGNORECASE)
 _JOINS = re.compile(
     r"[\"')\]]*(?: ?(?:,|/|&)|,? ?\b(?:and|or|nor|as well as)\b)[ ]?(?:option |choice |both |the )?[\"'(\[]*", re.IGNORECASE
 )
@@ -109,6 +110,7 @@ def verdict_standings(found: Sequence[Mention], sentences: Sentences) -> list[St
         elif (
             (_asks(after) and "\n" not in after)
             or cues.OPEN_AFTER.search(after)
+            or cues.QUOTED.search(after)
             or cues.OR_BEFORE.search(lead)
             or cues.OPEN_SENTENCE.search(lead)
             or cues.OPEN_VERDICT.search(clause)
@@ -156,14 +158,14 @@ def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sen
         return Standing(mention, "open")
     if right and not re.search(r"\b(?:if|whether|why)\b", clause, re.IGNORECASE):
         return Standing(mention, "asserted", Weight.CONCLUDED, True)
-    if _open(clause) or cues.OPEN_SENTENCE.search(before):
+    if _open(clause, mention) or cues.OPEN_SENTENCE.search(before):
         return Standing(mention, "open")
     final = bool(cues.FINAL.search(clause))
     if begin is not None:
         return Standing(mention, "asserted", Weight.DECLARED, final)
     if echo < 0:
         return Standing(mention, "denied")
-    firm = echo > 0 or cues.CONCLUDES.search(clause) or alone(text, mention) or (mention.letter and _leads(before, after))
+    firm = echo > 0 or cues.CONCLUDES.search(clause) or alone(text, mention) or _leads(text, before, mention) or _explained(text, mention)
     firm = firm and (not mention.weak or alone(text, mention))
     return Standing(mention, "asserted", Weight.CONCLUDED if firm else Weight.STATED, final)
 
@@ -188,12 +190,16 @@ def _denied(clause: str, mention: Mention) -> bool:
     if mention.unknowable:
         # "Who was not comfortable cannot be determined" does not deny that it cannot.
         return bool(re.search(r"\bnot (?:\w+ )?(?:that )?(?:it |this |the answer )?[\"'(]*$", clause, re.IGNORECASE))
-    words = [found.lower() for found in cues.NEGATES.findall(cues.IDLE.sub(" ", clause))]
+    meant = cues.IDLE.sub(" ", clause)
+    if cues.PREFERS_ANOTHER.search(meant):
+        return True
+    words = [found.lower() for found in cues.NEGATES.findall(meant)]
     return "nor" in words or len(words) % 2 == 1
 
 
-def _open(clause: str) -> bool:
-    return bool(cues.OPEN.search(clause)) and not (cues.FIRM.search(clause) and not cues.NOT_FIRM.search(clause))
+def _open(clause: str, mention: Mention) -> bool:
+    loose = cues.OPEN_VERDICT if mention.unknowable else cues.OPEN
+    return bool(loose.search(clause)) and not (cues.FIRM.search(clause) and not cues.NOT_FIRM.search(clause))
 
 
 def _asks(after: str) -> bool:
@@ -214,8 +220,17 @@ def _line_before(text: str, mention: Mention) -> str:
     return text[max(0, mention.start - 24) : mention.start].rsplit("\n", 1)[-1]
 
 
-def _leads(before: str, after: str) -> bool:
-    return not re.search(r"\w", before) and bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|[\u2014-])", after))
+def _leads(text: str, before: str, mention: Mention) -> bool:
+    """Whether a letter opens its sentence, and at most a few words that may be its option's text follow on its line."""
+    if not mention.letter or re.search(r"\w", before):
+        return False
+    rest = text[mention.end : mention.end + 80].split("\n", 1)[0]
+    return bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|[\u2014-])", rest)) and len(rest) < 80 and len(rest.split()) <= 8
+
+
+def _explained(text: str, mention: Mention) -> bool:
+    """Whether the mention begins the reply, and its explanation follows in a paragraph of its own."""
+    return mention.start <= 2 and bool(_EXPLANATION.search(text, mention.end, mention.end + _AFTER + 20))
 
 
 def _coordinated(found: list[Standing], text: str) -> list[Standing]:
