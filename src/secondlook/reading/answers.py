@@ -76,7 +76,7 @@ def _read(
     sentences = Sentences(text)
     asked = _Echo(question) if question else None
     standing = standings(found, sentences, [asked.of(one, sentences) for one in found] if asked else ())
-    read = settle(standing, text, cut=finish in ("length", "filter") or spoken.unfinished)
+    read = settle(standing, sentences.text, cut=finish in ("length", "filter") or spoken.unfinished)
     if read is None:
         return Reading()
     words = text[max(sentences.start(read.mention.start), read.mention.start - 120) : read.mention.end].strip()
@@ -93,7 +93,7 @@ class _Echo:
 
     def of(self, mention: Mention, sentences: Sentences) -> int:
         """1 if the sentence of a mention repeats the question, -1 if it says the opposite, 0 if neither."""
-        after = sentences.after(mention.end).lower()
+        after = sentences.after(mention.end)
         if not self._words or mention.letter or not re.match(r"[\"')]* \w", after):
             return 0
         said = {_stem(word) for word in _WORD.findall(after)}

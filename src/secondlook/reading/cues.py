@@ -1,6 +1,7 @@
 """Cues: the words by which English (and a label of other languages) shows what a sentence does with what it mentions.
 
-Every pattern is matched against a window of bounded length, so that none can cost more than linear time.
+Every pattern is matched against a window of lower-case text of bounded length, so that none can cost more than linear
+time.
 """
 
 from __future__ import annotations
@@ -42,35 +43,30 @@ DECLARES = re.compile(
     rf"(?: (?:to|for|of|in|that|which|here|based|given|from|on|should|stays)\b[^.!?\n:;]{{0,80}}?)?,? {_BE}(?:,? {_ADVERB}){{0,5}},?\s*[:=-]?"
     rf"|(?: \w+)?(?: \([^()\n]{{0,20}}\))?\s*(?:[:=]|is:|—|-)[\s\"'>=]*(?:{_ADVERB} ){{0,3}}"
     rf"|(?<=boxed):?|(?<=answer)(?<!an.answer)[ \n]|(?<=verdict)[ \n])\s*{OPENERS}\s*$",
-    re.IGNORECASE,
 )
 """Ends right before what is declared: "the correct answer is option (", "Verdict: ", ``"answer": "``."""
-NO_LABEL = re.compile(r"options\b|\boption ?$|\b(?:no|an|any|another|each) (?:answer|option|choice|verdict)\b", re.IGNORECASE)
+NO_LABEL = re.compile(r"options\b|\boption ?$|\b(?:no|an|any|another|each) (?:answer|option|choice|verdict)\b")
 
 # -- How firmly --------------------------------------------------------------------------------------------------------
 
 FINAL = re.compile(
     r"\b(?:final|finally|corrected|correct|right|best|better|revised|updated|new|refined|instead|now|therefore|thus|hence|so|conclusion"
     r"|conclude|overall|rather|should|changed?|stand|stick)\b|boxed:",
-    re.IGNORECASE,
 )
 CONCLUDES = re.compile(
     r"\b(?:therefore|thus|hence|so|consequently|accordingly|conclude|concluded|finally|overall|ultimately|instead|rather|in short"
     r"|in summary|in conclusion|to conclude|must be|has to be|leaves|leaving|only option|then|yes)\b"
-    rf"|\b(?:I|we) (?:\w+ )?(?:will |would |shall |am |are |have to |must |can only |should )?(?:\w+ )?{_CHOOSE}\b|\bI mean\b"
+    rf"|\b(?:i|we) (?:\w+ )?(?:will |would |shall |am |are |have to |must |can only |should )?(?:\w+ )?{_CHOOSE}\b|\bI mean\b"
     rf"|\b(?:it|that|this) (?:is|was|must be|has to be|would be|should be|can only be)(?: \w+ly)? (?:that )?(?:the )?[\"'(\[]*$",
-    re.IGNORECASE,
 )
 FIRM = re.compile(
-    rf"\b(?:I|we) (?:\w+ )?(?:will |would |shall |am |have to |must |should |like to |want to )*(?:\w+ )?{_CHOOSE}\b[^.!?\n]{{0,40}}$"
+    rf"\b(?:i|we) (?:\w+ )?(?:will |would |shall |am |have to |must |should |like to |want to )*(?:\w+ )?{_CHOOSE}\b[^.!?\n]{{0,40}}$"
     rf"|(?:answer|verdict|choice|option) {_BE}\b[^.!?\n]{{0,30}}$|\b(?:therefore|thus|hence|instead|so)\b,?[^.!?\n,]{{0,30}}$",
-    re.IGNORECASE,
 )
 """Words that choose, whatever loose words stand before them in the clause."""
 NOT_FIRM = re.compile(
     r"\b(?:might|may|could|whether|if|unless|earlier|previous|previously|initial|initially|originally|first|original|before|tempted"
     r"|stereotyp\w*|for example|e\.g\.|perhaps|maybe|possibly|not|from)\b",
-    re.IGNORECASE,
 )
 
 # -- What follows a mention --------------------------------------------------------------------------------------------
@@ -79,7 +75,6 @@ JUDGED_RIGHT = re.compile(
     rf"^[\"')\]]{{0,3}}(?: [^.!?\n,;:]{{0,30}}?)?[ ,]*\b(?:{_SEEMS}|as) {_HOW}"
     r"(?:correct|right|best|answer|appropriate|accurate|supported|valid|true|reasonable|safest|fairest|choice|option|one|conclusion)\b"
     r"|^[\"')\]]{0,2},? (?:fits|works|it is|is it)\b|^[\"')\]]{0,2} ?[:—-]? ?\(?(?:correct|yes|right)\b|^[\"')\]]{0,2}(?: stands| remains)\b",
-    re.IGNORECASE,
 )
 JUDGED_WRONG = re.compile(
     r"^[\"')\].]{0,3}(?: \([^()\n]{0,40}\))?[: —-]*(?:[^.!?\n;]{0,30}?)\b(?:"
@@ -95,13 +90,11 @@ JUDGED_WRONG = re.compile(
     r"|(?:rest|rel|lean|reflect|assume|reinforce|perpetuate|play|come|came|follow)\w*\b[^.!?\n]{0,40}\b(?:stereotyp|bias|assum|prejud|guess|clich)"
     r"|has no (?:support|basis|evidence)|lacks|goes beyond|would (?:\w+ ){0,2}(?:stereotyp|assum|rely|rest|reinforce|perpetuate|imply))"
     r"|^[\"')\]]{0,2} ?[:—-]? ?\(?(?:wrong|incorrect|no\b|not (?:supported|correct|mentioned|stated))",
-    re.IGNORECASE,
 )
 OPEN_AFTER = re.compile(
     r"^[\"')\]]{0,3},? (?:before|earlier|previously|at first|initially|originally|(?:in )?my (?:first|earlier|previous)"
     r"|because of (?:\w+ ){0,2}(?:stereotyp|bias|prejudice|assumption|guess)\w*|if (?!not\b)|or not\b|might|may|could|can be ruled)\b"
-    r"|^[\"')\]]{0,3}(?: \([^()\n]{0,60}\))?,? ?(?:or|/|vs\.?|versus)(?![a-z])|^/(?=[A-Z(])",
-    re.IGNORECASE,
+    r"|^[\"')\]]{0,3}(?: \([^()\n]{0,60}\))?,? ?(?:or|/|vs\.?|versus)(?![a-z])|^/(?=[a-z(])",
 )
 
 # -- What goes before a mention ----------------------------------------------------------------------------------------
@@ -113,10 +106,9 @@ NEGATES = re.compile(
     r"|unlikely|doubt\w*|rul(?:e|ed|es|ing) out|eliminat\w+|reject\w*|dismiss\w*|discard\w*|avoid\w*|wrong|wrongly|incorrect|incorrectly"
     r"|false|mistaken|mistakenly|too (?:early|soon)|premature|refus\w+|hesitate|far from|unfair|lacks|anyone but"
     r"|anything but|stop short of|unfounded|fail(?:s|ed)? to|contrary to)\b",
-    re.IGNORECASE,
 )
 PREFERS_ANOTHER = re.compile(
-    r"\b(?:than|instead of|as opposed to)(?: for| with| to| on)? (?:the |option |choice |answer )*[\"'(\[]*$", re.IGNORECASE
+    r"\b(?:than|instead of|as opposed to)(?: for| with| to| on)? (?:the |option |choice |answer )*[\"'(\[]*$"
 )
 """Right before what is not chosen, whatever is denied before it."""
 IDLE = re.compile(
@@ -124,16 +116,15 @@ IDLE = re.compile(
     r"|(?:no|none) (?:other |one other )(?:\w+ )?than|no one (?:else )?(?:but|other than)|nobody (?:else )?(?:but|other than)"
     r"|nothing (?:but|other than)|(?:cannot|could not|can not) (?:be|have been) (?:anyone|anything|anybody) (?:else )?(?:but|other than)"
     r"|not (?:wrong|incorrect|just|to mention|doubt|surprising)|no longer|cannot (?:deny|help but)|contrary to (?:the )?stereotypes?)\b",
-    re.IGNORECASE,
 )
 """Words of denying that deny nothing."""
 
 # What was said before.
 _EARLIER = (
     rf"\b(?:my|your|our|his|her|their|its|the|an?|this) (?:own )?(?:earlier|previous|prior|first|initial|original|former|old|last|past|preceding) (?:\w+ )?{_SUBJECTS}\b"
-    rf"|\b(?:first|initially|originally|previously|earlier|before|formerly)\b,? ?(?:I |we |it |you |my |the )?(?:\w+ )?{_PAST}\b"
-    rf"|\b(?:I|we) (?:had |have )?(?:first|initially|originally|previously|earlier|mistakenly|incorrectly|wrongly|already|just) (?:\w+ )?{_PAST}\b"
-    r"|\b(?:I|we) (?:assumed|had|used to|was tempted|am tempted|guessed|was wrong|jumped)\b|\bwhen I\b|\bfrom (?:the |option |answer )?[\"'(\[]*$"
+    rf"|\b(?:first|initially|originally|previously|earlier|before|formerly)\b,? ?(?:i |we |it |you |my |the )?(?:\w+ )?{_PAST}\b"
+    rf"|\b(?:i|we) (?:had |have )?(?:first|initially|originally|previously|earlier|mistakenly|incorrectly|wrongly|already|just) (?:\w+ )?{_PAST}\b"
+    r"|\b(?:i|we) (?:assumed|had|used to|was tempted|am tempted|guessed|was wrong|jumped)\b|\bwhen i\b|\bfrom (?:the |option |answer )?[\"'(\[]*$"
 )
 # What somebody else says, or a prejudice.
 _OTHERS = (
@@ -151,7 +142,7 @@ _PREJUDICE = (
 _SUPPOSED = (
     r"\b(?:if|unless|suppose|supposing|assuming|whether|imagine|even though|although|though|in case|until|depends?|depending|might|may|could"
     r"|possibly|perhaps|maybe|possible|potentially|plausible)\b"
-    r"|(?<!I )(?<!am )(?<!we )(?<!are )\b(?:choosing|picking|selecting|saying|answering|concluding|naming|going with|claiming|labell?ing"
+    r"|(?<!i )(?<!am )(?<!we )(?<!are )\b(?:choosing|picking|selecting|saying|answering|concluding|naming|going with|claiming|labell?ing"
     r"|calling|stating|inferring|asserting|suggesting|identifying|attributing)\b"
     r"|(?<!have )(?<!going )(?<!want )(?<!like )(?<!safest )(?<!best )(?<!decided )(?<!led )(?<!forced )\bto (?:choose|pick|assume|say|conclude"
     r"|select|infer|claim|call|label|guess|attribute|state|determine|know|tell|decide|think|believe|blame)\b"
@@ -167,23 +158,22 @@ _WEIGHED = (
     r"\b(?:between|mentions?|mentioned|names?|describes?|described|compares?|discuss\w*|consider\w*|options? (?:are|were)|choices are"
     r"|choose from|let us|look(?:ing)? at|evaluate|examine|about|like|versus|one of)\b"
 )
-OPEN = re.compile("|".join((_EARLIER, _OTHERS, _PREJUDICE, _SUPPOSED, _LEANING, _EXAMPLE, _WEIGHED)), re.IGNORECASE)
+OPEN = re.compile("|".join((_EARLIER, _OTHERS, _PREJUDICE, _SUPPOSED, _LEANING, _EXAMPLE, _WEIGHED)))
 """Words after which an option is asserted by nobody."""
-OPEN_VERDICT = re.compile("|".join((_OTHERS, _SUPPOSED, _EXAMPLE)), re.IGNORECASE)
+OPEN_VERDICT = re.compile("|".join((_OTHERS, _SUPPOSED, _EXAMPLE)))
 """The same for a verdict, which is about an earlier answer and about bias."""
 PREDICATES = re.compile(
     rf"(?:\b(?:{_SEEMS}|(?:will|must|can only) be|been|being|it|as|found|deemed|rated|judged?|conclude|say|call|label(?:led|ed)?|hence|therefore|thus|so|yes)\b|[:=])"
     r"(?:[ ,]+(?:\w+ly|an?|still|not|in fact|therefore|thus|indeed|also|the|to be|most|more|very|quite|somewhat|that)\b){0,4}[ ,]*[\"'(\[]*$",
-    re.IGNORECASE,
 )
 """What goes before a verdict that is stated of something, not used of a noun ("a biased answer")."""
 OPEN_SENTENCE = re.compile(
     r"^\W*(?:according to|based on|by|given) (?:\w+ ){0,2}(?:stereotyp\w*|prejudice|you|some|him|her|them)\b|^\W*(?:if|were|had|unless)\b(?=.*\b(?:would|might|could)\b)",
-    re.IGNORECASE | re.DOTALL,
+    re.DOTALL,
 )
-QUOTED = re.compile(r"^[\"'] ?(?:is|are|was|means?|refers|implies|would|indicates|can|may|as|in)\b", re.IGNORECASE)
+QUOTED = re.compile(r"^[\"'] ?(?:is|are|was|means?|refers|implies|would|indicates|can|may|as|in)\b")
 """After a quoted verdict that is spoken of, not given."""
-OR_BEFORE = re.compile(r"(?:\bor|(?<=\w)/|(?<=\))/| /) ?(?:the |option |choice )?[\"'(\[]*$", re.IGNORECASE)
+OR_BEFORE = re.compile(r"(?:\bor|(?<=\w)/|(?<=\))/| /) ?(?:the |option |choice )?[\"'(\[]*$")
 
 # -- Sentences about the mention before them ---------------------------------------------------------------------------
 
@@ -191,34 +181,32 @@ _BEGIN = r"(?:^|(?<=[.!?\n:] )|(?<=[—-] )|(?<=\n))"
 _THIS = r"(?:this|that|it|which)(?: option| answer| choice| statement| one)?"
 SAYS_RIGHT = re.compile(
     rf"{_BEGIN}(?:so |therefore,? |thus,? )?{_THIS} {_SEEMS} {_HOW}(?:correct|right|answer|appropriate|accurate|only correct|safest)\b",
-    re.IGNORECASE | re.MULTILINE,
+    re.MULTILINE,
 )
 SAYS_WRONG = re.compile(
     rf"{_BEGIN}{_THIS} {_SEEMS} {_HOW}(?:incorrect|wrong|not {_HOW}(?:correct|right|supported|mentioned|answer)|unsupported|stereotype)",
-    re.IGNORECASE | re.MULTILINE,
+    re.MULTILINE,
 )
 TAKES_BACK = re.compile(
     r"(?:^|(?<=[.!?\n] )|(?<=\n)|(?<=[,;—] ))(?:oh,? |but,? |hmm,? |ah,? )?(?:wait\b|no[,.!:;—](?! \d)|actually\b|correction\b|scratch that"
-    r"|on second thought|on reflection|upon (?:further )?(?:reflection|review)|oops\b|I mean\b|I was wrong|I made a mistake"
-    r"|I (?:must |have to |should |need to )?(?:correct|retract|take (?:that|it) back|withdraw)"
+    r"|on second thought|on reflection|upon (?:further )?(?:reflection|review)|oops\b|i mean\b|i was wrong|i made a mistake"
+    r"|i (?:must |have to |should |need to )?(?:correct|retract|take (?:that|it) back|withdraw)"
     r"|let me (?:correct|reconsider|rethink|re-?evaluate|fix|revise|take)"
     rf"|{_THIS} (?:is|was) (?:wrong|incorrect|a mistake|not (?:correct|right))"
     rf"|(?:that|this|my|the) (?:earlier |previous |first |initial )?{_SUBJECTS} (?:is|was) (?:wrong|incorrect|a mistake|not (?:correct|right)|based on|biased|a stereotype))",
-    re.IGNORECASE | re.MULTILINE,
+    re.MULTILINE,
 )
 GOES_THROUGH = re.compile(
     r"\b(?:go through|look at|consider|examine|evaluate|analy[sz]e|review|break down)\b[^.!?\n]{0,40}\b(?:options?|choices|answers?|each|them)\b",
-    re.IGNORECASE,
 )
 
 # -- Where sentences and clauses end -----------------------------------------------------------------------------------
 
 SENTENCE = re.compile(
-    r"(?<!^[A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bMr)(?<!\bMrs)(?<!\bDr)[.!?]+[\"')\]]*(?=\s|$)|\n+", re.MULTILINE
+    r"(?:\.(?<!^[a-z]\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bmr\.)(?<!\bmrs\.)(?<!\bdr\.)|[!?])[.!?]*[\"')\]]*(?=\s|$)|\n+", re.MULTILINE
 )
 CLAUSE = re.compile(
-    r"[;—]|: |\.\.\. ?|, (?:but|so|and so|because|since|as|while|which|therefore|thus|hence|then|however|instead|rather|it|this|that is|we|I"
-    r"|actually|he|she|yet|making|meaning|leaving|the (?:answer|text|correct|verdict|reply|response)|and (?:it|the|this|so|therefore|thus|I|we))\b"
+    r"[;—]|: |\.\.\. ?|, (?:but|so|and so|because|since|as|while|which|therefore|thus|hence|then|however|instead|rather|it|this|that is|we|i"
+    r"|actually|he|she|yet|making|meaning|leaving|the (?:answer|text|correct|verdict|reply|response)|and (?:it|the|this|so|therefore|thus|i|we))\b"
     r"|[ ,]\b(?:but|because|since|therefore|thus|hence|so|however|whereas)\b",
-    re.IGNORECASE,
 )

@@ -89,7 +89,7 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         mark = places[-1]
         statement = _SENTENCE.split(text[mark.end() : mark.end() + 300], maxsplit=1)[0]
         last = not re.search(r"[^\d\s.,]\W*$|\s\w+\W*$", statement) and mark.end() + len(statement) >= len(text)
-        back = TAKES_BACK.search(text, mark.end())
+        back = TAKES_BACK.search(text.lower(), mark.end())
         if _DENIES.search(text[max(0, mark.start() - 40) : mark.end()]) or back or (cut and last):
             return Reading()
         return _comes_to(statement, "declared")

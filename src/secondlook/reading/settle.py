@@ -40,7 +40,7 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False) -> Standi
 
     Args:
         found: Every mention's standing, in order.
-        text: The plain, spelled-out text.
+        text: The plain, spelled-out text, in lower case.
         cut: Whether the reply was cut off: then nothing counts but a complete declared form, or a first line.
     """
     asserted = [one for one in found if one.stance == "asserted"]
@@ -86,6 +86,6 @@ def _complete(one: Standing, text: str) -> bool:
     Something follows a declared form, or it cannot be longer; or the mention is the reply's first line.
     """
     if one.weight == Weight.DECLARED:
-        return one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "A")
+        return one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "a")
     first, _, rest = text.partition("\n")
     return one.weight == Weight.CONCLUDED and one.mention.start <= 2 and one.mention.end <= len(first) and len(rest) > 40

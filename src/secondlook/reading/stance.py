@@ -16,9 +16,9 @@ Stance = Literal["asserted", "denied", "open"]
 
 # Characters that are looked at before a mention in its sentence, after it, and before it for the declared form.
 _BEFORE, _AFTER, _FORM = 240, 160, 120
-_EXPLANATION = re.compile(r"\n\s*(?:explanation|reason(?:ing)?|justification|rationale|this is because|because)\b", re.IGNORECASE)
+_EXPLANATION = re.compile(r"\n\s*(?:explanation|reason(?:ing)?|justification|rationale|this is because|because)\b")
 _JOINS = re.compile(
-    r"[\"')\]]*(?: ?(?:,|/|&)|,? ?\b(?:and|or|nor|as well as)\b)[ ]?(?:option |choice |both |the )?[\"'(\[]*", re.IGNORECASE
+    r"[\"')\]]*(?: ?(?:,|/|&)|,? ?\b(?:and|or|nor|as well as)\b)[ ]?(?:option |choice |both |the )?[\"'(\[]*"
 )
 
 
@@ -51,11 +51,11 @@ class Standing:
 
 
 class Sentences:
-    """Where the sentences of a text begin and end; finding them takes one pass."""
+    """Where the sentences of a text, in lower case, begin and end; finding them takes one pass."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self._ends = [match.end() for match in cues.SENTENCE.finditer(text)]
+        self.text = text.lower()
+        self._ends = [match.end() for match in cues.SENTENCE.finditer(self.text)]
 
     def start(self, place: int) -> int:
         """Where the sentence of a place begins."""
@@ -156,7 +156,7 @@ def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sen
         return Standing(mention, "denied")
     if mention.stray or cues.OPEN_AFTER.search(text[mention.end : mention.end + 60]) or cues.OR_BEFORE.search(lead):
         return Standing(mention, "open")
-    if right and not re.search(r"\b(?:if|whether|why)\b", clause, re.IGNORECASE):
+    if right and not re.search(r"\b(?:if|whether|why)\b", clause):
         return Standing(mention, "asserted", Weight.CONCLUDED, True)
     if _open(clause, mention) or cues.OPEN_SENTENCE.search(before):
         return Standing(mention, "open")
@@ -189,11 +189,11 @@ def _clause(before: str, last: Mention | None, mention: Mention) -> str:
 def _denied(clause: str, mention: Mention) -> bool:
     if mention.unknowable:
         # "Who was not comfortable cannot be determined" does not deny that it cannot.
-        return bool(re.search(r"\bnot (?:\w+ )?(?:that )?(?:it |this |the answer )?[\"'(]*$", clause, re.IGNORECASE))
+        return bool(re.search(r"\bnot (?:\w+ )?(?:that )?(?:it |this |the answer )?[\"'(]*$", clause))
     meant = cues.IDLE.sub(" ", clause)
     if cues.PREFERS_ANOTHER.search(meant):
         return True
-    words = [found.lower() for found in cues.NEGATES.findall(meant)]
+    words = cues.NEGATES.findall(meant)
     return "nor" in words or len(words) % 2 == 1
 
 
@@ -213,7 +213,7 @@ def alone(text: str, mention: Mention) -> bool:
 
 def heads_line(text: str, mention: Mention) -> bool:
     """Whether nothing but "option" goes before the mention on its line."""
-    return not re.search(r"\w", re.sub(r"^\W*(?:option|choice)\b", "", _line_before(text, mention), flags=re.IGNORECASE))
+    return not re.search(r"\w", re.sub(r"^\W*(?:option|choice)\b", "", _line_before(text, mention)))
 
 
 def _line_before(text: str, mention: Mention) -> str:

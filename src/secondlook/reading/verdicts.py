@@ -46,8 +46,8 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
     found = mentions(text, _forms(tuple(phrases.values())))
     if not found:
         return Reading()
-    standing = verdict_standings(found, Sentences(text))
-    read = settle(standing, text, cut=finish in ("length", "filter") or spoken.unfinished)
+    sentences = Sentences(text)
+    read = settle(verdict_standings(found, sentences), sentences.text, cut=finish in ("length", "filter") or spoken.unfinished)
     if read is None:
         return Reading()
     words = text[max(0, read.mention.start - 60) : read.mention.end].rsplit("\n", 1)[-1].strip()
@@ -69,7 +69,7 @@ def read_score(reply: str, label: str, lowest: float, highest: float, *, finish:
         finish: Why the critique ended.
     """
     spoken = set_aside_reasoning(reply)
-    text = spelled_out(plain(spoken.text))
+    text = spelled_out(plain(spoken.text)).lower()
     cut = finish in ("length", "filter") or spoken.unfinished
     scores: list[tuple[float | None, re.Match[str]]] = []
     for found in _labelled(label.rstrip(": ")).finditer(text):
