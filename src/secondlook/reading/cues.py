@@ -56,7 +56,7 @@ FINAL = re.compile(
 CONCLUDES = re.compile(
     r"\b(?:therefore|thus|hence|so|consequently|accordingly|conclude|concluded|finally|overall|ultimately|instead|rather|in short"
     r"|in summary|in conclusion|to conclude|must be|has to be|leaves|leaving|only option|then|yes)\b"
-    rf"|\b(?:i|we) (?:\w+ )?(?:will |would |shall |am |are |have to |must |can only |should )?(?:\w+ )?{_CHOOSE}\b|\bI mean\b"
+    rf"|\b(?:i|we) (?:\w+ )?(?:will |would |shall |am |are |have to |must |can only |should )?(?:\w+ )?{_CHOOSE}\b|\bi mean\b"
     rf"|\b(?:it|that|this) (?:is|was|must be|has to be|would be|should be|can only be)(?: \w+ly)? (?:that )?(?:the )?[\"'(\[]*$",
 )
 FIRM = re.compile(
@@ -91,6 +91,8 @@ JUDGED_WRONG = re.compile(
     r"|has no (?:support|basis|evidence)|lacks|goes beyond|would (?:\w+ ){0,2}(?:stereotyp|assum|rely|rest|reinforce|perpetuate|imply))"
     r"|^[\"')\]]{0,2} ?[:—-]? ?\(?(?:wrong|incorrect|no\b|not (?:supported|correct|mentioned|stated))",
 )
+NEGATED = re.compile(r"[\"')\]]{0,2} (?:is|was|are|were|does|did|do|has|have|had|will|would|could) (?:\w+ly )?(?:not|never)\b")
+"""An option of which something is denied: no answer, unless that was asked."""
 OPEN_AFTER = re.compile(
     r"^[\"')\]]{0,3},? (?:before|earlier|previously|at first|initially|originally|(?:in )?my (?:first|earlier|previous)"
     r"|because of (?:\w+ ){0,2}(?:stereotyp|bias|prejudice|assumption|guess)\w*|if (?!not\b)|or not\b|might|may|could|can be ruled)\b"

@@ -38,7 +38,8 @@ _FILLER = (
     r"(?:(?:about|approximately|exactly|therefore|thus|simply|equal to|roughly|around|still|only|just|also|now|then|indeed|the number)[ ,]+)*"
 )
 _MARK = re.compile(
-    r"(?:\b(?:answers?|results?|solution|conclusion)\b(?: (?!is\b|was\b|=)[^.!?\n:=]{0,60}?)??(?:\s(?:is|are|was|would be|should be|must be|comes to|equals)\b|[\"']?\s*[:=])"
+    r"(?:\b(?:answer|result|solution|conclusion)\b(?:(?: (?:to|of|for|here|in|from)\b[^.!?\n:=]{0,60}?)?"
+    r"\s(?:is|are|was|would be|should be|must be|comes to|equals)\b|(?: \w+){0,2}[\"']?\s*[:=])"
     rf"|{BOX}|答案(?:是|:)?)[\s\"'(\[{{:=]*{_FILLER}",
     re.IGNORECASE,
 )

@@ -82,14 +82,15 @@ def standings(found: Sequence[Mention], sentences: Sentences, echoes: Sequence[i
     Args:
         found: The mentions, in order.
         sentences: The sentences of the plain, spelled-out text.
-        echoes: For each mention 1 where its sentence repeats what was asked, -1 where it says the opposite, else 0.
+        echoes: For each mention 1 where its sentence repeats what was asked, -1 where it says the opposite, else 0; empty
+            where it is not known what was asked.
     """
     text = sentences.text
     result = []
     for place, mention in enumerate(found):
         last = found[place - 1] if place else None
         limit = found[place + 1].start if place + 1 < len(found) else len(text)
-        result.append(_standing(mention, last, limit, sentences, echoes[place] if echoes else 0))
+        result.append(_standing(mention, last, limit, sentences, echoes[place] if echoes else None))
     return _referred_to(_listed(_coordinated(result, text), text), text)
 
 
@@ -134,7 +135,7 @@ def _form(mention: Mention, text: str) -> int | None:
     return None if form is None or cues.NO_LABEL.search(form.group()) else first + form.start()
 
 
-def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sentences, echo: int) -> Standing:
+def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sentences, echo: int | None) -> Standing:
     text = sentences.text
     before, after = sentences.before(mention.start), sentences.after(mention.end)
     begin = _form(mention, text)
@@ -163,9 +164,9 @@ def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sen
     final = bool(cues.FINAL.search(clause))
     if begin is not None:
         return Standing(mention, "asserted", Weight.DECLARED, final)
-    if echo < 0:
+    if echo == -1 or (echo == 0 and cues.NEGATED.match(near)):
         return Standing(mention, "denied")
-    firm = echo > 0 or cues.CONCLUDES.search(clause) or alone(text, mention) or _leads(text, before, mention) or _explained(text, mention)
+    firm = echo == 1 or cues.CONCLUDES.search(clause) or alone(text, mention) or _leads(text, before, mention) or _explained(text, mention)
     firm = firm and (not mention.weak or alone(text, mention))
     return Standing(mention, "asserted", Weight.CONCLUDED if firm else Weight.STATED, final)
 

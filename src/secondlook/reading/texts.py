@@ -13,7 +13,7 @@ from secondlook.reading.settle import Reading
 _MARK = re.compile(
     rf"(?:\b(?:final |correct |my )?answer\b(?: [^.!?\n:]{{0,60}}?)?(?:\s(?:is|was|would be)\b:?|\"?\s*[:=])|{BOX})\s*(?P<said>\S[^\n]*)", re.IGNORECASE
 )
-_IS = re.compile(r"[^.!?\n]{1,120}?\s(?:is|was|are|were|equals)(?::| called| named)?\s+(?P<said>\S[^.!?\n]{0,80})[.!]?", re.IGNORECASE)
+_IS = re.compile(r"[^.!?\n]{1,120}?\s(?:is|was|are|were|equals|gives|returns|prints|becomes)(?::| called| named)?\s+(?P<said>\S[^.!?\n]{0,80})[.!]?", re.IGNORECASE)
 _NO_TEXT = re.compile(r"(?:not|an?|in|because|that|very|wrong|incorrect|correct)\b", re.IGNORECASE)
 _SHORT = 4  # words
 
@@ -55,5 +55,5 @@ def same_text(said: str, truth: object) -> bool:
 
 
 def _folded(text: str) -> str:
-    said = folded(text).strip("\"'()[]{} ")
+    said = folded(text).strip("\"'()[]{}. ")
     return said if re.search(r"\w", said) else folded(text)
