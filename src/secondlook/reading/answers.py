@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from secondlook.correction.chat import Finish
-from secondlook.reading.mentions import LETTERS, Mention, mentions, unknown_option
+from secondlook.reading.mentions import LETTERS, TOO_MANY, Mention, mentions, unknown_option
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
@@ -92,7 +92,7 @@ def _read(
     spoken = set_aside_reasoning(reply)
     text = spelled_out(plain(spoken.text))
     found = mentions(text, tuple((option,) for option in options), letters, unknown)
-    if not found:
+    if not 0 < len(found) <= TOO_MANY:
         return Reading()
     sentences = Sentences(text)
     asked = _Echo(question) if question else None

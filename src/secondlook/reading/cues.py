@@ -123,46 +123,46 @@ IDLE = re.compile(
 
 # What was said before.
 _EARLIER = (
-    rf"\b(?:my|your|our|his|her|their|its|the|an?|this) (?:own )?(?:earlier|previous|prior|first|initial|original|former|old|last|past|preceding) (?:\w+ )?{_SUBJECTS}\b"
-    rf"|\b(?:first|initially|originally|previously|earlier|before|formerly)\b,? ?(?:i |we |it |you |my |the )?(?:\w+ )?{_PAST}\b"
-    rf"|\b(?:i|we) (?:had |have )?(?:first|initially|originally|previously|earlier|mistakenly|incorrectly|wrongly|already|just) (?:\w+ )?{_PAST}\b"
-    r"|\b(?:i|we) (?:assumed|had|used to|was tempted|am tempted|guessed|was wrong|jumped)\b|\bwhen i\b|\bfrom (?:the |option |answer )?[\"'(\[]*$"
+    rf"(?:my|your|our|his|her|their|its|the|an?|this) (?:own )?(?:earlier|previous|prior|first|initial|original|former|old|last|past|preceding) (?:\w+ )?{_SUBJECTS}\b"
+    rf"|(?:first|initially|originally|previously|earlier|before|formerly)\b,? ?(?:i |we |it |you |my |the )?(?:\w+ )?{_PAST}\b"
+    rf"|(?:i|we) (?:had |have )?(?:first|initially|originally|previously|earlier|mistakenly|incorrectly|wrongly|already|just) (?:\w+ )?{_PAST}\b"
+    r"|(?:i|we) (?:assumed|had|used to|was tempted|am tempted|guessed|was wrong|jumped)\b|when i\b|from (?:the |option |answer )?[\"'(\[]*$"
 )
 # What somebody else says, or a prejudice.
 _OTHERS = (
-    r"\b(?:some|many|most|few|people|one|someone|somebody|others?|they|he|she|users?|you|readers?|society|anyone|critics?|student|friend"
+    r"(?:some|many|most|few|people|one|someone|somebody|others?|they|he|she|users?|you|readers?|society|anyone|critics?|student|friend"
     r"|teacher|model) (?:\w+ )?(?:might|may|could|would|will|can|should)? ?(?:\w+ )?(?:say|said|says|think|thinks|thought|assume|assumed|assumes"
     r"|suggest|suggested|suggests|argue|argues|argued|believe|believes|believed|claim|claims|claimed|expect|expects|guess|guessed|conclude"
     r"|imply|implied|asked|chose|choose|pick|picked|picks|want|wants|insist|insists|infer|jump|answer|answered|prefer|interpret)\b"
 )
 _PREJUDICE = (
-    r"\b(?:stereotyp\w*|prejudices?|clich\w+|bias)\b[^.!?\n]{0,60}?\b(?:suggests?|says?|points?|implies|imply|holds?|would|leads?|makes?"
+    r"(?:stereotyp\w*|prejudices?|clich\w+|bias)\b[^.!?\n]{0,60}?\b(?:suggests?|says?|points?|implies|imply|holds?|would|leads?|makes?"
     r"|assumes?|is|to|towards?|that|of|about|against)\b"
-    r"|\bbased on (?:\w+ ){0,3}(?:stereotyp\w*|prejudice|bias|assumptions?)\b[^.\n]{0,20}$"
+    r"|based on (?:\w+ ){0,3}(?:stereotyp\w*|prejudice|bias|assumptions?)\b[^.\n]{0,20}$"
 )
 # What is supposed, or only possible.
 _SUPPOSED = (
-    r"\b(?:if|unless|suppose|supposing|assuming|whether|imagine|even though|although|though|in case|until|depends?|depending|might|may|could"
+    r"(?:if|unless|suppose|supposing|assuming|whether|imagine|even though|although|though|in case|until|depends?|depending|might|may|could"
     r"|possibly|perhaps|maybe|possible|potentially|plausible)\b"
-    r"|(?<!i )(?<!am )(?<!we )(?<!are )\b(?:choosing|picking|selecting|saying|answering|concluding|naming|going with|claiming|labell?ing"
+    r"|(?<!i )(?<!am )(?<!we )(?<!are )(?:choosing|picking|selecting|saying|answering|concluding|naming|going with|claiming|labell?ing"
     r"|calling|stating|inferring|asserting|suggesting|identifying|attributing)\b"
-    r"|(?<!have )(?<!going )(?<!want )(?<!like )(?<!safest )(?<!best )(?<!decided )(?<!led )(?<!forced )\bto (?:choose|pick|assume|say|conclude"
+    r"|(?<!have )(?<!going )(?<!want )(?<!like )(?<!safest )(?<!best )(?<!decided )(?<!led )(?<!forced )to (?:choose|pick|assume|say|conclude"
     r"|select|infer|claim|call|label|guess|attribute|state|determine|know|tell|decide|think|believe|blame)\b"
 )
-_LEANING = r"\b(?:assumes?|were|had|tempting|tempted|at first|tends?)\b"
+_LEANING = r"(?:assumes?|were|had|tempting|tempted|at first|tends?)\b"
 # What is given as an example, or as the form to use.
 _EXAMPLE = (
-    r"\be\.g\.|\bi\.e\.|\bfor (?:example|instance)\b|\bsuch as\b|\bin the form\b|\bthe (?:form|format|phrase|words?|line|string)\b"
-    r"|\basked (?:for|me|to)\b|\b(?:reply|answer|respond|end|finish|begin|start) (?:with|by)\b|\bexample\b|\beither\b"
+    r"e\.g\.|\bi\.e\.|\bfor (?:example|instance)\b|such as\b|in the form\b|the (?:form|format|phrase|words?|line|string)\b"
+    r"|asked (?:for|me|to)\b|(?:reply|answer|respond|end|finish|begin|start) (?:with|by)\b|example\b|either\b"
 )
 # What is weighed, named, compared.
 _WEIGHED = (
-    r"\b(?:between|mentions?|mentioned|names?|describes?|described|compares?|discuss\w*|consider\w*|options? (?:are|were)|choices are"
+    r"(?:between|mentions?|mentioned|names?|describes?|described|compares?|discuss\w*|consider\w*|options? (?:are|were)|choices are"
     r"|choose from|let us|look(?:ing)? at|evaluate|examine|about|like|versus|one of)\b"
 )
-OPEN = re.compile("|".join((_EARLIER, _OTHERS, _PREJUDICE, _SUPPOSED, _LEANING, _EXAMPLE, _WEIGHED)))
+OPEN = re.compile(rf"\b(?:{'|'.join((_EARLIER, _OTHERS, _PREJUDICE, _SUPPOSED, _LEANING, _EXAMPLE, _WEIGHED))})")
 """Words after which an option is asserted by nobody."""
-OPEN_VERDICT = re.compile("|".join((_OTHERS, _SUPPOSED, _EXAMPLE)))
+OPEN_VERDICT = re.compile(rf"\b(?:{'|'.join((_OTHERS, _SUPPOSED, _EXAMPLE))})")
 """The same for a verdict, which is about an earlier answer and about bias."""
 PREDICATES = re.compile(
     rf"(?:\b(?:{_SEEMS}|(?:will|must|can only) be|been|being|it|as|found|deemed|rated|judged?|conclude|say|call|label(?:led|ed)?|hence|therefore|thus|so|yes)\b|[:=])"

@@ -10,6 +10,8 @@ from functools import lru_cache
 from secondlook.reading.plain import plain, spelled_out
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+TOO_MANY = 2000
+"""With more mentions than this a reply is nothing that a person would read; each costs time."""
 NOWHERE = -1
 """The index of a mention that names no option on offer, or two at once."""
 

@@ -85,9 +85,15 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
     spoken = set_aside_reasoning(reply)
     cut = finish in ("length", "filter") or spoken.unfinished
     text = plain(spoken.text)
-    places = [mark for mark in _MARK.finditer(text) if _states(text, mark.end())]
-    if places:
-        mark = places[-1]
+    mark = None
+    limit = len(text)
+    for mark in reversed(list(_MARK.finditer(text))):
+        if _states(text, mark.end(), limit):
+            break
+        limit = mark.start()
+    else:
+        mark = None
+    if mark is not None:
         statement = _SENTENCE.split(text[mark.end() : mark.end() + 300], maxsplit=1)[0]
         last = not re.search(r"[^\d\s.,]\W*$|\s\w+\W*$", statement) and mark.end() + len(statement) >= len(text)
         back = TAKES_BACK.search(text.lower(), mark.end())
@@ -116,9 +122,9 @@ def parse_number(text: str) -> float | None:
     return found[0][0].value if len(found) == 1 else None
 
 
-def _states(text: str, place: int) -> bool:
-    """Whether a number follows a mark in its sentence."""
-    statement = _SENTENCE.split(text[place : place + 300], maxsplit=1)[0]
+def _states(text: str, place: int, limit: int) -> bool:
+    """Whether a number follows a mark in its sentence, before the next mark."""
+    statement = _SENTENCE.split(text[place : min(place + 300, limit)], maxsplit=1)[0]
     return bool(_NUMBER.search(statement) or _SPELT.match(statement))
 
 
