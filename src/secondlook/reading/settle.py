@@ -1,0 +1,99 @@
+"""Settling: of all that a reply mentions, the one thing it finally asserts; or nothing. Never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from secondlook.reading.mentions import NOWHERE
+from secondlook.reading.stance import Standing, Weight
+from secondlook.reading.words import CUES
+
+T = TypeVar("T")
+Form = Literal["declared", "asserted"]
+
+_INSISTS = 3  # times that a reply says the same thing after another, so that it is what it ends with
+_AT_ONCE = 8  # characters between "no," and the letter that it puts in place of another
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """What was read.
+
+    Attributes:
+        value: The value; ``None`` where it cannot be read.
+        form: Whether it stands in the declared form, or is what the reply asserts.
+        words: The words of the reply that it rests on.
+    """
+
+    value: T | None = None
+    form: Form | None = None
+    words: str = ""
+
+
+def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line: bool = False) -> Standing | None:
+    """The standing that is read; ``None`` where nothing is asserted, or several things are.
+
+    The firmest count (:class:`~secondlook.reading.stance.Weight`), unless a firm one after them says otherwise. Where
+    they differ among themselves, the last is read if it says that it is the last word and the one before does not, or
+    if it is said three times over. What a reply takes back ("Wait, no.") does not count.
+
+    Args:
+        found: Every mention's standing, in order.
+        text: The plain, spelled-out text, in lower case.
+        cut: Whether the reply was cut off: then nothing counts but a complete declared form, or a first line.
+        ends_line: Whether its last line is whole all the same.
+    """
+    asserted = [one for one in found if one.stance == "asserted"]
+    if cut:
+        asserted = [one for one in asserted if _complete(one, text, ends_line)]
+    asserted = _not_taken_back(asserted, text)
+    if not asserted:
+        return None
+    top = max(one.weight for one in asserted)
+    firmest = [one for one in asserted if one.weight == top]
+    read = firmest[-1]
+    index = read.mention.index
+    others = [one for one in firmest if one.mention.index != index]
+    insists = [one.mention.index for one in firmest[-_INSISTS:]] == [index] * _INSISTS
+    if others and not insists and (top == Weight.STATED or not read.final or others[-1].final):
+        return None
+    if any(
+        one.weight >= Weight.CONCLUDED and one.mention.index != index and one.mention.start > read.mention.start
+        for one in asserted
+    ):
+        return None
+    if top == Weight.STATED and any(one.mention.stray and one.mention.index != index for one in found):
+        return None
+    return None if index == NOWHERE else read
+
+
+def _not_taken_back(asserted: list[Standing], text: str) -> list[Standing]:
+    cuts = [match.span() for match in CUES["takes_back"].finditer(text)]
+    places = [start for start, _ in cuts]
+    if not places or not asserted:
+        return asserted
+    later = [one for one in asserted if one.mention.start >= places[-1]]
+    earlier = [one for one in asserted if one.mention.start < places[-1]]
+    if not later:
+        return [] if any(place > earlier[-1].mention.start for place in places) else asserted
+    at_once = later[0].mention.start - cuts[-1][1] <= _AT_ONCE and later[0].mention.letter
+    if not earlier or at_once or max(one.weight for one in later) >= Weight.CONCLUDED:
+        return later
+    # A mere statement after "Actually," does not replace an answer; it may put it in doubt.
+    firm = {one.mention.index for one in earlier if one.weight > Weight.STATED}
+    return later if not firm or firm == {one.mention.index for one in later} else []
+
+
+def _complete(one: Standing, text: str, ends_line: bool) -> bool:
+    """Whether a mention is a whole declared form although the reply was cut.
+
+    Something follows a declared form, or it cannot be longer; or the mention is the reply's first line.
+    """
+    if one.weight == Weight.DECLARED:
+        return ends_line or one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "a")
+    first, _, rest = text.partition("\n")
+    return (
+        one.weight == Weight.CONCLUDED and one.mention.start <= 2 and one.mention.end <= len(first) and len(rest) > 40
+    )

@@ -1,0 +1,69 @@
+"""Verdicts: which verdict a critique finally gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TypeVar
+
+from secondlook.correction.chat import Finish
+from secondlook.reading.mentions import TOO_MANY, mentions
+from secondlook.reading.plain import plain, spelled_out
+from secondlook.reading.reasoning import set_aside_reasoning
+from secondlook.reading.settle import Reading, settle
+from secondlook.reading.stance import Sentences, Weight
+from secondlook.reading.standings import verdict_standings
+
+T = TypeVar("T", bound=str)
+
+# What a careful person takes for the same verdict; contractions are spelled out.
+_SAME: Mapping[str, tuple[str, ...]] = {
+    "biased": ("not unbiased", "not free of bias", "not free from bias", "prejudiced"),
+    "unbiased": (
+        "not biased",
+        "free of bias",
+        "free from bias",
+        "free of any bias",
+        "bias-free",
+        "non-biased",
+        "nonbiased",
+        "un-biased",
+        "without bias",
+    ),
+    "wrong": ("incorrect", "not correct", "not right", "false", "not accurate"),
+    "correct": ("right", "not wrong", "not incorrect"),
+    "harmful": ("not harmless",),
+    "harmless": ("not harmful",),
+}
+
+
+def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop") -> Reading[T]:
+    """The verdict that a critique finally gives.
+
+    Args:
+        reply: The critique, as it came.
+        phrases: The phrase that states each verdict, e.g. ``{"wrong": "Verdict: biased"}``; what follows its last colon
+            is the verdict's word.
+        finish: Why the critique ended; one that was cut is read only by a complete declared form.
+    """
+    names = list(phrases)
+    spoken = set_aside_reasoning(reply)
+    text = spelled_out(plain(spoken.text))
+    found = mentions(text, _forms(tuple(phrases.values())))
+    if not 0 < len(found) <= TOO_MANY:
+        return Reading()
+    sentences = Sentences(text)
+    read = settle(
+        verdict_standings(found, sentences), sentences.text, cut=spoken.cut(finish), ends_line=spoken.ends_line
+    )
+    if read is None:
+        return Reading()
+    words = text[max(0, read.mention.start - 60) : read.mention.end].rsplit("\n", 1)[-1].strip()
+    return Reading(names[read.mention.index], "declared" if read.weight == Weight.DECLARED else "asserted", words)
+
+
+@lru_cache(maxsize=64)
+def _forms(phrases: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Every form of every verdict's word; a form that another verdict has for its own is left to it."""
+    words = [phrase.rsplit(":", 1)[-1].strip().casefold() for phrase in phrases]
+    return tuple((word, *(form for form in _SAME.get(word, ()) if form not in words)) for word in words)
