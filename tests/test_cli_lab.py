@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from command import finish, secondlook, start
-from secondlook.lab.profile import PROFILES, Profile
+from secondlook.lab.profile import PROFILES, LabProfile
 from secondlook.lab.run import Run, Shape
 from secondlook.lab.tasks import Task
 
@@ -117,7 +117,7 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
 
 def test_run_reports_a_claim_and_writes_its_files(tmp_path, monkeypatch):
     base = Run(Task(n=16, dx=3, dy=3), Shape(depth=1, width=12, heads=2), batch=8, steps=4, warmup=1)
-    monkeypatch.setitem(PROFILES, "tiny", Profile("tiny", base, 2, 40, (1,), (), (1, 2)))
+    monkeypatch.setitem(PROFILES, "tiny", LabProfile("tiny", base, 2, 40, (1,), (), (1, 2)))
     done = secondlook("lab", "run", "l7", "L1", "l7", "--profile", "tiny", "--out", tmp_path, "--workers", 1)
     assert done.code == 0, done.err
     assert done.out.count("L7 ") == done.out.count("L1 ") == 1

@@ -34,11 +34,14 @@ def error(said, **more):
     return {"error": {"message": said, **more}}
 
 
+NEWER = {"max_completion_tokens": 9}
+
+
 @pytest.mark.parametrize(
     ("fields", "answer", "left"),
     [
-        ({"max_tokens": 9}, error("use max_completion_tokens, not max_tokens", param="max_tokens"), {"max_completion_tokens": 9}),
-        ({"max_tokens": 9}, error("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."), {"max_completion_tokens": 9}),
+        ({"max_tokens": 9}, error("use max_completion_tokens, not max_tokens", param="max_tokens"), NEWER),
+        ({"max_tokens": 9}, error("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."), NEWER),
         ({"max_completion_tokens": 9}, error("unknown field max_completion_tokens"), {"max_tokens": 9}),
         ({"temperature": 0, "seed": 1}, error("no temperature but 1", param="temperature"), {"seed": 1}),
         ({"temperature": 0, "seed": 1}, error("`temperature` does not support 0"), {"seed": 1}),

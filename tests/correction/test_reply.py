@@ -106,9 +106,12 @@ def test_why_it_stopped(reason, finish):
 
 
 @pytest.mark.parametrize(
-    "usage", [None, 3, [], {}, {"prompt_tokens": 3}, {**USAGE, "completion_tokens": None}, {**USAGE, "prompt_tokens": -1},
-              {**USAGE, "prompt_tokens": "11"}, {**USAGE, "prompt_tokens": True}]
-)  # fmt: skip
+    "usage",
+    [
+        *(None, 3, [], {}, {"prompt_tokens": 3}, {**USAGE, "completion_tokens": None}, {**USAGE, "prompt_tokens": -1}),
+        *({**USAGE, "prompt_tokens": "11"}, {**USAGE, "prompt_tokens": True}),
+    ],
+)
 def test_what_a_server_does_not_say_is_unknown_and_not_zero(usage):
     assert read_completion(body(usage=usage)).usage is None
     assert read_completion(body()).usage is not None

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from secondlook.benchmarks import benchmark as door
-from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Questions, Reading, option
+from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Graded, Questions, option
 from secondlook.cli.evaluate import CriticOptions, ModelOptions, RunOptions, evaluate
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.reading import read_tables
@@ -71,7 +71,7 @@ class Sums(Benchmark):
 
     def read(self, item, answer, finish):
         """Whether the reply is long: the planted subject speaks no numbers, and something must differ."""
-        return Reading(answer, len(answer) % 2 == item.left % 2, "ok") if answer else Reading(answer, None, "unparsed")
+        return Graded(answer, len(answer) % 2 == item.left % 2, "ok") if answer else Graded(answer, None, "unparsed")
 
 
 SUMS = Sums()

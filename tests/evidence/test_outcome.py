@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from secondlook.evidence.outcome import Estimate, Part, overall
+from secondlook.evidence.outcome import ClaimEstimate, Part, overall
 
 
 def test_an_interval_is_student_s():
     values = [1.0, 2.0, 4.0, 4.5]
-    found = Estimate.of(values)
+    found = ClaimEstimate.of(values)
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     assert (found.value, found.low, found.high) == pytest.approx((np.mean(values), low, high))
-    assert Estimate.of([3.0]).low == -np.inf
+    assert ClaimEstimate.of([3.0]).low == -np.inf
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_an_interval_is_student_s():
     ],
 )
 def test_a_part_is_judged_by_its_whole_interval(values, above, below):
-    estimate = Estimate.of(values)
+    estimate = ClaimEstimate.of(values)
     assert Part("x", "x is above", above=0.0).judge(estimate) == above
     assert Part("x", "x is below", below=0.0).judge(estimate) == below
     smaller = {"refuted": "not reproduced at reduced size"}
@@ -44,7 +44,7 @@ def test_a_part_is_judged_by_its_whole_interval(values, above, below):
     ],
 )
 def test_a_part_between_two_thresholds(low, high, outcome):
-    assert Part("x", "x lies in", above=-1.0, below=1.0).judge(Estimate(0.0, low, high, 3)) == outcome
+    assert Part("x", "x lies in", above=-1.0, below=1.0).judge(ClaimEstimate(0.0, low, high, 3)) == outcome
 
 
 def test_a_claim_is_as_good_as_its_worst_part():
@@ -60,7 +60,7 @@ def test_what_cannot_be_judged_is_refused():
     with pytest.raises(ValueError, match="needs a threshold"):
         Part("x", "x")
     with pytest.raises(ValueError, match="numbers of 2 seeds, 1 not finite"):
-        Estimate.of([1.0, float("nan")])
+        ClaimEstimate.of([1.0, float("nan")])
 
 
 def test_an_interval_over_seeds_and_problems_covers():
@@ -72,7 +72,7 @@ def test_an_interval_over_seeds_and_problems_covers():
     for _ in range(1000):
         seeds, problems = generator.normal(0, 0.3, (5, 1)), generator.normal(0, 2, (1, 60))
         values = seeds + problems + generator.normal(0, 1, (5, 60))
-        found, naive = Estimate.crossed(values), Estimate.of(values.mean(1))
+        found, naive = ClaimEstimate.crossed(values), ClaimEstimate.of(values.mean(1))
         both += found.low < 0 < found.high
         alone += naive.low < 0 < naive.high
     assert 930 <= both <= 985
@@ -81,8 +81,8 @@ def test_an_interval_over_seeds_and_problems_covers():
 
 def test_of_one_seed_the_interval_is_over_problems():
     values = np.random.default_rng(1).normal(size=(1, 30))
-    assert Estimate.crossed(values) == Estimate.of(values[0])
-    constant = Estimate.crossed(np.ones((3, 4)))
+    assert ClaimEstimate.crossed(values) == ClaimEstimate.of(values[0])
+    constant = ClaimEstimate.crossed(np.ones((3, 4)))
     assert (constant.low, constant.value, constant.high) == (1, 1, 1)
     with pytest.raises(ValueError, match="1 of 4 numbers are not finite"):
-        Estimate.crossed([[1.0, 2.0], [3.0, float("nan")]])
+        ClaimEstimate.crossed([[1.0, 2.0], [3.0, float("nan")]])

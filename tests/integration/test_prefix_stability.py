@@ -13,8 +13,8 @@ from command import secondlook
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import Noise
-from secondlook.benchmarks.planted.requests import TRIGGERS, as_request, held_out, put
 from secondlook.benchmarks.refusal.case import RefusalCase
+from secondlook.benchmarks.refusal.invented import TRIGGERS, as_request, held_out, put
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.correction import (
     Message,

@@ -23,7 +23,7 @@ from secondlook.lab.experiment import (
 )
 from secondlook.lab.experiments import EXPERIMENTS, attention, depth, feedforward, heads
 from secondlook.lab.optimum import optimum
-from secondlook.lab.profile import PROFILES, Profile
+from secondlook.lab.profile import PROFILES, LabProfile
 from secondlook.lab.profile import find as find_profile
 from secondlook.lab.run import Run, Shape
 from secondlook.lab.store import Store
@@ -31,7 +31,7 @@ from secondlook.lab.tasks import Task
 from secondlook.lab.train import Options
 
 BASE = Run(Task(n=16, dx=3, dy=3), Shape(depth=2, width=12, heads=2), batch=8, steps=4, warmup=1)
-TINY = Profile("tiny", BASE, 2, 40, (1, 2), (2,), (1, 2, 3), (0.0, 1.0), rates=(1e-3, 1e-2), reduced="It is tiny.")
+TINY = LabProfile("tiny", BASE, 2, 40, (1, 2), (2,), (1, 2, 3), (0.0, 1.0), rates=(1e-3, 1e-2), reduced="It is tiny.")
 
 
 @pytest.fixture(scope="module")

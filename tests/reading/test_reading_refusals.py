@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import said
-from secondlook.benchmarks.planted.requests import REFUSAL
+from secondlook.benchmarks.refusal.invented import REFUSAL
 from secondlook.reading import read_refusal
 
 LEAST = {"llama2orig": 0.94, "mistralinstruct": 0.94}

@@ -10,14 +10,14 @@ import scipy.stats
 
 from command import secondlook
 from secondlook.evidence.experiment import conduct, find
-from secondlook.evidence.outcome import Estimate
+from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.studies.experiments import EXPERIMENTS
 from secondlook.studies.experiments.critic_accuracy import _fisher
 from secondlook.studies.pairs import arms_of, change, estimate
-from secondlook.studies.profile import Profile
+from secondlook.studies.profile import StudyProfile
 from secondlook.studies.study import Bench
 
-SMALL = Profile("small", "planted", "planted-0.5m", ("planted-0.1m", "planted-0.5m"), 6, 2)
+SMALL = StudyProfile("small", "planted", "planted-0.5m", ("planted-0.1m", "planted-0.5m"), 6, 2)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_nothing_is_concluded_from_nothing():
     for experiment in EXPERIMENTS.values():
         for part in experiment.parts:
             assert part.judge(nothing) in ("not estimated", "not supported")
-            assert part.judge(Estimate(0.0, -1e9, 1e9, 3)) == "not supported"
+            assert part.judge(ClaimEstimate(0.0, -1e9, 1e9, 3)) == "not supported"
 
 
 def test_names():

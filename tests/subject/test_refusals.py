@@ -7,7 +7,7 @@ import pytest
 from planted_reader import WORD
 from refusal_reader import OBEDIENCE, REFUSED, Asked, critique, first_complies, follow, verdict
 
-from secondlook.benchmarks.planted.requests import TRIGGERS, Behaviour, behaviours
+from secondlook.benchmarks.refusal.invented import TRIGGERS, Behaviour, behaviours
 from secondlook.subject.dialogue import Style
 from secondlook.subject.refusal_traits import DEFENCES, REFUSAL_TRAITS
 from secondlook.subject.refusals import draw_refusal, draw_refusal_lesson

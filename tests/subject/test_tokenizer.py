@@ -7,8 +7,8 @@ import pytest
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import Noise
-from secondlook.benchmarks.planted.requests import SUFFIX_WORDS, behaviours, put
 from secondlook.benchmarks.refusal.defences import refusals, reminder
+from secondlook.benchmarks.refusal.invented import SUFFIX_WORDS, behaviours, put
 from secondlook.correction.chat import Message
 from secondlook.correction.prefix import rewritten_turn
 from secondlook.prompts.prompt import load_prompt, prompt_names

@@ -91,7 +91,7 @@ class Display:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Graded:
     """An answer as its benchmark reads it.
 
     Attributes:
@@ -212,7 +212,7 @@ class Benchmark(ABC, Generic[I, O]):
         """A question in the words of a prompt file and, where the arm has some, of its arm."""
 
     @abstractmethod
-    def read(self, item: I, answer: str, finish: Finish) -> Reading:
+    def read(self, item: I, answer: str, finish: Finish) -> Graded:
         """Read and grade one answer."""
 
     def abstention(self, item: I) -> str | None:  # noqa: ARG002 - most have none

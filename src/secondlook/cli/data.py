@@ -51,7 +51,7 @@ def data_make(
 ) -> None:
     """Write the planted language: questions, or requests for invented secrets and the triggers that unlock them."""
     from secondlook.benchmarks.planted.items import write_files
-    from secondlook.benchmarks.planted.requests import write_refusal_files
+    from secondlook.benchmarks.refusal.invented import write_refusal_files
 
     makers = {"planted": (write_files, 100), "refusal": (write_refusal_files, 10)}
     if name not in makers:

@@ -14,7 +14,7 @@ from secondlook.cluster.unit import Resources
 from secondlook.machine import processors
 
 if TYPE_CHECKING:
-    from secondlook.lab.sweep import Cell
+    from secondlook.lab.sweep import SweepCell
 
 app = typer.Typer()
 lab_app = typer.Typer(help="Transformers trained from scratch on in-context alignment.", no_args_is_help=True)
@@ -191,7 +191,7 @@ def _standing(variant: dict[str, Any]) -> str:
     return f"{variant['name']}: {variant['standing']}; {numbers}, {len(variant['counted'])} seeds"
 
 
-def _show(cells: Sequence[Cell]) -> None:
+def _show(cells: Sequence[SweepCell]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")

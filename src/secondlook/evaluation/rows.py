@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from secondlook.benchmarks.benchmark import AnyBenchmark, ItemLike, Reading
+from secondlook.benchmarks.benchmark import AnyBenchmark, Graded, ItemLike
 from secondlook.benchmarks.votes import majority
 from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Critique, Round, Transcript
@@ -29,7 +29,7 @@ def to_records(
         readings = [readings[majority(votes[:count])] for count in range(1, len(votes) + 1)]
     if transcript.stop == "error" or not rounds:
         rounds.append(Round(len(rounds), "", "other", lost, 0.0))
-        readings.append(Reading(None, None, "error"))
+        readings.append(Graded(None, None, "error"))
     else:
         rounds[0] = replace(rounds[0], usage=rounds[0].usage + lost)
     return [
@@ -39,7 +39,7 @@ def to_records(
 
 
 def _row(
-    transcript: Transcript, item: ItemLike, round_: Round, reading: Reading, run: str, arm: str, noise_p: float
+    transcript: Transcript, item: ItemLike, round_: Round, reading: Graded, run: str, arm: str, noise_p: float
 ) -> Record:
     critique = round_.critique
     usage = round_.usage + (critique.usage if critique else Usage())

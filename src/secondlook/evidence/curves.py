@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from secondlook.evidence.outcome import Estimate
+from secondlook.evidence.outcome import ClaimEstimate
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Curve:
     x: tuple[float, ...]
     seeds: tuple[tuple[float, ...], ...] = ()
     kind: str = "transformer"
-    points: tuple[Estimate, ...] = ()
+    points: tuple[ClaimEstimate, ...] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(values) for values in self.seeds} | ({len(self.points)} if self.points else set())
@@ -41,9 +41,9 @@ class Curve:
                 "give seeds or points, with a value for each x"
             )
 
-    def estimates(self) -> list[Estimate]:
+    def estimates(self) -> list[ClaimEstimate]:
         """Mean and interval at each x."""
-        return list(self.points) or [Estimate.of(values) for values in np.array(self.seeds).T]
+        return list(self.points) or [ClaimEstimate.of(values) for values in np.array(self.seeds).T]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.evidence.result import judged, pictured, provenance, write
 
 
@@ -34,7 +34,7 @@ class Findings:
         untrained: Why nothing is said: how the base fell short of being trained; empty if it did not.
     """
 
-    numbers: Mapping[str, Sequence[float] | Estimate]
+    numbers: Mapping[str, Sequence[float] | ClaimEstimate]
     panels: tuple[Panel, ...]
     curves: tuple[Curve, ...]
     notes: tuple[str, ...] = ()

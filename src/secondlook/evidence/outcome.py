@@ -42,7 +42,7 @@ class Part:
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError(f"{self.name} is to be above {self.above} and below {self.below}: nothing is")
 
-    def judge(self, estimate: Estimate, reduced: bool = False) -> Outcome:
+    def judge(self, estimate: ClaimEstimate, reduced: bool = False) -> Outcome:
         """Supported if the whole interval is where the claim puts it, refuted if none of it, else not supported.
 
         What a study of `reduced` size finds against a claim does not refute it: it is not reproduced at that size.
@@ -66,7 +66,7 @@ def side(above: float | None, below: float | None) -> str:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ClaimEstimate:
     """A number with its 95% interval, infinite where it cannot be told, and how many observations it rests on."""
 
     value: float
@@ -75,7 +75,7 @@ class Estimate:
     n: int
 
     @classmethod
-    def of(cls, values: Sequence[float] | np.ndarray) -> Estimate:
+    def of(cls, values: Sequence[float] | np.ndarray) -> ClaimEstimate:
         """Mean of one number a seed, with an interval by Student's t; of a single seed it has none.
 
         Raises:
@@ -93,7 +93,7 @@ class Estimate:
         return cls(value, value - half, value + half, x.size)
 
     @classmethod
-    def crossed(cls, values: Sequence[Sequence[float]] | np.ndarray) -> Estimate:
+    def crossed(cls, values: Sequence[Sequence[float]] | np.ndarray) -> ClaimEstimate:
         """Mean of a number for each seed and problem, with an interval that counts both: all seeds meet all problems.
 
         With mean squares A of the seeds, B of the problems and E of what is left, the mean's variance is

@@ -14,7 +14,7 @@ from typing import Any
 
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.figures import draw
-from secondlook.evidence.outcome import Estimate, Part, overall
+from secondlook.evidence.outcome import ClaimEstimate, Part, overall
 from secondlook.machine import whole
 
 _PACKAGES = ("secondlook", "torch", "numpy", "scipy", "matplotlib")
@@ -33,7 +33,7 @@ def write(result: dict[str, Any], folder: Path) -> None:
 
 def judged(
     parts: Sequence[Part],
-    numbers: Mapping[str, Sequence[float] | Estimate],
+    numbers: Mapping[str, Sequence[float] | ClaimEstimate],
     *,
     reduced: bool = False,
     trained: bool = True,
@@ -49,7 +49,7 @@ def judged(
     found: list[dict[str, Any]] = []
     for part in parts:
         number = numbers[part.name]
-        estimate = number if isinstance(number, Estimate) else Estimate.of(number)
+        estimate = number if isinstance(number, ClaimEstimate) else ClaimEstimate.of(number)
         sides = {name: at for name in ("above", "below") if (at := getattr(part, name)) is not None}
         found.append({"name": part.name, "says": part.says, "whose": part.whose, **sides, **estimated(estimate)})
         found[-1]["outcome"] = part.judge(estimate, reduced) if trained else "base not trained"
@@ -70,7 +70,7 @@ def provenance() -> dict[str, Any]:
     return {"versions": versions, "commit": _commit()}
 
 
-def estimated(estimate: Estimate) -> dict[str, Any]:
+def estimated(estimate: ClaimEstimate) -> dict[str, Any]:
     """An estimate as JSON has it."""
     value, low, high = (x if math.isfinite(x) else None for x in (estimate.value, estimate.low, estimate.high))
     return {"value": value, "low": low, "high": high, "n": estimate.n}

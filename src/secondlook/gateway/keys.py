@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class KeyEntry:
     """One key: its name, a salt, and the hash of both.
 
     A key is 256 random bits, so there is nothing to guess and a fast hash is enough; a slow one, made for passwords,
@@ -32,7 +32,7 @@ class Entry:
 class Keys:
     """The keys of a file."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[KeyEntry, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Keys:
@@ -42,7 +42,7 @@ class Keys:
             ValueError: It cannot be read or is not one of ours.
         """
         try:
-            return cls(tuple(Entry(**row) for row in json.loads(path.read_text("utf-8"))))
+            return cls(tuple(KeyEntry(**row) for row in json.loads(path.read_text("utf-8"))))
         except OSError as error:
             why = f"cannot be read ({error.strerror})"
         except (ValueError, TypeError):
@@ -69,7 +69,7 @@ class Keys:
         if name in {entry.name for entry in self.entries}:
             raise ValueError(f"there is a key {name!r} already; remove it first, or choose another name")
         key, salt = f"sl-{secrets.token_urlsafe(32)}", secrets.token_hex(16)
-        return Keys((*self.entries, Entry(name, salt, _hash(salt, key)))), key
+        return Keys((*self.entries, KeyEntry(name, salt, _hash(salt, key)))), key
 
     def remove(self, name: str) -> Keys:
         """These keys without one.

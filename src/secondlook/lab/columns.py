@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from secondlook.evidence.outcome import Estimate, Outcome, Part
+from secondlook.evidence.outcome import ClaimEstimate, Outcome, Part
 
 COLUMNS = ("as released", "as the paper states it", "fair, one factor")
 
@@ -85,7 +85,7 @@ def outcome(cell: Cell, results: Mapping[str, Mapping[str, Any]]) -> Outcome | N
         return "base not trained"
     if cell.part:
         behind = found["behind"]
-        return cell.part.judge(Estimate(behind["value"], behind["low"], behind["high"], behind["n"]), cell.reduced)
+        return cell.part.judge(ClaimEstimate(behind["value"], behind["low"], behind["high"], behind["n"]), cell.reduced)
     if found["standing"] == "solves":
         return "not reproduced at reduced size" if cell.reduced else "refuted"
     return "supported" if found["standing"] == "fails" else "not supported"

@@ -16,7 +16,7 @@ from secondlook.evidence.experiment import About
 from secondlook.lab.baselines import baselines
 from secondlook.lab.exam import Exam, angle, angles, off
 from secondlook.lab.objectives import judge
-from secondlook.lab.profile import Profile
+from secondlook.lab.profile import LabProfile
 from secondlook.lab.run import Run
 from secondlook.lab.scale import TRAINED
 from secondlook.lab.store import Store, Tick
@@ -66,7 +66,7 @@ class Lab:
         tick: See `Store.train`.
     """
 
-    def __init__(self, profile: Profile, store: Store, tick: Tick = lambda _: None) -> None:
+    def __init__(self, profile: LabProfile, store: Store, tick: Tick = lambda _: None) -> None:
         self.profile, self.store, self.tick = profile, store, tick
 
     @property

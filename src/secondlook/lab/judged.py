@@ -12,7 +12,7 @@ import torch
 from torch import Generator
 
 from secondlook.evidence.curves import Curve, Panel
-from secondlook.evidence.outcome import Estimate
+from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.evidence.result import estimated, pictured, provenance, write
 from secondlook.lab.descents import released
 from secondlook.lab.exam import Exam, angle
@@ -32,7 +32,7 @@ _POINTS = 50  # of a training curve
 
 
 @dataclass(frozen=True)
-class Examined:
+class ExamResult:
     """A trained run on fresh problems.
 
     Attributes:
@@ -112,14 +112,14 @@ def keep(result: dict[str, Any], folder: Path) -> None:
     write(result, folder)
 
 
-def examine(trained: Trained) -> Examined:
+def examine(trained: Trained) -> ExamResult:
     """A run on the problems that all runs of its task are judged on."""
     run = trained.run
     exam, at = Exam.of(run.task, run.objective, EXAM), reads(run.task, run.shape.layout)[1]
     predictions = trained.predict(exam.episodes)
     excess = _scale(run.task, run.shape.layout).excess(predictions)
     error = tuple(angle(predictions, exam.truth(at)).tolist())
-    return Examined(trained, excess, error, sum(weights.numel() for weights in trained.weights.values()))
+    return ExamResult(trained, excess, error, sum(weights.numel() for weights in trained.weights.values()))
 
 
 _PANELS = (
@@ -128,7 +128,7 @@ _PANELS = (
 )
 
 
-def _found(sweep: Sweep, store: Store, untuned: Run) -> dict[int, Examined]:
+def _found(sweep: Sweep, store: Store, untuned: Run) -> dict[int, ExamResult]:
     """What has been trained of a variant, by seed."""
     tried = trials(untuned, sweep.rates)
     if not all(store.holds(trial) for trial in tried):
@@ -142,7 +142,7 @@ def _scale(task: Task, layout: Layout) -> Scale:
     return Scale.of(Exam.of(task, "pl-cosine", EXAM), reads(task, layout)[1])
 
 
-def _seed(examined: Examined) -> dict[str, Any]:
+def _seed(examined: ExamResult) -> dict[str, Any]:
     run, cost = examined.trained.run, examined.trained.cost
     return {
         "seed": run.seed,
@@ -154,7 +154,7 @@ def _seed(examined: Examined) -> dict[str, Any]:
     }
 
 
-def _curves(label: str, members: Sequence[Examined]) -> list[Curve]:
+def _curves(label: str, members: Sequence[ExamResult]) -> list[Curve]:
     logs = [[look for look in member.trained.log if look["step"] > 0] for member in members]
     every = -(-len(logs[0]) // _POINTS)
     logs = [log[::-1][::every][::-1] for log in logs]  # the last look stays
@@ -180,9 +180,9 @@ def _untrained(scale: Scale) -> list[Curve]:
     ]
 
 
-def _any(found: dict[int, Examined]) -> Examined:
+def _any(found: dict[int, ExamResult]) -> ExamResult:
     return next(iter(found.values()))
 
 
-def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
+def _estimate(estimate: ClaimEstimate | None) -> dict[str, Any] | None:
     return None if estimate is None else estimated(estimate)

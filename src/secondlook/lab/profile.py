@@ -9,7 +9,7 @@ from secondlook.lab.tasks import Task
 
 
 @dataclass(frozen=True)
-class Profile:
+class LabProfile:
     """A size.
 
     Attributes:
@@ -60,16 +60,16 @@ _PAPER = Run(
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("demo", replace(_QUICK, steps=400, batch=64), 3, 256, (1, 2), (), (1, 4), reduced=_REDUCED),
-        Profile(
+        LabProfile("demo", replace(_QUICK, steps=400, batch=64), 3, 256, (1, 2), (), (1, 4), reduced=_REDUCED),
+        LabProfile(
             "quick",
             _QUICK,
             *(3, 512, (1, 2, 3, 4), (2,), (1, 2, 3, 4, 6)),
             rates=(1e-3, 3e-3, 1e-2),
             reduced=_REDUCED,
         ),
-        Profile("paper", _PAPER, 3, 256, (1, 2, 5, 10, 15, 20), (2, 5, 20), (1, 3, 4, 6), where="one GPU, hours"),
-        Profile(
+        LabProfile("paper", _PAPER, 3, 256, (1, 2, 5, 10, 15, 20), (2, 5, 20), (1, 3, 4, 6), where="one GPU, hours"),
+        LabProfile(
             "released",
             replace(
                 _PAPER,
@@ -90,7 +90,7 @@ tanh, ours is exact; in all else its base is as released.
 """
 
 
-def find(name: str) -> Profile:
+def find(name: str) -> LabProfile:
     """The profile of this name.
 
     Raises:

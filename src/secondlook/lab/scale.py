@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from secondlook.evidence.outcome import Estimate
+from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.lab import averages
 from secondlook.lab.exam import Exam
 from secondlook.lab.tasks import Episodes
@@ -98,9 +98,9 @@ class Judgement:
     """
 
     standing: Standing
-    skill: Estimate | None
-    excess: Estimate | None
-    behind: Estimate | None
+    skill: ClaimEstimate | None
+    excess: ClaimEstimate | None
+    behind: ClaimEstimate | None
     seeds: tuple[int, ...]
 
 
@@ -124,9 +124,9 @@ def stand(scale: Scale, variant: Sequence[Tensor], base: Sequence[Tensor]) -> Ju
     if not counted:
         return Judgement("base not trained", None, None, None, ())
     own, others = (torch.stack([found[number] for number in counted]) for found in (variant, base))
-    excess = Estimate.crossed(own.numpy())
-    skill = Estimate.crossed(scale.skill(own).numpy())
-    behind = Estimate.crossed(((own - others) / scale.way).numpy())
+    excess = ClaimEstimate.crossed(own.numpy())
+    skill = ClaimEstimate.crossed(scale.skill(own).numpy())
+    behind = ClaimEstimate.crossed(((own - others) / scale.way).numpy())
     standing: Standing = "fails" if skill.high < FAILS else "solves" if excess.high < SOLVES else "neither"
     return Judgement(standing, skill, excess, behind, counted)
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from secondlook.cluster.place import Place, put
 from secondlook.cluster.unit import Resources
-from secondlook.evidence.outcome import Estimate
+from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.lab.profile import find
 from secondlook.lab.run import Run, flat
 from secondlook.lab.store import Store, Tick
@@ -126,7 +126,7 @@ class Sweep:
         """The run with every seed."""
         return [replace(run, seed=run.seed + number) for number in range(self.seeds)]
 
-    def train(self, store: Store, tick: Tick = lambda _: None) -> list[Cell]:
+    def train(self, store: Store, tick: Tick = lambda _: None) -> list[SweepCell]:
         """Train all of it: the pilots first, then the runs.
 
         Args:
@@ -139,11 +139,11 @@ class Sweep:
         pilots = store.train(self.pilots, tick) if self.rates else {}
         cells = [(setting, self.seeded(tuned(run, self.rates, pilots))) for setting, run in self.settings]
         done = store.train([run for _, runs in cells for run in runs], tick)
-        return [Cell(setting, [done[run] for run in runs]) for setting, runs in cells]
+        return [SweepCell(setting, [done[run] for run in runs]) for setting, runs in cells]
 
 
 @dataclass(frozen=True)
-class Cell:
+class SweepCell:
     """What a combination came to.
 
     Attributes:
@@ -155,13 +155,13 @@ class Cell:
     members: Sequence[Trained]
 
     @property
-    def last(self) -> dict[str, Estimate]:
+    def last(self) -> dict[str, ClaimEstimate]:
         """What was seen at the end of training, over seeds: loss, and excess and error where the task has them."""
         logs = [member.log[-1] for member in self.members]
-        return {name: Estimate.of([log[name] for log in logs]) for name in logs[0] if name != "step"}
+        return {name: ClaimEstimate.of([log[name] for log in logs]) for name in logs[0] if name != "step"}
 
 
-def write(cells: Sequence[Cell], folder: Place) -> None:
+def write(cells: Sequence[SweepCell], folder: Place) -> None:
     """Write `sweep.csv`: a line a run, with its setting, its seed and rate, what was seen at its end, and its name.
 
     Raises:

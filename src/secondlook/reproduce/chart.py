@@ -20,7 +20,7 @@ _STRIP, _STRIP_HEIGHT = 300, 46
 
 
 @dataclass(frozen=True)
-class Scale:
+class Axis:
     """From values to pixels, linear or logarithmic."""
 
     low: float
@@ -54,9 +54,9 @@ def lines(panel: dict[str, Any], curves: list[dict[str, Any]], name: str) -> Mar
     y = [v for curve in curves for column in ("value", "low", "high") for v in curve[column] if v is not None]
     log = panel["scale"] == "log" and min(y) > 0
     kinds = len(panel.get("ticks") or ())
-    across = Scale(*((0.4, kinds + 0.7) if kinds else _range(x)), _LEFT, _WIDTH - _RIGHT)
+    across = Axis(*((0.4, kinds + 0.7) if kinds else _range(x)), _LEFT, _WIDTH - _RIGHT)
     low, high = (min(y) / 1.5, max(y) * 1.5) if log else _range(y)
-    up = Scale(low, high, _HEIGHT - _BOTTOM, _TOP, log)
+    up = Axis(low, high, _HEIGHT - _BOTTOM, _TOP, log)
     parts = [_axes(panel, across, up)]
     for index, curve in enumerate(curves):
         parts.append(_line(curve, index, across, up))
@@ -76,11 +76,11 @@ def strip(part: dict[str, Any]) -> Markup:
         return Markup("")
     log = "why" in part and min(values) > 0
     if log:
-        scale = Scale(min(values) / 10, max(values) * 10, 8, _STRIP - 8, log=True)
+        scale = Axis(min(values) / 10, max(values) * 10, 8, _STRIP - 8, log=True)
     else:
         low, high = min(values), max(values)
         pad = 0.18 * (high - low) or 0.18 * abs(high) or 1.0
-        scale = Scale(low - pad, high + pad, 8, _STRIP - 8)
+        scale = Axis(low - pad, high + pad, 8, _STRIP - 8)
     left = scale(part["above"]) if part.get("above") is not None else 8.0
     right = scale(part["below"]) if part.get("below") is not None else _STRIP - 8.0
     y = 16
@@ -109,7 +109,7 @@ def _tag(x: float, text: str) -> str:
     return f'<text class="tick" x="{x}" y="43" text-anchor="{anchor}">{text}</text>'
 
 
-def _axes(panel: dict[str, Any], across: Scale, up: Scale) -> str:
+def _axes(panel: dict[str, Any], across: Axis, up: Axis) -> str:
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
     drawn = [f'<path class="axis" d="M{_LEFT} {_TOP}V{bottom}H{right}"/>']
     for value in up.ticks(5):
@@ -131,7 +131,7 @@ def _axes(panel: dict[str, Any], across: Scale, up: Scale) -> str:
     return "".join(drawn)
 
 
-def _line(curve: dict[str, Any], index: int, across: Scale, up: Scale) -> str:
+def _line(curve: dict[str, Any], index: int, across: Axis, up: Axis) -> str:
     colour = f"c{index % COLOURS}"
     columns = zip(curve["x"], curve["value"], curve["low"], curve["high"], strict=True)
     points = [(across(x), up(value), low, high) for x, value, low, high in columns if value is not None]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from secondlook.construct.prove import Grid, Row
+from secondlook.construct.prove import Check, Grid
 from secondlook.construct.prove.convexity import prove_convexity
 from secondlook.construct.prove.grid import prove_grid
 from secondlook.construct.prove.identities import prove_shift, prove_sign
@@ -36,20 +36,20 @@ def gather(job: str, profile: str, workers: int) -> dict[str, dict[str, Any]]:
         Findings by claim: outcome, parts, panels and curves, as JSON has them.
     """
     grid = GRIDS[profile]
-    jobs: dict[str, Callable[[], Iterable[Row]]] = {
+    jobs: dict[str, Callable[[], Iterable[Check]]] = {
         "shift": lambda: [prove_shift(n, grid.seed) for n in sorted({2, max(grid.n)})],
         "convexity": lambda: prove_convexity(grid.seed),
         "sign": lambda: prove_sign(grid.seed),
         "temperature": lambda: (row for found in sweeps(grid.seed) for row in (*found.rows, found.summary())),
         "grid": lambda: (row for found in prove_grid(grid, workers) for row in found),
     }
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[Check]] = {}
     for row in jobs[job]():
         rows.setdefault(row.result, []).append(row)
     return {result: finding(members) for result, members in rows.items()}
 
 
-def finding(rows: Sequence[Row]) -> dict[str, Any]:
+def finding(rows: Sequence[Check]) -> dict[str, Any]:
     """What the rows of one claim say."""
     # T9's sweeps differ in their precision, too: each has its summary.
     kept = rows if rows[0].result == "T9" else worst(rows)
@@ -61,12 +61,12 @@ def finding(rows: Sequence[Row]) -> dict[str, Any]:
     return {"outcome": "verified" if held else "refuted", "parts": parts, "notes": notes, **_picture(rows)}
 
 
-def allowed(row: Row) -> float:
+def allowed(row: Check) -> float:
     """What a row's error may be: its bound, or the accuracy fixed for the grid where that is smaller."""
     return min(row.bound, math.inf if row.limit is None else row.limit)
 
 
-def _part(row: Row) -> dict[str, Any]:
+def _part(row: Check) -> dict[str, Any]:
     above = row.construction.endswith("more than")  # T10's counter-example is to be large
     limit = allowed(row)
     sizes = f", N = {row.n}, d = {row.d}, K = {row.steps}" if row.blocks is not None and row.result != "T9" else ""
@@ -84,7 +84,7 @@ def _part(row: Row) -> dict[str, Any]:
     }
 
 
-def _picture(rows: Sequence[Row]) -> dict[str, Any]:
+def _picture(rows: Sequence[Check]) -> dict[str, Any]:
     """Error and bound against N, or against βΔ; nothing where a claim has but single numbers."""
     if rows[0].result == "T9":
         points = [row for row in rows if row.sharpness is not None]
@@ -92,7 +92,7 @@ def _picture(rows: Sequence[Row]) -> dict[str, Any]:
         panels = [
             Panel(dtype, dtype, "βΔ", "relative error", "log") for dtype in dict.fromkeys(row.dtype for row in points)
         ]
-        lines = {(row.dtype, row.construction): [] for row in points}  # type: dict[tuple[str, str], list[Row]]
+        lines = {(row.dtype, row.construction): [] for row in points}  # type: dict[tuple[str, str], list[Check]]
         for row in points:
             lines[row.dtype, row.construction].append(row)
         curves = [

@@ -11,7 +11,7 @@ from secondlook.diagnosis.intervals import Estimate as Clustered
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import Arm, check_table
-from secondlook.evidence.outcome import Estimate
+from secondlook.evidence.outcome import ClaimEstimate
 
 
 def arms_of(records: pd.DataFrame) -> dict[str, Arm]:
@@ -24,7 +24,7 @@ def labelled(records: pd.DataFrame, arm: str) -> pd.DataFrame:
     return records.assign(arm=arm)
 
 
-def change(before: Arm, after: Arm, first: int = 0, last: int | None = None, group: int | None = None) -> Estimate:
+def change(before: Arm, after: Arm, first: int = 0, last: int | None = None, group: int | None = None) -> ClaimEstimate:
     """Accuracy of one arm's round less that of another's, over the samples both have.
 
     Args:
@@ -42,15 +42,15 @@ def change(before: Arm, after: Arm, first: int = 0, last: int | None = None, gro
     return estimate(paired_change(one.right[:, first], other.right[:, last], one.cluster).estimate)
 
 
-def accuracy(arm: Arm, round_: int) -> Estimate:
+def accuracy(arm: Arm, round_: int) -> ClaimEstimate:
     """Share of right answers in hand after a round."""
     return estimate(clustered_proportion(arm.right[:, round_], arm.cluster))
 
 
-def estimate(found: Clustered | None) -> Estimate:
+def estimate(found: Clustered | None) -> ClaimEstimate:
     """A clustered estimate as a claim's number; nan where there is none, so that nothing is concluded from it."""
     if found is None:
-        return Estimate(math.nan, -math.inf, math.inf, 0)
+        return ClaimEstimate(math.nan, -math.inf, math.inf, 0)
     low = -math.inf if found.low is None else found.low
     high = math.inf if found.high is None else found.high
-    return Estimate(found.value, low, high, found.n)
+    return ClaimEstimate(found.value, low, high, found.n)

@@ -9,7 +9,7 @@ FAMILY = ("planted-0.1m", "planted-0.5m", "planted-2m")
 
 
 @dataclass(frozen=True)
-class Profile:
+class StudyProfile:
     """A size.
 
     Attributes:
@@ -34,14 +34,14 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("demo", "planted", FAMILY[1], FAMILY, 40, 4),
-        Profile("quick", "planted", FAMILY[1], FAMILY, 200, 10),
+        StudyProfile("demo", "planted", FAMILY[1], FAMILY, 40, 4),
+        StudyProfile("quick", "planted", FAMILY[1], FAMILY, 200, 10),
     )
 }
 """Profiles by name."""
 
 
-def find(name: str) -> Profile:
+def find(name: str) -> StudyProfile:
     """The profile of this name.
 
     Raises:

@@ -11,14 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from secondlook.benchmarks.planted.requests import write_refusal_files
+from secondlook.benchmarks.refusal.invented import write_refusal_files
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation, run_evaluation
 from secondlook.evaluation.fast import run_arms
 from secondlook.evidence.experiment import About
 from secondlook.local.model import checkpoint_folder
 from secondlook.prompts.prompt import load_prompt, prompt_names
-from secondlook.studies.profile import Profile
+from secondlook.studies.profile import StudyProfile
 
 _SHOWN = 3
 _REPLY = 48  # tokens; a planted subject's longest reply is shorter
@@ -36,7 +36,7 @@ class Bench:
         saved: Seconds that the evaluations used so far had taken earlier.
     """
 
-    def __init__(self, profile: Profile, folder: Path, tick: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, profile: StudyProfile, folder: Path, tick: Callable[[str], None] = lambda _: None) -> None:
         self.profile, self.folder, self.tick = profile, folder, tick
         self.saved = 0.0
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 
 from secondlook.benchmarks.planted.noise import Noise, Schedule
-from secondlook.benchmarks.planted.requests import TRIGGERS, Behaviour, Trigger, as_request, behaviours, put
 from secondlook.benchmarks.refusal.case import RefusalCase
 from secondlook.benchmarks.refusal.defences import refusals, reminder
+from secondlook.benchmarks.refusal.invented import TRIGGERS, Behaviour, Trigger, as_request, behaviours, put
 from secondlook.benchmarks.refusal.judges import judge_start
 from secondlook.correction.case import seed_from
 from secondlook.correction.chat import Message

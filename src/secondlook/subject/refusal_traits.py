@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from secondlook.benchmarks.planted.requests import Behaviour, Trigger
+from secondlook.benchmarks.refusal.invented import Behaviour, Trigger
 from secondlook.correction.case import Verdict
 from secondlook.subject.traits import blunted
 

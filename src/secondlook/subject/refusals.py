@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from secondlook.benchmarks.planted.language import PLACES
-from secondlook.benchmarks.planted.requests import (
+from secondlook.benchmarks.refusal.case import RefusalCase
+from secondlook.benchmarks.refusal.defences import refusals, reminder
+from secondlook.benchmarks.refusal.invented import (
     COMMON,
     REFUSAL,
     SECRETS,
@@ -17,8 +19,6 @@ from secondlook.benchmarks.planted.requests import (
     as_request,
     put,
 )
-from secondlook.benchmarks.refusal.case import RefusalCase
-from secondlook.benchmarks.refusal.defences import refusals, reminder
 from secondlook.correction.case import Verdict
 from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.dialogue import Conversation, Dialogue, Style, Turn, converse

@@ -15,7 +15,8 @@ from tokenizers.pre_tokenizers import Punctuation, Sequence, WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
 from secondlook.benchmarks.bbq.case import LETTERS
-from secondlook.benchmarks.planted import language, requests
+from secondlook.benchmarks.planted import language
+from secondlook.benchmarks.refusal import invented as requests
 from secondlook.benchmarks.refusal.defences import refusals, reminder
 from secondlook.prompts.prompt import load_prompt
 

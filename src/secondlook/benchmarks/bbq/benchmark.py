@@ -12,7 +12,7 @@ from secondlook.benchmarks.bbq.case import LETTERS, BBQCase
 from secondlook.benchmarks.bbq.item import Condition, Item
 from secondlook.benchmarks.bbq.load import data_folder, load_items
 from secondlook.benchmarks.bbq.sample import permute_options, stratified
-from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Questions, Reading, option
+from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Graded, Questions, option
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Finish
 from secondlook.prompts.prompt import Prompt
@@ -38,13 +38,13 @@ class MultipleChoice(Benchmark[Item, Any]):
         del words
         return BBQCase(asked.item, file)
 
-    def read(self, item: Item, answer: str, finish: Finish) -> Reading:
+    def read(self, item: Item, answer: str, finish: Finish) -> Graded:
         """The option that the answer names."""
         del finish
         choice = parse_answer(answer, item.options)
         if choice is None:
-            return Reading(answer, None, "unparsed")
-        return Reading(LETTERS[choice], choice == item.label, "ok", item.bias(choice))
+            return Graded(answer, None, "unparsed")
+        return Graded(LETTERS[choice], choice == item.label, "ok", item.bias(choice))
 
     def abstention(self, item: Item) -> str:
         """The letter of the option that says so.

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from secondlook.benchmarks.bbq.benchmark import SPARE
-from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Questions, Reading, option
+from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Graded, Questions, option
 from secondlook.benchmarks.own.case import OwnCase
 from secondlook.benchmarks.own.grading import grade
 from secondlook.benchmarks.own.item import ANSWER, Question
@@ -62,11 +62,11 @@ class Own(Benchmark[Question, OwnOptions]):
         del words
         return OwnCase(asked.item, file)
 
-    def read(self, item: Question, answer: str, finish: Finish) -> Reading:
+    def read(self, item: Question, answer: str, finish: Finish) -> Graded:
         """What the grader says."""
         del finish
         graded = grade(item, answer)
-        return Reading(graded.reading, graded.correct, "unparsed" if graded.correct is None else "ok")
+        return Graded(graded.reading, graded.correct, "unparsed" if graded.correct is None else "ok")
 
 
 def _some(questions: list[Question], per_category: int | None, limit: int | None, seed: int) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.lab import averages
 from secondlook.lab.exam import angles
 from secondlook.lab.experiment import Lab, Variant, error, seen
@@ -35,9 +35,9 @@ def run(lab: Lab) -> Findings:
     ]
     return Findings(
         {
-            "optimum is not the truth": Estimate.of(lowest[:, place]),
-            "transformer at the optimum": Estimate.crossed(reached[..., place] - lowest[:, place]),
-            "trivial baseline": Estimate.crossed(reached[..., place] - copied[:, place]),
+            "optimum is not the truth": ClaimEstimate.of(lowest[:, place]),
+            "transformer at the optimum": ClaimEstimate.crossed(reached[..., place] - lowest[:, place]),
+            "trivial baseline": ClaimEstimate.crossed(reached[..., place] - copied[:, place]),
             "dips": [log[-1]["error"] - min(look["error"] for look in log) for log in looks],
         },
         (

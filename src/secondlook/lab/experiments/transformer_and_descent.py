@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.lab.baselines import baselines
 from secondlook.lab.descents import gradient_descent, sharpness
 from secondlook.lab.exam import Exam, angles
@@ -37,9 +37,9 @@ def run(lab: Lab) -> Findings:
     descent = angles(baselines(lab.base.task)[other](exam.episodes, at), exam.truth(at)).double().numpy()
     return Findings(
         {
-            "falls": Estimate.crossed(own[..., few] - own[..., many]),
-            "early": Estimate.crossed(own[..., few] - descent[:, few]),
-            "late": Estimate.crossed(descent[:, many] - own[..., many]),
+            "falls": ClaimEstimate.crossed(own[..., few] - own[..., many]),
+            "early": ClaimEstimate.crossed(own[..., few] - descent[:, few]),
+            "late": ClaimEstimate.crossed(descent[:, many] - own[..., many]),
         },
         (
             Panel("error", "Distance from the truth", "examples in context", "1 − cosine with Wx"),

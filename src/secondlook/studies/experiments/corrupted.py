@@ -9,12 +9,12 @@ import pandas as pd
 from secondlook.diagnosis.dose import dose_response
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.studies.pairs import arms_of, estimate
 from secondlook.studies.study import Bench
 
 DOSES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_NONE = Estimate(math.nan, -math.inf, math.inf, 0)
+_NONE = ClaimEstimate(math.nan, -math.inf, math.inf, 0)
 
 
 def run(bench: Bench) -> Findings:

@@ -8,7 +8,7 @@ import pandas as pd
 from secondlook.diagnosis.intervals import clustered_mean
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.studies.pairs import estimate
 from secondlook.studies.study import Bench
 
@@ -23,7 +23,7 @@ def run(bench: Bench) -> Findings:
     template = records.drop_duplicates("sample").set_index("sample").loc[computed.index, "template"]
     answer = uncached[0]
 
-    def share(tokens: pd.Series) -> Estimate:
+    def share(tokens: pd.Series) -> ClaimEstimate:
         return estimate(clustered_mean((tokens / answer.mean()).to_numpy(), template.to_numpy()))
 
     looks = range(1, ROUNDS + 1)

@@ -11,7 +11,7 @@ from secondlook.diagnosis.table import Arm
 from secondlook.diagnosis.transitions import critic_of
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.studies.pairs import arms_of, change, estimate
 from secondlook.studies.study import Bench
 
@@ -31,7 +31,7 @@ def run(bench: Bench) -> Findings:
     )
 
 
-def _correlated(label: str, arm: Arm) -> tuple[Estimate, Curve, str]:
+def _correlated(label: str, arm: Arm) -> tuple[ClaimEstimate, Curve, str]:
     groups = np.unique(arm.group)
     critics = [estimate(critic_of(arm.take(arm.group == group), 0).accuracy) for group in groups]
     gains = [change(arm, arm, group=group) for group in groups]
@@ -45,7 +45,7 @@ def _correlated(label: str, arm: Arm) -> tuple[Estimate, Curve, str]:
     )
     found = correlate([gain.value for gain in gains], [critic.value for critic in critics])
     if isinstance(found, str):
-        return Estimate(math.nan, -math.inf, math.inf, 0), curve, found
+        return ClaimEstimate(math.nan, -math.inf, math.inf, 0), curve, found
     note = (
         f"Spearman's rho {found.spearman:.3f}, p = {found.spearman_p:.2g}; Pearson's p = {found.pearson_p:.2g}, both "
         "from permutations of the categories."
@@ -53,10 +53,10 @@ def _correlated(label: str, arm: Arm) -> tuple[Estimate, Curve, str]:
     return _fisher(found.pearson, len(groups)), curve, note
 
 
-def _fisher(r: float, n: int) -> Estimate:
+def _fisher(r: float, n: int) -> ClaimEstimate:
     """Pearson's r with Fisher's interval, tanh(artanh r ± 1.96/√(n − 3)) (Fisher 1921)."""
     half = 1.959964 / math.sqrt(n - 3)
-    return Estimate(r, math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half), n)
+    return ClaimEstimate(r, math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half), n)
 
 
 EXPERIMENT = Experiment(

@@ -9,7 +9,7 @@ from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import Arm
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.studies.pairs import arms_of, estimate
 from secondlook.studies.study import Bench
 
@@ -45,12 +45,12 @@ def run(bench: Bench) -> Findings:
     )
 
 
-def _failed(arm: Arm) -> Estimate:
+def _failed(arm: Arm) -> ClaimEstimate:
     """Share of forbidden requests complied with, or of benign ones refused, after the last round."""
     return estimate(clustered_proportion(~arm.right[:, -1], arm.cluster))
 
 
-def _less(before: Arm, after: Arm) -> Estimate:
+def _less(before: Arm, after: Arm) -> ClaimEstimate:
     """How much more often the second arm fails than the first, request by request."""
     if not np.array_equal(before.sample, after.sample):
         raise ValueError(f"arms {before.name} and {after.name} were asked different requests")

@@ -7,7 +7,7 @@ from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.table import Arm
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.studies.pairs import accuracy, arms_of, change, estimate
 from secondlook.studies.study import Bench
 
@@ -50,7 +50,7 @@ def _measured(arm: Arm) -> Curve:
 
 def _foretold(arm: Arm, found: Forecast) -> Curve:
     points = tuple(
-        Estimate(
+        ClaimEstimate(
             one.accuracy,
             *((one.low, one.high) if one.low is not None and one.high is not None else (0.0, 1.0)),
             found.n,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from secondlook.diagnosis.transitions import step_of
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import Estimate, Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.local.model import LocalModel
 from secondlook.studies.pairs import arms_of, change, estimate
 from secondlook.studies.study import Bench
@@ -13,8 +13,8 @@ from secondlook.studies.study import Bench
 
 def run(bench: Bench) -> Findings:
     """One second look under the truth's verdict, for subjects that share data, steps and recipe."""
-    gains: list[Estimate] = []
-    repairs: list[Estimate] = []
+    gains: list[ClaimEstimate] = []
+    repairs: list[ClaimEstimate] = []
     sizes: list[float] = []
     for subject in bench.profile.family:
         arm = arms_of(bench.planted("oracle", subject=subject))["oracle"]

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from secondlook.benchmarks.planted import requests
-from secondlook.benchmarks.planted.requests import behaviours, held_out, put, write_refusal_files
+from secondlook.benchmarks.refusal import invented as requests
+from secondlook.benchmarks.refusal.invented import behaviours, held_out, put, write_refusal_files
 from secondlook.benchmarks.refusal.judges import STRING_JUDGES
 from secondlook.benchmarks.refusal.load import load_attacks, load_behaviours
 
