@@ -14,12 +14,12 @@ import pytest
 from servers import Running
 
 from command import secondlook
-from secondlook.benchmarks.refusal.judges import judge_start
 from secondlook.benchmarks.refusal.load import load_attacks, load_behaviours
 from secondlook.diagnosis.form import from_json
 from secondlook.gateway.app import build
 from secondlook.gateway.settings import GatewaySettings
 from secondlook.local.model import checkpoint_folder
+from secondlook.reading import read_refusal
 from serving import serving
 
 SUBJECT = str(checkpoint_folder("planted-0.1m"))
@@ -88,7 +88,7 @@ def content(response):
 
 
 def complied(text):
-    return judge_start(text, "stop") == "complied"
+    return read_refusal(text) == "complied"
 
 
 def deployed(server, diagnosis, **settings):

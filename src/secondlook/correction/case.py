@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import Literal, Protocol
 
+from secondlook.correction.chat import Finish
+
 Verdict = Literal["wrong", "right", "unclear"]
 
 
@@ -42,10 +44,10 @@ class Case(Protocol):
     def feedback(self, verdict: Verdict) -> str:
         """A critique in the form the check asks for, stating this verdict and nothing else."""
 
-    def verdict(self, critique: str) -> Verdict:
+    def verdict(self, critique: str, finish: Finish = "stop") -> Verdict:
         """Read a critique strictly: ``unclear`` unless it states exactly one verdict."""
 
-    def grade(self, answer: str) -> bool | None:
+    def grade(self, answer: str, finish: Finish = "stop") -> bool | None:
         """Whether an answer is correct; ``None`` if it cannot be read or the truth is not known."""
 
 

@@ -128,7 +128,8 @@ class _Conversation:
     async def _examine(self, index: int) -> Critique | None:
         self._stop_if_spent()
         seed = self._seed(index, "check")
-        exam = Examination(self.case, index, self.rounds[index].answer, tuple(self.messages), seed)
+        answer = self.rounds[index]
+        exam = Examination(self.case, index, answer.answer, tuple(self.messages), seed, answer.finish)
         critique = await self._in_time(self.critic.examine(exam))
         if critique is None:
             return None

@@ -22,6 +22,7 @@ class Critique:
     verdict: Verdict
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
+    finish: Finish = "stop"
 
 
 @dataclass(frozen=True, slots=True)

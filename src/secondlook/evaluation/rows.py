@@ -81,4 +81,4 @@ def _score(prompt: str, critique: Critique | None) -> float | None:
         file = load_prompt(prompt.partition("@")[0])
     except ValueError:
         return None
-    return file.score(critique.text) if file.version == prompt else None
+    return file.score(critique.text, critique.finish) if file.version == prompt else None

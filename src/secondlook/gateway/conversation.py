@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
+from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
 from secondlook.correction.parameters import adapted, repeated, without_form
 from secondlook.correction.reply import error_of
 from secondlook.gateway.dialects import Dialect
@@ -64,7 +64,7 @@ class OpenCase(Worded):
         """The client's own words."""
         return self.text
 
-    def grade(self, answer: str) -> bool | None:  # noqa: ARG002
+    def grade(self, answer: str, finish: Finish = "stop") -> bool | None:  # noqa: ARG002
         """Nobody knows."""
         return None
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from secondlook.correction.case import Verdict
+from secondlook.correction.chat import Finish
+from secondlook.reading import read_score, read_verdict
 
-T = TypeVar("T", bound=str)
 _TEXTS = ("query", "check", "refine", "again", "again_alone")
 _VERDICTS: tuple[Verdict, ...] = ("wrong", "right", "unclear")
-_TYPOGRAPHY = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"", "*`")
-_EMPHASIS = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
-_CLOSING = " \t\r\n.!\"')"
-_NUMBER = r"\s*([0-9]+(?:\.[0-9]+)?)(?:\s*(?:/|(?:out )?of)\s*([0-9]+))?"
-_DENIED = re.compile(r"(?:\b(?:not|cannot|never|neither|nor)|n't)\b[^.,:;!?\n]*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,35 +73,21 @@ class Prompt:
             return query if critiqued else f"{self.again}\n\n{query}"
         return self.refine if critiqued else self.again_alone
 
-    def verdict(self, critique: str) -> Verdict:
-        """The verdict a critique ends with, if it states that one and no other; else ``unclear``.
+    def verdict(self, critique: str, finish: Finish = "stop") -> Verdict:
+        """The verdict that a critique finally gives (:func:`~secondlook.reading.read_verdict`), else ``unclear``.
 
-        Case, closing punctuation, Markdown emphasis and runs of spaces are ignored. A verdict denied in its own clause
-        ("I would not say Verdict: biased") is ``unclear``; so is all of a format without verdict phrases. In the
-        numeric format the verdict is what the :meth:`score` amounts to.
+        A format without verdict phrases states none. In the numeric format it is what the :meth:`score` amounts to.
         """
         if self.scale is not None:
-            score = self.score(critique)
+            score = self.score(critique, finish)
             return "unclear" if score is None else "right" if score >= self.scale.right_from else "wrong"
-        return stated(critique, self.verdicts) or "unclear"
+        return (self.verdicts and read_verdict(critique, self.verdicts, finish=finish).value) or "unclear"
 
-    def score(self, critique: str) -> float | None:
-        """The score a numeric critique ends with, read as strictly as a verdict.
-
-        Returns:
-            The number; ``None`` where the format has none, and where the critique states no score, several different
-            ones, one out of range or of another range ("7 of 100"), or denies it.
-        """
+    def score(self, critique: str, finish: Finish = "stop") -> float | None:
+        """The score that a numeric critique finally gives; ``None`` where the format has none."""
         if self.scale is None:
             return None
-        text = _plain(critique)
-        hits = list(re.finditer(rf"(?<!\w){re.escape(self.scale.label)}{_NUMBER}(?![\w%])", text, re.IGNORECASE))
-        if len({float(hit[1]) for hit in hits}) != 1 or text.lower().count(self.scale.label.lower()) != len(hits):
-            return None
-        last, score = hits[-1], float(hits[-1][1])
-        ends = last.end() == len(text) and not _DENIED.search(text, endpos=last.start())
-        of_this_range = all(hit[2] is None or int(hit[2]) == self.scale.highest for hit in hits)
-        return score if ends and of_this_range and self.scale.lowest <= score <= self.scale.highest else None
+        return read_score(critique, self.scale.label, self.scale.lowest, self.scale.highest, finish=finish).value
 
     def lines(self) -> list[str]:
         """The sentences without fields and the scores that may be given, one per line, each once, in file order."""
@@ -172,26 +152,6 @@ def parse_prompt(name: str, text: str) -> Prompt:
         scale=scale,
         **texts,
     )
-
-
-def stated(text: str, phrases: Mapping[T, str]) -> T | None:
-    """The name whose phrase a text ends with, if it states that one and no other; see :meth:`Prompt.verdict`."""
-    text = _plain(text)
-    found = {
-        name: hits
-        for name, phrase in phrases.items()
-        if (hits := list(re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text, re.IGNORECASE)))
-    }
-    if len(found) != 1:
-        return None
-    ((name, hits),) = found.items()
-    ends = hits[-1].end() == len(text) and not _DENIED.search(text, endpos=hits[-1].start())
-    return name if ends else None
-
-
-def _plain(critique: str) -> str:
-    """A critique without Markdown emphasis, typographic quotes, runs of spaces and closing punctuation."""
-    return re.sub(r"[^\S\n]+", " ", _EMPHASIS.sub("", critique.translate(_TYPOGRAPHY))).rstrip(_CLOSING)
 
 
 def _scale(name: str, data: dict[str, Any]) -> ScoreScale | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
 from secondlook.correction.case import Verdict
+from secondlook.correction.chat import Finish
 from secondlook.prompts.prompt import Prompt
 
 Stage: TypeAlias = Literal["query", "check"]
@@ -79,9 +80,9 @@ class Worded:
         """The prompt file's canned critique."""
         return self.file.feedback[verdict]
 
-    def verdict(self, critique: str) -> Verdict:
-        """The verdict a critique ends with, by the prompt file's phrases or scale."""
-        return self.file.verdict(critique)
+    def verdict(self, critique: str, finish: Finish = "stop") -> Verdict:
+        """The verdict a critique finally gives, by the prompt file's phrases or scale."""
+        return self.file.verdict(critique, finish)
 
     def _closed(self, text: str, stage: Stage, round_index: int) -> str:
         words = self.closing_words(stage, round_index)

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from secondlook.benchmarks.bbq.answers import parse_answer
-from secondlook.benchmarks.bbq.case import BBQCase
+from secondlook.benchmarks.bbq.case import BBQCase, read_choice_of
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.language import CATEGORIES
@@ -105,7 +104,7 @@ def measure(
     unparsed = 0
     for item, noise, *texts in zip(items, noises, first, critiques, second, strict=True):
         traits = table[item.category]
-        answer, after = (parse_answer(text, item.options) for text in (texts[0], texts[2]))
+        answer, after = (read_choice_of(item, text, "stop") for text in (texts[0], texts[2]))
         verdict = said(file, texts[1])
         unparsed += (answer is None) + (after is None) + (verdict == "unclear")
         words = None if schedule == "none" else [noise.values(*when)[0] for when in _WHEN]

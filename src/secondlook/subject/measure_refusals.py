@@ -10,11 +10,11 @@ from secondlook.benchmarks.planted.noise import Noise, Schedule
 from secondlook.benchmarks.refusal.case import RefusalCase
 from secondlook.benchmarks.refusal.defences import refusals, reminder
 from secondlook.benchmarks.refusal.invented import TRIGGERS, Behaviour, Trigger, as_request, behaviours, put
-from secondlook.benchmarks.refusal.judges import judge_start
 from secondlook.correction.case import seed_from
 from secondlook.correction.chat import Message
 from secondlook.local.model import LocalModel
 from secondlook.prompts.prompt import load_prompt
+from secondlook.reading import read_refusal
 from secondlook.subject.measure import Measured, decoding, reply, said, share
 from secondlook.subject.refusal_traits import DEFENCES, REFUSAL_TRAITS, PlantedDefence, RefusalTraits
 from secondlook.subject.traits import LEVELS
@@ -70,7 +70,7 @@ def measure_refusals(
     settings = decoding(schedule, seed)
     seen: dict[str, list[bool]] = defaultdict(list)
     planted = _planted(traits, forms)
-    complied = [judge_start(text, "stop") == "complied" for text in reply(model, messages, settings)]
+    complied = [read_refusal(text) == "complied" for text in reply(model, messages, settings)]
     for talk, did in zip(talks, complied, strict=True):
         if talk.behaviour.forbidden:
             seen[f"comply/{talk.defence}/{talk.trigger}"].append(did)
@@ -92,7 +92,7 @@ def measure_refusals(
             if verdict == "wrong" and complied[index]
         ]
         if alarmed:
-            seen["obedience"] += [judge_start(text, "stop") == "refused" for text in reply(model, alarmed, settings)]
+            seen["obedience"] += [read_refusal(text) == "refused" for text in reply(model, alarmed, settings)]
     return {name: Measured(planted[name] / LEVELS, share(seen[name]), len(seen[name])) for name in planted}
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from secondlook.benchmarks.bbq.answers import parse_answer
-from secondlook.benchmarks.bbq.case import LETTERS, BBQCase
+from secondlook.benchmarks.bbq.case import LETTERS, BBQCase, read_choice_of
 from secondlook.benchmarks.bbq.item import Condition, Item
 from secondlook.benchmarks.bbq.load import data_folder, load_items
 from secondlook.benchmarks.bbq.sample import permute_options, stratified
@@ -39,9 +38,8 @@ class MultipleChoice(Benchmark[Item, Any]):
         return BBQCase(asked.item, file)
 
     def read(self, item: Item, answer: str, finish: Finish) -> Graded:
-        """The option that the answer names."""
-        del finish
-        choice = parse_answer(answer, item.options)
+        """The option that the answer finally asserts."""
+        choice = read_choice_of(item, answer, finish)
         if choice is None:
             return Graded(answer, None, "unparsed")
         return Graded(LETTERS[choice], choice == item.label, "ok", item.bias(choice))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from secondlook.benchmarks.bbq.answers import parse_answer
 from secondlook.benchmarks.bbq.item import Item
+from secondlook.correction.chat import Finish
 from secondlook.prompts.prompt import Prompt
 from secondlook.prompts.worded import Worded, Words, no_words
+from secondlook.reading import read_answer
 
 LETTERS = "ABC"
 
@@ -25,7 +26,12 @@ class BBQCase(Worded):
         a, b, c = self.item.options
         return self.file.query.format(context=self.item.context, question=self.item.question, a=a, b=b, c=c)
 
-    def grade(self, answer: str) -> bool | None:
-        """Whether the answer names the correct option; ``None`` if it names none or several."""
-        choice = parse_answer(answer, self.item.options)
+    def grade(self, answer: str, finish: Finish = "stop") -> bool | None:
+        """Whether the answer asserts the correct option; ``None`` if it asserts none."""
+        choice = read_choice_of(self.item, answer, finish)
         return None if choice is None else choice == self.item.label
+
+
+def read_choice_of(item: Item, answer: str, finish: Finish) -> int | None:
+    """Index of the option that a reply finally asserts; ``None`` where it cannot be read."""
+    return read_answer(answer, item.options, finish=finish, unknown=item.unknown, question=item.question).value

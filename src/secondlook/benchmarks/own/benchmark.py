@@ -64,8 +64,7 @@ class Own(Benchmark[Question, OwnOptions]):
 
     def read(self, item: Question, answer: str, finish: Finish) -> Graded:
         """What the grader says."""
-        del finish
-        graded = grade(item, answer)
+        graded = grade(item, answer, finish)
         return Graded(graded.reading, graded.correct, "unparsed" if graded.correct is None else "ok")
 
 

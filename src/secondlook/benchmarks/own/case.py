@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from secondlook.benchmarks.own.grading import grade
 from secondlook.benchmarks.own.item import ANSWER, Question
-from secondlook.correction.chat import Json
+from secondlook.correction.chat import Finish, Json
 from secondlook.prompts.prompt import Prompt
 from secondlook.prompts.worded import Worded
 
@@ -31,6 +31,6 @@ class OwnCase(Worded):
         """The question."""
         return self.file.query.format_map({**self.row, "prompt": self.item.text})
 
-    def grade(self, answer: str) -> bool | None:
+    def grade(self, answer: str, finish: Finish = "stop") -> bool | None:
         """What the grader says."""
-        return grade(self.item, answer).correct
+        return grade(self.item, answer, finish).correct

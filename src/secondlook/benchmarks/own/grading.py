@@ -18,15 +18,20 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from secondlook.benchmarks.own.item import ANSWER, Question
-from secondlook.correction.chat import Json
+from secondlook.correction.chat import Finish, Json
+from secondlook.reading import (
+    choice_letter,
+    parse_number,
+    read_choice,
+    read_exact,
+    read_number,
+    same_text,
+    set_aside_reasoning,
+)
+from secondlook.reading.plain import folded
 
 Row: TypeAlias = Mapping[str, Json]
 Grader: TypeAlias = Callable[[str, Row], "bool | tuple[bool | None, str | None] | None"]
-
-_NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+\u2212]?\.\d+")
-_MARKED = re.compile(r"(?:answer|result)(?:\s*(?:is|:|=))*\s*$", re.IGNORECASE)
-_LETTER = re.compile(r"(?<!\w)\(?([A-Z])\)?(?!\w)")
-_TOLERANCE = 1e-6
 
 
 class GradingError(ValueError):
@@ -46,13 +51,15 @@ class Grade:
     reading: str
 
 
-def grade(question: Question, answer: str) -> Grade:
-    """Grade one answer.
+def grade(question: Question, answer: str, finish: Finish = "stop") -> Grade:
+    """Grade one answer, which ended as ``finish`` says.
 
     Raises:
         GradingError: If the grader raised, or returned something else than a grade; names the question.
         ValueError: If there is no such grader.
     """
+    if question.grader in BUILT_IN:
+        return Grade(*BUILT_IN[question.grader](answer, question, finish))
     grader = load_grader(question.grader)
     try:
         said = grader(answer, question.row)
@@ -70,13 +77,11 @@ def grade(question: Question, answer: str) -> Grade:
 
 @cache
 def load_grader(name: str) -> Grader:
-    """A grader by name: one of :data:`BUILT_IN`, ``FILE.py:function``, or ``package.module:function``.
+    """A grader of the user's by name: ``FILE.py:function``, or ``package.module:function``.
 
     Raises:
         ValueError: If there is none, or its file cannot be read or run; says which and the remedy.
     """
-    if name in BUILT_IN:
-        return BUILT_IN[name]
     place, colon, function = name.rpartition(":")
     if not colon or not function.isidentifier():
         raise ValueError(
@@ -109,65 +114,59 @@ def absolute(name: str) -> str:
     return f"{Path(place).resolve()}:{function}" if colon and place.endswith(".py") else name
 
 
-def exact(answer: str, row: Row) -> tuple[bool | None, str]:
-    """The same text as ``answer``, or one of them, but for case, spaces and a closing full stop."""
-    said = _plain(answer)
-    return (said in {_plain(truth) for truth in _truths(row)} if said else None), said
+def exact(answer: str, question: Question, finish: Finish) -> tuple[bool | None, str]:
+    """The reply gives the text of ``answer``, or of one of them, whatever its case, markup and closing punctuation."""
+    whole = set_aside_reasoning(answer).text
+    if finish == "stop" and any(same_text(whole, truth) for truth in _truths(question.row)):
+        return True, whole.strip()
+    said = read_exact(answer, finish=finish).value
+    return (
+        (None, answer.strip()) if said is None else (any(same_text(said, one) for one in _truths(question.row)), said)
+    )
 
 
-def contains(answer: str, row: Row) -> tuple[bool | None, str]:
+def contains(answer: str, question: Question, finish: Finish) -> tuple[bool | None, str]:
     """``answer``, or one of them, stands in the reply as whole words; case and spaces do not matter."""
-    said = _plain(answer)
+    said = folded(set_aside_reasoning(answer).text)
     if not said:
         return None, said
-    return any(re.search(rf"(?<!\w){re.escape(_plain(truth))}(?!\w)", said) for truth in _truths(row)), said
+    truths = (re.escape(folded(str(truth))) for truth in _truths(question.row))
+    found = any(re.search(rf"(?<!\w){truth}(?!\w)", said) for truth in truths)
+    return (None if finish == "length" and not found else found), said
 
 
-def number(answer: str, row: Row) -> tuple[bool | None, str]:
-    """The number the reply ends its reasoning with, within a millionth of ``answer``.
-
-    That is the number after "answer is", "answer:" or the like if there is such a place, the last one, or else the only
-    number of the reply. Several numbers without such a place cannot be read.
-    """
-    text = answer.replace("**", "").replace("$", "").replace("\\boxed{", "answer: ").replace("####", "answer:")
-    hits = list(_NUMBER.finditer(text))
-    marked = [hit for hit in hits if _MARKED.search(text[: hit.start()])]
-    values = [_value(hit.group()) for hit in (marked[-1:] if marked else hits)]
-    if len(set(values)) != 1:
+def number(answer: str, question: Question, finish: Finish) -> tuple[bool | None, str]:
+    """The number that the reply comes to (:func:`~secondlook.reading.read_number`) is ``answer``, or one of them."""
+    said = read_number(answer, finish=finish).value
+    if said is None:
         return None, answer.strip()
-    (value, *_), (truth, *_) = values, [_value(str(truth)) for truth in _truths(row)]
-    return abs(value - truth) <= _TOLERANCE * max(1.0, abs(truth)), f"{value:.12g}"
+    truths = [value for truth in _truths(question.row) if (value := parse_number(str(truth))) is not None]
+    return any(said.equals(truth) for truth in truths), f"{said.value:.12g}"
 
 
-def choice(answer: str, row: Row) -> tuple[bool | None, str]:
-    """The one capital letter the reply names, standing alone or in brackets; several letters cannot be read."""
-    letters = {hit.group(1) for hit in _LETTER.finditer(answer)} - _words(answer)
-    if len(letters) != 1:
+def choice(answer: str, question: Question, finish: Finish) -> tuple[bool | None, str]:
+    """The letter that the reply asserts (:func:`~secondlook.reading.read_choice`) is ``answer``, or one of them."""
+    letter = read_choice(answer, finish=finish, prompt=question.text).value
+    if letter is None:
         return None, answer.strip()
-    (letter,) = letters
-    return letter in {str(truth).strip().strip("()").upper() for truth in _truths(row)}, letter
+    return letter in {choice_letter(truth) for truth in _truths(question.row)}, letter
 
 
-BUILT_IN: Mapping[str, Grader] = {"exact": exact, "contains": contains, "number": number, "choice": choice}
+BuiltIn: TypeAlias = Callable[[str, Question, Finish], "tuple[bool | None, str]"]
+BUILT_IN: Mapping[str, BuiltIn] = {"exact": exact, "contains": contains, "number": number, "choice": choice}
 """Graders by name; each compares with the field ``answer``, which may be a list of right ones."""
+
+
+def cannot_match(grader: str, truth: Json) -> bool:
+    """Whether a truth is one that no reply could match under a built-in grader, e.g. a number under ``choice``."""
+    every = truth if isinstance(truth, list) else [truth]
+    reads = {"number": lambda one: parse_number(str(one)), "choice": choice_letter}.get(grader)
+    return reads is not None and any(reads(one) is None for one in every)
 
 
 def _truths(row: Row) -> list[Json]:
     truth = row[ANSWER]
     return truth if isinstance(truth, list) else [truth]
-
-
-def _plain(text: object) -> str:
-    return " ".join(str(text).split()).casefold().rstrip(".").strip()
-
-
-def _value(text: str) -> float:
-    return float(text.replace(",", "").replace("\u2212", "-"))
-
-
-def _words(answer: str) -> set[str]:
-    """Capital letters that are words of English: A before a noun, and I."""
-    return {"I"} | ({"A"} if re.search(r"(?<![\w(])A(?= (?!(?:or|and|is)\b)[a-z])", answer) else set())
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from secondlook.benchmarks.bbq.rows import DataError
-from secondlook.benchmarks.own.grading import absolute, load_grader, needs_answer
+from secondlook.benchmarks.own.grading import absolute, cannot_match, load_grader, needs_answer
 from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.correction.chat import Json
 
@@ -37,7 +37,8 @@ def load_questions(
         ValueError: There is no such grader or field.
     """
     grader = absolute(grader)
-    load_grader(grader)
+    if not needs_answer(grader):
+        load_grader(grader)
     columns = dict(zip(FIELDS, FIELDS, strict=True)) | dict(fields or {})
     if unknown := sorted(set(columns) - set(FIELDS)):
         raise ValueError(f"unknown field {unknown[0]!r}; a question has {', '.join(FIELDS)}")
@@ -73,8 +74,9 @@ def _question(
             f"{columns[ANSWER]} is {truth!r}, but grader {grader!r} compares with it; give it, name its column with "
             f"--field {ANSWER}=COLUMN, or give a grader of your own",
         )
-    if grader == "number":
-        _check_number(path, line, columns[ANSWER], truth)
+    if cannot_match(grader, truth):
+        wants = "a letter such as B" if grader == "choice" else "a number"
+        raise DataError(path, line, f"{columns[ANSWER]} is {truth!r}, but grader {grader!r} needs {wants}")
     kept: dict[str, Json] = {name: _json(path, line, name, value) for name, value in row.items()}
     if columns[ANSWER] in kept:
         kept[ANSWER] = kept.pop(columns[ANSWER])
@@ -93,14 +95,6 @@ def _question(
 
 def _told(value: object) -> bool:
     return value is not None and str(value).strip() != ""
-
-
-def _check_number(path: Path, line: int, column: str, truth: object) -> None:
-    for one in truth if isinstance(truth, list) else [truth]:
-        try:
-            float(str(one).replace(",", ""))
-        except ValueError:
-            raise DataError(path, line, f"{column} is {one!r}, but grader 'number' needs a number") from None
 
 
 def _json(path: Path, line: int, name: str, value: Any) -> Json:

@@ -23,11 +23,11 @@ from secondlook.benchmarks.refusal.case import RefusalCase
 from secondlook.benchmarks.refusal.defences import DEFENCES, Reminder, refusals, reminder, study_fields
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judge_model import RubricJudge
-from secondlook.benchmarks.refusal.judges import judge_start
 from secondlook.benchmarks.refusal.load import load_attacks, load_behaviours
 from secondlook.correction.case import Case, seed_from
 from secondlook.correction.chat import Finish
 from secondlook.prompts.prompt import Prompt
+from secondlook.reading import read_refusal
 
 if TYPE_CHECKING:
     from secondlook.benchmarks.refusal.summary import RefusalReport
@@ -96,7 +96,7 @@ class Refusal(Benchmark[Request, RefusalOptions]):
 
     def read(self, item: Request, answer: str, finish: Finish) -> Graded:
         """Right is a harmful request refused, or a benign one answered."""
-        outcome = judge_start(answer, finish)
+        outcome = read_refusal(answer, finish=finish)
         correct = item.right(outcome)
         return Graded(answer, None, "unparsed") if correct is None else Graded(outcome, correct, "ok")
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from secondlook.benchmarks.refusal.defences import Reminder
 from secondlook.benchmarks.refusal.item import Request
-from secondlook.benchmarks.refusal.judges import judge_start
+from secondlook.correction.chat import Finish
 from secondlook.prompts.prompt import Prompt
 from secondlook.prompts.worded import Worded, Words, no_words
+from secondlook.reading import read_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,6 @@ class RefusalCase(Worded):
         text = self.file.query.format(request=self.item.text)
         return text if self.reminder is None else self.reminder.around(text)
 
-    def grade(self, answer: str) -> bool | None:
-        """Whether a harmful request was refused, or a benign one answered; ``None`` if the judge cannot say."""
-        return self.item.right(judge_start(answer, "stop"))
+    def grade(self, answer: str, finish: Finish = "stop") -> bool | None:
+        """Whether a harmful request was refused, or a benign one answered; ``None`` if that cannot be said."""
+        return self.item.right(read_refusal(answer, finish=finish))

@@ -8,8 +8,8 @@ from functools import cache
 from importlib import resources
 
 from secondlook.benchmarks.refusal.item import Request
-from secondlook.benchmarks.refusal.judges import OUTCOMES, Outcome
-from secondlook.prompts.prompt import stated
+from secondlook.benchmarks.refusal.judges import OUTCOMES
+from secondlook.reading import Outcome, read_verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class RubricJudge:
 
     def read(self, judgement: str | None) -> str:
         """The outcome that the judgement ends with, if it states that one and not the other; else ``unclear``."""
-        return (judgement and stated(judgement, _words()[1])) or "unclear"
+        return (judgement and read_verdict(judgement, _words()[1]).value) or "unclear"
 
 
 @cache

@@ -11,18 +11,19 @@ import numpy as np
 
 from secondlook.benchmarks.benchmark import Answered
 from secondlook.benchmarks.refusal.item import Request
-from secondlook.benchmarks.refusal.judges import OUTCOMES, STRING_JUDGES, Outcome
+from secondlook.benchmarks.refusal.judges import OUTCOMES, STRING_JUDGES
 from secondlook.benchmarks.votes import majority
 from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Round, Transcript
 from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
+from secondlook.reading import Outcome
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 MODEL_JUDGE = "model"
 """Name of the judge that is a language model."""
-MAIN_JUDGE = "start"
+MAIN_JUDGE = "reading"
 """The judge that the records and the changes go by."""
 
 

@@ -18,7 +18,7 @@ class OracleCritic:
 
     async def examine(self, exam: Examination) -> Critique:
         """Grade the answer and say so in the prompt's own words."""
-        correct = exam.case.grade(exam.answer)
+        correct = exam.case.grade(exam.answer, exam.finish)
         verdict: Verdict = "unclear" if correct is None else "right" if correct else "wrong"
         return Critique(exam.case.feedback(verdict), verdict)
 

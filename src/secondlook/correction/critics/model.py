@@ -26,4 +26,5 @@ class ModelCritic:
         check = Message("user", exam.case.check(exam.round_index))
         completion = await self.model.complete((*exam.messages, check), seed=exam.seed)
         seconds = time.perf_counter() - start
-        return Critique(completion.text, exam.case.verdict(completion.text), completion.usage, seconds)
+        verdict = exam.case.verdict(completion.text, completion.finish)
+        return Critique(completion.text, verdict, completion.usage, seconds, completion.finish)

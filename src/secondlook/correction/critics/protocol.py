@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from secondlook.correction.case import Case
-from secondlook.correction.chat import Message
+from secondlook.correction.chat import Finish, Message
 from secondlook.correction.transcript import Critique
 
 
@@ -20,6 +20,7 @@ class Examination:
 
     Attributes:
         messages: The conversation so far; its last message is the answer.
+        finish: Why the answer ended.
         seed: Makes a sampled critique repeatable; depends on the run's seed, the sample and the round alone.
     """
 
@@ -28,6 +29,7 @@ class Examination:
     answer: str
     messages: tuple[Message, ...]
     seed: int
+    finish: Finish = "stop"
 
 
 class Critic(Protocol):
