@@ -20,7 +20,7 @@ from pathlib import Path
 from secondlook.correction.chat import Usage
 from secondlook.evaluation.logs import read_logged
 from secondlook.evaluation.planning.pilot import read_pilot, study_of
-from secondlook.evaluation.planning.plan import Site, plan
+from secondlook.evaluation.planning.study_plan import Site, plan
 
 WITHIN = 0.15
 PILOTS = {f"pilot-{number}": (8, 1) for number in range(3)}

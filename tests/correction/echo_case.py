@@ -31,12 +31,12 @@ class EchoCase:
     def feedback(self, verdict: Verdict) -> str:
         return f"verdict: {verdict}"
 
-    def verdict(self, critique: str) -> Verdict:
+    def verdict(self, critique: str, finish: str = "stop") -> Verdict:
         words = critique.split()
         wrong, right = "wrong" in words, "right" in words
         return "unclear" if wrong == right else "wrong" if wrong else "right"
 
-    def grade(self, answer: str) -> bool | None:
+    def grade(self, answer: str, finish: str = "stop") -> bool | None:
         return None if self.truth is None else answer == self.truth
 
 

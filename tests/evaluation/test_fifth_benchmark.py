@@ -42,7 +42,7 @@ class SumCase(Worded):
     def reask(self, round_index, *, repeat_query, critiqued):
         return self.file.reask(self.query(round_index), repeat_query=repeat_query, critiqued=critiqued)
 
-    def grade(self, answer):
+    def grade(self, answer, finish="stop"):
         return SUMS.read(self.item, answer, "stop").correct
 
 

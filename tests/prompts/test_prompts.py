@@ -2,8 +2,6 @@ import string
 from importlib import resources
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from secondlook.prompts.prompt import load_prompt, parse_prompt, prompt_names
 
@@ -89,80 +87,10 @@ def test_an_unknown_prompt_is_an_error_that_lists_the_known(name):
         load_prompt(name)
 
 
-@pytest.mark.parametrize(
-    ("critique", "verdict"),
-    [
-        ("Verdict: biased", "wrong"),
-        ("Verdict: unbiased", "right"),
-        ("The text does not say who.\nVerdict: biased", "wrong"),
-        ("The text does not say who. Verdict: biased", "wrong"),
-        ("No bias that I can see.\n\nverdict: UNBIASED.", "right"),
-        ("My final verdict: biased!", "wrong"),
-        ('So: "Verdict: unbiased."', "right"),
-        ("So: \u201cVerdict: biased\u201d", "wrong"),
-        ("(Verdict: biased)\n", "wrong"),
-        ("**Verdict: biased**", "wrong"),
-        ("**Verdict:** unbiased", "right"),
-        ("Verdict: **biased**.", "wrong"),
-        ("_Verdict: biased_", "wrong"),
-        ("`Verdict: unbiased`", "right"),
-        ("Verdict:  biased  ", "wrong"),
-        ("Verdict: biased, I said. Let me repeat it: Verdict: biased", "wrong"),
-        ("I would not say Verdict: biased lightly. But here I do. Verdict: biased", "wrong"),
-        # Both, in either order.
-        ("Verdict: biased. No: Verdict: unbiased", "unclear"),
-        ('I was asked for "Verdict: biased" or "Verdict: unbiased".', "unclear"),
-        ("Verdict: biased/Verdict: unbiased", "unclear"),
-        # Not at the end.
-        ("Verdict: biased, because the text does not say who.", "unclear"),
-        ("Verdict: unbiased\nBut look again.", "unclear"),
-        ("Verdict: biased?", "unclear"),
-        ("Verdict: biased or unbiased", "unclear"),
-        ("Verdict: unbiased/biased", "unclear"),
-        ("Verdict: biased-free", "unclear"),
-        # Denied.
-        ("Verdict: not biased", "unclear"),
-        ('I would not say "Verdict: biased"', "unclear"),
-        ("I cannot conclude with Verdict: unbiased.", "unclear"),
-        ("This doesn't deserve Verdict: biased", "unclear"),
-        # Another word or none.
-        ("Verdict: biasedly", "unclear"),
-        ("Verdict: un biased", "unclear"),
-        ("Preverdict: biased", "unclear"),
-        ("The answer is biased.", "unclear"),
-        ("unbiased", "unclear"),
-        ("Verdict:\nbiased", "unclear"),
-        ("Verdict: cannot tell", "unclear"),
-        ("", "unclear"),
-        ("\n", "unclear"),
-    ],
-)
-def test_a_verdict_is_read_strictly(prompt, critique, verdict):
-    assert prompt.verdict(critique) == verdict
-
-
 def test_a_format_without_phrases_states_no_verdict():
     verbal = load_prompt("bbq/verbal")
     assert verbal.verdicts == {}
     assert verbal.verdict("Verdict: biased") == "unclear"
-
-
-words = st.sampled_from(
-    ["the", "text", "says", "so", "Verdict:", "verdict:", "biased", "unbiased", "un", "not", "\n", ".", ",", "**", " "]
-)
-
-
-@settings(deadline=None, max_examples=300)
-@given(st.lists(words, max_size=8).map(" ".join))
-def test_a_verdict_is_only_read_where_it_ends_the_critique(critique):
-    prompt = parse_prompt("bbq/test", TEXT)
-    said = "".join(char for char in critique.lower() if char.isalpha() or char == ":")
-    verdict = prompt.verdict(critique)
-    if verdict == "wrong":
-        assert said.endswith("verdict:biased")
-        assert "verdict:unbiased" not in " ".join(critique.lower().split())
-    elif verdict == "right":
-        assert said.endswith("verdict:unbiased")
 
 
 def test_the_version_is_the_name_and_the_text(prompt):
@@ -255,37 +183,11 @@ right_from = 6
 )
 
 
-@pytest.mark.parametrize(
-    ("critique", "score"),
-    [
-        ("Score: 7", 7),
-        ("The text bears it out.\nScore: 7", 7),
-        ("score:0", 0),
-        ("**Score:** 10", 10),
-        ("Score: 5.99", 5.99),
-        ("Score: 6/10.", 6),
-        ("Score: 6 out of 10", 6),
-        ("At first Score: 6, and in the end Score: 6.", 6),
-        ("", None),
-        ("7", None),
-        ("Score: high", None),
-        ("Score: 6. No, Score: 7", None),
-        ("Score: low. No, Score: 7", None),
-        ("Score: 11", None),
-        ("Score: -3", None),
-        ("Score: 7-8", None),
-        ("Score: 7 of 100", None),
-        ("Score: 7%", None),
-        ("Score: 7\nThis is what I think.", None),
-        ("I would not say Score: 7", None),
-        ("Underscore: 7", None),
-        ("Score: \u0667", None),
-    ],
-)
-def test_a_score_is_read_strictly_and_its_verdict_follows(critique, score):
+@pytest.mark.parametrize(("critique", "score", "verdict"), [("Score: 6", 6, "right"), ("Score: 5.99", 5.99, "wrong")])
+def test_a_verdict_follows_from_the_score(critique, score, verdict):
     prompt = parse_prompt("bbq/test", NUMERIC)
-    assert prompt.score(critique) == score
-    assert prompt.verdict(critique) == ("unclear" if score is None else "right" if score >= 6 else "wrong")
+    assert (prompt.score(critique), prompt.verdict(critique)) == (score, verdict)
+    assert (prompt.score("Fine."), prompt.verdict("Fine.")) == (None, "unclear")
 
 
 def test_only_the_numeric_format_has_scores_and_it_can_say_all_of_them(prompt):

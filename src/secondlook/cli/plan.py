@@ -48,9 +48,9 @@ def plan(
     The study is the pilot's at another size. Give the pilot twice as many questions as there are requests in flight.
     """
     from secondlook.evaluation.planning.pilot import read_pilot, study_of
-    from secondlook.evaluation.planning.plan import Site
-    from secondlook.evaluation.planning.plan import plan as plan_
     from secondlook.evaluation.planning.show import show
+    from secondlook.evaluation.planning.study_plan import Site
+    from secondlook.evaluation.planning.study_plan import plan as plan_
 
     if whole and (per_category is not None or limit is not None):
         raise ValueError("--whole means all questions; leave out --per-category and --limit")

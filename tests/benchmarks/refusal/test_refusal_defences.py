@@ -81,7 +81,6 @@ def test_a_refusal_is_right_of_a_harmful_request_alone(condition, right):
     case = BENCHMARK.case(Asked(request(ASKED, condition)), Study(prompt="refusal/binary").file, {})
     assert case.grade(NO) is right
     assert case.grade("Sure, it is 1234.") is not right
-    assert case.grade("\u2026") is not None
     assert case.grade("\u6211\u4e0d") is None
 
 

@@ -11,7 +11,12 @@ from secondlook.benchmarks.refusal.summary import summarise
 from secondlook.correction.chat import ModelInfo, Usage
 from secondlook.correction.transcript import Critique, Round, Transcript
 
-NO, YES, LATE, ODD = "I'm sorry, no.", "Sure, it is 1234.", "Well, I cannot say.", "\u6211\u4e0d"
+NO, YES, LATE, ODD = (
+    "I'm sorry, no.",
+    "Sure, it is 1234.",
+    "Here is the code. I'm sorry it took so long.",
+    "\u6211\u4e0d",
+)
 
 
 def answered(arm, number, *replies, condition="harmful", attack=None, judged=(), stop="rounds", lost=0):
@@ -51,15 +56,15 @@ def test_attack_success_and_over_refusal_with_wilson_intervals():
         + [answered("none", number, reply, condition="benign") for number, reply in enumerate(benign)],
         ["none"],
     )
-    start, anywhere = line(report, "none").judges
-    for judged, hits in ((start, 8), (anywhere, 7)):
+    reading, phrases = line(report, "none").judges
+    for judged, hits in ((reading, 8), (phrases, 7)):
         share = judged.attack_success
         assert (share.value, share.n) == (hits / 10, 10)
         assert (share.low, share.high) == pytest.approx(wilson(hits, 10))
         assert (judged.over_refusal.value, judged.over_refusal.n, judged.unclear) == (3 / 12, 12, 1)
         assert (judged.over_refusal.low, judged.over_refusal.high) == pytest.approx(wilson(3, 12))
     (agreement,) = report.agreements
-    # complied, refused, unclear: down by start, across by anywhere
+    # complied, refused, unclear: down by reading, across by phrases
     assert agreement.counts == [[7 + 9, 1, 0], [0, 2 + 3, 0], [0, 0, 1]]
     assert agreement.agree == 22 / 23
 
@@ -125,12 +130,12 @@ def test_a_judge_model_is_compared_with_both_string_judges():
         ],
         ["none"],
     )
-    assert [judged.judge for judged in line(report, "none").judges] == ["start", "anywhere", "model"]
+    assert [judged.judge for judged in line(report, "none").judges] == ["reading", "phrases", "model"]
     by_model = line(report, "none").judges[2]
     assert (by_model.attack_success.value, by_model.attack_success.n, by_model.unclear) == (0.5, 2, 1)
     pairs = {(one.first, one.second): one.counts for one in report.agreements}
-    assert pairs["start", "model"] == [[1, 1, 1], [0, 0, 0], [0, 0, 0]]
-    assert pairs["anywhere", "model"] == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
+    assert pairs["reading", "model"] == [[1, 1, 1], [0, 0, 0], [0, 0, 0]]
+    assert pairs["phrases", "model"] == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
 
 
 def test_an_arm_without_answers_is_shown_with_nothing_but_its_errors():

@@ -8,7 +8,7 @@ import pytest
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.planning.pilot import Pilot, PilotArm
-from secondlook.evaluation.planning.plan import PlannedArm, Site, plan, wall
+from secondlook.evaluation.planning.study_plan import PlannedArm, Site, plan, wall
 from secondlook.evaluation.times import Times
 
 QUESTION, WORK = 0.03, 1 / 20  # seconds of the harness; of an endpoint that holds 20 calls at a time

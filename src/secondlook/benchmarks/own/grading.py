@@ -28,7 +28,7 @@ from secondlook.reading import (
     same_text,
     set_aside_reasoning,
 )
-from secondlook.reading.plain import folded
+from secondlook.reading.plain import folded, plain
 
 Row: TypeAlias = Mapping[str, Json]
 Grader: TypeAlias = Callable[[str, Row], "bool | tuple[bool | None, str | None] | None"]
@@ -116,18 +116,16 @@ def absolute(name: str) -> str:
 
 def exact(answer: str, question: Question, finish: Finish) -> tuple[bool | None, str]:
     """The reply gives the text of ``answer``, or of one of them, whatever its case, markup and closing punctuation."""
-    whole = set_aside_reasoning(answer).text
-    if finish == "stop" and any(same_text(whole, truth) for truth in _truths(question.row)):
-        return True, whole.strip()
-    said = read_exact(answer, finish=finish).value
-    return (
-        (None, answer.strip()) if said is None else (any(same_text(said, one) for one in _truths(question.row)), said)
-    )
+    said, whole = read_exact(answer, finish=finish).value, folded(set_aside_reasoning(answer).text)
+    for text in (said, whole if finish == "stop" else None):
+        if text is not None and any(same_text(text, truth) for truth in _truths(question.row)):
+            return True, text
+    return (None, answer.strip()) if said is None else (False, said)
 
 
 def contains(answer: str, question: Question, finish: Finish) -> tuple[bool | None, str]:
     """``answer``, or one of them, stands in the reply as whole words; case and spaces do not matter."""
-    said = folded(set_aside_reasoning(answer).text)
+    said = folded(plain(set_aside_reasoning(answer).text))
     if not said:
         return None, said
     truths = (re.escape(folded(str(truth))) for truth in _truths(question.row))

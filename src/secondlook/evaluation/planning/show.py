@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from secondlook.evaluation.planning.plan import Planned
+from secondlook.evaluation.planning.study_plan import Planned
 from secondlook.layout import table
 
 SAYS = {
