@@ -19,7 +19,7 @@ def question(grader, answer, **row):
         ("exact", ["Paris", "the French capital"], "The  French capital", True, "the french capital"),
         ("exact", 71.0, "71", True, "71"),
         ("exact", "x", "  ", None, ""),
-        ("contains", "Paris", "I think it is **Paris**!", True, "i think it is paris!"),
+        ("contains", "Paris", "I think it is **Paris**!", True, "i think it is paris"),
         ("contains", "art", "A party", False, "a party"),
         ("contains", "c++", "use C++ here", True, "use c++ here"),
         ("number", 12, "12", True, "12"),
