@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,29 @@ steps = {steps}
 """
 
 
+@dataclass(frozen=True)
+class Trivial:
+    """A unit that does nothing, or leaves a result of a few bytes."""
+
+    folder: Path
+    number: int
+    leaves: bool
+
+    @property
+    def name(self) -> str:
+        return str(self.number)
+
+    def done(self) -> bool:
+        return self.leaves and (self.folder / self.name).exists()
+
+    def work(self, _: object) -> None:
+        if self.leaves:
+            put(self.folder / self.name, b"0")
+
+
 def overhead(tasks: int) -> dict[str, Any]:
     """Microseconds a task."""
     import ray
-    from counted_units import Trivial
 
     def plain(folder: Path, leaves: bool) -> None:
         unit = ray.remote(_write if leaves else _nothing)
@@ -113,7 +133,6 @@ def _sweep(folder: Path, out: str, environment: dict[str, str], *more: str) -> f
 
 def main() -> int:
     sys.path.insert(0, HELPERS)
-    os.environ["PYTHONPATH"] = HELPERS  # what units are made of travels by name
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=("overhead", "nodes"))
     parser.add_argument("--tasks", type=int, default=TASKS)

@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-RAY = [sys.executable, "-m", "ray.scripts.scripts"]
+import psutil
+
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -26,10 +27,14 @@ QUIET = {
     "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))),
 }
 """The environment of every node, and of every driver of the cluster."""
-MEMORY = ["--object-store-memory", str(80 * 2**20)]
+RAY = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+HEAD = ["--head", "--include-dashboard", "false", "--object-store-memory", str(80 * 2**20)]
+WORKER = ["--num-cpus", "1", "--object-store-memory", str(80 * 2**20)]
+PATIENCE = 300
+"""Seconds for what takes one on an idle machine."""
 
 
-def until(condition, seconds: float = 60) -> None:
+def until(condition, seconds: float = PATIENCE) -> None:
     """Wait for something to be so."""
     end = time.monotonic() + seconds
     while not condition():
@@ -37,93 +42,56 @@ def until(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-def own_address() -> str:
-    """As Ray finds it, which puts it in place of loopback."""
-    import ray.util
-
-    return ray.util.get_node_ip_address()
-
-
 @dataclass
 class Nodes:
-    """The head, which does no work, and workers by name."""
+    """A head and workers by name."""
 
     address: str
     temporary: Path
-    more: dict[str, str] = field(default_factory=dict)  # of the environment
+    environment: dict[str, str]
     inside: dict[str, list[str]] = field(default_factory=dict)  # the words that lead into a node's host
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
 
-    def add(self, name: str, *more: str) -> None:
-        self.start(name, ["--address", self.address, "--num-cpus", "1", *more])
-
-    def start(self, name: str, arguments: list[str]) -> None:
-        with (self.temporary / f"{name}.log").open("wb") as log:
+    def start(self, name: str, *arguments: str) -> None:
+        log = self.temporary / f"{name}.log"
+        with log.open("wb") as output:
             self.processes[name] = subprocess.Popen(
-                [*self.inside.get(name, []), *RAY, "start", "--block", "--disable-usage-stats", *MEMORY, *arguments],
-                env=os.environ | QUIET | self.more,
-                stdout=log,
-                stderr=log,
+                [*self.inside.get(name, []), *RAY, *arguments],
+                env=os.environ | self.environment,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
         # One after the other: nodes of one machine that start at once get in each other's way.
-        end = time.monotonic() + 60
-        while "Ray runtime started" not in (said := (self.temporary / f"{name}.log").read_text()):
-            assert time.monotonic() < end, said
-            assert self.processes[name].poll() is None, said
-            time.sleep(0.1)
+        until(lambda: "Ray runtime started" in log.read_text() or self.processes[name].poll() is not None)
+        assert self.processes[name].poll() is None, log.read_text()
+
+    def add(self, name: str) -> None:
+        self.start(name, "--address", self.address, *WORKER)
 
     def kill(self, name: str) -> None:
         """As if the machine lost its power: every process of the node at once."""
         process = self.processes.pop(name)
-        for pid in family(process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        root = psutil.Process(process.pid)
+        for one in (root, *root.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGKILL)
         process.wait()
-
-    def wait(self, alive: int, seconds: float = 60) -> None:
-        """Until so many nodes are there, the head among them."""
-        code = (
-            "import ray,logging;"
-            f"ray.init(address={self.address!r},log_to_driver=False,logging_level=logging.ERROR);"
-            "print(sum(n['Alive'] for n in ray.nodes()))"
-        )
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            python = [*self.inside.get("head", []), sys.executable]
-            asked = subprocess.run([*python, "-c", code], env=os.environ | QUIET, capture_output=True, text=True)
-            if asked.stdout.strip() == str(alive):
-                return
-            time.sleep(0.5)
-        raise AssertionError(f"not {alive} nodes after {seconds} s: {asked.stdout} {asked.stderr}")
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that came of it."""
-    import psutil
-
-    try:
-        root = psutil.Process(pid)
-        return [root.pid, *(child.pid for child in root.children(recursive=True))]
-    except psutil.NoSuchProcess:
-        return []
 
 
 @contextmanager
 def nodes(*workers: str):
-    """A head and workers, on this host."""
-    port = free_port()
-    with _ending(Nodes(f"{own_address()}:{port}", _scratch())) as cluster:
-        cluster.start("head", [*_head(port, 0), "--temp-dir", str(cluster.temporary)])
+    """A head that does no work, and workers, on this host."""
+    import ray.util
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    # As Ray finds its own address, which it puts in place of loopback.
+    with _nodes(Nodes(f"{ray.util.get_node_ip_address()}:{port}", _scratch(), QUIET)) as cluster:
+        cluster.start("head", *HEAD, "--port", str(port), "--num-cpus", "0", "--temp-dir", str(cluster.temporary))
         for worker in workers:
             cluster.add(worker)
-        cluster.wait(1 + len(workers))
         yield cluster
 
 
@@ -141,33 +109,28 @@ def two_hosts(**more: str):
     ends = {node: f"v{os.getpid()}{node[0]}" for node in HOSTS}
     try:
         for name in names.values():
-            _ip("netns", "add", name)
-        _ip("link", "add", ends["head"], "type", "veth", "peer", "name", ends["far"])
+            ip("netns", "add", name)
+        ip("link", "add", ends["head"], "type", "veth", "peer", "name", ends["far"])
         for node, address in HOSTS.items():
-            _ip("link", "set", ends[node], "netns", names[node])
-            _ip("-n", names[node], "addr", "add", f"{address}/24", "dev", ends[node])
+            ip("link", "set", ends[node], "netns", names[node])
+            ip("-n", names[node], "addr", "add", f"{address}/24", "dev", ends[node])
             for link in ("lo", ends[node]):
-                _ip("-n", names[node], "link", "set", link, "up")
+                ip("-n", names[node], "link", "set", link, "up")
         inside = {node: ["ip", "netns", "exec", name] for node, name in names.items()}
-        with _ending(Nodes(f"{HOSTS['head']}:6379", _scratch(), more, inside)) as cluster:
+        with _nodes(Nodes(f"{HOSTS['head']}:6379", _scratch(), QUIET | more, inside)) as cluster:
             of = {
-                node: ["--node-ip-address", HOSTS[node], "--temp-dir", str(cluster.temporary / node)] for node in HOSTS
+                node: ("--node-ip-address", HOSTS[node], "--temp-dir", str(cluster.temporary / node)) for node in HOSTS
             }
-            cluster.start("head", [*_head(6379, 1), *of["head"]])
-            cluster.start("far", ["--address", cluster.address, "--num-cpus", "1", *of["far"]])
-            cluster.wait(2)
-            yield cluster, lambda: _ip("-n", names["far"], "link", "set", ends["far"], "down")
+            cluster.start("head", *HEAD, "--port", "6379", "--num-cpus", "1", *of["head"])
+            cluster.start("far", "--address", cluster.address, *WORKER, *of["far"])
+            yield cluster, lambda: ip("-n", names["far"], "link", "set", ends["far"], "down")
     finally:
         for name in names.values():
             subprocess.run(["ip", "netns", "del", name], check=False, stderr=subprocess.DEVNULL)
 
 
-def _ip(*words: str) -> None:
+def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-def _head(port: int, cpus: int) -> list[str]:
-    return ["--head", "--port", str(port), "--num-cpus", str(cpus), "--include-dashboard", "false"]
 
 
 def _scratch() -> Path:
@@ -175,7 +138,7 @@ def _scratch() -> Path:
 
 
 @contextmanager
-def _ending(cluster: Nodes):
+def _nodes(cluster: Nodes):
     try:
         yield cluster
     finally:

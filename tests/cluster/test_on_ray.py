@@ -3,191 +3,131 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
 
+import psutil
 import pytest
-from counted_units import COUNTED, all_of, begun, results
-from ray_nodes import QUIET, until
+from counted_units import GO, all_of, begun, driver, journal, results
+from ray_nodes import until
 from small_sweep import SWEEP, files
 
-from command import finish, records, start
+from command import finish, secondlook, start
 
 
-def driver(cluster, folder: Path, count: int, seconds: float) -> subprocess.Popen:
-    arguments = [sys.executable, str(COUNTED), cluster.address, str(folder), str(count), str(seconds)]
-    return subprocess.Popen(
-        arguments, env=os.environ | QUIET, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def test_units_are_done_once_by_both_nodes(two, tmp_path):
-    done = finish(driver(two, tmp_path, 12, 0.3))
-    assert (done.code, done.out, done.err) == (0, "told of 12\n", "")
-    assert results(tmp_path) == all_of(12)
-    assert set(begun(tmp_path).values()) == {1}
-    nodes_seen = {line.split()[1] for line in (tmp_path / "journal").read_text().splitlines()}
-    assert len(nodes_seen) == 2, "one node did it all"
-    assert finish(driver(two, tmp_path, 12, 0.3)).out == "told of 12\n"
-    assert set(begun(tmp_path).values()) == {1}
-
-
-def test_a_node_that_is_killed_loses_nothing_and_repeats_what_it_had_in_hand(two, tmp_path):
-    running = driver(two, tmp_path, 14, 1.0)
-    until(lambda: len(results(tmp_path)) >= 4)
-    two.kill("b")
+def test_units_are_done_once_and_a_node_that_is_killed_repeats_what_it_had_in_hand(two, tmp_path):
+    two.add("c")
+    running = driver(two, tmp_path, 9, free=3)
+    until(lambda: len(results(tmp_path)) == 3 and len(begun(tmp_path)) == 6)
+    two.kill("c")
+    (tmp_path / GO).touch()
     done = finish(running)
-    two.add("b")
-    two.wait(3)
-    assert (done.code, done.out) == (0, "told of 14\n"), done.err
-    assert results(tmp_path) == all_of(14)
-    counts = sorted(begun(tmp_path).values())
-    assert counts[-1] <= 2
-    assert sum(counts) - 14 <= 1, f"a node of one processor has one unit in hand: {counts}"
+    assert (done.code, done.out) == (0, "told of 9\n"), done.err
+    assert done.err.count(" is gone; ") <= 1
+    assert results(tmp_path) == all_of(9)
+    assert sum(begun(tmp_path).values()) == 9 + 1
+    assert len({node for _, node, _ in journal(tmp_path)}) == 3, "a node did nothing"
+    assert finish(driver(two, tmp_path, 9, free=9)).out == "told of 9\n"
+    assert sum(begun(tmp_path).values()) == 9 + 1
 
 
-def test_a_driver_that_is_killed_leaves_what_is_done_and_its_successor_does_the_rest(two, tmp_path):
-    running = driver(two, tmp_path, 12, 0.8)
-    until(lambda: len(results(tmp_path)) >= 4)
-    running.send_signal(signal.SIGKILL)
-    running.communicate()
-    kept = results(tmp_path)
-    assert len(kept) < 12
-    done = finish(driver(two, tmp_path, 12, 0.8))
-    assert (done.code, done.out) == (0, "told of 12\n"), done.err
-    assert results(tmp_path) == all_of(12)
-    counts = begun(tmp_path)
-    assert all(counts[number] == 1 for number in kept)
-    assert sum(counts.values()) - 12 <= 2, f"two processors have two units in hand: {counts}"
-
-
-def test_two_drivers_on_one_run_are_one_too_many(two, tmp_path):
-    first = driver(two, tmp_path, 4, 2.0)
-    until(lambda: begun(tmp_path))
-    second = finish(driver(two, tmp_path, 4, 2.0))
+def test_a_driver_lets_no_other_in_and_when_it_is_killed_its_successor_does_the_rest(two, tmp_path):
+    first = driver(two, tmp_path, 8, free=3)
+    until(lambda: len(results(tmp_path)) == 3 and len(begun(tmp_path)) == 5)
+    second = finish(driver(two, tmp_path, 8, free=8))
     assert second.code == 2
     assert second.err.startswith(f"error: {tmp_path} is being worked on by process {first.pid} of ")
-    assert finish(first).out == "told of 4\n"
-    assert set(begun(tmp_path).values()) == {1}
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    (tmp_path / GO).touch()
+    done = finish(driver(two, tmp_path, 8, free=8))
+    assert (done.code, done.out) == (0, "told of 8\n"), done.err
+    assert results(tmp_path) == all_of(8)
+    counts = begun(tmp_path)
+    assert all(counts[number] == 1 for number in range(3))
+    assert sum(counts.values()) <= 8 + 2, "two processors have two units in hand"
 
 
 def test_a_worker_that_dies_whenever_it_tries_is_one_line_and_stops_no_other(two, tmp_path):
-    code = f"""
-import sys; sys.path.insert(0, {str(COUNTED.parent)!r})
-from counted_units import *
-from secondlook.cluster.engines import engine
-from secondlook.cluster.place import turn
-where = Path({str(tmp_path)!r})
-units = [Counted(where, 0, fails="dies"), Counted(where, 1), Counted(where, 2, fails="value"), Counted(where, 3)]
-with engine({two.address!r}, where) as works, turn(where):
-    try:
-        works.run(units, lambda unit, part: None)
-    except Exception as error:
-        print(type(error).__name__, error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | QUIET, capture_output=True, text=True)
-    said = done.stdout.strip()
-    assert len(said.splitlines()) == 1, done
-    assert "number 2 is bad" in said or "a worker died 4 times" in said
-    assert "and 1 more; what was done is kept" in said
+    done = finish(driver(two, tmp_path, 4, 4, "0=dies", "2=value"))
+    assert done.code == 2
+    last = done.err.splitlines()[-1]
+    assert "number 2 is bad" in last or "a worker died 4 times" in last
+    assert "and 1 more; what was done is kept" in last
     assert results(tmp_path) == {1: 1, 3: 9}
     assert begun(tmp_path) == {0: 4, 1: 1, 2: 1, 3: 1}
 
 
-def test_a_sweep_is_the_same_without_a_cluster_on_one_and_after_a_kill(two, plain, tmp_path):
-    (tmp_path / "sweep.toml").write_text(SWEEP)
-    run = ("lab", "sweep", "sweep.toml", "--out", "killed", "--cluster", two.address)
-    running = start(*run, cwd=tmp_path)
-    until(lambda: len(list((tmp_path / "killed").glob("*/model.safetensors"))) >= 2)
-    running.kill()
-    running.communicate()
-    again = finish(start(*run, cwd=tmp_path))
-    assert (again.code, again.err) == (0, "")
-    assert files(tmp_path / "killed") == files(plain)
-
-
-def test_ctrl_c_leaves_one_line_and_no_unit_goes_on(two, tmp_path):
-    (tmp_path / "sweep.toml").write_text(SWEEP.replace("steps = 40", "steps = 4000"))
-    running = start("lab", "sweep", "sweep.toml", "--out", "out", "--cluster", two.address, cwd=tmp_path)
-    until(lambda: list((tmp_path / "out" / "unfinished").glob("*/checkpoint.pt")))
-    running.send_signal(signal.SIGINT)
-    done = finish(running, timeout=60)
-    assert done.code == 130
-    assert done.err.strip() == "error: stopped; what was logged is kept, run the same command again to go on"
-    saved = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("checkpoint.pt")}
-    time.sleep(4)
-    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("checkpoint.pt")} == saved
-
-
-def test_a_cluster_that_is_not_there_is_one_line(tmp_path):
-    (tmp_path / "sweep.toml").write_text(SWEEP)
-    listener = socket.create_server(("127.0.0.1", 0))
-    silent = f"127.0.0.1:{listener.getsockname()[1]}"
-    for address, says in (
-        ("127.0.0.1:9", "nobody listens at 127.0.0.1:9 ("),
-        ("nonsense", "cluster 'nonsense' is no address: give local, auto, HOST:PORT, or ray://HOST:PORT"),
-        (silent, f"what listens at {silent} does not answer as the head of a Ray cluster; correct it"),
-    ):
-        done = finish(start("lab", "sweep", "sweep.toml", "--out", "out", "--cluster", address, cwd=tmp_path))
-        assert says in done.error
-    listener.close()
-    assert not list((tmp_path).glob("out/*/model.safetensors"))
-
-
-def test_more_than_a_node_has_is_one_line(two, tmp_path):
-    (tmp_path / "sweep.toml").write_text(SWEEP + "[resources]\ncpus = 1\ngpus = 2\n")
-    done = finish(start("lab", "sweep", "sweep.toml", "--out", "out", "--cluster", two.address, cwd=tmp_path))
-    assert "no node has the 1 processors and 2 accelerators of a unit (nodes: " in done.error
-    assert "lower --cpus or --gpus, or add a node" in done.error
-
-
 def test_a_folder_that_a_node_does_not_see_is_one_line(two, tmp_path):
     """The driver's mark is taken away under the workers, as if they looked at a disk of their own."""
-    out = tmp_path / "out"
-    running = driver(two, out, 6, 0.5)
-    until(lambda: (out / ".driver.json").exists())
-    (out / ".driver.json").unlink()
+    running = driver(two, tmp_path, 6, free=0)
+    until(lambda: len(begun(tmp_path)) == 2)
+    (tmp_path / ".driver.json").unlink()
+    (tmp_path / GO).touch()
     done = finish(running)
     assert done.code == 2
     assert "does not see" in done.err
     assert "give --out a folder that all nodes share, or an address of an object store" in done.err
-    assert len(done.err.strip().splitlines()) == 1
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_sweep_that_is_killed_and_goes_on_is_the_one_without_a_cluster(two, plain, sweep):
+    run = ("lab", "sweep", sweep, "--out", sweep.parent / "out", "--cluster", two.address)
+    running = start(*run, cwd=sweep.parent)
+    until(lambda: len(list((sweep.parent / "out").glob("*/model.safetensors"))) >= 2)
+    running.kill()
+    running.communicate()
+    again = finish(start(*run, cwd=sweep.parent))
+    assert (again.code, again.err) == (0, "")
+    assert files(sweep.parent / "out") == files(plain)
 
 
 @pytest.mark.soak
-def test_evaluations_in_shards_equal_the_whole(two, tmp_path):
-    evaluation = ["eval", "planted", "--model", "secondlook/planted-0.1m", "--per-category", 3, "--reply-tokens", 16]
-    evaluation += ["--critic", "self", "--critic", "none", "--no-diagnose"]
-    whole = finish(start(*evaluation, "--out", "whole", cwd=tmp_path))
-    assert whole.code == 0, whole.err
-    parts = finish(start(*evaluation, "--out", "parts", "--shards", 3, "--cluster", two.address, cwd=tmp_path))
-    assert parts.code == 0, parts.err
-    assert records(tmp_path / "parts").equals(records(tmp_path / "whole"))
-    settings = [json.loads((tmp_path / run / "run.json").read_text()) for run in ("whole", "parts")]
-    assert settings[0] == settings[1]
+def test_what_no_node_has_is_one_line(two, sweep):
+    sweep.write_text(SWEEP + "[resources]\ncpus = 1\ngpus = 2\n")
+    done = finish(start("lab", "sweep", sweep, "--out", "out", "--cluster", two.address, cwd=sweep.parent))
+    assert "no node has the 1 processors and 2 accelerators of a unit (nodes: " in done.error
+    assert "lower --cpus or --gpus, or add a node" in done.error
 
 
-@pytest.mark.parametrize("names", [("T10", "T11"), pytest.param(("L7",), marks=pytest.mark.soak)], ids=" ".join)
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("127.0.0.1:9", "nobody listens at 127.0.0.1:9 ("),
+        ("nonsense", "cluster 'nonsense' is no address: give local, auto, HOST:PORT, or ray://HOST:PORT"),
+        pytest.param("silent", "does not answer as the head of a Ray cluster; correct it", marks=pytest.mark.soak),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_one_line(sweep, address, says):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = address.replace("silent", f"127.0.0.1:{listener.getsockname()[1]}")
+        done = secondlook("lab", "sweep", sweep, "--out", sweep.parent / "out", "--cluster", address)
+    assert says in done.error
+    assert not list(sweep.parent.glob("out/*/model.safetensors"))
+
+
+@pytest.mark.soak
+def test_ctrl_c_leaves_one_line_and_no_unit_goes_on(two, sweep):
+    sweep.write_text(SWEEP.replace("steps = 20", "steps = 2000"))
+    running = start("lab", "sweep", sweep, "--out", "out", "--cluster", two.address, cwd=sweep.parent)
+    until(lambda: list((sweep.parent / "out" / "unfinished").glob("*/checkpoint.pt")))
+    running.send_signal(signal.SIGINT)
+    done = finish(running)
+    assert done.code == 130
+    assert done.err.strip() == "error: stopped; what was logged is kept, run the same command again to go on"
+    until(lambda: not [one for one in psutil.process_iter(["cmdline"]) if "ray::_do" in (one.info["cmdline"] or [""])])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("names", [("T10", "T11"), ("L7",)], ids=" ".join)
 def test_claims_gathered_on_a_cluster_are_those_gathered_here(two, tmp_path, names):
-    claims = ("reproduce", *names, "--profile", "demo", "--workers", 1, "--out")
-    here = finish(start(*claims, "here", cwd=tmp_path))
-    assert here.code == 0, here.err
-    there = finish(start(*claims, "there", "--cluster", two.address, cwd=tmp_path))
-    assert (there.code, there.err) == (0, "")
-    took = {"seconds"}
-    found = [
-        [{name: value for name, value in record.items() if name not in took} for record in json.loads(file.read_text())]
-        for file in (tmp_path / "here/claims.json", tmp_path / "there/claims.json")
-    ]
-    assert [record["evidence"] for record in found[0]] == ["this run"] * len(names)
+    claims, found = ("reproduce", *names, "--profile", "demo", "--workers", 1, "--out"), []
+    for out, more in (("here", ()), ("there", ("--cluster", two.address))):
+        done = finish(start(*claims, out, *more, cwd=tmp_path))
+        assert done.code == 0, done.err
+        told = json.loads((tmp_path / out / "claims.json").read_text())
+        kept = {file.name for file in (tmp_path / out / "cache").iterdir()}
+        runs = {file.name for file in (tmp_path / out).glob("work/*/trained/*-s*")}
+        found.append(([{**record, "seconds": 0} for record in told], kept, runs))
+        assert [record["evidence"] for record in told] == ["this run"] * len(names)
     assert found[0] == found[1]
-    assert {file.name for file in (tmp_path / "there/cache").iterdir()} == {
-        file.name for file in (tmp_path / "here/cache").iterdir()
-    }
-    runs = [{file.name for file in out.glob("work/*/trained/*-s*")} for out in (tmp_path / "here", tmp_path / "there")]
-    assert runs[0] == runs[1]

@@ -8,10 +8,13 @@ import subprocess
 import sys
 
 import pytest
-from counted_units import COUNTED, all_of, begun, results
-from ray_nodes import HOSTS, QUIET, two_hosts, until
+from counted_units import GO, all_of, begun, driver, journal, results
+from ray_nodes import HOSTS, ip, two_hosts, until
 
 from command import finish
+
+PINGS = {"RAY_grpc_client_keepalive_time_ms": "5000", "RAY_grpc_client_keepalive_timeout_ms": "5000"}
+"""How soon a driver notices that a host is silent: sooner than by our own choice, so that the test need not wait."""
 
 
 def possible() -> bool:
@@ -19,39 +22,28 @@ def possible() -> bool:
     if os.geteuid() or not shutil.which("ip"):
         return False
     name = f"sl{os.getpid()}x"
-    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode == 0
-    if made:
-        subprocess.run(["ip", "netns", "del", name], check=True)
-    return made
+    try:
+        ip("netns", "add", name)
+        ip("netns", "del", name)
+    except subprocess.CalledProcessError:
+        return False
+    return True
 
 
-PINGS = {"RAY_grpc_client_keepalive_time_ms": "5000", "RAY_grpc_client_keepalive_timeout_ms": "5000"}
-"""How soon a driver notices that a host is silent: sooner than by our own choice, so that the test need not wait."""
-
-
+@pytest.mark.soak
 @pytest.mark.skipif(not possible(), reason="network namespaces want root and iproute2")
 def test_both_hosts_work_and_one_that_is_cut_off_costs_no_more_than_it_had_in_hand(tmp_path):
     with two_hosts(**PINGS) as (cluster, cut):
-        driver = [*cluster.inside["head"], sys.executable, str(COUNTED), cluster.address]
-        begin = {"env": os.environ | QUIET | PINGS, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        whole = tmp_path / "whole"
-        done = finish(subprocess.Popen([*driver, str(whole), "8", "0.4"], **begin), timeout=120)
-        assert done.out == "told of 8\n", done
-        assert results(whole) == all_of(8)
-        assert set(begun(whole).values()) == {1}
-        assert {line.split()[2] for line in (whole / "journal").read_text().splitlines()} == set(HOSTS.values())
-
-        torn = tmp_path / "torn"
-        running = subprocess.Popen([*driver, str(torn), "16", "0.8"], **begin)
-        until(lambda: len(results(torn)) >= 4)
+        running = driver(cluster, tmp_path, 12, free=4)
+        until(lambda: len(results(tmp_path)) == 4 and len(begun(tmp_path)) == 6)
         cut()
-        done = finish(running, timeout=200)
-        assert done.out == "told of 16\n", done
-        assert results(torn) == all_of(16)
+        (tmp_path / GO).touch()
+        done = finish(running)
+        assert done.out == "told of 12\n", done
+        assert results(tmp_path) == all_of(12)
+        assert {address for _, _, address in journal(tmp_path)} == set(HOSTS.values())
         # The host that was cut off goes on with what it had, and may finish it: both results are the same.
-        counts = sorted(begun(torn).values())
-        assert counts[-1] <= 2
-        assert sum(counts) - 16 <= 1, counts
+        assert sum(begun(tmp_path).values()) <= 12 + 1
 
 
 def test_a_driver_notices_a_silent_node_within_two_minutes():
