@@ -46,9 +46,12 @@ def _coordinated(found: list[Standing], text: str) -> list[Standing]:
     for place in range(len(found) - 2, -1, -1):
         one, other = result[place], result[place + 1]
         gap = text[one.mention.end : min(other.mention.start, one.mention.end + 30)]
-        if one.stance != "asserted" or not CUES["joins"].fullmatch(gap):
+        if not CUES["joins"].fullmatch(gap):
             continue
-        if other.stance == "asserted" and one.mention.index != other.mention.index:
+        if one.stance != "asserted":
+            if one.stance == "open" and other.stance == "asserted" and not one.mention.stray and gap.strip() != ",":
+                result[place + 1] = replace(other, stance="open")
+        elif other.stance == "asserted" and one.mention.index != other.mention.index:
             result[place : place + 2] = replace(one, stance="open"), replace(other, stance="open")
         elif other.stance != "asserted" and gap.strip() != ",":
             result[place] = replace(one, stance=other.stance)
@@ -84,10 +87,15 @@ def _titles(text: str, mention: Mention) -> bool:
 def _next_item(found: Sequence[Standing], place: int, after: int, text: str) -> bool:
     """Whether two letters open items of a list, one right after the other, on lines of their own or on one."""
     one, other = found[place].mention, found[after].mention
-    if other.index != one.index + 1 or not (one.letter and other.letter):
+    if "denied" in (found[place].stance, found[after].stance):
+        return False
+    if one.index == other.index or not (one.letter and other.letter):
         return False
     first, *lines = text[one.end : other.start].split("\n")
-    return not any(line.strip() for line in lines[:-1]) if lines else not first.strip(" ,;([")
+    if not lines:
+        return not first.strip(" ,;()[]")
+    opens = not lines[-1].strip(" \"'([{") and not any(line.strip() for line in lines[:-1])
+    return opens and other.index == one.index + 1
 
 
 def _closes(found: Sequence[Standing], heads: Sequence[int], place: int, items: set[int], text: str) -> bool:
