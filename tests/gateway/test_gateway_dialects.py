@@ -1,6 +1,10 @@
 """Responses and messages are looked at as chat completions are: official clients, answers whole and streamed."""
 
-import anthropic
+import json
+import runpy
+import sys
+from pathlib import Path
+
 import openai
 import pytest
 from servers import HTTP, Pair, script
@@ -10,6 +14,8 @@ from secondlook.gateway.dialects import DIALECTS
 from secondlook.gateway.events import event, read_events
 from secondlook.gateway.keys import Keys
 
+anthropic = pytest.importorskip("anthropic", reason="anthropic is missing: its client is not tried")
+EXAMPLES = Path(__file__).parents[2] / "examples" / "gateway"
 ASKED = "2 + 2?"
 
 
@@ -245,6 +251,16 @@ def test_streams_amount_to_their_bodies(name):
     assert dialect.read(dialect.gathered(read_events(whole[: len(whole) // 2]))).said == "the stream broke off"
     lost = event({"type": "error", "error": {"message": "lost"}}, "error")
     assert dialect.read(dialect.gathered(read_events(whole[:200] + b"\n\n" + lost))).said == "lost"
+
+
+def test_the_example_runs_as_it_is(capsys, monkeypatch):
+    def say(asked):
+        return sent(message_events(message("Fine."))) if json.loads(asked.body).get("stream") else message("Fine.")
+
+    with Pair(say, policy="never") as pair:
+        monkeypatch.setattr(sys, "argv", ["client_anthropic.py", pair.address, "m"])
+        runpy.run_path(str(EXAMPLES / "client_anthropic.py"))
+    assert capsys.readouterr().out == "Fine.\nlooked at: passed never\nFine.\n"
 
 
 def test_keys_of_either_client_open_and_go_no_further(side, tmp_path):

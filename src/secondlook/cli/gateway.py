@@ -46,6 +46,7 @@ def serve(
     audit_file: Annotated[Path | None, typer.Option(help="SQLite file that gets a row for each request.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
     drain: Annotated[int, typer.Option(help="Seconds that requests have to be answered once asked to stop.")] = 30,
     quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings only.")] = False,
 ) -> None:
@@ -77,7 +78,7 @@ def serve(
             "audit_file": audit_file,
         },
     )
-    run(settings, host, port, drain=drain, quiet=quiet)
+    run(settings, host, port, workers=workers, drain=drain, quiet=quiet)
 
 
 @app.command()

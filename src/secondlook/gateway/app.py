@@ -44,18 +44,18 @@ class Gateway:
 
     Args:
         settings: All of them.
+        limits: Of this process; by default it is the only one.
 
     Raises:
         ValueError: A file they name cannot be used.
     """
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, limits: Limits | None = None) -> None:
         self.settings = settings
         self.policy = Policy(settings)
         self.keys = Keys.load(settings.keys_file) if settings.keys_file else None
-        self.limits = Limits(settings.max_in_flight)
-        self.metrics = Metrics()
-        self.metrics.in_flight.set_function(lambda: self.limits.in_flight)
+        self.limits = limits or Limits(settings.max_in_flight)
+        self.metrics = Metrics(lambda: self.limits.in_flight)
         self.audit = Audit(settings.audit_file) if settings.audit_file else None
         self.draining: Callable[[], bool] = lambda: False
         self.upstream = Upstream(
@@ -221,13 +221,17 @@ class Gateway:
         return Response(text, media_type=kind)
 
 
-def build(settings: GatewaySettings) -> tuple[Starlette, Gateway]:
+def build(settings: GatewaySettings, limits: Limits | None = None) -> tuple[Starlette, Gateway]:
     """The application, and the gateway inside it.
+
+    Args:
+        settings: The gateway's.
+        limits: Of this process; by default it is the only one.
 
     Raises:
         ValueError: A file that the settings name cannot be used.
     """
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, limits)
 
     async def healthy(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -10,13 +10,8 @@ from typing import Any
 from secondlook.correction.plan import StopRule
 from secondlook.correction.transcript import Variant
 from secondlook.diagnosis.form import Diagnosis, from_json
-from secondlook.gateway.settings import GatewaySettings
+from secondlook.gateway.settings import CRITIC_TOKENS, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
-
-PROMPT = "own/binary-cot"
-"""The words of a diagnosis that names none, and of a policy without one."""
-CRITIC_TOKENS = 512
-"""Tokens that a critique may have where neither settings nor a diagnosed run say."""
 
 
 @dataclass(frozen=True, slots=True)

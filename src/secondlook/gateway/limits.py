@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 
 from starlette.requests import Request
 
@@ -10,15 +10,24 @@ from secondlook.gateway.refusal import RETRY_AFTER, RefusalError
 
 
 class Limits:
-    """Counts requests.
+    """Counts requests, those of all workers.
 
     Args:
         most: How many may be worked on at once.
+        counts: How many each worker works on, in memory that workers share; each changes its own alone, so nobody
+            waits, and one that is killed leaves nothing locked.
+        worker: Which of them this is.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.in_flight = 0
+    def __init__(self, most: int, counts: MutableSequence[int] | None = None, worker: int = 0) -> None:
+        self.most, self._worker = most, worker
+        self._counts: MutableSequence[int] = [0] if counts is None else counts
+        self._counts[worker] = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are worked on."""
+        return sum(self._counts)
 
     def admit(self) -> Callable[[], None]:
         """Hold a place for one request; what is returned gives it back, once, however often it is called.
@@ -26,15 +35,16 @@ class Limits:
         Raises:
             RefusalError: There is none.
         """
-        if self.in_flight >= self.most:
+        self._counts[self._worker] += 1  # before all are counted: two that come at once do not both get the last place
+        if self.in_flight > self.most:
+            self._counts[self._worker] -= 1
             said = f"{self.most} requests are being answered; come back in {RETRY_AFTER} s"
             raise RefusalError(429, "busy", said, RETRY_AFTER)
-        self.in_flight += 1
         held = True
 
         def leave() -> None:
             nonlocal held
-            self.in_flight -= held
+            self._counts[self._worker] -= held
             held = False
 
         return leave

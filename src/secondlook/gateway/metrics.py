@@ -1,19 +1,32 @@
-"""What Prometheus is told."""
+"""What Prometheus is told, by one worker of all."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import os
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from secondlook.gateway.audit import AuditRow
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Name of the variable that tells Prometheus' client where workers share their counters; read when it is imported."""
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
-class Metrics:
-    """Counters of one gateway."""
+class Metrics(Collector):
+    """Counters of one gateway.
 
-    def __init__(self) -> None:
+    Args:
+        in_flight: Gives the number of requests being worked on.
+    """
+
+    def __init__(self, in_flight: Callable[[], int]) -> None:
+        self._in_flight = in_flight
         self._registry = CollectorRegistry()
 
         def counter(name: str, says: str, *labels: str) -> Counter:
@@ -29,7 +42,6 @@ class Metrics:
         self._seconds = Histogram(
             "secondlook_seconds", "From request to the end of its answer.", registry=self._registry, buckets=_BUCKETS
         )
-        self.in_flight = Gauge("secondlook_in_flight", "Requests being worked on.", registry=self._registry)
 
     def observe(self, row: AuditRow) -> None:
         """Count one request."""
@@ -45,6 +57,15 @@ class Metrics:
             if count:
                 counter.inc(count)
 
+    def collect(self) -> Iterator[Metric]:
+        """What is not counted but asked for."""
+        yield GaugeMetricFamily("secondlook_in_flight", "Requests being worked on.", value=self._in_flight())
+
     def render(self) -> tuple[str, bytes]:
         """Content type and text."""
-        return CONTENT_TYPE_LATEST, generate_latest(self._registry)
+        asked, counted = CollectorRegistry(), self._registry
+        asked.register(self)
+        if SHARED in os.environ:
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        return CONTENT_TYPE_LATEST, generate_latest(counted) + generate_latest(asked)

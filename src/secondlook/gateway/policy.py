@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from secondlook.correction.plan import StopRule
 from secondlook.correction.transcript import Variant
-from secondlook.gateway.diagnosed import CRITIC_TOKENS, PROMPT, serve_diagnosis
 from secondlook.gateway.refusal import RefusalError
-from secondlook.gateway.settings import GatewaySettings
+from secondlook.gateway.settings import CRITIC_TOKENS, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
+
+if TYPE_CHECKING:
+    from secondlook.gateway.diagnosed import Served
 
 Action = Literal["passed", "corrected", "kept", "failed", "escalated", "refused"]
 """What was done with a request: passed on; answered again; looked at and kept; not looked at to the end; handed to a
@@ -58,7 +60,7 @@ class Policy:
         self.name = settings.policy
         self._settings = settings
         self._given = load_prompt(settings.prompt or PROMPT)
-        self._served = [serve_diagnosis(path, settings) for path in settings.diagnoses]
+        self._served = _served(settings)
         models = [served.diagnosis.model for served in self._served]
         if twice := sorted({model for model in models if model and models.count(model) > 1}):
             raise ValueError(f"there are two diagnoses of model {twice[0]!r}; give one a model")
@@ -113,6 +115,15 @@ class Policy:
         if policy == "flagged" or (policy == "always" and allowed == "any"):
             stop = "satisfied" if policy == "flagged" else "fixed"
         return replace(own, rounds=min(wanted, most), stop=stop, reason="override")
+
+
+def _served(settings: GatewaySettings) -> list[Served]:
+    if not settings.diagnoses:
+        return []
+    # What reads a diagnosis takes three times as long to load as all else together, and twice its memory.
+    from secondlook.gateway.diagnosed import serve_diagnosis
+
+    return [serve_diagnosis(path, settings) for path in settings.diagnoses]
 
 
 def _refused(said: str) -> RefusalError:

@@ -1,26 +1,43 @@
-"""Running the gateway: one process, a graceful end."""
+"""Running the gateway: one process or several, a graceful end."""
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import sys
+import tempfile
+import threading
+import time
+from collections.abc import MutableSequence
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 import uvicorn
 
 from secondlook.gateway.app import build
 from secondlook.gateway.heads import Protocol
+from secondlook.gateway.limits import Limits
 from secondlook.gateway.logs import LOGGER, set_up
+from secondlook.gateway.metrics import SHARED
 from secondlook.gateway.settings import GatewaySettings
 
 _BACKLOG = 2048
+_AGAIN = 1.0  # seconds before a worker that has ended gets a successor
 
 
-def serve(settings: GatewaySettings, host: str, port: int, *, drain: int = 30, quiet: bool = False) -> None:
+def serve(
+    settings: GatewaySettings, host: str, port: int, *, workers: int = 1, drain: int = 30, quiet: bool = False
+) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that are being answered are then answered to the end.
 
     Args:
         settings: The gateway's.
         host: Address to listen on.
         port: Of it.
+        workers: Processes that answer; they have one audit log, one set of limits and one set of counters.
         drain: Seconds that the last requests have.
         quiet: Log warnings only.
 
@@ -28,13 +45,38 @@ def serve(settings: GatewaySettings, host: str, port: int, *, drain: int = 30, q
         ValueError: A file that the settings name cannot be used.
         OSError: The address cannot be listened on.
     """
-    set_up(30 if quiet else 20)
-    app, gateway = build(settings)
+    level = 30 if quiet else 20
+    set_up(level)
+    build(settings)  # whatever is wrong with the settings is said once, and here
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError:
+        raise OSError(f"http://{host}:{port} cannot be listened on; choose another --port") from None
+    fields = {"address": f"http://{host}:{port}/v1", "upstream": settings.upstream, "workers": workers}
+    LOGGER.info("serving", extra={"fields": fields})
+    with listening:
+        if workers == 1:
+            _work(settings, listening, [0], 0, drain, level)
+        else:
+            with tempfile.TemporaryDirectory(prefix="secondlook-") as folder:
+                os.environ[SHARED] = folder
+                _supervise(workers, settings, listening, drain, level)
+
+
+def _work(
+    settings: GatewaySettings,
+    listening: socket.socket,
+    counts: MutableSequence[int],
+    worker: int,
+    drain: int,
+    level: int,
+) -> None:
+    """One worker, to its end."""
+    set_up(level)
+    app, gateway = build(settings, Limits(settings.max_in_flight, counts, worker))
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
-        backlog=_BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -45,11 +87,48 @@ def serve(settings: GatewaySettings, host: str, port: int, *, drain: int = 30, q
     )
     server = uvicorn.Server(config)
     gateway.draining = lambda: server.should_exit
-    LOGGER.info("serving", extra={"fields": {"address": f"http://{host}:{port}/v1", "upstream": settings.upstream}})
-    try:
-        server.run()
-    except SystemExit as error:  # uvicorn's way to say that it could not begin
-        if error.code:
-            raise OSError(f"http://{host}:{port} cannot be listened on; choose another --port") from None
-    finally:
-        sys.stderr.flush()
+    if (parent := parent_process()) is not None:
+
+        def watch() -> None:
+            parent.join()
+            server.should_exit = True  # nobody would end it otherwise
+
+        threading.Thread(target=watch, daemon=True).start()
+    server.run(sockets=[listening])
+    sys.stderr.flush()
+
+
+def _supervise(workers: int, settings: GatewaySettings, listening: socket.socket, drain: int, level: int) -> None:
+    """Keep so many workers, until they are asked to end and have."""
+    context = get_context("spawn")
+    counts = context.RawArray("q", workers)
+    running: dict[int, BaseProcess] = {}
+    ending = False
+
+    def begin(worker: int) -> None:
+        counts[worker] = 0
+        running[worker] = context.Process(target=_work, args=(settings, listening, counts, worker, drain, level))
+        running[worker].start()
+
+    def end(*_: Any) -> None:
+        nonlocal ending
+        ending = True
+        listening.close()  # nobody is to wait for an answer that does not come
+        for process in running.values():
+            process.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    for worker in range(workers):
+        begin(worker)
+    while running:
+        wait([process.sentinel for process in running.values()])
+        for worker, process in [*running.items()]:
+            if process.is_alive():
+                continue
+            del running[worker]
+            if not ending:
+                LOGGER.warning("worker ended", extra={"fields": {"worker": worker, "code": process.exitcode}})
+                time.sleep(_AGAIN)
+            if not ending:
+                begin(worker)

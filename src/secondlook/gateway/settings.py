@@ -16,6 +16,11 @@ from secondlook.correction.transcript import Variant
 PolicyName = Literal["always", "flagged", "never", "diagnosis"]
 OnFailure = Literal["open", "closed", "escalate"]
 
+PROMPT = "own/binary-cot"
+"""The words where neither settings nor a diagnosis name any."""
+CRITIC_TOKENS = 512
+"""Tokens that a critique may have where neither settings nor a diagnosed run say."""
+
 _Count = Annotated[int, Field(ge=1)]
 _Seconds = Annotated[float, Field(gt=0)]
 

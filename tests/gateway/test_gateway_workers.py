@@ -1,0 +1,94 @@
+"""Several workers are one gateway: one log, one set of limits and counters, and one end."""
+
+import signal
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psutil
+import pytest
+from deployed import deployed
+from servers import Running, Upstream, until
+
+from secondlook.gateway.audit import query
+
+COUNTED = 'secondlook_requests_total{outcome="200",reason="always",status="kept"}'
+
+
+@pytest.fixture
+def upstream():
+    upstream = Upstream(lambda asked: "Fine.\nVerdict: correct", held=threading.Event())
+    with Running(upstream) as root:
+        yield upstream, f"{root}/v1"
+
+
+def ask(gateway, path="/v1/chat/completions"):
+    body = {"model": "m", "messages": [{"role": "user", "content": "?"}]}
+    # A connection of its own: any worker may take it.
+    with httpx.Client(timeout=60) as client:
+        return (
+            client.post(gateway.root + path, json=body) if path.startswith("/v1") else client.get(gateway.root + path)
+        )
+
+
+def test_workers_are_one_gateway(tmp_path, upstream):
+    server, address = upstream
+    settings = {"policy": "always", "max_in_flight": 4, "audit_file": str(tmp_path / "a.db"), "ready": "server"}
+    with (
+        deployed(tmp_path / "g", "--workers", 2, upstream=address, **settings) as gateway,
+        ThreadPoolExecutor(24) as pool,
+    ):
+        main = psutil.Process(gateway.process.pid)
+        workers = until(lambda: len(found := serving(main)) == 2 and found)
+        asked = [pool.submit(ask, gateway) for _ in range(24)]
+        until(lambda: sum(each.done() for each in asked) == 20)
+        assert {each.result().status_code for each in asked if each.done()} == {429}
+        assert "secondlook_in_flight 4.0" in ask(gateway, "/metrics").text
+        server.held.set()
+        assert sorted(each.result().status_code for each in asked) == [200] * 4 + [429] * 20
+        for _ in range(20):
+            assert ask(gateway).status_code == 200
+        assert f"{COUNTED} 24.0" in ask(gateway, "/metrics").text
+        assert len(query(tmp_path / "a.db")) == 44
+
+        # One that is killed leaves its places, and gets a successor.
+        server.held.clear()
+        lost = [pool.submit(ask, gateway) for _ in range(4)]
+        until(lambda: len(server.asked) == 3 * 24 + 4)
+        for worker in workers:
+            worker.kill()
+        for each in lost:
+            with pytest.raises(httpx.HTTPError):
+                each.result()
+        server.held.set()
+        until(lambda: len({*serving(main)} - {*workers}) == 2)
+        assert ask(gateway).status_code == 200
+        assert f"{COUNTED} 25.0" in ask(gateway, "/metrics").text
+
+        # All end together, once what they were asked is answered.
+        server.held.clear()
+        last = [pool.submit(ask, gateway) for _ in range(4)]
+        until(lambda: "secondlook_in_flight 4.0" in ask(gateway, "/metrics").text)
+        gateway.process.send_signal(signal.SIGTERM)
+        until(lambda: not open_(gateway.port))
+        server.held.set()
+        assert [each.result().status_code for each in last] == [200] * 4
+        assert gateway.process.wait(60) == 0
+        assert not any(worker.is_running() for worker in workers)
+
+
+def serving(main):
+    """Its workers; another child keeps count of what they share."""
+    found = []
+    for child in main.children():
+        try:
+            found += [child] * ("spawn_main" in " ".join(child.cmdline()))
+        except psutil.Error:  # it has ended
+            continue
+    return found
+
+
+def open_(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
