@@ -237,31 +237,30 @@ def test_one_step_too_many_or_too_few_fails(build, steps):
     assert not row.passed
 
 
-def test_an_error_within_its_bound_and_above_its_limit_fails():
-    construction = plackett_luce.build(a_promise(3, 2, max_norm=100.0, eta=1e-6))
-    fine, off = judged(construction), judged(scaled(construction, 1 + 3e-12))
-    assert fine.passed
-    assert off.limit < off.error <= off.bound
-    assert not off.passed
+LARGE, SINGLE, MILD = {"max_norm": 100.0, "eta": 1e-6}, {"dtype": torch.float32}, {"sharpness": 1.0}
 
 
-def test_without_a_limit_the_bound_decides():
-    construction = plackett_luce.build(a_promise(3, 2, dtype=torch.float32))
-    fine, off = (judged(scaled(construction, factor), [None]) for factor in (1, 1.1))
-    assert fine.passed
-    assert fine.limit is off.limit is None
-    assert fine.error > 1e-12
-    assert off.error > off.bound
-    assert not off.passed
-
-
-def test_a_limit_holds_where_there_is_no_bound():
-    construction = plackett_luce.build(a_promise(3, 2, sharpness=1.0))
-    row = judged(construction, family="tight")
-    assert math.isinf(row.bound)
-    assert row.error > row.limit
-    assert not row.passed
-    assert row.record()["bound"] is None
+@pytest.mark.parametrize(
+    ("fields", "factor", "limit", "exceeded"),
+    [
+        (LARGE, 1, 1.5e-12, []),
+        (LARGE, 1 + 3e-12, 1.5e-12, ["limit"]),
+        (SINGLE, 1, None, []),
+        (SINGLE, 1.1, None, ["bound"]),
+        (MILD, 1, 1.5e-12, ["limit"]),  # there is no bound
+        ({}, math.nan, 1.5e-12, ["bound", "limit"]),  # what overflows has failed, and its row is like any other
+    ],
+)
+def test_a_row_passes_below_its_bound_and_its_limit_alone_and_can_be_written_down(fields, factor, limit, exceeded):
+    construction = scaled(plackett_luce.build(a_promise(3, 2, **fields)), factor)
+    row = judged(construction, [limit], family="tight" if fields is MILD else "random")
+    allowed = {"bound": row.bound, "limit": row.limit}
+    assert [name for name, most in allowed.items() if most is not None and not row.error <= most] == exceeded
+    assert row.passed == (not exceeded)
+    record = json.loads(json.dumps(row.record(), allow_nan=False))
+    assert (record["bound"] is None) == (not math.isfinite(row.bound))
+    assert math.isinf(row.bound) == (fields is MILD)
+    assert (record["error"] is None) == math.isnan(factor)
 
 
 def test_one_wrong_answer_among_many_contexts_fails_and_is_the_one_that_is_shown():
@@ -285,10 +284,3 @@ def test_one_wrong_answer_among_many_contexts_fails_and_is_the_one_that_is_shown
     assert second.bound == pytest.approx((allowed / step.norm()).item())
     carried = (contexts.query[4] @ contexts.query[4]) * contexts.responses[4, 3].norm()
     assert 0 < second.error * step.norm() <= 2 * construction.promise.eta * 3 * 1e-6 * carried
-
-
-def test_not_a_number_is_no_step_and_can_be_written_down():
-    """A construction that overflows has failed; the evidence of that is a row like any other."""
-    row = judged(scaled(bradley_terry.build(a_promise(3, 2)), math.nan))
-    assert not row.passed
-    assert json.loads(json.dumps(row.record(), allow_nan=False))["error"] is None

@@ -179,15 +179,14 @@ def test_what_inspect_asks_of_it():
     assert provider.max_connections() == 7
     assert provider.should_retry(RuntimeError()) is False
     info = provider.describe()
-    assert info.name == "planted"
-    assert info.prefix_stable is True
+    assert (info.name, info.prefix_stable) == ("planted", True)
     assert len(info.revision) == len(info.chat_template) == 12
-
-
-@pytest.mark.parametrize("name", ["nobody", "/nowhere/at/all"])
-def test_an_unknown_checkpoint_is_one_line(name):
-    with pytest.raises(ValueError, match=rf"^no checkpoint '{name}': .*secondlook/planted, .*\)$"):
-        get_model(f"secondlook/{name}")
+    for arguments in ({"max_batch": 0}, {"window": -1.0}):
+        with pytest.raises(ValueError, match="give at least 1 and at least 0 seconds"):
+            LocalProvider("planted", **arguments)
+    for name in ("nobody", "/nowhere/at/all"):
+        with pytest.raises(ValueError, match=rf"^no checkpoint '{name}': .*secondlook/planted, .*\)$"):
+            get_model(f"secondlook/{name}")
 
 
 def test_a_folder_of_ones_own_is_a_checkpoint(tmp_path):
@@ -196,9 +195,3 @@ def test_a_folder_of_ones_own_is_a_checkpoint(tmp_path):
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ValueError, match=r"no chat template; add chat_template\.jinja to its folder"):
         LocalModel(str(folder), "cpu")
-
-
-@pytest.mark.parametrize("arguments", [{"max_batch": 0}, {"window": -1.0}])
-def test_arguments_out_of_range_are_refused(arguments):
-    with pytest.raises(ValueError, match="give at least 1 and at least 0 seconds"):
-        LocalProvider("planted", **arguments)

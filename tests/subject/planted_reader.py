@@ -54,28 +54,30 @@ def values(text: str) -> tuple[int, int]:
     return first, second
 
 
-def form_of(text: str) -> str | None:
+def form_of(text: str, forms=FORMS) -> str | None:
     """The critic format of a check; ``None`` if the text is none."""
-    return next((form for start, form in FORMS.items() if text.startswith(start)), None)
+    return next((form for start, form in forms.items() if text.startswith(start)), None)
 
 
 def is_check(text: str) -> bool:
     return form_of(text) is not None
 
 
+def blunted(critic: int, form: str) -> int:
+    """The family's critics in one format: drawn towards a coin."""
+    return 25 + round((critic - 25) * SHARPNESS[form])
+
+
 def family_rates(form: str) -> dict[str, tuple[int, ...]]:
-    """The family's rates in one critic format: the critic is drawn towards a coin."""
-    return {
-        name: (*rates[:3], 25 + round((rates[3] - 25) * SHARPNESS[form]), rates[4]) for name, rates in RATES.items()
-    }
+    return {name: (*rates[:3], blunted(rates[3], form), rates[4]) for name, rates in RATES.items()}
 
 
-def verdict(text: str) -> str:
+def verdict(text: str, alarms=ALARMS, clears=CLEARS) -> str:
     if score := re.fullmatch(r"Score: (\d+)", text):
         return "right" if int(score[1]) >= 6 else "wrong"
-    if text.endswith(CLEARS):
+    if text.endswith(clears):
         return "right"
-    return "wrong" if text.endswith(ALARMS) else "unclear"
+    return "wrong" if text.endswith(alarms) else "unclear"
 
 
 @dataclass(frozen=True)
