@@ -10,7 +10,7 @@ from typing import Any
 
 from secondlook.evidence.outcome import side
 from secondlook.evidence.report import interval
-from secondlook.lab.columns import CELLS, COLUMNS, judged, worded
+from secondlook.lab.columns import ANSWERS, COLUMNS, judged, worded
 
 ROOT = Path(__file__).parent.parent
 PAGES = {"lab": "docs/laboratory.md", "studies": "docs/studies.md"}
@@ -41,11 +41,11 @@ def parts(result: dict[str, Any]) -> str:
 
 
 def columns() -> str:
-    """A line for each claim whose ablation is judged on the scale, three answers each."""
+    """A line for each claim of the laboratory but L9, three answers each."""
     found = judged(ROOT / "results" / "lab")
     lines = [f"| id | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]
-    for claim, answers in CELLS.items():
-        cells = ("; ".join(worded(cell, found) for cell in answers[column]) for column in COLUMNS)
+    for claim, columns in ANSWERS.items():
+        cells = ("; ".join(worded(answer, found) for answer in answers) or "not run" for answers in columns)
         lines.append(f"| {claim} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -104,6 +104,7 @@ def test_a_sweep_is_judged_by_what_is_there(swept, tmp_path, monkeypatch):
     by_name = {variant["name"]: variant for variant in result["variants"]}
     assert by_name["deep"] == {"name": "deep", "changes": {"shape.depth": 3}, "standing": "not run"}
     assert by_name["base"]["standing"] == "base not trained"  # six steps
+    assert result["claims"] == {}
     exam, at = Exam.of(TINY.task, "pl-cosine", 32), reads(TINY.task, "merged")[1]
     for cell, name in zip(cells, ("base", "shallow", "narrow"), strict=True):
         for member, seed in zip(cell.members, by_name[name]["seeds"], strict=True):
@@ -115,3 +116,26 @@ def test_a_sweep_is_judged_by_what_is_there(swept, tmp_path, monkeypatch):
     }
     assert by_kind["transformer"] == {"base", "shallow", "narrow"}
     assert by_kind["baseline"] == {"Σ(r−½)y", "mean", "descent, as released", "optimum of the loss"}
+
+
+def test_claims_about_the_base_are_counted_where_it_was_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(judged, "EXAM", 32)
+    store = Store(tmp_path, Options(exam=16))
+    sweep = Sweep(replace(TINY, task=Task("paper", n=16)), {"shallow": {"shape.depth": 1}}, seeds=2)
+    base, _ = sweep.train(store)
+    assert judge_sweep(sweep, store, "some")["claims"] == {}
+    monkeypatch.setattr(judged, "TRAINED", 100.0)
+    claims = judge_sweep(sweep, store, "some")["claims"]
+    exam = Exam.of(sweep.base.task, "pl-cosine", 32)
+    errors = [
+        1 - torch.cosine_similarity(member.predict(exam.episodes), exam.episodes.truth, dim=-1).mean(0)
+        for member in base.members
+    ]
+    at = reads(sweep.base.task, "merged")[1]
+    falls = sum(error[at.index(2)] - error[at.index(14)] for error in errors) / 2
+    assert claims["L1"]["falls"]["value"] == pytest.approx(falls.item(), abs=1e-5)
+    best = exam.episodes.rewards[:, 0, :15].argmax(-1)
+    copied = exam.episodes.responses[:, 0].take_along_dim(best[:, None, None], 1)
+    worse = sum(error[at.index(15)] for error in errors) / 2
+    worse -= (1 - torch.cosine_similarity(copied, exam.episodes.truth, dim=-1)).mean()
+    assert claims["L7"]["trivial baseline"]["value"] == pytest.approx(worse.item(), abs=1e-5)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from secondlook.evidence.outcome import ClaimEstimate, Outcome, Part
+from secondlook.evidence.outcome import ClaimEstimate, Outcome, Part, overall
+from secondlook.lab.experiments import EXPERIMENTS
 
 COLUMNS = ("as released", "as the paper states it", "fair, one factor")
+Results = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -30,88 +33,126 @@ class Cell:
     reduced: bool = False
 
 
+@dataclass(frozen=True)
+class OfBase:
+    """A claim about the base of a sweep alone.
+
+    Attributes:
+        sweep: See `Cell`.
+        claim: Its id.
+        reduced: See `Cell`.
+    """
+
+    sweep: str
+    claim: str
+    reduced: bool = False
+
+
+@dataclass(frozen=True)
+class Quick:
+    """A claim's own experiment at the quick profile.
+
+    Attributes:
+        claim: Its id.
+    """
+
+    claim: str
+
+
+Answer = Cell | OfBase | Quick
 _WORSE = Part("behind", "its skill is behind the base's by more than", above=0.25)
 _ALIKE = Part("behind", "its skill is behind the base's by less than", below=0.1)
-CELLS: dict[str, dict[str, tuple[Cell, ...]]] = {
-    "L3": {
-        "as released": (Cell("released", "5 blocks", _WORSE), Cell("released", "15 blocks", _ALIKE)),
-        "as the paper states it": (Cell("paper-task", "1 block", _WORSE, reduced=True),),
-        "fair, one factor": (
-            Cell("reduced", "1 block", _WORSE, reduced=True),
-            Cell("released", "5 blocks", _WORSE),  # as released, depth changes alone
-            Cell("released", "15 blocks", _ALIKE),
-        ),
-    },
-    "L4": {
-        "as released": (Cell("released", "linear attention"),),
-        "as the paper states it": (Cell("paper-task", "linear attention", reduced=True),),
-        "fair, one factor": (
-            Cell("reduced", "linear attention", reduced=True),
-            Cell("released-linear", "linear attention alone"),
-        ),
-    },
-    "L5": {
-        "as released": (Cell("released", "1 head"),),
-        "as the paper states it": (Cell("paper-task", "1 head", reduced=True),),
-        "fair, one factor": (
-            Cell("reduced", "1 head", reduced=True),
-            Cell("released-heads-and-depth", "1 head of 96"),
-        ),
-    },
-    "L6": {
-        "as released": (Cell("released", "no feed-forward network"),),
-        "as the paper states it": (Cell("paper-task", "no feed-forward network", reduced=True),),
-        "fair, one factor": (
-            Cell("reduced", "no feed-forward network", reduced=True),
-            Cell("released-no-network", "no network alone"),
-        ),
-    },
+_DEPTHS = (Cell("released", "5 blocks", _WORSE), Cell("released", "15 blocks", _ALIKE))
+ANSWERS: dict[str, tuple[Sequence[Answer], Sequence[Answer], Sequence[Answer]]] = {
+    "L1": ((OfBase("released", "L1"),), (OfBase("paper-task", "L1", reduced=True),), (Quick("L1"),)),
+    "L2": ((), (), (Quick("L2"),)),
+    "L3": (  # as released, depth changes alone
+        _DEPTHS,
+        (Cell("paper-task", "1 block", _WORSE, reduced=True),),
+        (Cell("reduced", "1 block", _WORSE, reduced=True), *_DEPTHS),
+    ),
+    "L4": (
+        (Cell("released", "linear attention"),),
+        (Cell("paper-task", "linear attention", reduced=True),),
+        (Cell("reduced", "linear attention", reduced=True), Cell("released-linear", "linear attention alone")),
+    ),
+    "L5": (
+        (Cell("released", "1 head"),),
+        (Cell("paper-task", "1 head", reduced=True),),
+        (Cell("reduced", "1 head", reduced=True), Cell("released-heads-and-depth", "1 head of 96")),
+    ),
+    "L6": (
+        (Cell("released", "no feed-forward network"),),
+        (Cell("paper-task", "no feed-forward network", reduced=True),),
+        (Cell("reduced", "no feed-forward network", reduced=True), Cell("released-no-network", "no network alone")),
+    ),
+    "L7": ((OfBase("released", "L7"),), (OfBase("paper-task", "L7", reduced=True),), (Quick("L7"),)),
+    "L8": ((), (), (Quick("L8"),)),
 }
-"""Which variant answers a claim; fixed before any was run. Claims that are not here have no ablation to judge so."""
+"""What answers a claim in each column; those of L3 to L6 were fixed before any of them was run."""
 
 
 def judged(results: Path) -> dict[str, Mapping[str, Any]]:
-    """Results of sweeps in a folder, by name."""
-    files = {name: results / name / "result.json" for name in _sweeps()}
-    return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
+    """All results in a folder, by the name of their sweep, and those of the quick profile by their claim."""
+    files = [*results.glob("*/result.json"), *results.glob("quick/*/result.json")]
+    return {file.parent.name: json.loads(file.read_text("utf-8")) for file in files}
 
 
-def outcome(cell: Cell, results: Mapping[str, Mapping[str, Any]]) -> Outcome | None:
-    """What a variant says of the claim; ``None`` if it was not run."""
-    found = _variant(cell, results)
-    if found is None or found["standing"] == "not run":
+def outcome(answer: Answer, results: Results) -> Outcome | None:
+    """What an answer says of the claim; ``None`` if it was not run."""
+    if isinstance(answer, Quick):
+        found: Outcome | None = results[answer.claim]["outcome"] if answer.claim in results else None
+        return found
+    if answer.sweep not in results:
         return None
-    if found["standing"] == "base not trained":
-        return "base not trained"
-    if cell.part:
-        behind = found["behind"]
-        return cell.part.judge(ClaimEstimate(behind["value"], behind["low"], behind["high"], behind["n"]), cell.reduced)
-    if found["standing"] == "solves":
-        return "not reproduced at reduced size" if cell.reduced else "refuted"
-    return "supported" if found["standing"] == "fails" else "not supported"
+    if isinstance(answer, OfBase):
+        return _of_base(answer, results[answer.sweep]["claims"].get(answer.claim))
+    return _of_variant(answer, _variant(answer, results))
 
 
-def worded(cell: Cell, results: Mapping[str, Mapping[str, Any]]) -> str:
-    """A cell for people: the variant, the outcome, the number that decides, and how many seeds it is of."""
-    said = outcome(cell, results)
-    found = _variant(cell, results)
-    if said is None or found is None:
-        return f"{cell.variant}: not run"
-    where = ", reduced size" if cell.reduced else ""
-    if said == "base not trained":
-        return f"{cell.variant}: {said}{where}"
-    name = "behind" if cell.part else "skill"
-    number, count = found[name], len(found["counted"])
+def worded(answer: Answer, results: Results) -> str:
+    """An answer for people: what was looked at, the outcome, the number that decides, of how many seeds."""
+    said = outcome(answer, results)
+    name = answer.variant if isinstance(answer, Cell) else "quick profile" if isinstance(answer, Quick) else "base"
+    where = ", reduced size" if not isinstance(answer, Quick) and answer.reduced else ""
+    if said is None:
+        return f"{name}: not run"
+    if not isinstance(answer, Cell) or said == "base not trained":
+        return f"{name}: {said}{where}"
+    found = _variant(answer, results)
+    number, count = found["behind" if answer.part else "skill"], len(found["counted"])
     seeds = "1 seed" if count == 1 else f"{count} seeds"
     shown = f"{number['value']:.2f} [{number['low']:.2f}, {number['high']:.2f}]"
-    return f"{cell.variant}: {said} ({'behind by' if cell.part else 'skill'} {shown}, {seeds}{where})"
+    return f"{name}: {said} ({'behind by' if answer.part else 'skill'} {shown}, {seeds}{where})"
 
 
-def _variant(cell: Cell, results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _of_variant(cell: Cell, found: Mapping[str, Any]) -> Outcome | None:
+    standing = found["standing"]
+    if standing == "not run":
+        return None
+    if standing == "base not trained":
+        return "base not trained"
+    if cell.part:
+        return cell.part.judge(_estimate(found["behind"]), cell.reduced)
+    if standing == "solves":
+        return "not reproduced at reduced size" if cell.reduced else "refuted"
+    return "supported" if standing == "fails" else "not supported"
+
+
+def _of_base(answer: OfBase, numbers: Mapping[str, Any] | None) -> Outcome:
+    if numbers is None:
+        return "base not trained"
+    return overall([p.judge(_estimate(numbers[p.name]), answer.reduced) for p in EXPERIMENTS[answer.claim].parts])
+
+
+def _estimate(number: Mapping[str, Any]) -> ClaimEstimate:
+    """As `estimated` wrote it: an interval without end, of a single seed, is none."""
+    low = -math.inf if number["low"] is None else number["low"]
+    high = math.inf if number["high"] is None else number["high"]
+    return ClaimEstimate(number["value"], low, high, number["n"])
+
+
+def _variant(cell: Cell, results: Results) -> Mapping[str, Any]:
+    missing = {"standing": "not run"}
     of_sweep = results[cell.sweep]["variants"] if cell.sweep in results else []
-    found: Mapping[str, Any] | None = next((one for one in of_sweep if one["name"] == cell.variant), None)
-    return found
-
-
-def _sweeps() -> list[str]:
-    return sorted({cell.sweep for columns in CELLS.values() for cells in columns.values() for cell in cells})
+    return next((one for one in of_sweep if one["name"] == cell.variant), missing)

@@ -8,14 +8,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator
 
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.evidence.result import estimated, pictured, provenance, write
+from secondlook.lab.averages import best_of_n
 from secondlook.lab.descents import released
-from secondlook.lab.exam import Exam, angle
+from secondlook.lab.exam import Exam, angle, angles
+from secondlook.lab.experiments import floor, transformer_and_descent
 from secondlook.lab.optimum import optimum
 from secondlook.lab.run import Run
 from secondlook.lab.scale import FAILS, RULES, SOLVES, TRAINED, Scale, stand
@@ -38,13 +41,13 @@ class ExamResult:
     Attributes:
         trained: The run.
         excess: Loss above the optimum of every problem, mean over prefixes; ``[batch]``, in nats.
-        error: 1 − cosine with the truth at every prefix.
+        error: 1 − cosine with the truth, of every problem at every prefix; ``[batch, p]``.
         parameters: Numbers in its weights.
     """
 
     trained: Trained
     excess: torch.Tensor
-    error: tuple[float, ...]
+    error: torch.Tensor
     parameters: int
 
 
@@ -59,7 +62,7 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
     Returns:
         As `result.json` has it: for each variant what it changes, its standing, skill and excess over seeds and
         problems, and each seed's excess, steps, wall time and threads; curves of training and of the error by prefix,
-        with that of what needs no training.
+        with that of what needs no training. And the numbers of L1 and L7, which are about the base alone.
 
     Raises:
         ValueError: A task or objective whose optimum is not known.
@@ -98,6 +101,7 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
         "rates": list(sweep.rates),
         "base": sweep.base.record(),
         "variants": variants,
+        "claims": _claims(scale, [one for _, one in sorted(base.items()) if one.excess.mean().item() < TRAINED]),
         **pictured(_PANELS, curves),
         **provenance(),
     }
@@ -118,7 +122,7 @@ def examine(trained: Trained) -> ExamResult:
     exam, at = Exam.of(run.task, run.objective, EXAM), reads(run.task, run.shape.layout)[1]
     predictions = trained.predict(exam.episodes)
     excess = _scale(run.task, run.shape.layout).excess(predictions)
-    error = tuple(angle(predictions, exam.truth(at)).tolist())
+    error = angles(predictions, exam.truth(at))
     return ExamResult(trained, excess, error, sum(weights.numel() for weights in trained.weights.values()))
 
 
@@ -162,8 +166,31 @@ def _curves(label: str, members: Sequence[ExamResult]) -> list[Curve]:
     run = members[0].trained.run
     prefixes = tuple(map(float, reads(run.task, run.shape.layout)[1]))
     training = tuple(tuple(round(look["excess"], 5) for look in log) for log in logs)
-    errors = tuple(tuple(round(value, 5) for value in member.error) for member in members)
+    errors = tuple(tuple(round(value, 5) for value in member.error.mean(0).tolist()) for member in members)
     return [Curve("training", label, steps, training), Curve("error", label, prefixes, errors)]
+
+
+def _claims(scale: Scale, base: Sequence[ExamResult]) -> dict[str, dict[str, Any]]:
+    """Numbers of the claims that are about a trained base alone, by claim and part.
+
+    None if it was trained in no seed, or if contexts are shorter than what the claims are about.
+    """
+    if not base or not {transformer_and_descent.MANY, floor.LAST} <= set(scale.seen):
+        return {}
+    episodes, at, truth = scale.exam.episodes, list(scale.seen), scale.exam.truth(list(scale.seen))
+
+    def errors(predictions: torch.Tensor) -> np.ndarray:
+        return angles(predictions, truth).double().numpy()
+
+    own, place = torch.stack([one.error for one in base]).double().numpy(), at.index(floor.LAST)
+    descent = errors(released(episodes, at, generator=Generator().manual_seed(0)))
+    lowest, copied = errors(optimum(episodes, at).prediction), errors(best_of_n(episodes, at))
+    looks = [[look for look in one.trained.log if look["step"] > 0] for one in base]
+    found = {
+        "L1": transformer_and_descent.numbers(own, descent, at),
+        "L7": floor.numbers(own[..., place], lowest[:, place], copied[:, place], looks),
+    }
+    return {claim: {name: estimated(number) for name, number in numbers.items()} for claim, numbers in found.items()}
 
 
 def _untrained(scale: Scale) -> list[Curve]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import ClaimEstimate, Part
@@ -34,12 +38,7 @@ def run(lab: Lab) -> Findings:
         if all(key in log[0] for log in looks)
     ]
     return Findings(
-        {
-            "optimum is not the truth": ClaimEstimate.of(lowest[:, place]),
-            "transformer at the optimum": ClaimEstimate.crossed(reached[..., place] - lowest[:, place]),
-            "trivial baseline": ClaimEstimate.crossed(reached[..., place] - copied[:, place]),
-            "dips": [log[-1]["error"] - min(look["error"] for look in log) for log in looks],
-        },
+        numbers(reached[..., place], lowest[:, place], copied[:, place], looks),
         (
             Panel("error", "Distance from the truth", "examples in context", "1 − cosine with Wx"),
             Panel("training", "While training, mean over prefixes", "steps", "1 − cosine; excess (nats)", "log"),
@@ -49,6 +48,25 @@ def run(lab: Lab) -> Findings:
         notes=("The optimum is found in each context by itself, under the cosine reward.",),
         untrained=lab.short(members),
     )
+
+
+def numbers(
+    reached: np.ndarray, lowest: np.ndarray, copied: np.ndarray, looks: Sequence[Sequence[Mapping[str, float]]]
+) -> dict[str, ClaimEstimate]:
+    """The claim's numbers from errors after 15 examples and from what was seen in training.
+
+    Args:
+        reached: A transformer's, ``[seeds, problems]``.
+        lowest: Of the optimum of the loss, ``[problems]``.
+        copied: Of the best response, ``[problems]``.
+        looks: Of each seed.
+    """
+    return {
+        "optimum is not the truth": ClaimEstimate.of(lowest),
+        "transformer at the optimum": ClaimEstimate.crossed(reached - lowest),
+        "trivial baseline": ClaimEstimate.crossed(reached - copied),
+        "dips": ClaimEstimate.of([log[-1]["error"] - min(look["error"] for look in log) for log in looks]),
+    }
 
 
 EXPERIMENT = Experiment(

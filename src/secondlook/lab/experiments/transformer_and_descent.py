@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import ClaimEstimate, Part
@@ -22,7 +24,6 @@ def run(lab: Lab) -> Findings:
     variants = lab.tune([Variant("transformer", lab.base)])
     members = lab.train(variants)["transformer"]
     at = seen(lab.base)
-    few, many = at.index(FEW), at.index(MANY)
     exam, other = lab.exam(lab.base), descent_of(lab.base)
     curves = [
         curve
@@ -36,11 +37,7 @@ def run(lab: Lab) -> Findings:
     own = lab.errors(members)
     descent = angles(baselines(lab.base.task)[other](exam.episodes, at), exam.truth(at)).double().numpy()
     return Findings(
-        {
-            "falls": ClaimEstimate.crossed(own[..., few] - own[..., many]),
-            "early": ClaimEstimate.crossed(own[..., few] - descent[:, few]),
-            "late": ClaimEstimate.crossed(descent[:, many] - own[..., many]),
-        },
+        numbers(own, descent, at),
         (
             Panel("error", "Distance from the truth", "examples in context", "1 − cosine with Wx"),
             Panel("loss", f"What is minimised: {lab.base.objective}", "examples in context", "loss (nats)"),
@@ -52,6 +49,16 @@ def run(lab: Lab) -> Findings:
         variants=tuple(variants),
         notes=(f"Judged on {len(exam.episodes)} fresh problems; intervals are over these and seeds of training.", note),
     )
+
+
+def numbers(own: np.ndarray, descent: np.ndarray, at: list[int]) -> dict[str, ClaimEstimate]:
+    """The claim's numbers from errors of a transformer ``[seeds, problems, p]`` and of descent ``[problems, p]``."""
+    few, many = at.index(FEW), at.index(MANY)
+    return {
+        "falls": ClaimEstimate.crossed(own[..., few] - own[..., many]),
+        "early": ClaimEstimate.crossed(own[..., few] - descent[:, few]),
+        "late": ClaimEstimate.crossed(descent[:, many] - own[..., many]),
+    }
 
 
 def squared(problems: int, at: list[int]) -> tuple[list[Curve], str]:
