@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from secondlook.construct.prove.check import Check
+from secondlook.construct.prove.draw import normal
 from secondlook.objective import Reward, prefix_plackett_luce
 
 PAIRS, N, D, DX = 4096, 6, 3, 4
@@ -32,10 +33,10 @@ def prove_convexity(seed: int = 0) -> list[Check]:
 def midpoint_excess(reward: Reward, seed: int) -> Tensor:
     """L((W₁+W₂)/2) − (L(W₁)+L(W₂))/2 for random pairs, relative to 1 + the mean; [pairs]. Convexity makes it ≤ 0."""
     generator = Generator().manual_seed(seed)
-    query, responses = _normal(generator, PAIRS, DX), _normal(generator, PAIRS, N, D)
+    query, responses = normal(generator, PAIRS, DX), normal(generator, PAIRS, N, D)
     rewards = torch.rand(PAIRS, N, generator=generator, dtype=torch.float64)
     scale = 10 ** (4 * torch.rand(PAIRS, 1, 1, generator=generator, dtype=torch.float64) - 2)
-    ends = [scale * _normal(generator, PAIRS, D, DX) for _ in range(2)]
+    ends = [scale * normal(generator, PAIRS, D, DX) for _ in range(2)]
 
     def loss(weights: Tensor) -> Tensor:
         prediction = (weights @ query[..., None]).mT
@@ -48,7 +49,7 @@ def midpoint_excess(reward: Reward, seed: int) -> Tensor:
 def separable_loss(seed: int) -> Tensor:
     """Loss [pairs] at t·W for large t, of rankings that W's own predictions separate: the infimum 0 is not attained."""
     generator = Generator().manual_seed(seed)
-    direction, responses = _normal(generator, PAIRS, 1, D), _normal(generator, PAIRS, N, D)
+    direction, responses = normal(generator, PAIRS, 1, D), normal(generator, PAIRS, N, D)
     rewards = (responses @ direction.mT).squeeze(-1)
     # Pairs of responses that are nearly level would need a larger t.
     apart = rewards.sort(dim=-1).values.diff(dim=-1).amin(-1) > 1e-4
@@ -57,7 +58,3 @@ def separable_loss(seed: int) -> Tensor:
 
 def _check(name: str, error: float, bound: float, *, passed: bool, pairs: int = PAIRS) -> Check:
     return Check("T10", name, D, N, 0, "float64", 0.0, pairs, error, bound, passed)
-
-
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)

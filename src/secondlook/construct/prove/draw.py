@@ -30,7 +30,7 @@ def draw(
 
     ``dx`` is the width of a query, ``gap`` the least gap, if it is to be wider than the promised one.
     """
-    query = _length(_normal(generator, batch, dx), _uniform(generator, batch, 1, low=0.5, high=2.0), promise)
+    query = _length(normal(generator, batch, dx), _uniform(generator, batch, 1, low=0.5, high=2.0), promise)
     start = _start(promise, generator, query[:, None])
     prediction = (start @ query[..., None]).squeeze(-1)
     responses = _responses(promise, generator, prediction, family)
@@ -52,13 +52,13 @@ def draw_queries(
     Queries that are not orthogonal have the promised coherence at most. Otherwise as ``draw``.
     """
     q = promise.queries
-    basis = torch.linalg.qr(_normal(generator, batch, dx, dx))[0].mT[:, :q]
+    basis = torch.linalg.qr(normal(generator, batch, dx, dx))[0].mT[:, :q]
     if not orthogonal:
         # Leaning every direction on the first by μ gives cosines of μ with it, and μ² among the others.
         lean = promise.max_coherence * basis[:, :1]
         basis = torch.cat([basis[:, :1], lean + (1 - promise.max_coherence**2) ** 0.5 * basis[:, 1:]], dim=1)
     queries = _length(basis, _uniform(generator, batch, q, 1, low=0.5, high=2.0), promise)
-    test = queries if orthogonal else _length(_normal(generator, batch, q, dx), torch.ones(batch, q, 1), promise)
+    test = queries if orthogonal else _length(normal(generator, batch, q, dx), torch.ones(batch, q, 1), promise)
     start = _start(promise, generator, torch.cat([queries, test], dim=1))
     predictions = (queries @ start.mT).flatten(0, 1)
     responses = _responses(promise, generator, predictions, family).reshape(batch, q, promise.n, promise.d)
@@ -69,19 +69,19 @@ def draw_queries(
 def _responses(promise: Promise, generator: Generator, prediction: Tensor, family: str) -> Tensor:
     """Responses [batch, n, d] no longer than promised."""
     batch, n, longest = len(prediction), promise.n, promise.max_norm * (1 - 1e-12)
-    y = _normal(generator, batch, n, promise.d)
-    center = _length(_normal(generator, batch, 1, promise.d), torch.full((batch, 1, 1), 0.9), promise)
+    y = normal(generator, batch, n, promise.d)
+    center = _length(normal(generator, batch, 1, promise.d), torch.full((batch, 1, 1), 0.9), promise)
     if family == "long":
         return _normalised(y) * longest
     if family == "twins":
         y = y[:, : (n + 1) // 2].repeat_interleave(2, dim=1)[:, :n]
         # Cut to length before they are told apart: cut afterwards, they would become one.
         size = y.norm(dim=-1, keepdim=True).clamp_max(longest * (1 - 1e-5))
-        y = size * (_normalised(y) + 1e-6 * _normal(generator, *y.shape) / promise.d**0.5)
+        y = size * (_normalised(y) + 1e-6 * normal(generator, *y.shape) / promise.d**0.5)
     elif family == "cluster":
         y = center + 1e-3 * promise.max_norm * y
     elif family == "line":
-        y = prediction[:, None] * _normal(generator, batch, n, 1)
+        y = prediction[:, None] * normal(generator, batch, n, 1)
     elif family == "repeated":
         y = y[:, : (n + 1) // 2].repeat(1, 2, 1)[:, :n]
     length: Tensor = y.norm(dim=-1, keepdim=True)
@@ -113,7 +113,7 @@ def _rewards(promise: Promise, generator: Generator, batch: int, family: str, ga
 
 def _start(promise: Promise, generator: Generator, queries: Tensor) -> Tensor:
     """W₀ [batch, d, dx] whose predictions at queries [batch, q, dx] are no longer than promised."""
-    weights = _normal(generator, len(queries), promise.d, queries.shape[-1])
+    weights = normal(generator, len(queries), promise.d, queries.shape[-1])
     longest = (queries @ weights.mT).norm(dim=-1).amax(-1)[:, None, None]
     weights *= _uniform(generator, len(queries), 1, 1, low=0.05, high=0.9) * promise.max_norm / longest
     return weights
@@ -128,7 +128,8 @@ def _normalised(vectors: Tensor) -> Tensor:
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
-def _normal(generator: Generator, *shape: int) -> Tensor:
+def normal(generator: Generator, *shape: int) -> Tensor:
+    """Standard normal numbers in float64."""
     return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 

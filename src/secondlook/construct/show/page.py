@@ -8,9 +8,8 @@ import json
 
 import jinja2
 
-from secondlook.construct.show.document import document
+from secondlook.construct.show.document import Json, document
 from secondlook.construct.show.exhibits import EXHIBITS
-from secondlook.construct.show.panels import Json
 from secondlook.construct.show.record import record
 from secondlook.construct.show.words import ASSETS
 
