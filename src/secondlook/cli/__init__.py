@@ -16,6 +16,7 @@ from secondlook.cli import (
     gateway,
     laboratory,
     plan,
+    read,
     reproduce,
     studies,
     theory,
@@ -25,7 +26,7 @@ from secondlook.cli.terminal import console, fail
 __all__ = ["app", "console", "fail", "main"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-for floor in (evaluate, data, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
+for floor in (evaluate, data, read, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
 _EXTRAS = {
