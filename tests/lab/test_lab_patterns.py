@@ -7,8 +7,8 @@ from torch import Generator
 
 from secondlook.construct import Promise, attention_only, bradley_terry
 from secondlook.construct.construction import features, positions, widths
-from secondlook.construct.layout import ResidualLayout
 from secondlook.construct.prove.draw import draw
+from secondlook.construct.residual import ResidualLayout
 from secondlook.construct.weights import BlockPlan, Head, Match, Move, assemble
 from secondlook.lab.behaviour import Shown, readouts, show
 from secondlook.lab.patterns import DISTANCE, EVEN, ITSELF, PICK, heads, spearman

@@ -7,7 +7,7 @@ import pytest
 
 from secondlook.construct.prove import Grid
 from secondlook.construct.prove import grid as prove_grid
-from secondlook.construct.prove.row import Row
+from secondlook.construct.prove.check import Check
 from secondlook.evidence.outcome import side
 from secondlook.reproduce import gather, run, theory
 from secondlook.reproduce.ledger import LEDGER, find, holds
@@ -56,7 +56,7 @@ def test_a_record_has_an_outcome_only_with_a_number_and_an_interval_or_a_reason(
 
 def test_a_row_beyond_its_bound_refutes_and_decides():
     def row(error, bound, passed, n=2):
-        return Row("T2", "Bradley–Terry", 2, n, 1, "float64", 1e-2, 10, error, bound, passed, 1e-9, blocks=1)
+        return Check("T2", "Bradley–Terry", 2, n, 1, "float64", 1e-2, 10, error, bound, passed, 1e-9, blocks=1)
 
     good, near, bad = row(2e-12, 1e-10, True, n=3), row(9e-13, 1e-12, True), row(5e-12, 1e-12, False)
     fine = gather.record(LEDGER["T2"], theory.finding([good, near]), "demo", "this run", 0.0)

@@ -22,7 +22,7 @@ class Closest:
     """The pattern that a head's attention overlaps most with.
 
     Attributes:
-        pattern: Its name; those of constructed heads are as in `construct.heads`.
+        pattern: Its name; those of constructed heads are as in ``construct.attention_heads``.
         term: The term of the step that it belongs to, from 1 on; 0 for a head that attends to itself.
         overlap: How much, from 0 to 1.
     """
