@@ -150,9 +150,9 @@ def diagnosis(path, **changes):
     found = json.loads(to_json(diagnose(frame)))
     verdicts = {"all": ("helps", 2), "ages": ("hurts", 0), "jobs": ("undecided", 0), "odd": ("helps", 9)}
     base = found["overall"]
-    found["overall"] |= {"verdict": "helps", "recommended_rounds": 2}
+    found["overall"] |= {"finding": "helps", "recommended_rounds": 2}
     found["groups"] = [
-        base | {"group": name, "verdict": verdict, "recommended_rounds": rounds}
+        base | {"group": name, "finding": verdict, "recommended_rounds": rounds}
         for name, (verdict, rounds) in verdicts.items()
     ]
     found |= {"critic": "self", "variant": "self-instruct", "prompt": load_prompt("own/binary").version, **changes}

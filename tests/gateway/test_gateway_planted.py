@@ -129,7 +129,7 @@ def test_attack_success_falls_as_foretold_and_benign_answers_stay(server, evalua
 def test_where_looking_hurts_or_nobody_knows_nothing_is_done(server, evaluated, tmp_path, verdict):
     run, asked = evaluated
     found = json.loads((run / "diagnosis.json").read_text())
-    found["overall"] |= {"verdict": verdict, "recommended_rounds": 0}
+    found["overall"] |= {"finding": verdict, "recommended_rounds": 0}
     path = tmp_path / "diagnosis.json"
     path.write_text(json.dumps(found))
     some = dict(list(asked.items())[:40])

@@ -26,7 +26,7 @@ def test_the_page_does_what_it_says_and_says_what_it_does(tmp_path, monkeypatch)
     page = own_task.PAGE.read_text("utf-8")
     assert own_task.filled(page, tmp_path) == page
     found = {arm: from_json((tmp_path / f"runs/sums/diagnosis-{arm}.json").read_bytes()) for arm in ("self", "tool")}
-    assert {arm: one.overall.verdict for arm, one in found.items()} == {"self": "hurts", "tool": "helps"}
+    assert {arm: one.overall.finding for arm, one in found.items()} == {"self": "hurts", "tool": "helps"}
     assert found["tool"].overall.critic.accuracy.value == 1.0
     # By hand: the planted endpoint forgets the carry in 6 of 10 sums that have one.
     records = pd.read_csv(tmp_path / "runs/sums/records.csv")

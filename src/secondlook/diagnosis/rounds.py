@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from secondlook.diagnosis.columns import ALARM, PASS, REFUSED, UNCLEAR, UNPARSED
 from secondlook.diagnosis.finding import Effect
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.paired import paired_change
+from secondlook.diagnosis.table import UNNAMED, Arm, check_table
+from secondlook.diagnosis.transitions import critic_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class RoundSummary:
         right_to_wrong: Samples that were right a round ago and are not now.
         wrong_to_right: Samples that were not right a round ago and are now.
         unparsed: Answers in hand that cannot be read.
-        refused: Answers in hand that refuse.
+        refused: Answers in hand that refuse and are not judged.
         errors: Calls of this round that failed.
         critic: The critic's verdicts on the answers of this round.
         tokens: Mean tokens per answer given in this round, its critique included.
@@ -98,26 +101,29 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
     Raises:
         ValueError: If a sample has two rows for one round, as in records of several runs or arms.
     """
-    hand = _in_hand(records)
+    if records.empty:
+        return []
+    arm = _arm(records)
+    seconds = records.groupby("round")["seconds"].sum()
     summaries = []
-    for round_ in _rounds(records):
-        now, rows = hand[hand["round"] == round_], records[records["round"] == round_]
-        errors = int((rows["status"] == "error").sum())
-        answered = len(rows) - errors
+    for round_ in range(arm.rounds):
+        state, held, answered = arm.state[:, round_], arm.state[:, round_] >= 0, int(arm.answered[:, round_].sum())
+        before, now = arm.right[:, max(round_ - 1, 0)], arm.right[:, round_]
+        began = arm.state[:, max(round_ - 1, 0)] >= 0
         summaries.append(
             RoundSummary(
                 round=round_,
-                samples=len(now),
+                samples=int(held.sum()),
                 answered=answered,
-                accuracy=clustered_proportion(now["right"], now["template"]),
-                right_to_wrong=int((now["flip"] == -1).sum()),
-                wrong_to_right=int((now["flip"] == 1).sum()),
-                unparsed=int((now["status"] == "unparsed").sum()),
-                refused=int((now["status"] == "refused").sum()),
-                errors=errors,
-                critic=critic_quality(rows),
-                tokens=float((rows["tokens_in"] + rows["tokens_out"]).sum() / answered) if answered else np.nan,
-                seconds=float(rows["seconds"].sum() / answered) if answered else np.nan,
+                accuracy=clustered_proportion(now[held], arm.cluster[held]),
+                right_to_wrong=int((before & ~now).sum()),
+                wrong_to_right=int((began & ~before & now).sum()),
+                unparsed=int((state == UNPARSED).sum()),
+                refused=int((state == REFUSED).sum()),
+                errors=int(arm.failed[:, round_].sum()),
+                critic=_critic(arm, round_),
+                tokens=float(arm.tokens[:, round_].sum() / answered) if arm.tokens is not None and answered else np.nan,
+                seconds=float(seconds[round_] / answered) if answered else np.nan,
             )
         )
     return summaries
@@ -136,52 +142,29 @@ def by_group(records: pd.DataFrame) -> list[GroupChange]:
     return [_change(name, part) for name, part in [*groups, ("all", records)]]
 
 
-def critic_quality(rows: pd.DataFrame) -> CriticQuality:
-    """How well the verdicts on these answers agree with the truth."""
-    clear = rows[rows["verdict"].isin(["wrong", "right"])]
-    judged = clear[clear["correct"].notna()]
-    right, alarm = judged["correct"].astype(bool), judged["verdict"] == "wrong"
-    return CriticQuality(
-        accuracy=clustered_proportion(alarm != right, judged["template"]),
-        false_alarm=clustered_proportion(alarm[right], judged["template"][right]),
-        miss=clustered_proportion(~alarm[~right], judged["template"][~right]),
-        clear=len(clear),
-        unclear=int((rows["verdict"] == "unclear").sum()),
-    )
-
-
-def _rounds(records: pd.DataFrame) -> range:
-    return range(0 if records.empty else int(records["round"].max()) + 1)
-
-
-def _in_hand(records: pd.DataFrame) -> pd.DataFrame:
-    """For each sample and round, the last answer so far: columns sample, round, template, status, right and flip.
-
-    A flip is the change of ``right`` since the round before: 1 repaired, −1 harmed.
-    """
+def _arm(records: pd.DataFrame) -> Arm:
+    """The records as one arm."""
+    needed = ["sample", "template", "round", "correct", "status", "verdict", "tokens_in", "tokens_out"]
     if records.duplicated(["sample", "round"]).any():
         raise ValueError("a sample has two rows for one round; give the records of one run and arm at a time")
-    good = records[records["status"] != "error"]
-    grid = pd.MultiIndex.from_product([good["sample"].unique(), _rounds(records)], names=["sample", "round"])
-    columns = good.assign(right=good["correct"].fillna(False).astype(bool)).set_index(["sample", "round"])
-    hand = columns[["template", "status", "right"]].reindex(grid).groupby(level="sample").ffill()
-    hand = hand.dropna(subset=["status"]).astype({"right": int}).reset_index()
-    return hand.assign(flip=hand.groupby("sample")["right"].diff())
+    return check_table(records[needed]).arms[UNNAMED]
 
 
 def _change(name: str, records: pd.DataFrame) -> GroupChange:
-    hand = _in_hand(records).set_index("sample")
-    first = hand[hand["round"] == 0]
-    last = hand[hand["round"] == hand["round"].max()].loc[first.index]
-    change = paired_change(first["right"], last["right"], first["template"]).estimate
+    if records.empty:
+        return GroupChange(name, None, None, None, "undecided", CriticQuality(None, None, None, 0, 0))
+    arm = _arm(records)
+    at = arm.state[:, 0] >= 0
+    first, last, cluster = arm.right[at, 0], arm.right[at, -1], arm.cluster[at]
+    change = paired_change(first, last, cluster).estimate
     effect: Effect = "undecided"
     if change is not None and change.low is not None and change.high is not None:
         effect = "helps" if change.low > 0 else "hurts" if change.high < 0 else "undecided"
-    return GroupChange(
-        group=name,
-        first=clustered_proportion(first["right"], first["template"]),
-        last=clustered_proportion(last["right"], last["template"]),
-        change=change,
-        effect=effect,
-        critic=critic_quality(records[records["round"] == 0]),
-    )
+    first_last = (clustered_proportion(answers, cluster) for answers in (first, last))
+    return GroupChange(name, *first_last, change, effect, _critic(arm, 0))
+
+
+def _critic(arm: Arm, round_: int) -> CriticQuality:
+    rates, verdict = critic_of(arm, round_), arm.verdict[:, round_]
+    clear, unclear = (int(np.isin(verdict, said).sum()) for said in ((ALARM, PASS), (UNCLEAR,)))
+    return CriticQuality(rates.accuracy, rates.false_alarm, rates.miss, clear, unclear)
