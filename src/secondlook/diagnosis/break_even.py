@@ -34,7 +34,6 @@ class Point:
     """A point of the break-even curve.
 
     Attributes:
-        false_alarm: Share of right answers called wrong.
         miss: Misses at which a step neither gains nor harms; ``None`` if there are none between 0 and 1.
         gains: Without such a miss rate: whether a step gains whatever the critic misses (else it harms).
     """
@@ -77,7 +76,6 @@ class BreakEven:
         accuracy: a* of a symmetric critic, with its interval; the interval is ``None`` where it cannot be estimated.
         general: The same with everything that happens without an alarm; it may lie outside 0..1 (then a second look
             gains, or harms, whatever the critic says).
-        curve: Break-even misses for some rates of false alarm.
         expected_gain: Gain of one step at the measured false alarms and misses.
         sentence: The critic against it, in words.
     """
@@ -87,12 +85,6 @@ class BreakEven:
     curve: list[Point]
     expected_gain: float | None
     sentence: str
-
-
-def symmetric(accuracy: float, harm: float, repair: float) -> float | None:
-    """a* = A·harm / (A·harm + (1 − A)·repair); ``None`` if alarms change nothing."""
-    cost, gain = accuracy * harm, (1 - accuracy) * repair
-    return cost / (cost + gain) if cost + gain else None
 
 
 def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
@@ -107,14 +99,12 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
     if not which.any():
         return "no examined answer was followed by another"
     right, verdict = arm.state[which, step] == RIGHT, arm.verdict[which, step]
-    changed = right != arm.right[which, step + 1]
+    changed, alarm = right != arm.right[which, step + 1], verdict == ALARM
     if right.all() or not right.any():
         return f"all examined answers were {'right' if right.all() else 'wrong'}"
-    alarm = verdict == ALARM
-    if not (right & alarm).any():
-        return "there was no false alarm, so harm after one is not known"
-    if not (~right & alarm).any():
-        return "there was no true alarm, so repair after one is not known"
+    for seen, kind, follows in ((right & alarm, "false", "harm"), (~right & alarm, "true", "repair")):
+        if not seen.any():
+            return f"there was no {kind} alarm, so {follows} after one is not known"
     accuracy = _symmetric(right, alarm, changed, arm.cluster[which])
     line = _line(right, verdict, changed)
     critic = critic_of(arm.take(which), step)
@@ -131,11 +121,16 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
 
 
 def _symmetric(right: Array, alarm: Array, changed: Array, cluster: Array) -> Estimate | None:
-    """a* with its interval: each of the three shares adds its residuals to the log-odds, summed by template."""
+    """a* with its interval; ``None`` if alarms change nothing.
+
+    Each of the three shares adds its residuals to the log-odds, summed by template.
+    """
     among = np.ones_like(right), right & alarm, ~right & alarm
     a, harm, repair = (float(hit[of].mean()) for hit, of in zip((right, changed, changed), among, strict=True))
-    if (value := symmetric(a, harm, repair)) is None:
+    cost, gain = a * harm, (1 - a) * repair
+    if not cost + gain:
         return None
+    value = cost / (cost + gain)
     _, index = np.unique(cluster, return_inverse=True)
     count = int(index.max()) + 1
     if count < 2 or harm == 0 or repair == 0:

@@ -26,12 +26,10 @@ RARITY = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A mean over clusters and how uncertain it is; every field has the shape of the leading axes.
+    """A mean over ``n`` clustered observations and how uncertain it is; every field has the shape of the leading axes.
 
     Attributes:
-        mean: Mean over all observations.
-        n: Observations.
-        clusters: Clusters that have any.
+        clusters: Clusters that have any observation.
         variance: Cluster-robust variance of the mean, CR2 (Bell and McCaffrey 2002).
         simple: Variance of the mean if observations were independent.
         dof: Satterthwaite's degrees of freedom of ``variance``, under an exchangeable correlation within clusters.
@@ -48,11 +46,7 @@ class Spread:
 
 
 def cluster_index(clusters: ArrayLike, n: int) -> NDArray[np.intp]:
-    """The clusters as numbers from 0, shape ``(n,)``.
-
-    Raises:
-        ValueError: If there is not one cluster per observation, or one is missing.
-    """
+    """The clusters as numbers from 0, shape ``(n,)``; that there is not one per observation is an error."""
     labels = clusters if isinstance(clusters, pd.Series) else np.asarray(clusters)
     if labels.shape != (n,):
         raise ValueError(f"values have shape ({n},) and clusters {labels.shape}; give one cluster per value")
@@ -71,8 +65,8 @@ def spread(totals: ArrayLike, squares: ArrayLike, sizes: ArrayLike) -> Spread:
 
     Args:
         totals: Sum of the values of each cluster, shape ``(..., G)``.
-        squares: Sum of the squared values of each cluster, shape ``(..., G)``.
-        sizes: Observations of each cluster, shape ``(..., G)``; an empty cluster does not count.
+        squares: Sum of the squared values, likewise.
+        sizes: Observations of each cluster, likewise; an empty one does not count.
     """
     total, square, size = (np.asarray(part, dtype=float) for part in np.broadcast_arrays(totals, squares, sizes))
     n = size.sum(-1)

@@ -42,7 +42,7 @@ def calibrate(records: pd.DataFrame, arm: str | None = None, *, seed: int = 0) -
     Args:
         records: Records with a column ``score``: the critic's number for an answer, higher for a better one.
         arm: The arm; by default ``self``, or the first with verdicts.
-        seed: Seed of the split.
+        seed: Seed of the split by template.
 
     Raises:
         ValueError: If there is no score, or nothing was examined.
@@ -68,12 +68,7 @@ def calibrate(records: pd.DataFrame, arm: str | None = None, *, seed: int = 0) -
 def best_threshold(of: Examined, score: Array) -> tuple[float, float]:
     """The threshold that gains most, and that gain; −inf if the critic had best never raise an alarm.
 
-    Args:
-        of: The answers.
-        score: The critic's number for each; missing ones are left out.
-
-    Raises:
-        ValueError: If no answer has a score.
+    Answers without a score (NaN) are left out; that none has one is an error.
     """
     has = ~np.isnan(score)
     if not has.any():
@@ -99,9 +94,7 @@ def by_threshold(score: Array, threshold: float) -> Verdicts:
 def vote(records: pd.DataFrame, arm: str | None = None) -> Better:
     """The majority of several critics that judged the same answers.
 
-    Args:
-        records: Records of at least two arms with verdicts on the same first answers.
-        arm: The arm whose second answers tell what verdicts lead to; by default ``self``, or the first with verdicts.
+    ``arm`` is the one whose second answers tell what verdicts lead to; by default ``self``, or the first with verdicts.
 
     Raises:
         ValueError: If fewer than two critics judged an answer.
@@ -113,9 +106,8 @@ def vote(records: pd.DataFrame, arm: str | None = None) -> Better:
     by_all = np.all([verdict != SILENT for verdict in given.values()], axis=0)
     if not by_all.any():
         raise ValueError("no answer was judged by all critics; a vote takes verdicts on the same answers")
-    of = of.take(by_all)
+    of, given = of.take(by_all), {name: verdict[by_all] for name, verdict in given.items()}
     beside = panel(records, of)
-    given = said(beside)
     alone = [judge(of, name, its, cost(beside, [name])) for name, its in given.items() if name != of.arm]
     verdict = majority(list(given.values()))
     row = judge(of, f"vote of {', '.join(given)}", verdict, cost(beside, list(given)))
@@ -135,12 +127,8 @@ def trained(
 ) -> Better:
     """A small critic trained on what the records hold; see :mod:`secondlook.diagnosis.trained`.
 
-    Args:
-        records: Records of one or several arms; critics that judged the same answers become features.
-        arm: The arm whose second answers tell what verdicts lead to; by default ``self``, or the first with verdicts.
-        folds: Parts the templates are dealt into; every verdict comes from a model that saw none of its template.
-        seed: Seed of the dealing.
-        without: Features to leave out, e.g. ``context``, which a benchmark knows and a deployed critic does not.
+    Critics that judged the same answers become features; those named in ``without`` are left out, e.g. ``context``,
+    which a benchmark knows and a deployed critic does not.
 
     Raises:
         ValueError: If a feature to leave out is not there, there are too few templates, or the answers are all right

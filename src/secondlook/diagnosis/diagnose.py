@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -51,7 +51,9 @@ def diagnose(
         raise ValueError(f"round is {last}; arm {chosen.name!r} has rounds 0 to {chosen.rounds - 1}")
     if not chosen.answered.any():
         raise ValueError(f"arm {chosen.name!r} has no answer, every call failed; run it again")
-    cannot = [*table.cannot, *_uncontrolled(table, others)]
+    possible = [name for name in CONTROLS if name != "always-unknown" or "ambig" in table.contexts]
+    uncontrolled = [f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others]
+    cannot = [*table.cannot, *uncontrolled]
     predicted = _or_say(forecast(chosen), "the forecast", cannot)
     even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
     overall = _group("all", chosen, finding_of(chosen, others, table.contexts, last), predicted, table, last, price)
@@ -113,22 +115,13 @@ def _choose(table: Table, others: dict[str, Arm], name: str | None) -> Arm:
     return min(treated, key=lambda arm: (arm.name != "self", arm.rounds == 1, arm.critic == "oracle", arm.noise or 0.0))
 
 
-def _uncontrolled(table: Table, others: dict[str, Arm]) -> list[str]:
-    """Controls that could be there and are not."""
-    possible = [name for name in CONTROLS if name != "always-unknown" or "ambig" in table.contexts]
-    return [f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others]
-
-
-def _or_none(found: T | str) -> T | None:
-    """What was found; or nothing, where there is but a reason."""
-    return None if isinstance(found, str) else found
-
-
-def _or_say(found: T | str, what: str, cannot: list[str]) -> T | None:
-    """What was found; or nothing, and the reason is added to what cannot be estimated."""
-    if isinstance(found, str):
+def _or_say(found: T | str, what: str = "", cannot: list[str] | None = None) -> T | None:
+    """What was found; or nothing, and the reason is added to what cannot be estimated, if that is asked for."""
+    if not isinstance(found, str):
+        return found
+    if cannot is not None:
         cannot.append(f"{what} ({found})")
-    return _or_none(found)
+    return None
 
 
 def _rounds(arm: Arm) -> list[RoundState]:
@@ -169,7 +162,7 @@ def _groups(table: Table, arm: Arm, others: dict[str, Arm], last: int, price: fl
         control = {name: other.take(other.group == code) for name, other in others.items()}
         findings.append(finding_of(part, control, table.contexts, last))
     return [
-        _group(table.groups[code], part, finding, _or_none(forecast(part)), table, last, price)
+        _group(table.groups[code], part, finding, _or_say(forecast(part)), table, last, price)
         for (code, part), finding in zip(parts.items(), adjust(findings), strict=True)
     ]
 
@@ -179,7 +172,7 @@ def _group(
 ) -> GroupDiagnosis:
     at = arm.state[:, 0] >= 0
     first = step_of(arm, 0) if arm.rounds > 1 else None
-    even = _or_none(break_even(arm))
+    even = _or_say(break_even(arm))
     contexts = {code: arm.take(arm.context == code) for code in np.unique(arm.context) if code >= 0}
     return GroupDiagnosis(
         group=name,
@@ -202,11 +195,9 @@ def _group(
 
 def _dose(table: Table) -> DoseResponse | str:
     """Dose-response of the critic that has most doses."""
-    by_critic: dict[str, list[Arm]] = defaultdict(list)
-    for arm in table.arms.values():
-        if arm.noise is not None:
-            by_critic[arm.critic].append(arm)
-    return dose_response(max(by_critic.values(), key=len, default=[]))
+    arms = [arm for arm in table.arms.values() if arm.noise is not None]
+    most = Counter(arm.critic for arm in arms).most_common(1)
+    return dose_response([arm for arm in arms if arm.critic in dict(most)])
 
 
 def _sentence(arm: Arm, overall: GroupDiagnosis, groups: Sequence[GroupDiagnosis], last: int) -> str:
@@ -231,8 +222,8 @@ def _advice(overall: GroupDiagnosis, others: dict[str, Arm]) -> list[str]:
     first = overall.comparisons[0]
     advice = []
     if first.change is not None and first.design is not None and (changed := first.gained + first.lost):
-        needed = samples_for(_FINE, discordance=changed / first.n, design=first.design)
-        have = half_width_of(first.n, discordance=changed / first.n, design=first.design)
+        needed = samples_for(_FINE, changed / first.n, first.design)
+        have = half_width_of(first.n, changed / first.n, first.design)
         advice.append(
             f"±{100 * _FINE:g} points for the gain needs {needed:,} samples at this rate of change; these {first.n:,} "
             f"give ±{100 * have:.1f}."

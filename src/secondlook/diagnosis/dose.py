@@ -30,9 +30,6 @@ class DoseResponse:
     """Accuracy of the last answer against the probability with which verdicts were flipped.
 
     Attributes:
-        critic: The critic whose verdicts were flipped.
-        round: The round of the answers.
-        doses: Accuracy at each probability.
         slope: Change of accuracy from never to always flipped, by least squares.
         curvature: Accuracy at the ends above what the middle leads one to expect: coefficient of p² in a quadratic fit.
             Zero lies in its interval where a line will do; ``None`` with fewer than three doses.

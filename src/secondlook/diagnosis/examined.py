@@ -14,6 +14,7 @@ model minds the verdict and not who passed it: run the better critic to see (`se
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_p
 
 Verdicts = NDArray[np.int8]
 
-_SAID = (ALARM, PASS, UNCLEAR)
+_CELLS = tuple(product((True, False), (ALARM, PASS, UNCLEAR)))  # whether the answer is right, what was said of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +35,6 @@ class Examined:
     """The first answers of one arm that were followed by another; every array has one entry an answer.
 
     Attributes:
-        arm: Name of the arm.
         rows: The answers' records, with a column ``template`` in any case.
         right: Whether the answer is right; one that cannot be read is not.
         known: Whether it could be judged.
@@ -68,10 +68,8 @@ class Examined:
 def examined(records: pd.DataFrame, arm: str) -> Examined:
     """The first answers of an arm and what became of them.
 
-    Args:
-        records: Records of one or several arms (:class:`secondlook.diagnosis.records.Record`); needed are the columns
-            ``sample``, ``round``, ``correct`` and ``verdict``. Without ``template`` samples count as independent.
-        arm: The arm: its critic's verdicts were followed by second answers.
+    Of the records' columns ``sample``, ``round``, ``correct`` and ``verdict`` are needed; without ``template`` samples
+    count as independent.
 
     Raises:
         ValueError: If a column is missing, a sample has two rows for one round, or no answer of the arm was both
@@ -106,11 +104,7 @@ def examined(records: pd.DataFrame, arm: str) -> Examined:
 
 
 def arms(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The records of each arm, by name.
-
-    Raises:
-        ValueError: If a column is missing.
-    """
+    """The records of each arm, by name; a missing column is an error."""
     if missing := [name for name in ("sample", "round", "correct", "verdict") if name not in records]:
         raise ValueError(f"the table has no column {missing[0]!r}; a critic needs sample, round, correct and verdict")
     name = next((name for name in ("arm", "critic") if name in records), None)
@@ -130,33 +124,24 @@ def mean_tokens(spent: Array) -> float | None:
     return float(spent.mean()) if spent.size and not np.isnan(spent).any() else None
 
 
-def consequences(of: Examined) -> dict[tuple[bool, int], NDArray[np.bool_]]:
-    """Which answers show what a verdict leads to, by (right, verdict); those without any are left out."""
-    cells = {(right, said): (of.right == right) & (of.verdict == said) for right in (True, False) for said in _SAID}
-    return {cell: which for cell, which in cells.items() if which.any()}
-
-
 def predicted(of: Examined, verdict: Verdicts) -> Array | str:
     """What each answer adds to the gain under another critic's verdicts, as its mean's influence; or why none is known.
 
     The mean of the values is the predicted gain. Their spread over templates is that of the prediction, the measured
     consequences' uncertainty included (linearised: every answer also moves the rate of its own cell).
     """
-    gain = np.zeros(len(of))
-    moved = np.zeros(len(of))
-    shown = consequences(of)
-    for right in (True, False):
-        for said in _SAID:
-            meant = (of.right == right) & (verdict == said)
-            if not meant.any():
-                continue
-            if (right, said) not in shown:
-                state = "right" if right else "wrong"
-                return f"no {state} answer was called {VERDICTS[said]} in arm {of.arm!r}, so what follows is not known"
-            cell = shown[right, said]
-            step = of.after[cell].astype(float) - right
-            gain[meant] = step.mean()
-            moved[cell] += meant.sum() / cell.sum() * (step - step.mean())
+    gain, moved = np.zeros(len(of)), np.zeros(len(of))
+    for right, said in _CELLS:
+        meant = (of.right == right) & (verdict == said)
+        shown = (of.right == right) & (of.verdict == said)
+        if not meant.any():
+            continue
+        if not shown.any():
+            state = "right" if right else "wrong"
+            return f"no {state} answer was called {VERDICTS[said]} in arm {of.arm!r}, so what follows is not known"
+        step = of.after[shown].astype(float) - right
+        gain[meant] = step.mean()
+        moved[shown] += meant.sum() / shown.sum() * (step - step.mean())
     return gain + moved
 
 
@@ -165,8 +150,6 @@ class CriticRow:
     """One critic, judged on the same first answers as the one that was asked.
 
     Attributes:
-        name: The critic.
-        answers: Answers it was judged on.
         accuracy: Share of correct verdicts among those that can be read, on answers that can be judged.
         false_alarm: Share of right answers called wrong, among the same.
         miss: Share of wrong answers called right, among the same.
@@ -193,14 +176,7 @@ class CriticRow:
 
 
 def judge(of: Examined, name: str, verdict: Verdicts, tokens: float | None) -> CriticRow:
-    """How good verdicts are, and what they would gain.
-
-    Args:
-        of: The answers.
-        name: Name of the critic.
-        verdict: Its verdict on each answer, an index into ``columns.VERDICTS``.
-        tokens: Tokens per answer that it takes.
-    """
+    """How good a critic's verdicts are (indices into ``columns.VERDICTS``), and what they would gain."""
     readable = of.known & np.isin(verdict, (ALARM, PASS))
     truth = np.where(of.right, PASS, ALARM)
     mine, theirs = predicted(of, verdict), predicted(of, of.verdict)
@@ -209,11 +185,12 @@ def judge(of: Examined, name: str, verdict: Verdicts, tokens: float | None) -> C
     def share(hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate | None:
         return clustered_proportion(hit[among], of.templates[among])
 
-    def mean(values: Array, among: NDArray[np.bool_] | slice = slice(None)) -> Estimate | None:
+    def mean(values: Array | str, among: NDArray[np.bool_] | slice = slice(None)) -> Estimate | None:
+        if isinstance(values, str):
+            return None
         return clustered_mean(values[among], of.templates[among], bounds=(-1.0, 1.0))
 
     better = (verdict == truth).astype(float) - (of.verdict == truth)
-    known = None if isinstance(mine, str) else mine
     return CriticRow(
         name=name,
         answers=len(of),
@@ -222,8 +199,8 @@ def judge(of: Examined, name: str, verdict: Verdicts, tokens: float | None) -> C
         miss=share(verdict == PASS, readable & ~of.right),
         unclear=float(np.mean(~np.isin(verdict, (ALARM, PASS)))),
         more_accuracy=mean(better, of.known),
-        gain=None if known is None else mean(known),
-        more_gain=None if known is None else mean(known - theirs),
+        gain=mean(mine),
+        more_gain=mean(mine if isinstance(mine, str) else mine - theirs),
         tokens=tokens,
         reason=mine if isinstance(mine, str) else None,
     )
@@ -234,6 +211,8 @@ def rates(of: Examined) -> dict[tuple[bool, int], float]:
 
     What was never seen is taken for the worst: an alarm on a right answer to harm it, all else to change nothing.
     """
-    unseen = {(right, said): -1.0 if right and said == ALARM else 0.0 for right in (True, False) for said in _SAID}
-    seen = {cell: float(of.after[which].mean() - cell[0]) for cell, which in consequences(of).items()}
-    return unseen | seen
+    found = {}
+    for right, said in _CELLS:
+        after = of.after[(of.right == right) & (of.verdict == said)]
+        found[right, said] = float(after.mean() - right) if after.size else -1.0 if right and said == ALARM else 0.0
+    return found

@@ -28,20 +28,18 @@ _FIRST = "first answer"
 
 @dataclass(frozen=True, slots=True)
 class PairedComparison:
-    """The answers of one arm against others to the same questions.
+    """The answers of one arm against others to the same questions; without shared samples there is no number.
 
     Attributes:
         against: ``first answer``, or a control's name.
-        change: Accuracy minus that of the other, paired, with its clustered interval; ``None`` without shared samples.
+        change: Accuracy minus that of the other, paired, with its clustered interval.
         p: Its two-sided p-value.
         mcnemar_p: Of McNemar's exact test, which takes samples as independent: shown, never decided by.
-        gained: Samples that are right here and not there.
-        lost: Samples that are right there and not here.
-        design: Design effect allowed for; ``None`` without shared samples.
+        gained: Samples that are right here and not there; those ``lost`` are right there alone.
+        design: Design effect allowed for.
         n: Samples both have answered.
         left_out: Samples of the arm that the other lacks.
-        tokens: Tokens of all calls for the ``n`` samples up to the compared round, failed calls too.
-        tokens_against: The same of the other.
+        tokens: Of all calls for the ``n`` samples up to the compared round, failed calls too.
         note: What must be known to read it.
     """
 
@@ -91,17 +89,11 @@ def controls(table: Table) -> dict[str, Arm]:
 
 
 def finding_of(arm: Arm, others: dict[str, Arm], contexts: Sequence[str], round_: int) -> Finding:
-    """What one arm shows over all its samples.
+    """What one arm's answers in hand after a round show over all its samples, against controls by name.
 
     To help, it has to beat all it is compared with, so the largest p-value counts (an intersection-union test: no
-    adjustment is due for the number of controls). To hurt, it has to fall behind the first answer.
-
-    Args:
-        arm: The arm.
-        others: Controls by name.
-        contexts: Names of the contexts; of ``ambig`` and ``disambig``, and of ``harmful`` and ``benign``, an effect
-            needs both, and neither may go the other way.
-        round_: The round whose answers in hand are judged.
+    adjustment is due for the number of controls). To hurt, it has to fall behind the first answer. Of ``ambig`` and
+    ``disambig`` contexts, and of ``harmful`` and ``benign``, an effect needs both, and neither may go the other way.
     """
     first = _compare(_FIRST, arm, arm, round_, 0)
     rest = [_against(name, arm, other, round_) for name, other in others.items()]
@@ -116,21 +108,16 @@ def adjust(findings: Sequence[Finding]) -> list[Finding]:
     """Findings of several groups, adjusted for their number (Holm 1979)."""
     adjusted = []
     for finding, p in zip(findings, holm([finding.p for finding in findings]), strict=True):
-        if p is None or finding.effect == "undecided" or p < _LEVEL:
-            adjusted.append(replace(finding, p=p))
-            continue
-        reason = f"{finding.reason.rstrip('.')}, but not after adjusting for the number of groups (p = {p:.2g})."
-        adjusted.append(replace(finding, effect="undecided", p=p, reason=reason))
+        effect, reason = finding.effect, finding.reason
+        if effect != "undecided" and p is not None and p >= _LEVEL:
+            effect = "undecided"
+            reason = f"{reason.rstrip('.')}, but not after adjusting for the number of groups (p = {p:.2g})."
+        adjusted.append(replace(finding, effect=effect, p=p, reason=reason))
     return adjusted
 
 
 def vote_round(spent: float, vote_tokens: Array) -> int:
-    """Round of the vote that costs no more than was spent, or its first if even that costs more.
-
-    Args:
-        spent: Tokens of the arm.
-        vote_tokens: Tokens of the vote up to each of its rounds, shape ``(R,)``.
-    """
+    """Round of the vote that costs no more than was spent, or its first; ``vote_tokens`` are up to each round."""
     return max(0, int(np.searchsorted(vote_tokens, spent, side="right")) - 1)
 
 
@@ -140,10 +127,8 @@ def _one_sided(arm: Arm, contexts: Sequence[str], round_: int, effect: Effect) -
     for pair in _PAIRS:
         found = [name for name in pair if name in present]
         if len(found) == 1:
-            (missing,) = set(pair) - set(found)
-            return (
-                f"There are no {missing} questions: what is gained on others may be lost there, a finding needs both."
-            )
+            (lacks,) = set(pair) - set(found)
+            return f"There are no {lacks} questions: what is gained on others may be lost there, a finding needs both."
         parts = [arm.take(arm.context == present[name]) for name in found]
         changes = [_compare(_FIRST, part, part, round_, 0) for part in parts]
         for name, change, p in zip(found, changes, holm([change.p for change in changes]), strict=True):

@@ -30,7 +30,6 @@ class RoundForecast:
     """Accuracy of one round beyond the fit.
 
     Attributes:
-        round: Its index.
         accuracy: Predicted share of right answers.
         low: Lower end of the 95% prediction interval for the same samples; ``None`` if there is but one template.
         high: Upper end.
@@ -58,7 +57,6 @@ class Forecast:
         keep: CL over the fitted steps.
         repair: CS over the fitted steps.
         fixed_point: Upp: the accuracy to which it tends; ``None`` where that depends on the start.
-        rounds: The rounds beyond the fit.
         drift: Each rate in later rounds against the fit.
         warning: What speaks against trusting the forecast, in one sentence.
     """

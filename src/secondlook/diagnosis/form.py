@@ -26,11 +26,9 @@ class RoundState:
     """The answers in hand after one round.
 
     Attributes:
-        round: 0 for the first answer.
         samples: Samples with an answer in hand.
         accuracy: Share of right answers; one that cannot be read is not right.
         gain: Accuracy minus that of the first answers, paired; ``None`` for round 0.
-        unparsed: Answers in hand that cannot be read.
         refused: Answers in hand that refuse and are not judged.
         failed: Calls of this round that failed.
         tokens: Mean tokens per sample spent up to here, failed calls too.
@@ -61,11 +59,9 @@ class GroupDiagnosis:
         gain: Accuracy of the judged round minus that of the first, paired.
         comparisons: The judged answers against the first ones and each control.
         contexts: The gain by context.
-        critic: The critic on the first answers.
-        break_even: Accuracy a symmetric critic needs on the first answers.
-        keep: CL of the first step.
-        repair: CS of the first step.
-        forecast: Later rounds, fitted on the first step.
+        critic: On the first answers.
+        break_even: Accuracy a symmetric critic needs there.
+        keep: CL of the first step; ``repair`` is its CS, and ``forecast`` is fitted on it.
     """
 
     group: str
@@ -90,15 +86,12 @@ class Diagnosis:
     """Everything a table says of one arm; what it does not say is ``None``.
 
     Attributes:
-        format: Name and version of this form.
         variant: How the question was put again.
         prompt: Name and hash of the prompt file whose words were used.
         round: The round judged.
         sentence: The finding in words.
         overall: All samples together.
-        steps: Transitions from each round to the next.
         forecast: Accuracy of later rounds, fitted on the first step, beside what was measured.
-        break_even: What the critic's accuracy has to be.
         recommendation: Rounds worth their tokens.
         dose: Accuracy against injected corruption of the verdicts.
         correlation: Gain against critic accuracy over groups.

@@ -13,15 +13,7 @@ from secondlook.diagnosis.clusters import Array, Spread, cluster_index, effectiv
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its 95% interval; the interval is ``None`` where it cannot be estimated.
-
-    Attributes:
-        value: The point estimate.
-        low: Lower end, or ``None``.
-        high: Upper end, or ``None``.
-        n: How many observations it rests on.
-        clusters: How many clusters they come from.
-    """
+    """A value with its 95% interval, ``None`` where there is none; from ``n`` observations in so many clusters."""
 
     value: float
     low: float | None
@@ -39,19 +31,16 @@ def clustered_mean(
     """Mean with a cluster-robust t interval (CR2 variance, Satterthwaite's degrees of freedom).
 
     For shares use :func:`clustered_proportion`, for paired changes of right and wrong
-    :func:`secondlook.diagnosis.paired.paired_change`: where outcomes are rare a t interval covers too seldom.
+    :func:`secondlook.diagnosis.paired.paired_change`: where outcomes are rare a t interval covers too seldom. There is
+    no interval with fewer than two clusters, nor where clusters do not differ. If every single value is alike and
+    ``bounds`` are finite, the interval allows for what was not seen: by Wilson's interval for G of G clusters at least
+    a certain share of all values is like these, and the others may lie anywhere in the bounds.
 
     Args:
-        values: One number per observation, shape ``(n,)``.
+        values: One number per observation, shape ``(n,)``; without any there is no estimate.
         clusters: The cluster of each observation, shape ``(n,)``.
         level: Coverage.
         bounds: The range the mean can lie in; the interval is cut to it.
-
-    Returns:
-        The estimate, or ``None`` if there are no observations. It has no interval with fewer than two clusters, nor
-        where clusters do not differ. If every single value is alike and ``bounds`` are finite, the interval allows
-        for what was not seen: by Wilson's interval for G of G clusters at least a certain share of all values is like
-        these, and the others may lie anywhere in the bounds.
 
     Raises:
         ValueError: If a value is missing or the lengths differ.
@@ -60,15 +49,16 @@ def clustered_mean(
     if x.size == 0:
         return None
     mean, variance, count = float(of.mean), float(of.variance), int(of.clusters)
+    low: float | None = None
+    high: float | None = None
     # Rounding leaves a trace of variance where there is none.
-    if count < 2 or variance <= (1e-12 * float(np.abs(x).max())) ** 2:
-        if count >= 2 and np.isfinite(bounds).all() and np.ptp(x) == 0.0:
-            seen = float(wilson(np.array(1.0), np.array(float(count)), level)[0])
-            low, high = (seen * mean + (1 - seen) * bound for bound in bounds)
-            return Estimate(mean, low, high, x.size, count)
-        return Estimate(mean, None, None, x.size, count)
-    half = float(stats.t.isf((1 - level) / 2, of.dof) * np.sqrt(variance))
-    return Estimate(mean, max(mean - half, bounds[0]), min(mean + half, bounds[1]), x.size, count)
+    if count >= 2 and variance > (1e-12 * float(np.abs(x).max())) ** 2:
+        half = float(stats.t.isf((1 - level) / 2, of.dof) * np.sqrt(variance))
+        low, high = max(mean - half, bounds[0]), min(mean + half, bounds[1])
+    elif count >= 2 and np.isfinite(bounds).all() and np.ptp(x) == 0.0:
+        seen = float(wilson(np.array(1.0), np.array(float(count)), level)[0])
+        low, high = (seen * mean + (1 - seen) * bound for bound in bounds)
+    return Estimate(mean, low, high, x.size, count)
 
 
 def clustered_proportion(values: ArrayLike, clusters: ArrayLike, level: float = 0.95) -> Estimate | None:
@@ -76,15 +66,8 @@ def clustered_proportion(values: ArrayLike, clusters: ArrayLike, level: float = 
 
     The effective size (:func:`secondlook.diagnosis.clusters.effective_size`) is n over the design effect, made larger
     for the uncertainty of that. Where all values are alike, or there is but one cluster, no design effect can be
-    estimated, and clusters are counted instead (Kish's number of them where their sizes differ).
-
-    Args:
-        values: Zeros and ones, shape ``(n,)``.
-        clusters: The cluster of each observation, shape ``(n,)``.
-        level: Coverage.
-
-    Returns:
-        The estimate, or ``None`` if there are no observations.
+    estimated, and clusters are counted instead (Kish's number of them where their sizes differ). Arguments are as those
+    of :func:`clustered_mean`.
 
     Raises:
         ValueError: If a value is neither 0 nor 1, or the lengths differ.

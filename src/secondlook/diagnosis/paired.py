@@ -22,15 +22,13 @@ class Change:
     """Share right after minus share right before.
 
     Attributes:
-        estimate: The paired difference with its clustered interval; ``None`` without any pair. It has no interval
-            with fewer than two clusters.
+        estimate: The paired difference with its clustered interval; ``None`` without any pair.
         p: Two-sided p-value of no change, of the same inference as the interval: below 0.05 exactly where the 95%
             interval excludes zero. ``None`` where there is no interval.
         gained: Pairs wrong before and right after.
         lost: Pairs right before and wrong after.
         mcnemar: Exact McNemar p-value, which takes samples for independent: shown, never the verdict's.
         design: Design effect allowed for: the pairs are worth ``n / design`` independent ones.
-        clusters: Question templates.
     """
 
     estimate: Estimate | None
@@ -39,12 +37,6 @@ class Change:
     lost: int
     mcnemar: float
     design: float
-    clusters: int
-
-    @property
-    def discordance(self) -> float:
-        """Share of pairs that changed; nan without any pair."""
-        return (self.gained + self.lost) / self.estimate.n if self.estimate else math.nan
 
 
 def paired_change(before: ArrayLike, after: ArrayLike, clusters: ArrayLike, level: float = 0.95) -> Change:
@@ -57,7 +49,7 @@ def paired_change(before: ArrayLike, after: ArrayLike, clusters: ArrayLike, leve
 
     Args:
         before: Right (1) or wrong (0) before, shape ``(n,)``.
-        after: The same of the same samples after, shape ``(n,)``.
+        after: The same of the same samples after.
         clusters: The question template of each sample, shape ``(n,)``.
         level: Coverage.
 
@@ -70,7 +62,7 @@ def paired_change(before: ArrayLike, after: ArrayLike, clusters: ArrayLike, leve
         raise ValueError(f"before has {first.size} samples and after {last.size}; pair them by sample first")
     index = cluster_index(clusters, first.size)
     if not first.size:
-        return Change(None, None, 0, 0, 1.0, math.nan, 0)
+        return Change(None, None, 0, 0, 1.0, math.nan)
     gained = np.bincount(index, weights=last * (1 - first))
     lost = np.bincount(index, weights=first * (1 - last))
     of = spread(gained - lost, gained + lost, np.bincount(index))
@@ -87,7 +79,6 @@ def paired_change(before: ArrayLike, after: ArrayLike, clusters: ArrayLike, leve
         lost=down,
         mcnemar=float(stats.binomtest(up, up + down).pvalue) if up + down else 1.0,
         design=first.size / worth,
-        clusters=count,
     )
 
 
@@ -105,63 +96,35 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def samples_for(
-    half_width: float,
-    *,
-    discordance: float | None = None,
-    share: float | None = None,
-    design: float = 1.0,
-    level: float = 0.95,
-) -> int:
-    """Samples needed for an interval of a given half width: with a fifth of the answers changing, ±3 points take 900.
+def samples_for(half_width: float, discordance: float, design: float = 1.0) -> int:
+    """Samples needed for a 95% interval of a paired change: with a fifth of the answers changing, ±3 points take 900.
 
-    The large-sample formula z² v D / h², with v = ``discordance`` for a paired change (near zero change, where it
-    matters) and v = s (1 − s) for a share s.
-
-    Args:
-        half_width: Half the interval, e.g. 0.03 for ±3 points.
-        discordance: For a paired change: the share of samples whose answer turns from right to wrong or back.
-        share: For a share: the share.
-        design: Design effect, e.g. :attr:`Change.design`; more samples of the same templates raise it.
-        level: Coverage.
+    The large-sample formula z² v D / h², with v the share of samples whose answer turns from right to wrong or back
+    (near zero change, where it matters) and D the design effect; more samples of the same templates raise it.
 
     Raises:
-        ValueError: If not exactly one of ``discordance`` and ``share`` is given, or a number is out of range.
+        ValueError: If a number is out of range.
     """
     if not 0 < half_width < 1:
         raise ValueError(f"half width is {half_width:g}; give a share, e.g. 0.03 for ±3 points")
-    z = float(stats.norm.isf((1 - level) / 2))
-    needed = z**2 * _variance(discordance, share) * _checked(design) / half_width**2
-    return max(1, math.ceil(needed - 1e-9))
+    return max(1, math.ceil((half_width_of(1, discordance, design) / half_width) ** 2 - 1e-9))
 
 
-def half_width_of(
-    n: int,
-    *,
-    discordance: float | None = None,
-    share: float | None = None,
-    design: float = 1.0,
-    level: float = 0.95,
-) -> float:
-    """The half width to expect of n samples; the reverse of :func:`samples_for`.
-
-    Raises:
-        ValueError: As :func:`samples_for`, and if ``n`` is not positive.
-    """
+def half_width_of(n: int, discordance: float, design: float = 1.0) -> float:
+    """The half width to expect of n samples; the reverse of :func:`samples_for`."""
     if n < 1:
         raise ValueError(f"n is {n}; an interval needs at least one sample")
-    z = float(stats.norm.isf((1 - level) / 2))
-    return z * math.sqrt(_variance(discordance, share) * _checked(design) / n)
+    if not 0 <= discordance <= 1:
+        raise ValueError(f"discordance is {discordance}; it is a share, between 0 and 1")
+    if not design >= 1:
+        raise ValueError(f"design effect is {design:g}; it is at least 1 (single questions for clusters)")
+    return float(stats.norm.isf(0.025)) * math.sqrt(discordance * design / n)
 
 
 def change_interval(of: Spread, gained: ArrayLike, lost: ArrayLike, level: float) -> tuple[Array, Array]:
     """Ends of the interval of a change, for one dataset or many.
 
-    Args:
-        of: Spread of the differences.
-        gained: Pairs wrong before and right after, shape of the leading axes.
-        lost: Pairs right before and wrong after.
-        level: Coverage.
+    ``of`` is the spread of the differences, and the counts of pairs gained and lost have the shape of its leading axes.
     """
     up, down = np.asarray(gained, dtype=float), np.asarray(lost, dtype=float)
     n = effective_size(of, _events(of, up + down), 1 - level)
@@ -219,19 +182,3 @@ def _binary(values: ArrayLike, name: str) -> Array:
     if (other := x[(x != 0) & (x != 1)]).size:
         raise ValueError(f"{name} is of zeros and ones, found {other[0]:g}; decide what an unreadable answer counts as")
     return x
-
-
-def _variance(discordance: float | None, share: float | None) -> float:
-    given = [value for value in (discordance, share) if value is not None]
-    if len(given) != 1 or not 0 <= given[0] <= 1:
-        raise ValueError(
-            f"discordance is {discordance} and share {share}; give one of the two, between 0 and 1: the share of "
-            "answers that change, or the share to be measured"
-        )
-    return given[0] if share is None else share * (1 - share)
-
-
-def _checked(design: float) -> float:
-    if not design >= 1:
-        raise ValueError(f"design effect is {design:g}; it is at least 1 (single questions for clusters)")
-    return design

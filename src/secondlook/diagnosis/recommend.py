@@ -16,8 +16,7 @@ class Option:
     """One number of rounds.
 
     Attributes:
-        rounds: Second looks.
-        accuracy: Share of right answers after them.
+        accuracy: Share of right answers after so many second looks.
         measured: Whether it is measured; else forecast.
         tokens: Tokens per sample up to there; ``None`` if the table has none. Extrapolated where not measured.
         value: Accuracy in points minus the price of the tokens.
@@ -35,7 +34,6 @@ class Recommendation:
     """The number of second looks that is worth most.
 
     Attributes:
-        rounds: That number.
         price: Points of accuracy that 1,000 more tokens per sample must bring.
         options: What each number of rounds brings.
     """
@@ -54,7 +52,7 @@ def recommend_rounds(
         measured: Accuracy after each measured round.
         tokens: Tokens per sample of each measured round (not summed), or ``None``.
         forecast: Where later accuracies come from; one that warns is not used beyond the measured rounds.
-        price: Points of accuracy that 1,000 more tokens per sample must bring.
+        price: As in the recommendation.
 
     Raises:
         ValueError: If the price is negative, or not 0 and there are no tokens.

@@ -36,10 +36,10 @@ class Record:
         tokens_cached: Prompt tokens served from a prefix cache.
         seconds: Wall time of those calls.
         model: Provider and model.
-        revision: Revision of the weights, where known.
+        revision: Of the weights, where known.
         prompt: Name and hash of the prompt file.
-        chat_template: Hash of the chat template, where known.
-        decoding: Decoding settings as JSON text.
+        chat_template: Its hash, where known.
+        decoding: Settings as JSON text.
         score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
         bias: 1 for an answer along a stereotype, -1 for one against it, 0 for one that names nobody; ``None`` where the
             item's biased option is not known, the answer cannot be read, or there is no such notion.

@@ -17,18 +17,7 @@ from secondlook.diagnosis.transitions import critic_of
 
 @dataclass(frozen=True, slots=True)
 class CriticQuality:
-    """How well verdicts agree with the truth.
-
-    The shares are over the verdicts that could be read, on answers of which it is known whether they are right
-    (``accuracy.n`` of them); the two counts are over all answers that were examined.
-
-    Attributes:
-        accuracy: Share of correct verdicts.
-        false_alarm: Share of right answers called wrong.
-        miss: Share of wrong answers called right.
-        clear: Verdicts that could be read.
-        unclear: Verdicts that could not.
-    """
+    """How well verdicts agree with the truth (as in :class:`.transitions.CriticRates`), and how many could be read."""
 
     accuracy: Estimate | None
     false_alarm: Estimate | None
@@ -44,7 +33,6 @@ class RoundSummary:
     A sample whose loop ended earlier keeps its last good answer: the table shows the answer in hand.
 
     Attributes:
-        round: 0 for the first answer.
         samples: Samples with an answer in hand.
         answered: Answers given in this very round.
         accuracy: Share of right answers among those in hand; one that cannot be read is not right.
@@ -53,9 +41,8 @@ class RoundSummary:
         unparsed: Answers in hand that cannot be read.
         refused: Answers in hand that refuse and are not judged.
         errors: Calls of this round that failed.
-        critic: The critic's verdicts on the answers of this round.
         tokens: Mean tokens per answer given in this round, its critique included.
-        seconds: Mean seconds per answer given in this round, its critique included.
+        seconds: Mean wall time, likewise.
     """
 
     round: int
@@ -76,12 +63,8 @@ class RoundSummary:
 class GroupChange:
     """First against last answer in hand of one group, or of ``all``, paired by sample.
 
-    Attributes:
-        first: Accuracy of the first answers.
-        last: Accuracy of the last ones.
-        change: Last minus first.
-        effect: ``helps`` or ``hurts`` if the interval of the change excludes zero, else ``undecided``.
-        critic: The critic on the first answers.
+    Its ``effect`` is ``helps`` or ``hurts`` if the interval of the change excludes zero; its critic is judged on the
+    first answers.
     """
 
     group: str
@@ -93,10 +76,7 @@ class GroupChange:
 
 
 def by_round(records: pd.DataFrame) -> list[RoundSummary]:
-    """Summarise the rounds of one arm.
-
-    Args:
-        records: Records of one run and arm (:class:`secondlook.diagnosis.records.Record`).
+    """Every round of the records of one run and arm (:class:`secondlook.diagnosis.records.Record`).
 
     Raises:
         ValueError: If a sample has two rows for one round, as in records of several runs or arms.
@@ -107,9 +87,8 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
     seconds = records.groupby("round")["seconds"].sum()
     summaries = []
     for round_ in range(arm.rounds):
-        state, held, answered = arm.state[:, round_], arm.state[:, round_] >= 0, int(arm.answered[:, round_].sum())
-        before, now = arm.right[:, max(round_ - 1, 0)], arm.right[:, round_]
-        began = arm.state[:, max(round_ - 1, 0)] >= 0
+        state, answered, last = arm.state[:, round_], int(arm.answered[:, round_].sum()), max(round_ - 1, 0)
+        before, now, held, began = arm.right[:, last], arm.right[:, round_], state >= 0, arm.state[:, last] >= 0
         summaries.append(
             RoundSummary(
                 round=round_,
@@ -130,14 +109,7 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
 
 
 def by_group(records: pd.DataFrame) -> list[GroupChange]:
-    """First against last answer, for every group and over all (the last entry, group ``all``).
-
-    Args:
-        records: Records of one run and arm.
-
-    Raises:
-        ValueError: If a sample has two rows for one round.
-    """
+    """First against last answer, for every group and over all (the last entry, group ``all``); errors as above."""
     groups = [(str(name), part) for name, part in records.groupby("group", sort=True)]
     return [_change(name, part) for name, part in [*groups, ("all", records)]]
 
@@ -160,8 +132,8 @@ def _change(name: str, records: pd.DataFrame) -> GroupChange:
     effect: Effect = "undecided"
     if change is not None and change.low is not None and change.high is not None:
         effect = "helps" if change.low > 0 else "hurts" if change.high < 0 else "undecided"
-    first_last = (clustered_proportion(answers, cluster) for answers in (first, last))
-    return GroupChange(name, *first_last, change, effect, _critic(arm, 0))
+    before, after = (clustered_proportion(answers, cluster) for answers in (first, last))
+    return GroupChange(name, before, after, change, effect, _critic(arm, 0))
 
 
 def _critic(arm: Arm, round_: int) -> CriticQuality:

@@ -81,9 +81,7 @@ class Table:
 
     Attributes:
         arms: The arms by name.
-        samples: Names of the samples.
-        groups: Names of the groups.
-        contexts: Names of the contexts; empty if the table has none.
+        samples: Names; so are ``groups`` and ``contexts``, which are numbered alike.
         model: Name of the model, if the table says.
         rows: Rows it was made of.
         cannot: What it does not allow to estimate, in sentences.
@@ -154,19 +152,18 @@ def check_table(frame: pd.DataFrame) -> Table:
             tokens=None if unpaid else grid.fill(spent[rows], 0),
             bias=None if biased is None else np.where(began, biased, np.nan),
         )
-    lost = "no column tokens" if unpaid == len(frame) else f"tokens are missing in {unpaid} rows"
+    no_status = "refused answers and failed calls (no column status): an answer without correct counts as unparsed"
+    unknown = "no column tokens" if unpaid == len(frame) else f"tokens are missing in {unpaid} rows"
     lacking = {
-        "refused answers and failed calls (no column status): an answer without correct counts as unparsed": (
-            "status" not in frame
-        ),
+        no_status: "status" not in frame,
         "the critic, obedience to it and its break-even accuracy (no verdict in the table)": not said.any(),
-        f"costs and comparisons at equal cost ({lost})": unpaid > 0,
+        f"costs and comparisons at equal cost ({unknown})": unpaid > 0,
         "differences between groups (no column group)": "group" not in frame,
         "dependence within question templates (no column template): samples are taken as independent, and intervals "
         "are too narrow if questions share a template": "template" not in frame,
     }
     cannot = tuple(sentence for sentence, lacks in lacking.items() if lacks)
-    return Table(arms, samples, groups, contexts, _model(frame), len(frame), cannot)
+    return Table(arms, samples, groups, contexts, _only(frame, slice(None), "model"), len(frame), cannot)
 
 
 class _Grid:
@@ -237,16 +234,10 @@ def _critic(frame: pd.DataFrame, rows: Array, arm: str) -> tuple[str, float | No
     return critic, noise
 
 
-def _only(frame: pd.DataFrame, rows: Array, name: str) -> str | None:
-    """The one value of a column in these rows."""
+def _only(frame: pd.DataFrame, rows: Array | slice, name: str) -> str | None:
+    """The one value of a column in these rows; ``None`` if there are more, or none."""
     names = list(frame[name].iloc[rows].dropna().unique()) if name in frame else []
+    if name == "model" and len(names) > 1:
+        told = ", ".join(map(str, names[:3]))
+        raise ValueError(f"the table has answers of several models ({told}); diagnose one at a time")
     return str(names[0]) if len(names) == 1 else None
-
-
-def _model(frame: pd.DataFrame) -> str | None:
-    if "model" not in frame:
-        return None
-    names = [str(name) for name in frame["model"].dropna().unique()]
-    if len(names) > 1:
-        raise ValueError(f"the table has answers of several models ({', '.join(names[:3])}); diagnose one at a time")
-    return names[0] if names else None

@@ -17,7 +17,7 @@ _LEVELS = 20  # values a column of words may have to be a feature
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrainedCritic:
+class CrossFitted:
     """A critic trained by cross-fitting.
 
     Attributes:
@@ -25,7 +25,7 @@ class TrainedCritic:
         accurate: Verdicts that are right most often: an alarm above one half.
         useful: Verdicts after which answers are right most often: an alarm where it is expected to repair more than it
             harms, by the consequences measured on the training folds.
-        features: Names of the features.
+        features: Their names.
     """
 
     wrong: Array
@@ -34,15 +34,13 @@ class TrainedCritic:
     features: tuple[str, ...]
 
 
-def train(
-    of: Examined, features: pd.DataFrame, *, folds: int = 5, penalty: float = 1.0, seed: int = 0
-) -> TrainedCritic:
+def train(of: Examined, features: pd.DataFrame, *, folds: int = 5, penalty: float = 1.0, seed: int = 0) -> CrossFitted:
     """Train on all templates but a fold's, and judge the answers of that fold; each fold in turn.
 
     Args:
         of: The answers.
-        features: One row an answer, from :func:`features_of`: words become indicators, numbers are standardised (by
-            what is seen in training).
+        features: From :func:`features_of`: words become indicators, numbers are standardised (by what is seen in
+            training).
         folds: Parts the templates are dealt into.
         penalty: Weight of ½‖w‖² beside the summed log-loss; the intercept is free.
         seed: Seed of the dealing.
@@ -61,7 +59,7 @@ def train(
         wrong[held] = special.expit(weights[0] + fitted[held] @ weights[1:])
         useful[held] = _best(of.take(~held), wrong[held])
     accurate = np.where(wrong > 0.5, ALARM, PASS).astype(np.int8)
-    return TrainedCritic(wrong, accurate, useful, tuple(features.columns))
+    return CrossFitted(wrong, accurate, useful, tuple(features.columns))
 
 
 def fit(x: Array, y: Array, penalty: float) -> Array:
@@ -95,7 +93,7 @@ def deal(templates: pd.Series, parts: int, seed: int) -> Array:
 
 
 def features_of(of: Examined, verdicts: Mapping[str, Verdicts], agreement: Array | None = None) -> pd.DataFrame:
-    """What is known of an answer before the model answers again.
+    """What is known of an answer before the model answers again: features, one row an answer.
 
     Args:
         of: The answers.
@@ -125,11 +123,9 @@ def _design(features: pd.DataFrame, training: Array) -> Array:
         column = features[name]
         if pd.api.types.is_numeric_dtype(column):
             values = column.to_numpy(float)
-            seen = values[training]
-            centre = float(np.nanmean(seen)) if np.isfinite(seen).any() else 0.0
-            scale = float(np.nanstd(seen)) if np.isfinite(seen).any() else 0.0
-            if scale > 0:
-                parts.append(np.where(np.isfinite(values), (values - centre) / scale, 0.0))
+            seen = values[training & np.isfinite(values)]
+            if seen.size and seen.std() > 0:
+                parts.append(np.where(np.isfinite(values), (values - seen.mean()) / seen.std(), 0.0))
         else:
             words = column.astype(str).to_numpy(object)
             levels = np.unique(words[training])
@@ -140,8 +136,5 @@ def _design(features: pd.DataFrame, training: Array) -> Array:
 def _best(of: Examined, wrong: Array) -> Verdicts:
     """The verdict with the larger expected gain."""
     gain = rates(of)
-
-    def expected(said: int) -> Array:
-        return wrong * gain[False, said] + (1 - wrong) * gain[True, said]
-
-    return np.where(expected(ALARM) > expected(PASS), ALARM, PASS).astype(np.int8)
+    alarm, passed = (wrong * gain[False, said] + (1 - wrong) * gain[True, said] for said in (ALARM, PASS))
+    return np.where(alarm > passed, ALARM, PASS).astype(np.int8)

@@ -47,7 +47,6 @@ class CriticRates:
         false_alarm: Share of right answers called wrong, among those with a readable verdict.
         miss: Share of wrong answers called right, likewise.
         unclear: Share of verdicts that could not be read.
-        examined: Answers that were examined.
     """
 
     accuracy: Estimate | None
@@ -68,7 +67,6 @@ class Step:
         keep: CL = P(right → right).
         repair: CS = P(wrong → right).
         responses: The same by verdict.
-        critic: The critic on the answers this step starts from.
         ended: Samples whose loop ended with the answer this step starts from.
         failed: Samples whose call failed in the next round.
     """
@@ -110,7 +108,7 @@ def step_of(arm: Arm, step: int) -> Step:
     return Step(
         step=step,
         n=len(before),
-        counts={source: dict(zip(STATES, counts[i].tolist(), strict=True)) for i, source in enumerate(STATES)},
+        counts=dict(zip(STATES, (dict(zip(STATES, row, strict=True)) for row in counts.tolist()), strict=True)),
         keep=share(after == RIGHT, before == RIGHT),
         repair=share(after == RIGHT, before == WRONG),
         responses=responses,
