@@ -17,48 +17,36 @@ class Case(Protocol):
     @property
     def sample(self) -> str:
         """Identifier of the question, unique within a run."""
-        ...
 
     @property
     def prompt(self) -> str:
         """Name and version of the prompt file, e.g. ``bbq/binary-cot@3f2a9c10``."""
-        ...
 
     @property
     def system(self) -> str | None:
         """System message, if the benchmark uses one."""
-        ...
 
     def query(self, round_index: int) -> str:
         """The question, as asked in this round."""
-        ...
 
     def check(self, round_index: int) -> str:
         """The request to examine the answer of this round."""
-        ...
 
     def reask(self, round_index: int, *, repeat_query: bool, critiqued: bool) -> str:
-        """The request for the answer of this round (``round_index`` ≥ 1).
+        """The request for the answer of this round (1 or later), which may show the question again.
 
-        Args:
-            round_index: The round whose answer is asked for.
-            repeat_query: Whether the question itself is shown again.
-            critiqued: Whether a critique of the earlier answer stands in the conversation. Where none does
-                (the content-free control), the text must not hint at the answer being wrong or right.
+        Where no critique of the earlier answer stands in the conversation (the content-free control), the text must not
+        hint at the answer being wrong or right.
         """
-        ...
 
     def feedback(self, verdict: Verdict) -> str:
         """A critique in the form the check asks for, stating this verdict and nothing else."""
-        ...
 
     def verdict(self, critique: str) -> Verdict:
         """Read a critique strictly: ``unclear`` unless it states exactly one verdict."""
-        ...
 
     def grade(self, answer: str) -> bool | None:
         """Whether an answer is correct; ``None`` if it cannot be read or the truth is not known."""
-        ...
 
 
 def seed_from(*parts: object) -> int:

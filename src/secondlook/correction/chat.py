@@ -26,9 +26,8 @@ class Usage:
     """Tokens of one or several calls; adds up with ``+``.
 
     Attributes:
-        input: Prompt tokens, those served from a prefix cache included.
+        input: Prompt tokens, those served from a prefix cache (``cached``) included.
         output: Generated tokens.
-        cached: How many of ``input`` were served from a prefix cache.
         calls: How many requests these tokens belong to.
     """
 
@@ -39,10 +38,7 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
-            self.input + other.input,
-            self.output + other.output,
-            self.cached + other.cached,
-            self.calls + other.calls,
+            self.input + other.input, self.output + other.output, self.cached + other.cached, self.calls + other.calls
         )
 
     @property
@@ -86,14 +82,10 @@ class ChatModel(Protocol):
     @property
     def info(self) -> ModelInfo:
         """Name, revision, template and decoding settings, for the record."""
-        ...
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
-        """Continue a conversation by one assistant turn.
+        """Continue a conversation, which ends with the user, by one assistant turn.
 
-        Args:
-            messages: The conversation; its last message is the user's.
-            prefill: Text the assistant turn must begin with; it is not part of the returned text.
-            seed: Makes a sampled reply repeatable where the provider supports it.
+        It must begin with ``prefill``, which is not part of the returned text; ``seed`` makes a sampled reply
+        repeatable where the provider supports it.
         """
-        ...

@@ -11,10 +11,9 @@ from secondlook.correction.transcript import Transcript
 def as_history(transcripts: Iterable[Transcript]) -> tuple[Message, ...]:
     """Turn transcripts of other questions into the history of a :class:`~secondlook.correction.plan.Plan`.
 
-    Each gives its query, first answer, check question and critique; one whose first answer was not examined
-    gives query and answer alone. The paper uses three. System messages are left out, as the conversation has
-    its own. The history is the same, byte for byte, for every sample it is put before, so a server reads it
-    once and keeps it in its prefix cache.
+    Each gives its query, first answer, check question and critique; one whose first answer was not examined gives query
+    and answer alone. The paper uses three. System messages are left out, as the conversation has its own. A server
+    reads the history once and keeps it in its prefix cache, as it is the same for every sample it is put before.
 
     Raises:
         ValueError: If a transcript has no answer, or begins with a history itself.

@@ -27,12 +27,7 @@ class EmptyCompletionError(Exception):
 
 
 async def run(
-    model: ChatModel,
-    critic: Critic,
-    case: Case,
-    plan: Plan,
-    *,
-    on_error: Callable[[Exception], None] | None = None,
+    model: ChatModel, critic: Critic, case: Case, plan: Plan, *, on_error: Callable[[Exception], None] | None = None
 ) -> Transcript:
     """Ask one question, and look again at the answer as often as the plan says.
 
@@ -47,16 +42,8 @@ async def run(
     The last good answer is never lost: whatever goes wrong later ends the loop, and the rounds so far are
     returned. A cancellation from outside is passed on.
 
-    Args:
-        model: The model that answers.
-        critic: Who examines the answers.
-        case: The question.
-        plan: Rounds, variant, stop rule, budgets and seed.
-        on_error: Called with the exception that ended the loop with ``stop="error"``, before the transcript
-            is returned. A caller that must raise it again keeps it: ``on_error=errors.append``.
-
-    Returns:
-        The transcript. Its messages end with the unanswered request where the model failed to answer it.
+    ``on_error`` is called with the exception that ended the loop with ``stop="error"``; a caller that must raise it
+    again keeps it: ``on_error=errors.append``. The transcript's messages then end with the unanswered request.
     """
     conversation = _Conversation(model, critic, case, plan)
     error: str | None = None
@@ -65,7 +52,7 @@ async def run(
     except _SpentError as spent:
         stop = spent.stop
     except Exception as exception:
-        stop, error = "error", _one_line(exception)
+        stop, error = "error", ": ".join([type(exception).__name__, *str(exception).strip().splitlines()[:1]])
         if on_error is not None:
             on_error(exception)
     return Transcript(
@@ -118,12 +105,8 @@ class _Conversation:
             critique = await self._examine(index - 1)
             if self.plan.stop == "satisfied" and critique is not None and critique.verdict == "right":
                 return "satisfied"
-            request = self.case.reask(
-                index,
-                repeat_query=self.plan.variant != "self-instruct",
-                critiqued=critique is not None,
-            )
-            await self._answer(index, request)
+            repeat = self.plan.variant != "self-instruct"
+            await self._answer(index, self.case.reask(index, repeat_query=repeat, critiqued=critique is not None))
         return "rounds"
 
     async def _answer(self, index: int, request: str) -> None:
@@ -144,8 +127,8 @@ class _Conversation:
 
     async def _examine(self, index: int) -> Critique | None:
         self._stop_if_spent()
-        answer = self.rounds[index].answer
-        exam = Examination(self.case, index, answer, tuple(self.messages), self._seed(index, "check"))
+        seed = self._seed(index, "check")
+        exam = Examination(self.case, index, self.rounds[index].answer, tuple(self.messages), seed)
         critique = await self._in_time(self.critic.examine(exam))
         if critique is None:
             return None
@@ -175,8 +158,3 @@ class _Conversation:
 
     def _seed(self, index: int, purpose: str) -> int:
         return seed_from(self.plan.seed, self.case.sample, index, purpose)
-
-
-def _one_line(exception: Exception) -> str:
-    lines = str(exception).strip().splitlines()
-    return f"{type(exception).__name__}: {lines[0]}" if lines else type(exception).__name__

@@ -37,18 +37,14 @@ class Plan:
     history: tuple[Message, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("variant", self.variant, get_args(Variant)),
-            ("stop", self.stop, get_args(StopRule)),
-        ):
-            if value not in known:
+        for name, known in (("variant", get_args(Variant)), ("stop", get_args(StopRule))):
+            if (value := getattr(self, name)) not in known:
                 raise ValueError(f"{name} is {value!r}: choose one of {', '.join(known)}")
         if self.rounds < 0:
             raise ValueError(f"rounds is {self.rounds!r}: give 0 or more second looks")
-        if self.max_tokens is not None and not self.max_tokens > 0:
-            raise ValueError(f"max_tokens is {self.max_tokens!r}: give 1 or more, or None for no limit")
-        if self.max_seconds is not None and not self.max_seconds > 0:
-            raise ValueError(f"max_seconds is {self.max_seconds!r}: give more than 0, or None for no limit")
+        for name, least in (("max_tokens", "1 or more"), ("max_seconds", "more than 0")):
+            if (limit := getattr(self, name)) is not None and not limit > 0:
+                raise ValueError(f"{name} is {limit!r}: give {least}, or None for no limit")
         if self.variant == "diverse" and not self.history:
             raise ValueError("history is empty: variant 'diverse' needs other rounds, see as_history")
         if self.variant != "diverse" and self.history:

@@ -10,22 +10,20 @@ from secondlook.correction.chat import Message
 def rewritten_turn(
     render: Callable[[Sequence[Message]], Sequence[int] | str], messages: Sequence[Message]
 ) -> int | None:
-    """Find where a chat template rewrites what it rendered before.
+    """The first user message with which the rendering no longer begins with the one up to the user message before.
 
-    Servers keep what they computed for a prompt and reuse it for the next one as far as the two begin with
-    the same tokens. The loop only ever appends turns, so each of its prompts can be served from the one
-    before, unless the template changes earlier turns as the conversation grows (some drop earlier
-    reasoning, or move the system message). Then caches miss, and every round pays for the whole
-    conversation.
+    Servers keep what they computed for a prompt and reuse it for the next one as far as the two begin with the same
+    tokens. The loop only ever appends turns, so each of its prompts can be served from the one before, unless the
+    template changes earlier turns as the conversation grows (some drop earlier reasoning, or move the system message).
+    Then caches miss, and every round pays for the whole conversation.
 
     Args:
-        render: Gives the tokens (or the text) of a conversation as the model is shown it, with the
-            generation prompt. It is only called on conversations that end with a user message.
+        render: Gives the tokens (or the text) of a conversation as the model is shown it, with the generation prompt;
+            only called on conversations that end with a user message.
         messages: A conversation.
 
     Returns:
-        The index of the first user message with which the rendering no longer begins with the one up to the
-        user message before; ``None`` if there is none.
+        Its index; ``None`` if there is none.
     """
     earlier: tuple[object, ...] = ()
     for index, message in enumerate(messages):

@@ -13,7 +13,7 @@ Reply: TypeAlias = str | Completion | Exception
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ScriptedCall:
     """What the model was asked in one call."""
 
     messages: tuple[Message, ...]
@@ -31,22 +31,16 @@ class ScriptedModel:
     Attributes:
         script: For each call, the exact messages it must show (``None``: any) and the reply. A string is
             returned with a usage that counts words for tokens; an exception is raised.
-        info: Name and settings the model gives of itself.
-        calls: The calls made so far.
     """
 
     script: Sequence[tuple[Sequence[Message] | None, Reply]]
     info: ModelInfo = field(default_factory=lambda: ModelInfo("scripted"))
-    calls: list[Call] = field(default_factory=list, init=False)
+    calls: list[ScriptedCall] = field(default_factory=list, init=False)
     _failure: AssertionError | None = field(default=None, init=False, repr=False)
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
-        """Give the next reply of the script.
-
-        Raises:
-            AssertionError: If other messages are shown than the script says, or the script is at its end.
-        """
-        self.calls.append(Call(tuple(messages), prefill, seed))
+        """Give the next reply; an ``AssertionError`` if the script is at its end, or says other messages."""
+        self.calls.append(ScriptedCall(tuple(messages), prefill, seed))
         if len(self.calls) > len(self.script):
             raise self._fail(f"call {len(self.calls)}: the script has {len(self.script)} steps only")
         expected, reply = self.script[len(self.calls) - 1]
@@ -60,11 +54,7 @@ class ScriptedModel:
         return Completion(reply, Usage(words, len(reply.split()), calls=1))
 
     def finished(self) -> None:
-        """Assert that every call was as scripted and every step was used.
-
-        Raises:
-            AssertionError: The first mismatch of a call, or the number of steps not used.
-        """
+        """Assert that every call was as scripted and every step was used; tell the first mismatch."""
         if self._failure is not None:
             raise self._failure
         if len(self.calls) < len(self.script):
@@ -76,10 +66,7 @@ class ScriptedModel:
         return failure
 
 
-def _diff(expected: Sequence[Message], shown: Sequence[Message]) -> str:
-    return "\n".join(difflib.unified_diff(_lines(expected), _lines(shown), "expected", "shown", lineterm="", n=1))
-
-
-def _lines(messages: Sequence[Message]) -> list[str]:
+def _diff(*both: Sequence[Message]) -> str:
     # repr, so that a difference in white space can be seen
-    return [f"{message.role}: {message.content!r}" for message in messages]
+    expected, shown = ([f"{message.role}: {message.content!r}" for message in messages] for messages in both)
+    return "\n".join(difflib.unified_diff(expected, shown, "expected", "shown", lineterm="", n=1))

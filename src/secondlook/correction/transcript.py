@@ -30,11 +30,9 @@ class Round:
 
     Attributes:
         index: 0 for the first answer, 1 for the answer after the first second look, and so on.
-        answer: The answer's text.
         finish: Why the model stopped; ``length`` marks a truncated answer.
         usage: Tokens of the call that gave the answer; the critique carries its own.
         seconds: Wall time of that call.
-        critique: The examination of this answer.
     """
 
     index: int
@@ -50,12 +48,8 @@ class Transcript:
     """The whole conversation about one question.
 
     Attributes:
-        sample: Identifier of the question.
         prompt: Name and version of the prompt file.
-        model: The answering model, with template hash and decoding settings.
         critic: Name of the critic, e.g. ``self`` or ``noisy(0.25, oracle)``.
-        variant: How the question is put again.
-        seed: Seed of the run.
         messages: Every message shown or received, in order.
         rounds: The rounds that produced an answer; empty only if the first call failed.
         stop: Why the loop ended.

@@ -31,11 +31,6 @@ class NoisyCritic:
     what is flipped at one ``p`` is flipped at every higher one. A flipped critique is in the prompt's own
     words; one that is not flipped, or unclear, stays as it is. Noise around noise needs a seed of its own,
     or both make the same draws.
-
-    Attributes:
-        p: Probability of a flip, 0 to 1.
-        inner: The critic whose verdicts are flipped.
-        seed: Seed of the draws.
     """
 
     p: float
@@ -65,11 +60,7 @@ class NoisyCritic:
 
 @dataclass(frozen=True, slots=True)
 class SilentCritic:
-    """Says nothing: the content-free control, in which the model is only asked again.
-
-    Attributes:
-        name: What the records call it.
-    """
+    """Says nothing: the content-free control, in which the model is only asked again."""
 
     name: str = "none"
 

@@ -14,11 +14,7 @@ from secondlook.correction.transcript import Critique
 class ModelCritic:
     """Asks a model the check question, in the same conversation.
 
-    Self-critique and critique by another model differ in ``model`` alone.
-
-    Attributes:
-        model: The model that examines.
-        name: ``self`` where it is the answering model, ``other`` where it is not.
+    Self-critique and critique by another model (``name`` is then ``other``) differ in ``model`` alone.
     """
 
     model: ChatModel

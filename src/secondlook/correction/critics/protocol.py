@@ -19,9 +19,6 @@ class Examination:
     """One answer, put before a critic.
 
     Attributes:
-        case: The question.
-        round_index: The round whose answer is examined.
-        answer: That answer.
         messages: The conversation so far; its last message is the answer.
         seed: Makes a sampled critique repeatable; depends on the run's seed, the sample and the round alone.
     """
@@ -39,12 +36,6 @@ class Critic(Protocol):
     @property
     def name(self) -> str:
         """Name for the record, e.g. ``self`` or ``noisy(0.25, oracle)``."""
-        ...
 
     async def examine(self, exam: Examination) -> Critique | None:
-        """Examine one answer.
-
-        Returns:
-            The critique; ``None`` if nothing is to be said, which leaves the conversation as it is.
-        """
-        ...
+        """Examine one answer; ``None`` if nothing is to be said, which leaves the conversation as it is."""

@@ -18,13 +18,11 @@ from secondlook.correction.transcript import Critique
 Words = Annotated[str, Field(min_length=1)]
 
 
-class Record(BaseModel):
+class RecordedVerdict(BaseModel):
     """One verdict on one answer.
 
     Attributes:
-        sample: Identifier of the question.
         round: The round whose answer was judged, from 0.
-        verdict: ``wrong``, ``right`` or ``unclear``.
         text: The critique in words; ``None`` for the prompt's own words for this verdict.
         answer: The answer that was judged. If given, the verdict stands for exactly this answer only.
     """
@@ -45,33 +43,28 @@ _REMEDY = "a line has sample, round (from 0), verdict (wrong, right, unclear) an
 class RecordedCritic:
     """Looks verdicts up.
 
-    Where the file has none for this sample and round, or one on a different answer, the verdict is
-    ``unclear``: it is never guessed.
-
-    Attributes:
-        records: Verdicts by sample and round.
-        name: Name for the record.
+    Where there is none for this sample and round, or one on a different answer, the verdict is ``unclear``: it is never
+    guessed.
     """
 
-    records: Mapping[tuple[str, int], Record]
+    records: Mapping[tuple[str, int], RecordedVerdict]
     name: str = "recorded"
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> RecordedCritic:
-        """Read a file of one JSON object a line; see :class:`Record` for the fields.
+        """Read a file of one JSON object a line; see :class:`RecordedVerdict` for the fields.
 
         Raises:
-            ValueError: If a line is not a record or repeats an earlier one, or if there is none; the message
-                gives file, line, value and remedy.
-            OSError: If the file cannot be read.
+            ValueError: If a line is not one or repeats an earlier one, or if there is none: file, line, value, remedy.
         """
-        records: dict[tuple[str, int], Record] = {}
+        records: dict[tuple[str, int], RecordedVerdict] = {}
         lines: dict[tuple[str, int], int] = {}
         for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
             if not line.strip():
                 continue
             try:
-                record = _parse(line)
+                fields = json.loads(line.decode(), object_pairs_hook=_no_repeats)
+                record = RecordedVerdict.model_validate(fields)
             except ValueError as error:
                 raise ValueError(f"{path}:{number}: {_reason(error)}; {_REMEDY}") from None
             key = record.sample, record.round
@@ -91,10 +84,6 @@ class RecordedCritic:
         if record is None or record.answer not in (None, exam.answer):
             return Critique(exam.case.feedback("unclear"), "unclear")
         return Critique(record.text or exam.case.feedback(record.verdict), record.verdict)
-
-
-def _parse(line: bytes) -> Record:
-    return Record.model_validate(json.loads(line.decode(), object_pairs_hook=_no_repeats))
 
 
 def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:

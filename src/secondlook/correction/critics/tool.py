@@ -17,54 +17,42 @@ from secondlook.correction.case import Verdict
 from secondlook.correction.critics.protocol import CriticError, Examination
 from secondlook.correction.transcript import Critique
 
-Finding: TypeAlias = Critique | str
-Tool: TypeAlias = Callable[[Examination], Finding | Awaitable[Finding]]
+Tool: TypeAlias = Callable[[Examination], Critique | str | Awaitable[Critique | str]]
 
 _VERDICTS: dict[str, Verdict] = {verdict: verdict for verdict in get_args(Verdict)}
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCritic:
-    """Asks a Python callable.
+    """Asks a Python callable, whose exceptions are passed on as they are.
 
-    The callable returns a :class:`Critique`; or a bare verdict (``wrong``, ``right``, ``unclear``), put into
-    the prompt's own words by ``case.feedback``; or text, which is read by ``case.verdict``. A plain function
-    runs in a worker thread, where it may block but must be thread-safe; if the time budget cuts it off, its
-    thread is left to run out. An async function runs in the event loop.
-
-    Attributes:
-        function: What is called with the examination. Its exceptions are passed on as they are.
-        name: Name for the record.
+    It returns a :class:`Critique`; or a bare verdict (``wrong``, ``right``, ``unclear``), put into the prompt's own
+    words by ``case.feedback``; or text, which is read by ``case.verdict``. A plain function runs in a worker thread,
+    where it may block but must be thread-safe; if the time budget cuts it off, its thread is left to run out. An async
+    function runs in the event loop.
     """
 
     function: Tool
     name: str = "tool"
 
     async def examine(self, exam: Examination) -> Critique:
-        """Call the function and take its finding.
-
-        Raises:
-            CriticError: If it returns something else than a critique or a string.
-        """
+        """Call the function; a :class:`CriticError` if it returns something else than a critique or a string."""
         start = time.perf_counter()
         if inspect.iscoroutinefunction(self.function):
-            finding = await self.function(exam)
+            said = await self.function(exam)
         else:
-            finding = await anyio.to_thread.run_sync(self.function, exam, abandon_on_cancel=True)
-            if inspect.isawaitable(finding):
-                finding = await finding
+            said = await anyio.to_thread.run_sync(self.function, exam, abandon_on_cancel=True)
+            if inspect.isawaitable(said):
+                said = await said
         seconds = time.perf_counter() - start
-        if isinstance(finding, Critique):
-            return finding
-        if not isinstance(finding, str):
-            raise CriticError(
-                f"critic {self.name!r} returned {finding!r}: return a Critique, a verdict "
-                f"({', '.join(_VERDICTS)}) or text"
-            )
-        if finding in _VERDICTS:
-            verdict = _VERDICTS[finding]
-            return Critique(exam.case.feedback(verdict), verdict, seconds=seconds)
-        return Critique(finding, exam.case.verdict(finding), seconds=seconds)
+        if isinstance(said, Critique):
+            return said
+        if not isinstance(said, str):
+            known = ", ".join(_VERDICTS)
+            raise CriticError(f"critic {self.name!r} returned {said!r}: return a Critique, a verdict ({known}) or text")
+        if said in _VERDICTS:
+            return Critique(exam.case.feedback(_VERDICTS[said]), _VERDICTS[said], seconds=seconds)
+        return Critique(said, exam.case.verdict(said), seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +66,6 @@ class CommandCritic:
     Attributes:
         argv: Program and arguments; no shell is involved.
         timeout: Seconds one run may take, waiting for its turn not included.
-        name: Name for the record.
         limiter: Bounds how many run at once, over all questions: 8 unless told otherwise.
     """
 
@@ -94,27 +81,19 @@ class CommandCritic:
             raise ValueError(f"timeout is {self.timeout!r}: give a positive number of seconds")
 
     async def examine(self, exam: Examination) -> Critique:
-        """Run the command on one answer.
-
-        Raises:
-            CriticError: If it cannot be started, takes too long, exits with another code than 0, or prints
-                something that is not UTF-8.
-        """
-        request = {
-            "sample": exam.case.sample,
-            "round": exam.round_index,
-            "query": exam.case.query(exam.round_index),
-            "answer": exam.answer,
-        }
-        if (row := getattr(exam.case, "row", None)) is not None:
+        """Run the command; a :class:`CriticError` if it cannot start, takes too long, fails, or prints no UTF-8."""
+        case, index = exam.case, exam.round_index
+        request = {"sample": case.sample, "round": index, "query": case.query(index), "answer": exam.answer}
+        if (row := getattr(case, "row", None)) is not None:
             request["row"] = row
         async with self.limiter:
             start = time.perf_counter()
             text = await self._run(json.dumps(request).encode())
             seconds = time.perf_counter() - start
-        return Critique(text, exam.case.verdict(text), seconds=seconds)
+        return Critique(text, case.verdict(text), seconds=seconds)
 
     async def _run(self, request: bytes) -> str:
+        name = f"command {self.argv[0]!r}"
         # A file, not a pipe: a command may leave its input unread without breaking anything.
         with tempfile.TemporaryFile() as stdin:
             stdin.write(request)
@@ -123,18 +102,13 @@ class CommandCritic:
                 with anyio.fail_after(self.timeout):
                     done = await anyio.run_process(self.argv, stdin=stdin, check=False)
             except TimeoutError:
-                raise CriticError(
-                    f"command {self.argv[0]!r} took longer than {self.timeout:g} s: raise the timeout"
-                ) from None
+                raise CriticError(f"{name} took longer than {self.timeout:g} s: raise the timeout") from None
             except OSError as error:
-                raise CriticError(f"command {self.argv[0]!r} cannot be started: {error}") from error
+                raise CriticError(f"{name} cannot be started: {error}") from error
         if done.returncode != 0:
-            complaint = done.stderr.decode(errors="replace").strip().splitlines()
-            raise CriticError(
-                f"command {self.argv[0]!r} exited with code {done.returncode}: "
-                f"{complaint[-1] if complaint else 'nothing on standard error'}"
-            )
+            *_, complaint = ["nothing on standard error", *done.stderr.decode(errors="replace").strip().splitlines()]
+            raise CriticError(f"{name} exited with code {done.returncode}: {complaint}")
         try:
             return done.stdout.decode().strip()
         except UnicodeDecodeError as error:
-            raise CriticError(f"command {self.argv[0]!r} printed something that is not UTF-8: {error}") from error
+            raise CriticError(f"{name} printed something that is not UTF-8: {error}") from error
