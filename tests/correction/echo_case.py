@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
-from secondlook.correction import (
-    Completion,
-    Critic,
-    Examination,
-    Message,
-    Transcript,
-    Usage,
-    Verdict,
-)
+from secondlook.correction import Completion, Critic, Examination, Message, Transcript, Usage, Verdict
 
-HISTORY = (
-    Message("user", "other query"),
-    Message("assistant", "other answer"),
-    Message("user", "other check"),
-    Message("assistant", "other critique"),
-)
+system, user, assistant = (partial(Message, role) for role in ("system", "user", "assistant"))
+HISTORY = (user("other query"), assistant("other answer"), user("other check"), assistant("other critique"))
 
 
 @dataclass(frozen=True)
@@ -51,18 +40,6 @@ class EchoCase:
         return None if self.truth is None else answer == self.truth
 
 
-def system(text: str) -> Message:
-    return Message("system", text)
-
-
-def user(text: str) -> Message:
-    return Message("user", text)
-
-
-def assistant(text: str) -> Message:
-    return Message("assistant", text)
-
-
 def said(text: str, tokens: int = 10) -> Completion:
     """A completion that cost this many tokens, two of them generated."""
     return Completion(text, Usage(input=tokens - 2, output=2, calls=1))
@@ -82,10 +59,8 @@ async def verdict_of(critic: Critic, exam: Examination) -> Verdict:
 
 def timeless(transcript: Transcript) -> Transcript:
     """The transcript without its wall times, which no two runs share."""
-    return replace(
-        transcript,
-        rounds=tuple(
-            replace(round_, seconds=0.0, critique=round_.critique and replace(round_.critique, seconds=0.0))
-            for round_ in transcript.rounds
-        ),
+    rounds = (
+        replace(round_, seconds=0.0, critique=round_.critique and replace(round_.critique, seconds=0.0))
+        for round_ in transcript.rounds
     )
+    return replace(transcript, rounds=tuple(rounds))

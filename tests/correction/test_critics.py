@@ -1,6 +1,9 @@
+"""Every critic by itself."""
+
 import functools
 import random
 import sys
+import threading
 import time
 
 import anyio
@@ -25,18 +28,13 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_model_is_shown_the_conversation_and_the_check():
     exam = examination(answer="A", round_index=2)
-    model = ScriptedModel([([*exam.messages, user("check 2")], said("It is wrong", 20))])
+    model = ScriptedModel([([*exam.messages, user("check 2")], said("It is wrong", 20)), (None, "right or wrong ?")])
     critique = await ModelCritic(model).examine(exam)
-    model.finished()
-    assert (critique.text, critique.verdict) == ("It is wrong", "wrong")
-    assert critique.usage == Usage(18, 2, calls=1)
+    assert (critique.text, critique.verdict, critique.usage) == ("It is wrong", "wrong", Usage(18, 2, calls=1))
     assert critique.seconds > 0
     assert model.calls[0].seed == exam.seed
-
-
-async def test_a_model_that_states_both_verdicts_is_unclear():
-    model = ScriptedModel([(None, "right or wrong ?")])
-    assert await verdict_of(ModelCritic(model), examination()) == "unclear"
+    assert await verdict_of(ModelCritic(model), exam) == "unclear"  # it states both verdicts
+    model.finished()
 
 
 @pytest.mark.parametrize(
@@ -50,95 +48,58 @@ async def test_the_oracle_says_the_truth_and_nothing_else(answer, truth, verdict
 async def test_the_silent_critic_says_nothing():
     assert await SilentCritic().examine(examination()) is None
     assert await NoisyCritic(1, SilentCritic()).examine(examination()) is None
-    assert SilentCritic().name == "none"
 
 
 # ---- noise
 
 
-async def flips(critic, exams):
-    return [await verdict_of(critic, exam) == "right" for exam in exams]
+async def flips(p, count, *, seed=1, answer="A", round_index=0, order=None):
+    """Whether noise flips the truth's verdict, by sample."""
+    samples = [f"s{index}" for index in range(count)]
+    if order:
+        random.Random(order).shuffle(samples)
+    critic, truth = NoisyCritic(p, OracleCritic(), seed=seed), "wrong" if answer == "A" else "right"
+    exams = {sample: examination(EchoCase(sample), answer, round_index) for sample in samples}
+    return {sample: await verdict_of(critic, exam) != truth for sample, exam in exams.items()}
 
 
-def wrong_answers(count):
-    return [examination(EchoCase(f"s{index}"), "A") for index in range(count)]
+@pytest.mark.parametrize(("p", "answer"), [(0.05, "A"), (0.25, "A"), (0.25, "B"), (0.5, "A"), (0.75, "A")])
+async def test_noise_flips_at_its_rate_both_ways(p, answer):
+    rate = sum((await flips(p, 4000, answer=answer)).values()) / 4000
+    assert abs(rate - p) < 4 * (p * (1 - p) / 4000) ** 0.5
 
 
-@pytest.mark.parametrize("p", [0.05, 0.25, 0.5, 0.75])
-async def test_noise_flips_at_its_rate(p):
-    count = 4000
-    rate = sum(await flips(NoisyCritic(p, OracleCritic(), seed=1), wrong_answers(count))) / count
-    assert abs(rate - p) < 4 * (p * (1 - p) / count) ** 0.5
-
-
-async def test_noise_flips_both_ways_at_the_same_rate():
-    exams = [examination(EchoCase(f"s{index}"), "B") for index in range(4000)]
-    kept = sum(await flips(NoisyCritic(0.25, OracleCritic(), seed=1), exams)) / 4000
-    assert abs(kept - 0.75) < 0.03
-
-
-async def test_noise_does_not_depend_on_the_order_of_calls():
-    exams = wrong_answers(300)
-    critic = NoisyCritic(0.5, OracleCritic(), seed=1)
-    in_order = dict(zip((exam.case.sample for exam in exams), await flips(critic, exams), strict=True))
-    random.Random(0).shuffle(exams)
-    again = NoisyCritic(0.5, OracleCritic(), seed=1)
-    shuffled = dict(zip((exam.case.sample for exam in exams), await flips(again, exams), strict=True))
-    assert in_order == shuffled
-    assert set(in_order.values()) == {True, False}
-
-
-async def test_noise_differs_between_rounds_and_seeds_independently():
-    first = await flips(NoisyCritic(0.5, OracleCritic(), seed=1), wrong_answers(2000))
-    reseeded = await flips(NoisyCritic(0.5, OracleCritic(), seed=2), wrong_answers(2000))
-    later = [examination(EchoCase(f"s{index}"), "A", 1) for index in range(2000)]
-    second = await flips(NoisyCritic(0.5, OracleCritic(), seed=1), later)
-    for other in (reseeded, second):
-        agree = sum(one == two for one, two in zip(first, other, strict=True)) / 2000
+async def test_noise_does_not_depend_on_the_order_of_calls_but_on_round_and_seed():
+    first = await flips(0.5, 2000)
+    assert first == await flips(0.5, 2000, order=3)
+    for other in (await flips(0.5, 2000, seed=2), await flips(0.5, 2000, round_index=1)):
+        agree = sum(other[sample] == flipped for sample, flipped in first.items()) / 2000
         assert abs(agree - 0.5) < 0.05
 
 
 async def test_what_little_noise_flips_more_noise_flips_too():
-    exams = wrong_answers(300)
-    little = await flips(NoisyCritic(0.2, OracleCritic(), seed=1), exams)
-    more = await flips(NoisyCritic(0.6, OracleCritic(), seed=1), exams)
-    assert all(later for earlier, later in zip(little, more, strict=True) if earlier)
-    assert sum(more) > sum(little) > 0
+    little, more = await flips(0.2, 300), await flips(0.6, 300)
+    assert all(more[sample] for sample, flipped in little.items() if flipped)
+    assert sum(more.values()) > sum(little.values()) > 0
 
 
-@pytest.mark.parametrize("answer", ["A", "B"])
-async def test_no_noise_is_the_inner_critic(answer):
-    inner = ToolCritic(lambda exam: Critique("wrong, I say", "wrong", Usage(5, 3, calls=1), 0.5))
-    exam = examination(answer=answer)
-    assert await NoisyCritic(0, inner).examine(exam) == await inner.examine(exam)
-
-
-async def test_a_flip_keeps_the_cost_and_changes_the_words():
+async def test_a_flip_keeps_the_cost_and_changes_the_words_and_unclear_stays():
     usage = Usage(5, 3, calls=1)
     inner = ToolCritic(lambda exam: Critique("wrong, I say", "wrong", usage, 0.5))
-    flipped = await NoisyCritic(1.0, inner).examine(examination())
-    assert flipped == Critique("verdict: right", "right", usage, 0.5)
-    restored = await NoisyCritic(1.0, NoisyCritic(1.0, inner)).examine(examination())
+    assert await NoisyCritic(0, inner).examine(examination()) == Critique("wrong, I say", "wrong", usage, 0.5)
+    assert await NoisyCritic(1, inner).examine(examination()) == Critique("verdict: right", "right", usage, 0.5)
+    restored = await NoisyCritic(1, NoisyCritic(1, inner)).examine(examination())
     assert restored == Critique("verdict: wrong", "wrong", usage, 0.5)
+    unclear = await NoisyCritic(1, ToolCritic(lambda exam: "no idea")).examine(examination())
+    assert (unclear.text, unclear.verdict) == ("no idea", "unclear")
 
 
-async def test_unclear_stays_unclear():
-    inner = ToolCritic(lambda exam: "no idea")
-    critique = await NoisyCritic(1.0, inner).examine(examination())
-    assert (critique.text, critique.verdict) == ("no idea", "unclear")
-
-
-@pytest.mark.parametrize(
-    ("p", "name"), [(0.25, "noisy(0.25, oracle)"), (1, "noisy(1, oracle)"), (0.1, "noisy(0.1, oracle)")]
-)
-async def test_noise_is_named_by_its_rate(p, name):
-    assert NoisyCritic(p, OracleCritic()).name == name
-
-
-@pytest.mark.parametrize("p", [-0.1, 1.01, float("nan")])
-async def test_a_rate_is_a_probability(p):
-    with pytest.raises(ValueError, match=f"p is {p!r}: give a probability from 0 to 1"):
-        NoisyCritic(p, OracleCritic())
+def test_noise_is_named_by_its_rate_and_that_is_a_probability():
+    names = [NoisyCritic(p, OracleCritic()).name for p in (0.25, 1, 0.1)]
+    assert names == ["noisy(0.25, oracle)", "noisy(1, oracle)", "noisy(0.1, oracle)"]
+    for p in (-0.1, 1.01, float("nan")):
+        with pytest.raises(ValueError, match=f"p is {p!r}: give a probability from 0 to 1"):
+            NoisyCritic(p, OracleCritic())
 
 
 # ---- tools
@@ -171,20 +132,11 @@ async def test_a_tool_that_returns_nothing_is_told_so():
 
 
 async def test_a_blocking_tool_does_not_hold_up_others():
-    critic = ToolCritic(lambda exam: time.sleep(0.2) or "right")
-    ticks = 0
-
-    async def tick():
-        nonlocal ticks
-        while True:
-            await anyio.sleep(0.01)
-            ticks += 1
-
+    free = threading.Event()  # set by another task while the tool waits for it
     async with anyio.create_task_group() as group:
-        group.start_soon(tick)
-        await critic.examine(examination())
-        group.cancel_scope.cancel()
-    assert ticks >= 3
+        group.start_soon(ToolCritic(lambda exam: free.wait(60) and "right").examine, examination())
+        await anyio.sleep(0)
+        free.set()
 
 
 # ---- commands
@@ -207,9 +159,8 @@ async def test_a_command_gets_json_and_prints_a_critique(tmp_path):
     )
     critique = await critic.examine(examination(EchoCase("sé"), "naïve\n", 1))
     assert critique.text == "naïve\n is wrong for sé 1 sé: query 1"
-    assert critique.verdict == "wrong"
+    assert (critique.verdict, critique.usage) == ("wrong", Usage())
     assert critique.seconds > 0
-    assert critique.usage == Usage()
 
 
 async def test_a_command_may_leave_its_input_unread(tmp_path):
@@ -217,17 +168,28 @@ async def test_a_command_may_leave_its_input_unread(tmp_path):
     assert await verdict_of(critic, examination(answer="long " * 100_000)) == "right"
 
 
-async def test_commands_run_side_by_side_up_to_the_limit(tmp_path):
-    critic = command(tmp_path, "print('right')", limiter=anyio.CapacityLimiter(2))
-    verdicts = []
+async def test_no_more_commands_run_at_once_than_the_limit(tmp_path):
+    running = tmp_path / "running"
+    running.mkdir()
+    critic = command(
+        tmp_path,
+        "import os, pathlib, time\n"
+        f"mine = pathlib.Path({str(running)!r}, str(os.getpid()))\n"
+        "mine.touch()\n"
+        "time.sleep(0.1)\n"
+        "print(len(list(mine.parent.iterdir())))\n"
+        "mine.unlink()\n",
+        limiter=anyio.CapacityLimiter(2),
+    )
+    counts = []
 
     async def one():
-        verdicts.append(await verdict_of(critic, examination()))
+        counts.append(int((await critic.examine(examination())).text))
 
     async with anyio.create_task_group() as group:
-        for _ in range(4):
+        for _ in range(5):
             group.start_soon(one)
-    assert verdicts == ["right"] * 4
+    assert (len(counts), max(counts) <= 2) == (5, True)
 
 
 @pytest.mark.parametrize(
@@ -246,15 +208,12 @@ async def test_a_failing_command_is_one_clear_line(tmp_path, code, complaint):
     assert repr(sys.executable) in str(caught.value)
 
 
-async def test_a_hanging_command_is_ended(tmp_path):
-    critic = command(tmp_path, "import time; time.sleep(60)", timeout=0.3)
+async def test_a_command_that_hangs_is_ended_and_one_that_is_missing_told(tmp_path):
+    critic = command(tmp_path, "import time; time.sleep(600)", timeout=0.3)
     start = time.perf_counter()
     with pytest.raises(CriticError, match=r"took longer than 0\.3 s: raise the timeout"):
         await critic.examine(examination())
-    assert time.perf_counter() - start < 30
-
-
-async def test_a_missing_command_is_one_clear_line():
+    assert time.perf_counter() - start < 300
     with pytest.raises(CriticError, match=r"command 'no-such-program' cannot be started: .*No such file"):
         await CommandCritic(["no-such-program"]).examine(examination())
 
@@ -268,6 +227,6 @@ async def test_a_missing_command_is_one_clear_line():
         (["critic"], -1.5, r"timeout is -1\.5: give a positive number of seconds"),
     ],
 )
-async def test_a_bad_command_is_refused_at_once(argv, timeout, message):
+def test_a_bad_command_is_refused_at_once(argv, timeout, message):
     with pytest.raises(ValueError, match=message):
         CommandCritic(argv, timeout)

@@ -8,8 +8,7 @@ pytestmark = pytest.mark.anyio
 
 async def transcript(sample, critic, *answers, **options):
     model = ScriptedModel([(None, answer) for answer in answers])
-    plan = Plan(rounds=len(answers) - 1, **options)
-    return await run(model, critic, EchoCase(sample), plan)
+    return await run(model, critic, EchoCase(sample), Plan(rounds=len(answers) - 1, **options))
 
 
 async def test_each_gives_query_answer_check_and_critique():
@@ -20,34 +19,18 @@ async def test_each_gives_query_answer_check_and_critique():
             await transcript("z", SilentCritic(), "C", "C"),
         ]
     )
-    assert history == (
-        user("x: query 0"),
-        assistant("A"),
-        user("check 0"),
-        assistant("verdict: wrong"),
-        user("y: query 0"),
-        assistant("B"),
-        user("check 0"),
-        assistant("verdict: right"),
-        user("z: query 0"),
-        assistant("C"),
-    )
-    model = ScriptedModel([(None, "B")])
-    final = await run(model, SilentCritic(), EchoCase(), Plan("diverse", rounds=0, history=history))
+    said = ("x: query 0", "A", "check 0", "verdict: wrong", "y: query 0", "B", "check 0", "verdict: right")
+    said += ("z: query 0", "C")
+    assert history == tuple((assistant if index % 2 else user)(text) for index, text in enumerate(said))
+    final = await transcript("s1", SilentCritic(), "B", variant="diverse", history=history)
     assert final.messages[1:-1] == (*history, user("s1: query 0"))
 
 
-async def test_no_transcripts_no_history():
+async def test_what_has_no_answer_or_a_history_itself_makes_none():
     assert as_history([]) == ()
-
-
-async def test_without_an_answer_there_is_nothing_to_show():
     failed = await run(ScriptedModel([(None, OSError())]), SilentCritic(), EchoCase("x"), Plan())
     with pytest.raises(ValueError, match="sample 'x' has no answer to show: leave it out"):
         as_history([failed])
-
-
-async def test_a_history_is_not_made_of_histories():
     history = as_history([await transcript("x", OracleCritic(), "A", "B")])
     nested = await transcript("y", OracleCritic(), "A", "B", variant="diverse", history=history)
     with pytest.raises(ValueError, match="sample 'y' begins with a history itself"):

@@ -3,6 +3,7 @@
 import itertools
 
 import anyio
+import pytest
 from echo_case import HISTORY, EchoCase, assistant, system, user
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,15 +20,8 @@ from secondlook.correction import (
     run,
 )
 
-CONVERSATION = (
-    system("Be brief."),
-    user("query 0"),
-    assistant("A"),
-    user("check 0"),
-    assistant("wrong"),
-    user("query 1"),
-    assistant("B"),
-)
+TURNS = [user("query 0"), assistant("A"), user("check 0"), assistant("wrong"), user("query 1"), assistant("B")]
+CONVERSATION = (system("Be brief."), *TURNS)
 
 
 def plain(messages):
@@ -50,26 +44,19 @@ def system_last(messages):
     return plain([*rest[:-1], first, rest[-1]])
 
 
-def test_a_plain_template_rewrites_nothing():
-    assert rewritten_turn(plain, CONVERSATION) is None
-    assert rewritten_turn(words, CONVERSATION) is None
-    assert rewritten_turn(lambda messages: tuple(words(messages)), CONVERSATION) is None
-
-
-def test_the_first_prompt_that_no_longer_begins_with_the_one_before_is_named():
-    assert rewritten_turn(forgetful, CONVERSATION) == 5
-    assert rewritten_turn(system_last, CONVERSATION) == 3
-
-
-def test_a_generation_prompt_that_is_taken_back_is_noticed():
-    def thinking(messages):
-        return plain(messages) + "<think></think>"
-
-    assert rewritten_turn(thinking, CONVERSATION) == 3
-
-
-def test_a_shorter_rendering_is_noticed():
-    assert rewritten_turn(lambda messages: [0] * (9 - len(messages)), CONVERSATION) == 3
+@pytest.mark.parametrize(
+    ("render", "turn"),
+    [
+        (plain, None),
+        (words, None),
+        (forgetful, 5),
+        (system_last, 3),
+        (lambda messages: plain(messages) + "<think></think>", 3),  # a generation prompt that is taken back
+        (lambda messages: [0] * (9 - len(messages)), 3),  # a shorter rendering
+    ],
+)
+def test_the_first_prompt_that_no_longer_begins_with_the_one_before_is_named(render, turn):
+    assert rewritten_turn(render, CONVERSATION) == turn
 
 
 def test_only_prompts_are_rendered():
@@ -85,7 +72,7 @@ texts = st.text(min_size=1, max_size=20).filter(str.strip)
 @settings(deadline=None)
 @given(
     variant=st.sampled_from(["self", "diverse", "self-instruct"]),
-    critic=st.sampled_from(["self", "tool", "oracle", "noisy", "none"]),
+    critic=st.sampled_from(["self", "tool", "noisy", "none"]),
     stop=st.sampled_from(["fixed", "satisfied"]),
     rounds=st.integers(0, 4),
     replies=st.lists(texts, min_size=9, max_size=9),
@@ -96,15 +83,11 @@ def test_every_later_message_list_begins_with_the_earlier_one(variant, critic, s
     critics = {
         "self": ModelCritic(model),
         "tool": ToolCritic(lambda exam: replies[-1 - exam.round_index]),
-        "oracle": OracleCritic(),
         "noisy": NoisyCritic(0.5, OracleCritic()),
         "none": SilentCritic(),
     }
-    history = HISTORY if variant == "diverse" else ()
-    plan = Plan(variant, rounds, stop, history=history)
-
+    plan = Plan(variant, rounds, stop, history=HISTORY if variant == "diverse" else ())
     transcript = anyio.run(run, model, critics[critic], EchoCase(system=opening), plan)
-
     assert transcript.stop in ("rounds", "satisfied")
     shown = [call.messages for call in model.calls] + [transcript.messages]
     for earlier, later in itertools.pairwise(shown):

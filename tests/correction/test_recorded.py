@@ -18,33 +18,23 @@ def load(tmp_path):
     return write
 
 
-async def test_a_verdict_is_put_into_the_prompts_words(load):
-    critic = load(GOOD)
-    assert critic.name == "recorded"
-    assert await critic.examine(examination()) == Critique("verdict: wrong", "wrong")
-
-
-async def test_a_text_stands_as_it_is(load):
-    critic = load('{"sample": "s1", "round": 0, "verdict": "right", "text": "Well done."}')
-    assert await critic.examine(examination()) == Critique("Well done.", "right")
-
-
-@pytest.mark.parametrize(("sample", "round_index"), [("s2", 0), ("s1", 1)])
-async def test_a_missing_verdict_is_unclear(load, sample, round_index):
-    critique = await load(GOOD).examine(examination(EchoCase(sample), "A", round_index))
-    assert critique == Critique("verdict: unclear", "unclear")
+UNCLEAR = Critique("verdict: unclear", "unclear")
+ON_A = '{"sample": "s1", "round": 0, "verdict": "wrong", "text": "No: A is a guess.", "answer": "A"}'
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("line", "asked", "critique"),
     [
-        ("A", Critique("No: A is a guess.", "wrong")),
-        ("B", Critique("verdict: unclear", "unclear")),
+        (GOOD, {}, Critique("verdict: wrong", "wrong")),
+        (GOOD[:-1] + ', "text": "Too bad."}', {}, Critique("Too bad.", "wrong")),
+        (GOOD, {"case": EchoCase("s2")}, UNCLEAR),
+        (GOOD, {"round_index": 1}, UNCLEAR),
+        (ON_A, {"answer": "A"}, Critique("No: A is a guess.", "wrong")),
+        (ON_A, {"answer": "B"}, UNCLEAR),
     ],
 )
-async def test_a_verdict_on_another_answer_does_not_apply(load, answer, expected):
-    critic = load('{"sample": "s1", "round": 0, "verdict": "wrong", "text": "No: A is a guess.", "answer": "A"}')
-    assert await critic.examine(examination(answer=answer)) == expected
+async def test_a_verdict_stands_for_its_sample_round_and_answer_alone(load, line, asked, critique):
+    assert await load(line).examine(examination(**asked)) == critique
 
 
 async def test_blank_lines_are_passed_over(load):
@@ -98,11 +88,8 @@ async def test_bytes_that_are_no_text_are_named_too(tmp_path):
         RecordedCritic.load(file)
 
 
-async def test_an_empty_file_is_refused(load):
+async def test_an_empty_file_is_refused(load, tmp_path):
     with pytest.raises(ValueError, match=r"verdicts\.jsonl: holds no verdicts; a line has"):
         load("")
-
-
-async def test_a_missing_file_is_the_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         RecordedCritic.load(tmp_path / "nowhere.jsonl")
