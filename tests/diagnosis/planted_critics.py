@@ -9,11 +9,7 @@ GROUPS = ("age", "body", "class")
 
 
 def draw(critics, *, templates=80, each=10, accuracy=0.6, seed=0):
-    """Records of one arm a critic, on the same first answers.
-
-    Args:
-        critics: By name, a function of (right, group, rng) that gives verdicts and scores.
-    """
+    """Records of one arm a critic, each a function of (right, group, rng) that gives verdicts and scores."""
     rng = np.random.default_rng(seed)
     n = templates * each
     template = np.repeat(np.arange(templates), each)
@@ -26,13 +22,10 @@ def draw(critics, *, templates=80, each=10, accuracy=0.6, seed=0):
         verdict, score = critic(right, group, rng)
         after = follow(right, verdict, rng)
         common = {"arm": name, "sample": [f"s{i}" for i in range(n)], "template": template, "group": group}
-        spent = {"tokens_in": 30, "tokens_out": 20 if verdict is not None else 5}
-        first = {"round": 0, "answer": answer, "correct": right, "status": "ok", "verdict": verdict, "score": score}
-        second = {"round": 1, "answer": "D", "correct": after, "status": "ok", "verdict": None}
-        arms += [
-            pd.DataFrame({**common, **first, **spent}),
-            pd.DataFrame({**common, **second, **spent, "score": np.nan}),
-        ]
+        common |= {"status": "ok", "tokens_in": 30, "tokens_out": 20 if verdict is not None else 5}
+        first = {"round": 0, "answer": answer, "correct": right, "verdict": verdict, "score": score}
+        second = {"round": 1, "answer": "D", "correct": after, "verdict": None, "score": np.nan}
+        arms += [pd.DataFrame({**common, **first}), pd.DataFrame({**common, **second})]
     return pd.concat(arms, ignore_index=True)
 
 
@@ -47,10 +40,9 @@ def fair(accuracy):
     """A critic that is right with one probability; its score is what it believes."""
 
     def critic(right, group, rng):
-        hit = rng.random(len(right)) < accuracy
-        return np.where(hit == right, "right", "wrong"), np.where(hit == right, 80, 20) + rng.integers(
-            -20, 21, len(right)
-        )
+        says_right = (rng.random(len(right)) < accuracy) == right
+        score = np.where(says_right, 80, 20) + rng.integers(-20, 21, len(right))
+        return np.where(says_right, "right", "wrong"), score
 
     return critic
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from planted_critics import GROUPS, HARM, REPAIR, blind_in, draw, fair, follow, silent
-from scipy import optimize
+from planted_critics import REPAIR, blind_in, draw, fair, follow, silent
 
 from secondlook.correction.critics.recorded import RecordedCritic
 from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR
@@ -24,6 +23,7 @@ from secondlook.diagnosis.panel import agreement, panel
 from secondlook.diagnosis.trained import deal, features_of, fit, train
 
 WORDS = {"wrong": ALARM, "right": PASS, "unclear": UNCLEAR}
+CELLS = [(was, said) for was in (True, False) for said in (ALARM, PASS)]
 
 
 def slow_gain(of, verdict):
@@ -58,18 +58,9 @@ def test_a_predicted_gain_is_the_walks_and_its_interval_a_bootstraps():
     again = []
     for _ in range(400):
         index = np.concatenate([groups[place] for place in rng.integers(0, 60, 60)])
-        gains = [
-            of.after[index][cell].mean() - right
-            if (cell := (of.right[index] == right) & (of.verdict[index] == said)).any()
-            else np.nan
-            for right in (True, False)
-            for said in (ALARM, PASS)
-        ]
-        shares = [
-            ((of.right[index] == right) & (verdict[index] == said)).mean()
-            for right in (True, False)
-            for said in (ALARM, PASS)
-        ]
+        right, after = of.right[index], of.after[index]
+        gains = [after[(right == was) & (of.verdict[index] == said)].mean() - was for was, said in CELLS]
+        shares = [((right == was) & (verdict[index] == said)).mean() for was, said in CELLS]
         again.append(np.dot(shares, gains))
     assert (row.gain.high - row.gain.low) / 2 == pytest.approx(2.0 * np.std(again), rel=0.1)
 
@@ -104,11 +95,7 @@ def test_the_best_threshold_is_the_best_of_all(step):
     score[::7] = np.nan
     threshold, gain = best_threshold(of, score)
     has = ~np.isnan(score)
-    measured = {
-        (right, said): of.after[(of.right == right) & (of.verdict == said)].mean() - right
-        for right in (True, False)
-        for said in (ALARM, PASS)
-    }
+    measured = {cell: of.after[(of.right == cell[0]) & (of.verdict == cell[1])].mean() - cell[0] for cell in CELLS}
 
     def gain_at(limit):
         said = np.where(score[has] < limit, ALARM, PASS)
@@ -145,18 +132,15 @@ def test_where_alarms_only_harm_the_calibrated_critic_is_silent(monkeypatch):
 
 
 def test_a_vote_is_the_majority_of_what_can_be_read():
-    given = [np.array(column, dtype=np.int8) for column in zip(*VOTES, strict=True)]
-    assert majority(given[:3]).tolist() == given[3].tolist()
-
-
-VOTES = [
-    (ALARM, ALARM, PASS, ALARM),
-    (PASS, ALARM, PASS, PASS),
-    (ALARM, PASS, UNCLEAR, UNCLEAR),
-    (ALARM, UNCLEAR, UNCLEAR, ALARM),
-    (UNCLEAR, UNCLEAR, UNCLEAR, UNCLEAR),
-    (PASS, PASS, SILENT, PASS),
-]
+    votes = [
+        (ALARM, ALARM, PASS, ALARM),
+        (ALARM, PASS, UNCLEAR, UNCLEAR),
+        (ALARM, UNCLEAR, UNCLEAR, ALARM),
+        (UNCLEAR, UNCLEAR, UNCLEAR, UNCLEAR),
+        (PASS, PASS, SILENT, PASS),
+    ]
+    *given, expected = (np.array(column, dtype=np.int8) for column in zip(*votes, strict=True))
+    assert majority(given).tolist() == expected.tolist()
 
 
 def test_three_critics_are_better_than_one_and_cost_three():
@@ -203,8 +187,6 @@ def test_the_regression_is_where_its_penalised_likelihood_is_greatest():
     # Its gradient, written out.
     assert (probability - y).sum() == pytest.approx(0, abs=1e-3)
     assert x.T @ (probability - y) + 2.0 * weights[1:] == pytest.approx(np.zeros(3), abs=1e-3)
-    loss = lambda w: np.sum(np.log1p(np.exp(-np.where(y, 1, -1) * (w[0] + x @ w[1:])))) + np.sum(w[1:] ** 2)  # noqa: E731
-    assert loss(weights) <= optimize.minimize(loss, np.zeros(4), method="Nelder-Mead").fun + 1e-3
 
 
 def test_no_template_is_on_both_sides():
@@ -297,12 +279,3 @@ def test_what_the_records_do_not_hold_is_an_error():
         trained(records, without=["context"])
     with pytest.raises(ValueError, match="no column 'score'"):
         calibrate(records.drop(columns="score"))
-
-
-def test_planted_rates_are_found():
-    of = examined(draw({"self": fair(0.7)}, templates=400), "self")
-    for word, code in (("wrong", ALARM), ("right", PASS)):
-        said = of.verdict == code
-        assert of.after[said & ~of.right].mean() == pytest.approx(REPAIR[word], abs=0.04)
-        assert 1 - of.after[said & of.right].mean() == pytest.approx(HARM[word], abs=0.04)
-    assert set(of.rows["group"]) == set(GROUPS)

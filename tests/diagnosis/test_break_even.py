@@ -17,8 +17,9 @@ def symmetric(accuracy, harm, repair):
     return accuracy * harm / (accuracy * harm + (1 - accuracy) * repair)
 
 
-def found(n=2000, **rates):
-    (arm,) = check_table(simulate(n, 1, harm=HARM, repair=REPAIR, accuracy=RIGHT, **rates)).arms.values()
+def found(n=2000, rounds=1, **rates):
+    planted = {"harm": HARM, "repair": REPAIR, "accuracy": RIGHT}
+    (arm,) = check_table(simulate(n, rounds, **planted | rates)).arms.values()
     return break_even(arm)
 
 
@@ -76,24 +77,21 @@ def test_the_interval_is_that_of_leaving_out_templates():
 
 
 @pytest.mark.parametrize(
-    ("rates", "said"),
+    ("rounds", "rates", "said"),
     [
-        ({"accuracy": 1.0}, "all examined answers were right"),
-        ({"accuracy": 0.0}, "all examined answers were wrong"),
-        ({"false_alarm": 0.0}, "no false alarm"),
-        ({"miss": 1.0}, "no true alarm"),
+        (1, {"accuracy": 1.0}, "all examined answers were right"),
+        (1, {"accuracy": 0.0}, "all examined answers were wrong"),
+        (1, {"false_alarm": 0.0}, "no false alarm"),
+        (1, {"miss": 1.0}, "no true alarm"),
+        (0, {}, "asked again"),
     ],
 )
-def test_what_was_never_seen_has_no_break_even(rates, said):
-    (arm,) = check_table(simulate(100, 1, **rates)).arms.values()
-    assert said in break_even(arm)
+def test_what_was_never_seen_has_no_break_even(rounds, rates, said):
+    assert said in found(100, rounds, **rates)
 
 
-def test_edges_have_no_interval_and_are_said():
-    (arm,) = check_table(simulate(200, 1, harm=0.0)).arms.values()
-    assert (break_even(arm).accuracy.value, break_even(arm).accuracy.low) == (0.0, None)
-    (arm,) = check_table(simulate(200, 1, harm=0.0, repair=0.0)).arms.values()
-    assert break_even(arm).accuracy is None
-    assert "does not matter" in break_even(arm).sentence
-    (arm,) = check_table(simulate(200, 0)).arms.values()
-    assert "asked again" in break_even(arm)
+def test_where_alarms_harm_nothing_there_is_no_interval():
+    assert (found(200, harm=0.0).accuracy.value, found(200, harm=0.0).accuracy.low) == (0.0, None)
+    inert = found(200, harm=0.0, repair=0.0)
+    assert inert.accuracy is None
+    assert "does not matter" in inert.sentence

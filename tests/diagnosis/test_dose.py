@@ -58,22 +58,14 @@ def test_correlations_and_their_p_values_are_those_of_all_permutations():
     found = correlate(y, x)
     assert found.pearson == pytest.approx(stats.pearsonr(x, y).statistic)
     assert found.spearman == pytest.approx(stats.spearmanr(x, y).statistic)
-    for value, p, of in (
-        (found.pearson, found.pearson_p, stats.pearsonr),
-        (found.spearman, found.spearman_p, stats.spearmanr),
-    ):
+    pairs = ((found.pearson, found.pearson_p, stats.pearsonr), (found.spearman, found.spearman_p, stats.spearmanr))
+    for value, p, of in pairs:
         all_ = np.asarray([of(x, order).statistic for order in permutations(y)])
         tails = [(all_ >= value - 1e-9).mean(), (all_ <= value + 1e-9).mean()]
         assert p == pytest.approx(min(1, 2 * min(tails)), abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("gains", "critics", "said"),
-    [
-        ([0.1] * 3, [0.5, 0.6, 0.7], "takes 4 groups"),
-        ([0.1] * 5, [0.1, 0.2, 0.3, 0.4, 0.5], "same gain"),
-        ([0.1, 0.2, 0.3, 0.4], [0.5] * 4, "same critic accuracy"),
-    ],
-)
-def test_no_correlation_where_nothing_varies(gains, critics, said):
-    assert said in correlate(gains, critics)
+def test_no_correlation_where_nothing_varies():
+    assert "takes 4 groups" in correlate([0.1] * 3, [0.5, 0.6, 0.7])
+    assert "same gain" in correlate([0.1] * 5, [0.1, 0.2, 0.3, 0.4, 0.5])
+    assert "same critic accuracy" in correlate([0.1, 0.2, 0.3, 0.4], [0.5] * 4)

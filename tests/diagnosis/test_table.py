@@ -25,26 +25,18 @@ def changed(row=0, **values):
 def test_a_minimal_table_is_read_as_it_stands():
     table = check_table(pd.DataFrame(GOOD))
     arm = table.arms["unnamed"]
-    assert (table.samples, table.groups, table.contexts, table.model, table.rows) == (
-        ["a", "b"],
-        ["x", "y"],
-        [],
-        None,
-        4,
-    )
+    assert (table.samples, table.groups, table.contexts) == (["a", "b"], ["x", "y"], [])
+    assert (table.model, table.rows) == (None, 4)
     assert arm.state.tolist() == [[RIGHT, WRONG], [UNPARSED, RIGHT]]
     assert arm.verdict.tolist() == [[1, 0], [3, 0]]
     assert arm.tokens.tolist() == [[5, 6], [7, 8]]
-    assert [sentence.split(" (")[0] for sentence in table.cannot] == [
-        "refused answers and failed calls",
-        "dependence within question templates",
-    ]
+    lacking = [sentence.split(" (")[0] for sentence in table.cannot]
+    assert lacking == ["refused answers and failed calls", "dependence within question templates"]
 
 
 def test_what_is_missing_is_said():
-    (said,) = [" ".join(check_table(pd.DataFrame(GOOD)[["sample", "round", "correct"]]).cannot)]
-    for column in ("status", "template", "group", "tokens", "verdict"):
-        assert column in said
+    said = " ".join(check_table(pd.DataFrame(GOOD)[["sample", "round", "correct"]]).cannot)
+    assert all(column in said for column in ("status", "template", "group", "tokens", "verdict"))
     assert "tokens are missing in 1 rows" in " ".join(check_table(changed(tokens=None)).cannot)
 
 
@@ -90,20 +82,15 @@ def test_a_failed_call_keeps_the_answer_in_hand_and_its_tokens():
     rows[1] |= {"correct": None, "status": "error"}
     arm = check_table(pd.DataFrame(rows)).arms["unnamed"]
     assert arm.state.tolist() == [[RIGHT, RIGHT], [UNPARSED, RIGHT]]
-    assert (arm.answered.tolist(), arm.failed.tolist()) == (
-        [[True, False], [True, True]],
-        [[False, True], [False, False]],
-    )
+    assert arm.answered.tolist() == [[True, False], [True, True]]
+    assert arm.failed.tolist() == [[False, True], [False, False]]
     assert arm.tokens.sum() == 26
 
 
 def test_arms_are_told_apart_and_noise_is_read_from_its_critic():
-    both = [
-        {**row, "arm": arm, "critic": critic}
-        for arm, critic in (("a", "noisy(0.25, oracle)"), ("b", "none"))
-        for row in GOOD
-    ]
-    arms = check_table(pd.DataFrame(both)).arms
+    critics = {"a": "noisy(0.25, oracle)", "b": "none"}
+    both = [pd.DataFrame(GOOD).assign(arm=arm, critic=critic) for arm, critic in critics.items()]
+    arms = check_table(pd.concat(both)).arms
     assert [(arm.name, arm.critic, arm.noise) for arm in arms.values()] == [("a", "oracle", 0.25), ("b", "none", None)]
 
 
@@ -111,10 +98,8 @@ def test_arms_are_told_apart_and_noise_is_read_from_its_critic():
 def test_files_give_the_same_table(form, tmp_path):
     frame = pd.DataFrame(GOOD).assign(sample=["007", "007", "7", "7"], other="unused")
     file = tmp_path / f"records.{form}"
-    if form == "csv":
-        frame.to_csv(file, index=False)
-    else:
-        file.write_text("".join(json.dumps(row) + "\n" for row in frame.to_dict("records")), encoding="utf-8")
+    lines = "".join(json.dumps(row) + "\n" for row in frame.to_dict("records"))
+    file.write_text(frame.to_csv(index=False) if form == "csv" else lines, encoding="utf-8")
     table = check_table(read_tables([file]))
     assert table.samples == ["007", "7"]
     expected, found = check_table(frame).arms["unnamed"], table.arms["unnamed"]

@@ -13,25 +13,19 @@ from secondlook.diagnosis.table import check_table
 from secondlook.diagnosis.transitions import transitions
 
 VERDICTS = (None, "wrong", "right", "unclear")
-ANSWERS = {"right": ("ok", True), "wrong": ("ok", False), "unparsed": ("unparsed", None), "refused": ("refused", None)}
-answers = st.tuples(st.sampled_from([*ANSWERS, "error"]), st.sampled_from(VERDICTS))
+ANSWERS = {"right": ("ok", True), "wrong": ("ok", False)}
+ANSWERS |= {status: (status, None) for status in ("unparsed", "refused", "error")}
+answers = st.tuples(st.sampled_from(list(ANSWERS)), st.sampled_from(VERDICTS))
 talks = st.lists(st.lists(answers, min_size=1, max_size=4), min_size=1, max_size=12)
 
 
 def frame_of(samples):
     rows = [
-        {
-            "sample": f"s{number}",
-            "template": f"t{number % 5}",
-            "round": index,
-            "status": ANSWERS.get(answer, ("error", None))[0],
-            "correct": ANSWERS.get(answer, ("error", None))[1],
-            "verdict": verdict if answer != "error" else None,
-        }
+        (f"s{number}", f"t{number % 5}", index, *ANSWERS[answer], None if answer == "error" else verdict)
         for number, rounds in enumerate(samples)
         for index, (answer, verdict) in enumerate(rounds)
     ]
-    return pd.DataFrame(rows, dtype=object)
+    return pd.DataFrame(rows, columns=["sample", "template", "round", "status", "correct", "verdict"], dtype=object)
 
 
 @settings(deadline=None, max_examples=40)
