@@ -1,6 +1,8 @@
 """`secondlook diagnose`: one screen, one file, and one line for what a user gets wrong."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +10,7 @@ from typer.testing import CliRunner
 from secondlook.cli import app
 from secondlook.cli.diagnose import console
 from secondlook.diagnosis.form import from_json
+from secondlook.gateway.audit import Audit
 
 LINES = """\
 {"sample": "1", "group": "age", "round": 0, "correct": false, "verdict": "wrong", "tokens": 41}
@@ -64,3 +67,24 @@ def test_what_a_user_gets_wrong_is_a_value_error(arguments, said, records, tmp_p
     error = secondlook(file, *arguments).exception
     assert isinstance(error, ValueError)  # main makes it one line and exit code 2
     assert said in str(error)
+
+
+LIGHT = """
+import sys
+class Heavy:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "inspect_ai", "matplotlib", "aiohttp", "ray"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Heavy())
+from secondlook.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", [("diagnose", "mine.jsonl"), ("audit", "audit.db")])
+def test_reading_takes_neither_an_engine_nor_a_server(command, records, tmp_path):
+    Audit(tmp_path / "audit.db")
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT, *command], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -115,20 +115,17 @@ def test_calibration_is_judged_on_templates_it_was_not_chosen_on():
     records = draw({"self": drowsy}, templates=120)
     better = calibrate(records)
     asked, row = better.rows
-    assert (asked.answers, row.answers, row.accuracy.clusters) == (600, 600, 60)
-    limit = float(row.name.split()[2])
-    assert 40 < limit < 70
+    assert (asked.answers, row.answers, row.accuracy.clusters, len(better.verdicts)) == (600, 600, 60, 1200)
+    assert 40 < float(row.name.split()[2]) < 70
     assert row.more_gain.low > 0
     assert row.accuracy.value > 0.75 > asked.accuracy.value
     assert "chosen on 600 answers" in better.notes[0]
-    assert len(better.verdicts) == 1200
 
 
 def test_where_alarms_only_harm_the_calibrated_critic_is_silent(monkeypatch):
     monkeypatch.setitem(REPAIR, "wrong", 0.0)
-    (_, row) = calibrate(draw({"self": fair(0.9)}, templates=100)).rows
-    assert row.name == "score below -inf is wrong"
-    assert row.miss.value == 1.0
+    row = calibrate(draw({"self": fair(0.9)}, templates=100)).rows[-1]
+    assert (row.name, row.miss.value) == ("score below -inf is wrong", 1.0)
 
 
 def test_a_vote_is_the_majority_of_what_can_be_read():
@@ -157,20 +154,13 @@ def test_three_critics_are_better_than_one_and_cost_three():
     assert without.tokens == 150
 
 
-def test_a_vote_needs_the_same_answers():
+def test_a_vote_needs_the_same_answers_and_what_knows_the_truth_neither_votes_nor_teaches():
     records = draw({"a": fair(0.7), "b": fair(0.7)}, templates=10)
     other = (records["arm"] == "b") & (records["round"] == 0) & (records["sample"] < "s5")
     records.loc[other, "answer"] = "D"
     better = vote(records)
     assert better.rows[-1].answers == 100 - other.sum()
-    assert better.notes == [
-        f"{other.sum()} answers were not judged by every critic, or were answered differently: left out"
-    ]
-    with pytest.raises(ValueError, match="only one critic judged these answers"):
-        vote(records[records["arm"] == "a"])
-
-
-def test_what_knows_the_truth_neither_votes_nor_teaches():
+    assert better.notes[0].startswith(f"{other.sum()} answers were not judged by every critic")
     records = draw({"self": fair(0.7), "b": fair(0.7), "noisy(0.1, oracle)": fair(0.9)}, templates=40)
     hidden = records.assign(critic=records["arm"].replace("b", "oracle"))
     assert vote(records).rows[-1].name == "vote of b, self"
@@ -233,19 +223,11 @@ def test_agreement_is_the_share_of_other_arms_that_answered_alike():
     records = draw({"self": fair(0.7), "b": silent, "c": silent}, templates=2, each=2)
     records.loc[(records["arm"] == "b") & (records["sample"] == "s1"), "answer"] = "Z"
     of = examined(records, "self")
-    assert agreement(panel(records, of), of).tolist() == [1.0, 0.5, 1.0, 1.0]
-    assert "agreement" in features_of(of, {}, np.array([1.0, 0.5, 1.0, 1.0]))
-    assert "agreement" not in features_of(of, {}, np.ones(4))
+    share = agreement(panel(records, of), of)
+    assert share.tolist() == [1.0, 0.5, 1.0, 1.0]
+    assert ("agreement" in features_of(of, {}, share), "agreement" in features_of(of, {}, np.ones(4))) == (True, False)
     alike = records[records["arm"] != "b"]
     assert agreement(panel(alike, of), of) is None
-
-
-def test_nothing_is_learnt_from_names_or_chance():
-    records = draw({"self": fair(0.5)}, templates=60)
-    _, accurate, useful = trained(records.assign(answer="A", group=records["template"].astype(str))).rows
-    # Always the more frequent side: right.
-    assert accurate.accuracy.value == pytest.approx(0.6, abs=0.05)
-    assert useful.more_gain.high > -0.01
 
 
 def test_verdicts_are_written_as_a_recorded_critic(tmp_path):
@@ -264,18 +246,17 @@ def test_what_the_records_do_not_hold_is_an_error():
     records = draw({"self": fair(0.7), "none": silent, "all": fair(0.9)}, templates=10)
     assert trained(records).rows[0].name == "self"
     records = records[records["arm"] != "all"]
-    for change, reason in (
-        (records.drop(columns="verdict"), "no column 'verdict'"),
-        (records.assign(verdict=None), "the table has no verdict"),
-        (records[records["round"] == 0], "no first answer of arm 'self' was examined and followed"),
-        (records.assign(correct=records["correct"] | (records["round"] == 0)), "all right or all wrong"),
-        (pd.concat([records, records]), "two rows for sample 's0'"),
+    right_first = records.assign(correct=records["correct"] | (records["round"] == 0))
+    for ask, reason in (
+        (lambda: trained(records.drop(columns="verdict")), "no column 'verdict'"),
+        (lambda: trained(records.assign(verdict=None)), "the table has no verdict"),
+        (lambda: trained(records[records["round"] == 0]), "no first answer of arm 'self' was examined and followed"),
+        (lambda: trained(right_first), "all right or all wrong"),
+        (lambda: trained(pd.concat([records, records])), "two rows for sample 's0'"),
+        (lambda: trained(records, "other"), "no arm 'other'; the table has none, self"),
+        (lambda: trained(records, without=["context"]), "no feature 'context' to leave out; there are verdict of self"),
+        (lambda: vote(records), "only one critic judged these answers"),
+        (lambda: calibrate(records.drop(columns="score")), "no column 'score'"),
     ):
         with pytest.raises(ValueError, match=reason):
-            trained(change)
-    with pytest.raises(ValueError, match="no arm 'other'; the table has none, self"):
-        trained(records, "other")
-    with pytest.raises(ValueError, match="no feature 'context' to leave out; there are verdict of self, group, answer"):
-        trained(records, without=["context"])
-    with pytest.raises(ValueError, match="no column 'score'"):
-        calibrate(records.drop(columns="score"))
+            ask()

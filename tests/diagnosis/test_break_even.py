@@ -53,10 +53,9 @@ def test_misses_and_accuracy_at_break_even_are_on_the_line():
     assert Line(0.1, 0.0, 0.0).symmetric() is None
 
 
-@pytest.mark.parametrize("templates", [None, 50])
-def test_the_interval_covers(templates):
+def test_the_interval_covers():
     truth = symmetric(RIGHT, HARM, REPAIR)
-    many = [found(400, templates=templates, seed=seed).accuracy for seed in range(50)]
+    many = [found(400, templates=50, seed=seed).accuracy for seed in range(50)]
     assert sum(one.low < truth < one.high for one in many) >= 43
     assert all(0 < one.low < one.high < 1 for one in many)
 

@@ -46,7 +46,3 @@ def test_arms_of_several_runs_are_told_apart(run, tmp_path):
 def test_what_cannot_be_done_is_one_line(run, tmp_path):
     assert "no arm 'x'" in secondlook("critic", "train", run, "--arm", "x").error
     assert "there is no such file" in secondlook("critic", "vote", tmp_path / "none.csv").error
-    alone = tmp_path / "alone.csv"
-    draw({"a": fair(0.7)}, templates=10).drop(columns="score").to_csv(alone, index=False)
-    assert "only one critic" in secondlook("critic", "vote", alone).error
-    assert "no column 'score'" in secondlook("critic", "calibrate", alone).error

@@ -82,8 +82,8 @@ def test_a_vote_gets_the_tokens_of_the_second_look_failed_calls_too():
     assert found.note == "3 samples a question, 86% of the tokens"
     # A failed call is paid for: 200 samples × 60 more tokens buy one vote more.
     failed = frame["round"].eq(1)
-    costly = frame.assign(tokens=np.where(failed, 170, 100), status=np.where(failed, "error", "ok"))
-    costly["correct"] = costly["correct"].astype("boolean").mask(failed)
+    correct = frame["correct"].astype("boolean").mask(failed)
+    costly = frame.assign(tokens=np.where(failed, 170, 100), status=np.where(failed, "error", "ok"), correct=correct)
     assert find(costly, votes).comparisons[1].tokens_against == 200 * 240
     same = find(frame, votes[~votes["sample"].eq("s0")]).comparisons[1]
     assert same.note.endswith("no vote changed an answer, as where replies are not sampled (temperature 0)")
@@ -129,8 +129,7 @@ def test_groups_are_adjusted_for_their_number():
 def test_what_cannot_be_decided_is_not():
     same = simulate(100, 1, seed=6)
     assert "no interval" in find(same.assign(template="one")).reason
-    nothing = same.assign(status="error", correct=None, verdict=None)
-    assert "no answer" in find(nothing).reason
+    assert "no answer" in find(same.assign(status="error", correct=None, verdict=None)).reason
     assert "not asked again" in find(same[same["round"] == 0], round_=0).reason
 
 

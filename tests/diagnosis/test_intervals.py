@@ -56,13 +56,6 @@ def test_the_mean_agrees_with_the_textbooks_matrices(rows):
     assert (estimate.value - estimate.low, estimate.high - estimate.value) == pytest.approx((half, half), rel=1e-6)
 
 
-def test_singleton_clusters_give_the_ordinary_t_interval():
-    values = np.random.default_rng(0).normal(size=17)
-    estimate = clustered_mean(values, np.arange(17), level=0.9)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
-    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high))
-
-
 def test_the_mean_is_cut_to_its_bounds():
     free, cut = (clustered_mean([0, 1, 1, 1], range(4), **bounds) for bounds in ({}, {"bounds": (0.0, 1.0)}))
     assert free.low < cut.low == 0.0 < cut.high == 1.0 < free.high
@@ -91,12 +84,15 @@ def test_a_bounded_mean_that_never_varies_leaves_room_for_what_was_not_seen():
     assert (repaired.low, repaired.high) == pytest.approx((2 * share - 1, 1))
 
 
-@pytest.mark.parametrize(("right", "n"), [(1, 10), (7, 20), (50, 100), (99, 100), (0, 12), (12, 12)])
-@pytest.mark.parametrize("level", [0.95, 0.8])
-def test_without_clusters_a_proportion_has_wilsons_interval(right, n, level):
-    estimate = clustered_proportion([1] * right + [0] * (n - right), range(n), level)
-    oracle = stats.binomtest(right, n).proportion_ci(level, method="wilson")
+@pytest.mark.parametrize(("right", "n"), [(1, 10), (50, 100), (99, 100), (0, 12), (12, 12)])
+def test_of_single_questions_a_share_has_wilsons_interval_and_a_mean_students(right, n):
+    values = [1] * right + [0] * (n - right)
+    estimate = clustered_proportion(values, range(n), 0.8)
+    oracle = stats.binomtest(right, n).proportion_ci(0.8, method="wilson")
     assert (estimate.low, estimate.high) == pytest.approx((oracle.low, oracle.high))
+    if 0 < right < n:
+        estimate, oracle = clustered_mean(values, range(n), 0.8), stats.ttest_1samp(values, 0).confidence_interval(0.8)
+        assert (estimate.low, estimate.high) == pytest.approx((oracle.low, oracle.high))
 
 
 def wilson(share, n, level):
@@ -174,11 +170,8 @@ def coverage(clusters, size, interval, datasets=200):
 
 def test_intervals_cover_the_truth_of_clustered_data_as_often_as_they_say():
     # 200 datasets at 95% have a standard error of 1.5 points; `make soak` has 2,000 and many truths.
-    assert 0.92 < coverage(40, 10, clustered_proportion) < 0.98
-    assert 0.92 < coverage(40, 10, clustered_mean) < 0.98
     assert 0.92 < coverage(6, 10, clustered_proportion) < 0.995
-
-
-def test_ignoring_clusters_would_cover_far_too_seldom():
-    assert coverage(40, 10, lambda values, _: clustered_proportion(values, range(len(values)))) < 0.85
-    assert coverage(40, 10, lambda values, _: clustered_mean(values, range(len(values)))) < 0.85
+    for interval in (clustered_proportion, clustered_mean):
+        assert 0.92 < coverage(40, 10, interval) < 0.98
+        ignoring = coverage(40, 10, lambda values, _, interval=interval: interval(values, range(len(values))))
+        assert ignoring < 0.85
