@@ -37,15 +37,8 @@ LEVEL = 0.95
 
 # Accuracy, P(right -> right), P(wrong -> right).
 RATES = (
-    (0.05, 0.95, 0.05),
-    (0.20, 0.80, 0.30),
-    (0.30, 0.95, 0.20),
-    (0.50, 0.95, 0.05),
-    (0.50, 0.50, 0.50),
-    (0.70, 0.90, 0.50),
-    (0.80, 0.95, 0.50),
-    (0.95, 0.95, 0.05),
-    (0.95, 0.50, 0.80),
+    *((0.05, 0.95, 0.05), (0.20, 0.80, 0.30), (0.30, 0.95, 0.20), (0.50, 0.95, 0.05), (0.50, 0.50, 0.50)),
+    *((0.70, 0.90, 0.50), (0.80, 0.95, 0.50), (0.95, 0.95, 0.05), (0.95, 0.50, 0.80)),
 )
 NULL = ((0.7, 0.9, 0.7 * 0.1 / 0.3), (0.9, 0.95, 0.45), (0.5, 0.8, 0.2), (0.2, 0.6, 0.1))  # A (1 - CL) = (1 - A) CS
 HELPED = ((0.6, 0.90, 0.275), (0.7, 0.85, 0.155 / 0.3))  # + 5 points; 17% and 26% of the answers change
@@ -79,24 +72,15 @@ class Data:
     repaired: Array
 
     @property
-    def lost(self) -> Array:
-        """Right before, wrong after."""
-        return self.right - self.kept
-
-    @property
-    def change(self) -> Spread:
-        """Spread of the differences."""
-        return spread(self.repaired - self.lost, self.repaired + self.lost, self.sizes)
-
-    @property
-    def interval(self) -> tuple[Array, Array]:
-        """Of the change."""
-        return change_interval(self.change, self.repaired.sum(-1), self.lost.sum(-1), LEVEL)
+    def counts(self) -> tuple[Spread, Array, Array]:
+        """Spread of the differences, and how many answers were repaired and lost."""
+        lost = self.right - self.kept
+        return spread(self.repaired - lost, self.repaired + lost, self.sizes), self.repaired.sum(-1), lost.sum(-1)
 
     @property
     def p(self) -> Array:
         """P-value of no change."""
-        return change_p(self.change, self.repaired.sum(-1), self.lost.sum(-1))
+        return change_p(*self.counts)
 
 
 def draw(cell: Cell, datasets: int, rng: np.random.Generator) -> Data:
@@ -121,7 +105,7 @@ def draw(cell: Cell, datasets: int, rng: np.random.Generator) -> Data:
 
 def covered(cell: Cell, data: Data) -> dict[str, float]:
     """How often each interval holds the truth; datasets without, e.g., a wrong answer have no interval of CS."""
-    shares = {"change": _holds(*data.interval, cell.change)}
+    shares = {"change": _holds(*change_interval(*data.counts, LEVEL), cell.change)}
     for name, hits, base, truth in (
         ("accuracy", data.right, data.sizes, cell.accuracy),
         ("CL", data.kept, data.right, cell.keeps),
@@ -144,7 +128,8 @@ def coverage(datasets: int, rng: np.random.Generator) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name in rows[0]:
         shares = np.array([row[name] for row in rows])
-        result[name] = _summary(shares) | {"worst cell": asdict(cells[int(shares.argmin())])}
+        extremes = {"most": round(float(shares.max()), 4), "worst cell": asdict(cells[int(shares.argmin())])}
+        result[name] = _summary(shares) | extremes
         for field in ("icc", "clusters", "size_cv"):
             of = np.array([getattr(cell, field) for cell in cells])
             means = {f"{value:g}": round(float(shares[of == value].mean()), 4) for value in np.unique(of)}
@@ -156,9 +141,8 @@ def coverage(datasets: int, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _summary(shares: Array) -> dict[str, Any]:
-    ends = {"mean": shares.mean(), "least": shares.min(), "most": shares.max()}
-    found = {name: round(float(share), 4) for name, share in ends.items()}
-    return found | {"below 0.925": int((shares < 0.925).sum()), "cells": len(shares)}
+    ends = {"mean": round(float(shares.mean()), 4), "least": round(float(shares.min()), 4)}
+    return ends | {"below 0.925": int((shares < 0.925).sum()), "cells": len(shares)}
 
 
 def candidates(datasets: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -172,7 +156,7 @@ def candidates(datasets: int, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _intervals(data: Data, rng: np.random.Generator) -> Iterator[tuple[str, tuple[Array, Array]]]:
-    of, totals, sizes = data.change, data.repaired - data.lost, data.sizes
+    of, totals, sizes = data.counts[0], data.repaired - (data.right - data.kept), data.sizes
     mean, n, count = of.mean, of.n, of.clusters
     residual = totals - sizes * mean[:, None]
     plain = (residual**2).sum(-1) / n**2
@@ -188,7 +172,7 @@ def _intervals(data: Data, rng: np.random.Generator) -> Iterator[tuple[str, tupl
         yield f"{name}-t over clusters", (mean - high * np.sqrt(plain), mean - low * np.sqrt(plain))
         if name == "bootstrap":
             yield "percentile bootstrap over clusters", tuple(np.quantile(means, (0.025, 0.975), axis=0))
-    yield "score, effective size (chosen)", data.interval
+    yield "score, effective size (chosen)", change_interval(*data.counts, LEVEL)
 
 
 def _pairs(totals: Array, sizes: Array, _: Array, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -233,7 +217,7 @@ def power(datasets: int, rng: np.random.Generator) -> list[dict[str, Any]]:
     for rates, n, icc in itertools.product(HELPED, (200, 500, 1000, 2000), (0.0, 0.1)):
         cell = Cell(n, n // 8, 0.75, icc, *rates)
         data = draw(cell, datasets, rng)
-        helps = (data.p < 0.05) & (data.change.mean > 0)
+        helps = (data.p < 0.05) & (data.counts[0].mean > 0)
         changes = cell.accuracy * (1 - cell.keeps) + (1 - cell.accuracy) * cell.repairs
         rows.append({"discordance": round(changes, 3), **asdict(cell), "power": round(float(helps.mean()), 3)})
     return rows
@@ -264,7 +248,7 @@ def calibrate() -> dict[str, Any]:
     """Everything, each part from a seed of its own."""
     started = time.monotonic()
     result: dict[str, Any] = {
-        "what": "coverage of 95% intervals, false verdicts and power of secondlook.diagnosis, by simulation",
+        "what": "coverage of 95% intervals, false findings and power of secondlook.diagnosis, by simulation",
         "command": "python tools/calibration.py",
         "seconds": 0,
         "seed": SEED,
