@@ -70,8 +70,8 @@ def test_bias_by_round_is_the_official_score(folder, records):
     """Two implementations, from records alone and from items and answers."""
     official = next(arm for arm in report_folder(folder).arms if arm.arm == "self").bias
     for ours, theirs in zip(diagnose(records, arm="self").bias, official, strict=True):
-        assert ours.ambiguous == pytest.approx(theirs["ambig"].value)
-        assert ours.disambiguated == pytest.approx(theirs["disambig"].value)
+        assert ours.ambiguous.value == pytest.approx(theirs["ambig"].value)
+        assert ours.disambiguated.value == pytest.approx(theirs["disambig"].value)
 
 
 def test_a_second_report_is_the_same(folder, records):
