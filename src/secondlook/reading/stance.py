@@ -25,9 +25,11 @@ class Weight(IntEnum):
 
     STATED = 1
     """In passing, or in a statement: "The grandson was not comfortable."."""
-    CONCLUDED = 2
+    REPEATED = 2
+    """In a statement that repeats what was asked."""
+    CONCLUDED = 3
     """As what the reply comes to: "so (C)", "I choose (C)", "(C) is correct", a line of its own."""
-    DECLARED = 3
+    DECLARED = 4
     """In the form that was asked for: "Answer: C", "the answer is C", a box, a field of JSON."""
 
 
@@ -40,12 +42,14 @@ class Standing:
         stance: Whether it is asserted.
         weight: How firmly, where it is.
         final: Whether it is said to be the last word ("final answer", "therefore", "instead").
+        judged: Whether it is said to be right ("(C) is correct").
     """
 
     mention: Mention
     stance: Stance
     weight: Weight = Weight.STATED
     final: bool = False
+    judged: bool = False
 
 
 class Sentences:
@@ -108,7 +112,7 @@ def option_stance(
     if declined or mention.stray or CUES["open_after"].search(after) or CUES["or_before"].search(lead):
         return Standing(mention, "open")
     if right and not CUES["supposes"].search(clause):
-        return Standing(mention, "asserted", Weight.CONCLUDED, True)
+        return Standing(mention, "asserted", Weight.CONCLUDED, True, True)
     if _open(clause, mention) or CUES["open_sentence"].search(before):
         return Standing(mention, "open")
     final = bool(CUES["final"].search(clause))
@@ -122,18 +126,12 @@ def option_stance(
     explained = mention.start <= 2 and CUES["explained"].search(text, mention.end, mention.end + _AFTER)
     object_of_another = _object_of(last, mention, clause, text)
     predicate = not object_of_another and CUES["copula"].search(clause) and CUES["ends_clause"].match(after)
-    firm = (
-        by_itself
-        or echo == 1
-        or explained
-        or predicate
-        or CUES["concludes"].search(clause)
-        or _leads(text, before, mention)
-    )
+    firm = by_itself or explained or predicate or CUES["concludes"].search(clause) or _leads(text, before, mention)
     if firm and (by_itself or not mention.weak):
         return Standing(mention, "asserted", Weight.CONCLUDED, final)
     passing = CUES["background"].search(clause) or object_of_another
-    return Standing(mention, "open" if passing and not mention.unknowable else "asserted", Weight.STATED, final)
+    weight = Weight.REPEATED if echo == 1 else Weight.STATED
+    return Standing(mention, "open" if passing and not mention.unknowable else "asserted", weight, final)
 
 
 def verdict_stance(mention: Mention, sentences: Sentences) -> Standing:
@@ -230,7 +228,7 @@ def _leads(text: str, before: str, mention: Mention) -> bool:
 
 def _object_of(last: Mention | None, mention: Mention, clause: str, text: str) -> bool:
     """Whether something is said in the clause of another option, so that the mention is not what it is about."""
-    if last is None or last.index == mention.index or last.start < mention.start - len(clause):
+    if last is None or mention.letter or last.index == mention.index or last.start < mention.start - len(clause):
         return False
     between = text[last.end : mention.start]
     return bool(re.search(r"\w", between)) and not CUES["contrasts"].search(between)
