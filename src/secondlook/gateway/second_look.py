@@ -149,10 +149,12 @@ class SecondLook:
         if model.chat.transcript:
             more[EXTENSION] = {"transcript": transcript}
         _, body = bill.answers[len(rounds) - 1]
-        if not model.chat.stream:
-            await exchange.whole(200, found.reply.headers, dumped({**body, **more}))
-            return
         dialect, streamed = model.dialect, found.reply.streamed
+        if not model.chat.stream:
+            kind = () if not streamed else (("content-type", "application/json"),)  # it streamed though nobody asked
+            kept = (pair for pair in found.reply.headers if not (streamed and pair[0].lower() == "content-type"))
+            await exchange.whole(200, (*kept, *kind), dumped({**body, **more}))
+            return
         events = read_events(found.reply.body) if streamed else dialect.streamed(body)
         pieces = [each.written() for each in dialect.told(events, model.chat.request, more)]
         await exchange.events(found.reply.headers if streamed else (), pieces)
