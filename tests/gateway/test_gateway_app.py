@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -285,7 +286,7 @@ def test_an_undecided_diagnosis_is_escalated_without_a_second_look(tmp_path):
     assert [message["content"] for message in case["transcript"]["messages"]] == ["2 + 2?", "5"]
 
 
-@pytest.mark.parametrize(("settings", "reason"), [({"budget_tokens": 1}, "tokens"), ({"budget_seconds": 1}, "seconds")])
+@pytest.mark.parametrize(("settings", "reason"), [({"budget_tokens": 1}, "tokens"), ({"budget_seconds": 2}, "seconds")])
 def test_budgets_end_a_second_look_and_the_answer_stands(settings, reason):
     never = threading.Event()
     with Pair(script("5", (200, [], [never])), policy="always", **settings) as pair:
@@ -415,6 +416,19 @@ def test_a_client_that_goes_away_takes_its_call_with_it(policy, tmp_path):
 
 
 # --- who may come in
+
+
+def test_many_at_once_are_answered_or_told_to_come_back():
+    with Pair(held=True, max_in_flight=4) as pair, ThreadPoolExecutor(24) as pool:
+        asked = [pool.submit(HTTP.get, f"{pair.address}/v1/models") for _ in range(24)]
+        until(lambda: sum(each.done() for each in asked) == 20)
+        refused = [each.result() for each in asked if each.done()]
+        assert {(each.status_code, each.headers["retry-after"]) for each in refused} == {(429, "1")}
+        assert len(pair.upstream.asked) == 4
+        pair.upstream.held.set()
+        assert sorted(each.result().status_code for each in asked) == [200] * 4 + [429] * 20
+        # A client that has its answer holds no place any more.
+        assert [HTTP.get(f"{pair.address}/v1/models").status_code for _ in range(8)] == [200] * 8
 
 
 def test_readiness_proves_that_a_model_can_be_asked():

@@ -190,6 +190,20 @@ def test_a_wrong_key_is_an_authentication_error(found):
         assert refused["code"] == "invalid_api_key"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_responses_are_looked_at_too(upstream, always, key, found, stream):
+    """By the same server and checkpoint as chat completions, so that the answers are the same."""
+    asked = {"model": MODEL, "input": QUESTION, "temperature": 0, "max_output_tokens": 24, "stream": stream}
+    with openai.OpenAI(base_url=always, api_key=key[0], max_retries=0) as client:
+        response = client.responses.create(**asked)
+        if stream:
+            *_, last = response
+            assert last.type == "response.completed"
+            response = last.response
+    assert response.output_text == found["always"]["streamed"]["text"]
+    assert response.usage.secondlook["calls"] == 3
+
+
 # --- a server that varies nothing and writes as nobody else does
 
 

@@ -3,8 +3,6 @@
 import json
 import re
 import socket
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -14,7 +12,7 @@ from deployed import Deployed, deployed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
-from servers import Running, Upstream, until
+from servers import Running, Upstream
 
 from secondlook.gateway.keys import Keys
 
@@ -263,21 +261,6 @@ def test_a_client_hears_that_its_body_is_far_too_large(open_pair, said):
 def test_a_head_of_any_bytes(open_pair, data):
     """The last on this gateway: what such a client has asked may reach the upstream when it has gone."""
     open_pair.raw(b"POST /v1/chat/completions HTTP/1.1\r\n" + data + b"\r\n\r\n", ends=False)
-
-
-def test_many_at_once_are_answered_or_told_to_come_back(tmp_path):
-    with pair(tmp_path, max_in_flight=4) as both, ThreadPoolExecutor(24) as pool:
-        both.upstream.held = threading.Event()
-        asked = [pool.submit(both.http.get, "/v1/models") for _ in range(24)]
-        until(lambda: sum(each.done() for each in asked) == 20)
-        assert {(each.result().status_code, each.result().headers["retry-after"]) for each in asked if each.done()} == {
-            (429, "1")
-        }
-        assert len(both.upstream.asked) == 4
-        both.upstream.held.set()
-        assert sorted(each.result().status_code for each in asked) == [200] * 4 + [429] * 20
-        # A client that has its answer holds no place any more.
-        assert [both.http.get("/v1/models").status_code for _ in range(8)] == [200] * 8
 
 
 # --- keys

@@ -1,6 +1,7 @@
 """Servers as they are: odd answers and streams, refused parameters, and addresses put together wrongly."""
 
 import json
+import re
 import threading
 
 import pytest
@@ -20,7 +21,7 @@ def text(response):
     if not response.headers["content-type"].startswith("text/event-stream"):
         return response.json()["choices"][0]["message"]["content"]
     chunks = [read(line) for line in response.text.splitlines() if line and line != "data: [DONE]"]
-    return "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c and c["choices"])
+    return "".join(str(c["choices"][0]["delta"].get("content") or "") for c in chunks if c and c["choices"])
 
 
 def parts(said):
@@ -50,11 +51,17 @@ WAYS = {
     "no id": lambda said: without(said, "id", "object", "created"),
     "empty calls": lambda said: completion(said, tool_calls=[], function_call=None, refusal=None),
 }
+PART = b'data: {"choices": [{"index": 0, "delta": {"content": [{"type": "%s", "text": ""}]}}]}\n\n'
 CHANGES = {
     "crlf": lambda made: [b": odd\r\n\r\n" + piece.replace(b"\n", b"\r\n") for piece in made],
     "no space": lambda made: [piece.replace(b"data: ", b"data:") for piece in made],
     "cut anywhere": lambda made: [b"".join(made)[:30], b"".join(made)[30:]],
     "no end": lambda made: made[:-1],
+    "parts": lambda made: [
+        re.sub(rb'"content": ("[^"]+")', rb'"content": [{"type": "text", "text": \1}]', x) for x in made
+    ],
+    "parts first": lambda made: [made[0], PART % b"thinking", *made[1:], *made[-1:]],
+    "parts last": lambda made: [*made[:-3], PART % b"text", *made[-3:]],
 }
 ODD = [
     *(pytest.param(way, CHAT, id=name) for name, way in WAYS.items()),
@@ -98,6 +105,13 @@ def test_an_error_is_the_first_answer_as_it_came_and_later_never_one(name):
     )
     assert told(later)[:2] == ("failed", "error")
     assert text(later).strip() == "5"
+
+
+def test_an_upstream_that_streams_though_nobody_asked_it_to():
+    with Pair(script(streamed("5"), streamed(WRONG), streamed("4")), policy="always") as pair:
+        response = post(pair)
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["choices"][0]["message"]["content"] == "4"
 
 
 def test_an_upstream_that_only_streams():
@@ -188,6 +202,14 @@ def test_what_a_model_refuses_of_ours_is_found_once_adapted_and_told(names, body
             check = [asked.json for asked in pair.upstream.asked][-2]
             assert "max_completion_tokens" in check or check["messages"][0]["role"] == "user"
     assert [record.fields["refused"] for record in caplog.records if record.message == "adapted"][:1] == list(names)
+
+
+def test_a_limit_that_is_refused_by_both_its_names_is_not_asked_for_for_ever():
+    with Pair(refusing("max_tokens", "max_completion_tokens"), policy="always") as pair:
+        for _ in range(3):
+            before = len(pair.upstream.asked)
+            assert told(post(pair))[:2] == ("failed", "error")
+            assert len(pair.upstream.asked) - before == 4
 
 
 def test_what_a_client_asked_for_is_not_adapted():

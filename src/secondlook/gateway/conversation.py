@@ -18,9 +18,6 @@ from secondlook.gateway.upstream import Headers, Tally, Upstream, UpstreamReply
 from secondlook.prompts.prompt import Prompt
 from secondlook.prompts.worded import Worded
 
-_CHANGES = 6
-"""Calls that are made at most to find what a model refuses."""
-
 
 class ReplyError(Exception):
     """The upstream answered with something that is no answer in words.
@@ -165,16 +162,18 @@ class UpstreamModel:
         """A call, made again without what its model refuses in it; only what is ours is changed."""
         known = self.known.setdefault((self.chat.model, kind), [])
         ours = None if kind == "critique" else tuple(request.keys() - self.chat.request.keys())
-        request = repeated(request, known)
-        for _ in range(_CHANGES):
+        request, tried = repeated(request, known), set[str]()
+        while True:
             reply = await self.upstream.send("POST", self.dialect.path, self.headers, dumped(request), self.bill.tally)
             body = self._decoded(reply)
-            if (changed := adapted(request, reply.status, body, ours)) is None:
+            changed = adapted(request, reply.status, body, ours)
+            if changed is None or changed[1] in tried:  # refused again under its other name
                 break
             request, change = changed
-            known.append(change)
+            tried.add(change)
+            known += [change] * (change not in known)
             LOGGER.info("adapted", extra={"fields": {"model": self.chat.model, "call": kind, "refused": change}})
-        self.bill.changes.extend(change for change in known if change not in self.bill.changes)
+        self.bill.changes += [change for change in known if change not in self.bill.changes]
         return reply, body
 
     def _decoded(self, reply: UpstreamReply) -> dict[str, Any]:

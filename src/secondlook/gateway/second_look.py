@@ -140,22 +140,10 @@ class SecondLook:
             raise RefusalError(503, "second_look_failed", found.why, RETRY_AFTER)
         if doubtful and self.settings.on_failure == "escalate":
             await self._escalate(found, transcript, exchange)
-        if not rounds:
+        if rounds:
+            await _give(model, found, total, transcript, exchange)
+        else:
             await _as_it_came(model, found.reply, exchange)
-            return
-        items = [{"call": kind, **_counts(usage)} for kind, usage in bill.usages]
-        told = {"calls": bill.tally.calls, "items": items} | ({"refused": bill.changes} if bill.changes else {})
-        more: dict[str, Any] = {"usage": {**total, EXTENSION: told}} if total else {}
-        if model.chat.transcript:
-            more[EXTENSION] = {"transcript": transcript}
-        _, body = bill.answers[len(rounds) - 1]
-        if not model.chat.stream:
-            await exchange.whole(200, found.reply.headers, dumped({**body, **more}))
-            return
-        dialect, streamed = model.dialect, found.reply.streamed
-        events = read_events(found.reply.body) if streamed else dialect.streamed(body)
-        pieces = [each.written() for each in dialect.told(events, model.chat.request, more)]
-        await exchange.events(found.reply.headers if streamed else (), pieces)
 
     async def _escalate(self, found: Conclusion, transcript: Mapping[str, Any], exchange: Exchange) -> None:
         """Hand the conversation to a person; if that fails nobody would know, so the request fails."""
@@ -179,6 +167,34 @@ def _outcome(transcript: Transcript, decision: Decision) -> tuple[Action, str]:
         return "failed", "unclear"
     changed = transcript.rounds[-1].answer != transcript.rounds[0].answer
     return ("corrected" if changed else "kept"), (decision.reason if transcript.stop == "rounds" else transcript.stop)
+
+
+async def _give(
+    model: UpstreamModel,
+    found: Conclusion,
+    total: Mapping[str, Any],
+    transcript: Mapping[str, Any],
+    exchange: Exchange,
+) -> None:
+    """The answer in hand as the upstream gave it, with what all calls cost, and the conversation if it is wanted."""
+    assert found.reply is not None
+    bill, dialect, reply = model.bill, model.dialect, found.reply
+    _, body = bill.answers[len(found.transcript.rounds) - 1]
+    items = [{"call": kind, **_counts(usage)} for kind, usage in bill.usages]
+    told = {"calls": bill.tally.calls, "items": items} | ({"refused": bill.changes} if bill.changes else {})
+    more: dict[str, Any] = {"usage": {**total, EXTENSION: told}} if total else {}
+    if model.chat.transcript:
+        more[EXTENSION] = {"transcript": transcript}
+    if model.chat.stream:
+        events = read_events(reply.body) if reply.streamed else dialect.streamed(body)
+        pieces = [each.written() for each in dialect.told(events, model.chat.request, more)]
+        await exchange.events(reply.headers if reply.streamed else (), pieces)
+        return
+    headers = reply.headers
+    if reply.streamed:  # though nobody asked it to
+        others = (pair for pair in headers if pair[0].lower() != "content-type")
+        headers = (*others, ("content-type", "application/json"))
+    await exchange.whole(200, headers, dumped({**body, **more}))
 
 
 async def _as_it_came(model: UpstreamModel, reply: UpstreamReply, exchange: Exchange) -> None:

@@ -89,6 +89,13 @@ class ChatCompletions(Dialect):
         yield Event(None, "[DONE]")
 
 
+def _parts(content: str | list[Any]) -> list[Any]:
+    """Content in parts, which may begin as a string or go on as one."""
+    if isinstance(content, list):
+        return content
+    return [{"type": "text", "text": content}] if content else []
+
+
 def _merge(into: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """Put a delta to what came before: texts and lists grow, a call of a tool by its index."""
     for name, value in delta.items():
@@ -105,6 +112,8 @@ def _merge(into: dict[str, Any], delta: Mapping[str, Any]) -> None:
                     _merge(same[0], each)
                 else:
                     before.append(each)
+        elif isinstance(value, str | list) and isinstance(before, str | list):
+            into[name] = [*_parts(before), *_parts(value)]
         elif isinstance(value, Mapping):
             into[name] = dict(before) if isinstance(before, Mapping) else {}
             _merge(into[name], value)
