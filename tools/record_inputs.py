@@ -70,7 +70,7 @@ def reply(messages: list[dict[str, str]]) -> str:
 def write_inputs(folder: Path) -> None:
     """Small questions for every grader, tables of records, a critic, a grid, and a broken prompt file."""
     shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    said = {
+    said: dict[str, list[tuple[str, Any]]] = {
         "exact": [("Paris.", "paris"), ("paris, I say", "Paris"), (" ", "Paris"), ("Rome", ["Rome", "Roma"])],
         "contains": [("It is Rome, of course.", "rome"), ("Romeo", "Rome"), ("Paris", ["Rome", "Paris"])],
         "number": [("The answer is 1,234.", 1234), ("3 and 4", 4), ("3, no: the answer is 4.", 4), ("-7", 7)],

@@ -3,30 +3,25 @@
     python tools/record_outputs.py before                          # the code beside this script
     python tools/record_outputs.py after --source ../other/src     # the same commands on another checkout
     python tools/record_outputs.py --compare before after          # a unified diff; exit code 1 if they differ
-    python tools/record_outputs.py --compare before after --but '"verdict":="outcome":'
 
 The commands are in ``record_outputs.toml``. A recording is a folder with a text file for each: command, exit code,
 output, errors, and the text of every file that was written or changed (of pictures, weights and logs the name alone).
 What differs between two runs of one code is taken out: times, rates, dates, versions, commits, ports, random keys, and
-hashes of paths and of what no user sees. ``--but REGEX=TEXT`` (repeatable) makes an intended change in the older one
-before they are compared.
+hashes of paths and of what no user sees. With ``--but '"verdict":="outcome":'`` (a regular expression and what stands
+for it; repeatable) an intended change is made in the older one before they are compared.
 
-It takes SECONDS of one core. The cases of official BBQ run where ``SECONDLOOK_DATA`` is set; what they record
-names items and letters, no sentence of the data. A case is a process of its own; the errors are made in one, in turn.
+It takes about seven minutes of one core. The cases of official BBQ run where ``SECONDLOOK_DATA`` is set; what they
+record names items and letters, no sentence of the data. The errors are made by one process, all else by one each.
 
-Left out: help texts; ``demo``, which is ``eval planted`` for two minutes; ``subject train`` and the search of
-``attack``, which train (their errors are here); other studies than S5 and experiments than L7, the same commands for
-longer; clusters; ``data get``, which downloads (its error is here).
+Left out: help texts; ``demo`` (``eval planted`` for two minutes); ``subject train``, the search of ``attack`` and
+``data get``, but for their errors; studies but S5 and experiments but L7, the same commands for longer; clusters.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import difflib
 import http.client
-import io
-import json
 import os
 import re
 import shlex
@@ -43,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from record_inputs import Upstream, write_inputs
+from record_steady import UNREAD, steady, steady_table
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_TURN = """
@@ -52,51 +48,13 @@ sys.stderr = sys.stdout
 for line in sys.stdin.read().splitlines():
     print(f"$ secondlook {line}", flush=True)
     sys.argv = ["secondlook", *shlex.split(line)]
-    code = "no exit"
     try:
         main()
     except SystemExit as left:
-        code = left.code or 0
+        print(f"exit code {left.code or 0}", flush=True)
     except BaseException as error:
-        code = f"{type(error).__name__}: {error}"
-    print(f"exit code {code}", flush=True)
+        print(f"{type(error).__name__}: {error}", flush=True)
 """
-# Fields of JSON and columns of CSV that no two runs share.
-VARYING = {"seconds", "latency", "rates", "wall", "processor", "gpu_hours", "time", "opening", "asking", "reporting"}
-VARYING |= {"versions", "commit", "machine", "salt", "hash", "hash of the questions", "hash of its words"}
-UNREAD = {"logs.json", "eval-set.json", "times.json", ".driver.json", "index.html"}
-TEXTS = {".json", ".jsonl", ".csv", ".html"}
-PLAIN = [
-    (r"127\.0\.0\.1:\d{5}", "127.0.0.1:<port>"),
-    (r"(?m)^(seconds per answer) .*", r"\1 <seconds>"),
-    (r"(?m)(?<=\d) +\d+\.(\d|\d{3}) *$", " <seconds>"),  # the last column of refusal's tables, and of audit's
-    (r"(?m)(at profile \w+), [\d.]+ s$", r"\1, <seconds>"),
-    (r"(?s)\npart +seconds .*(?=\nNothing was sent)", "\n<seconds>"),
-    (r"\d{4}-\d\d-\d\dT[\d:-]+_(\w+)_\w{22}\.eval", r"<date>_\1_<id>.eval"),
-    (r"\b(\d{4}-)?\d\d-\d\d[ T]\d\d:\d\d:(\d\d|…)", "<date>"),
-    (r"\bsl-[\w-]{43}", "<key>"),
-    (r"\b[0-9a-f]{32}\b", "<id>"),
-]
-
-
-def without(value: Any) -> Any:
-    """A value of JSON in which the varying fields say so."""
-    if isinstance(value, dict):
-        return {
-            name: f"<{name}>" if name in VARYING and part is not None else without(part) for name, part in value.items()
-        }
-    return [without(part) for part in value] if isinstance(value, list) else value
-
-
-def table(text: str) -> str:
-    """A CSV file in which the varying columns say so."""
-    rows = list(csv.reader(io.StringIO(text)))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    for number, row in enumerate(rows):
-        cells = zip(rows[0], row, strict=True)
-        writer.writerow(f"<{name}>" if number and name in VARYING and cell else cell for name, cell in cells)
-    return out.getvalue()
 
 
 class Recorder:
@@ -127,17 +85,7 @@ class Recorder:
 
     def steady(self, text: str) -> str:
         """A text without what two runs of one code do not share."""
-        for path, name in self.places.items():
-            text = text.replace(path, name)
-        try:
-            text = json.dumps(without(json.loads(text)), indent=1, ensure_ascii=False)
-        except ValueError:
-            lines = text.splitlines()
-            if lines and all(line.startswith("{") for line in lines):
-                text = "\n".join(json.dumps(without(json.loads(line)), ensure_ascii=False) for line in lines)
-        for pattern, told in PLAIN:
-            text = re.sub(pattern, told, text)
-        return text.rstrip("\n")
+        return steady(text, self.places)
 
     def changed(self) -> str:
         """The files that are new or read otherwise than when they were last looked at."""
@@ -146,9 +94,9 @@ class Recorder:
             if not path.is_file() or path.suffix == ".pyc":
                 continue
             name = re.sub(r"-[0-9a-f]{16}\b", "-<hash>", self.steady(str(path.relative_to(self.folder))))
-            read = path.suffix in TEXTS and path.name not in UNREAD
+            read = path.suffix in {".json", ".jsonl", ".csv", ".html"} and path.name not in UNREAD
             text = path.read_text("utf-8") if read else ""
-            text = self.steady(table(text) if path.suffix == ".csv" else text)
+            text = self.steady(steady_table(text) if path.suffix == ".csv" else text)
             if self.files.get(name) != text:
                 self.files[name] = text
                 told += f"--- file {name}\n{text}\n" if read else f"--- file {name}\n"
@@ -168,8 +116,9 @@ class Recorder:
     def ask(self, port: int, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> str:
         """An answer: its status, the names of its headers, of our own the values too, and its body."""
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        sent = {"content-type": "application/json", **(headers or {})}
-        connection.request("GET" if body is None else "POST", path, body, sent)
+        connection.request(
+            "POST" if body else "GET", path, body, {"content-type": "application/json", **(headers or {})}
+        )
         answer = connection.getresponse()
         got = sorted((name.lower(), value) for name, value in answer.getheaders())
         names = [f"{name}: {value}" if name.startswith("x-secondlook") else name for name, value in got]
@@ -198,8 +147,8 @@ def record(into: Path, source: Path) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        words = {"upstream": f"http://127.0.0.1:{server.server_port}/v1", "data": os.environ.get("SECONDLOOK_DATA", "")}
-        words |= {"port": str(port)}
+        words = {"upstream": f"http://127.0.0.1:{server.server_port}/v1", "port": str(port)}
+        words["data"] = os.environ.get("SECONDLOOK_DATA", "")
         words |= {word: text.format(**words) for word, text in told["words"].items()}
         recorder = Recorder(folder, source)
 
@@ -226,16 +175,15 @@ def compare(old: Path, new: Path, intended: list[str]) -> int:
     before, after = ({path.name: path.read_text("utf-8") for path in folder.glob("*.txt")} for folder in (old, new))
     if not before or not after:
         raise SystemExit(f"{new if before else old} holds no recording; give the folders of two")
-    differ = 0
+    found: list[str] = []
     for name in sorted(before | after):
         said = before.get(name, "")
         for pattern, _, text in (change.partition("=") for change in intended):
             said = re.sub(pattern, text, said)
         lines = said.splitlines(keepends=True), after.get(name, "").splitlines(keepends=True)
-        difference = "".join(difflib.unified_diff(*lines, f"{old}/{name}", f"{new}/{name}"))
-        sys.stdout.write(difference)
-        differ |= bool(difference)
-    return differ
+        found += difflib.unified_diff(*lines, f"{old}/{name}", f"{new}/{name}")
+    sys.stdout.writelines(found)
+    return int(bool(found))
 
 
 def main() -> int:
@@ -247,7 +195,8 @@ def main() -> int:
     parser.add_argument("--but", action="append", default=[], metavar="REGEX=TEXT", help="a change that is intended")
     asked = parser.parse_args()
     if asked.compare:
-        return compare(*asked.compare, asked.but)
+        old, new = asked.compare
+        return compare(old, new, asked.but)
     if asked.into is None or asked.into.exists():
         parser.error("give a folder that does not exist yet, or --compare two that do")
     record(asked.into, asked.source.resolve())
