@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+# Threads cost small matrices more than they save, and add up sums in another order; this is read when torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -164,7 +164,7 @@ def test_far_out_is_far(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def found(one_thread):
+def found():
     """All sweeps, by construction and precision."""
     return {(sweep.rows[0].construction, sweep.rows[0].dtype): sweep for sweep in sweeps()}
 

@@ -40,7 +40,7 @@ every = pytest.mark.parametrize("build", BUILDERS, ids=IDS)
 
 
 @pytest.fixture(scope="module")
-def batches(one_thread):
+def batches():
     """What the small grid yields."""
     return list(prove_grid(SMALL))
 

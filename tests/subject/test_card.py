@@ -16,7 +16,7 @@ TINY = TrainConfig(width=16, layers=1, heads=2, lessons=8, practice=0, steps=16,
 
 
 @pytest.fixture(scope="module")
-def finished(one_thread, tmp_path_factory):
+def finished(tmp_path_factory):
     """A subject that has hardly learnt anything, measured."""
     folder = tmp_path_factory.mktemp("subject")
     train(TINY, folder, save_every=10)

@@ -23,7 +23,7 @@ FAMILY = replace(TINY, curriculum="family", matrices=0.02)
 
 
 @pytest.fixture(scope="module")
-def whole(one_thread, tmp_path_factory):
+def whole(tmp_path_factory):
     """A finished training that was never stopped: its folder and weights."""
     folder = tmp_path_factory.mktemp("whole") / "subject"
     return folder, train(TINY, folder, save_every=100).state_dict()
