@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import grimp
 import pytest
 
 from secondlook.construct.prove import Grid
@@ -133,3 +134,13 @@ def test_only_like_is_compared_with_like(tmp_path):
     assert run.fallen([entry("L7", "refuted", "quick", "committed, quick, abc")], expected) == []
     assert run.fallen([entry("S2", "refuted", "quick")], expected) == ["S2 had held (supported) and does not: refuted"]
     assert len(run.fallen([entry("L7", "not supported", "quick")], expected)) == 1
+
+
+@pytest.mark.parametrize(("floor", "root"), [("theory", "construct"), ("laboratory", "lab"), ("studies", "studies")])
+def test_a_floor_s_evidence_depends_on_every_room_that_it_imports(floor, root):
+    """Beside the graph of imports that import-linter draws."""
+    graph = grimp.build_graph("secondlook")
+    named = {name.removesuffix(".py") for name in run.rooms(floor)}
+    used = graph.find_upstream_modules(f"secondlook.{root}", as_package=True)
+    assert {module.split(".")[1] for module in used if "." in module} <= named
+    assert root in named

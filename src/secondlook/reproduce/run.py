@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,12 +21,12 @@ from secondlook.reproduce.theory import GRIDS
 _HOUSE = Path(__file__).parent.parent
 RESULTS = _HOUSE.parent.parent / "results"
 """Committed evidence, where this is a checkout."""
-_PROOF = ("objective", "transformer.py", "initial.py", "construct", "evidence", "cluster", "machine.py")
-_ROOMS: dict[Floor, tuple[str, ...]] = {
-    "theory": (*_PROOF, "reproduce/theory.py"),
-    "laboratory": (*_PROOF, "lab"),
-    "studies": ("evidence", "cluster", "machine.py", "correction", "diagnosis", "benchmarks", "subject", "studies"),
+_ROOTS: dict[Floor, tuple[str, ...]] = {
+    "theory": ("construct", "reproduce/theory.py"),
+    "laboratory": ("lab",),
+    "studies": ("studies", "subject"),  # whose weights are asked; nothing imports them
 }
+_IMPORT = re.compile(r"^ *(?:from|import) secondlook\.(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -194,13 +195,28 @@ def digest(claim: Claim, profile: str) -> str:
 def _code(floor: Floor) -> str:
     """A digest of the files of a floor's rooms: code, prompts, weights."""
     total = hashlib.sha256()
-    for room in _ROOMS[floor]:
-        path = _HOUSE / room
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                total.update(f"{file.relative_to(_HOUSE)}\0".encode())
-                total.update(hashlib.sha256(file.read_bytes()).digest())
+    for file in (file for room in rooms(floor) for file in _files(room)):
+        total.update(f"{file.relative_to(_HOUSE)}\0".encode())
+        total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()
+
+
+def rooms(floor: Floor) -> list[str]:
+    """The rooms that a floor's evidence depends on: its own, and all that they import, directly or not."""
+    found, waiting = set(), [*_ROOTS[floor]]
+    while waiting:
+        if (room := waiting.pop()) not in found:
+            found.add(room)
+            code = (file.read_text("utf-8") for file in _files(room) if file.suffix == ".py")
+            names = {name for text in code for name in _IMPORT.findall(text)}
+            waiting += [name if (_HOUSE / name).is_dir() else f"{name}.py" for name in names if name != "reproduce"]
+    return sorted(found)
+
+
+def _files(room: str) -> list[Path]:
+    path = _HOUSE / room
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in files if file.is_file() and "__pycache__" not in file.parts]
 
 
 def fallen(entries: Sequence[Entry], expected: Path) -> list[str]:
