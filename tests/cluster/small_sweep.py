@@ -15,6 +15,12 @@ batch = 16
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All that a sweep left, but for what concerns its driver, and the time that it took."""
-    found = (file for file in folder.rglob("*.*") if not file.name.startswith(".") and file.name != "cost.json")
-    return {str(file.relative_to(folder)): file.read_bytes() for file in found}
+    """All that a sweep left, but for what is its driver's."""
+    found = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.*")}
+    return {name: data for name, data in found.items() if not drivers(name)}
+
+
+def drivers(name: str) -> bool:
+    """Whether a file is about the driver, or about the time that it took."""
+    last = name.rpartition("/")[2]
+    return last.startswith(".") or last == "cost.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from object_store import BUCKET, store
-from small_sweep import SWEEP, files
+from small_sweep import SWEEP, drivers, files
 
 from command import records, secondlook
 
@@ -21,12 +21,12 @@ def test_a_sweep_in_a_bucket_is_the_one_on_disk_and_no_result_is_written_twice(b
     run = ("lab", "sweep", sweep, "--workers", 1, "--out", f"s3://{BUCKET}/sweep")
     done = secondlook(*run)
     assert done.code == 0, done.err
-    kept = {key.removeprefix("sweep/"): data for key, (data, _) in bucket.items() if "/." not in key}
+    kept = {key.removeprefix("sweep/"): data for key, (data, _) in bucket.items() if not drivers(key)}
     assert kept == files(plain)
     before = dict(bucket)
     sweep.write_text(SWEEP.replace("seeds = 2", "seeds = 1"))
     assert secondlook(*run).code == 0
-    assert {key for key in bucket if bucket[key] != before[key]} <= {"sweep/sweep.csv", "sweep/.driver.json"}
+    assert {key for key in bucket if bucket[key] != before[key] and not drivers(key)} <= {"sweep/sweep.csv"}
 
 
 @pytest.mark.parametrize("engine", [(), pytest.param(("--cluster", "local"), marks=pytest.mark.soak)], ids=["", "ray"])

@@ -28,7 +28,7 @@ _INSTALL = "runs on a cluster need Ray: pip install 'secondlook[cluster]'"
 _LOOK = 1.0  # seconds between looks at what is done
 _PATIENCE = 5.0  # seconds for a connection, or for units that fail together
 _LONGEST = 30.0  # seconds for a cluster to let somebody join
-RETRIES = 3  # of a unit whose worker died
+_RETRIES = 3  # of a unit whose worker died
 _CLIENT = "ray://"
 _RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to anybody
@@ -51,18 +51,18 @@ class OnRay:
 
     Attributes:
         where: Where results go; every node must see it.
-        resources: What a unit takes; none where it asks the cluster for more processes by itself.
+        resources: What a unit takes.
         tell: Called with a line for each node that is lost and each unit that fails, when it happens.
     """
 
     where: Place
-    resources: Resources | None
+    resources: Resources
     tell: Callable[[str], None] = lambda _: None
 
     @property
     def described(self) -> str:
         """See `Engine.described`."""
-        return f"Ray on {sum(node['Alive'] for node in load_ray().nodes())} nodes"
+        return f"Ray on {len(_alive(_load_ray()))} nodes"
 
     def run(self, units: Sequence[U], tick: Tick[U]) -> None:
         """See `Engine.run`.
@@ -73,17 +73,14 @@ class OnRay:
             ValueError: No node has what a unit takes.
             NotSharedError: A node does not see the results.
         """
-        ray = load_ray()
+        ray = _load_ray()
         work, failures = left(units, tick), Failures()
         if not work:
             return
-        if self.resources:
-            _see_that_it_fits(ray, self.resources)
-            takes = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus}
-        else:
-            takes = beside_the_driver(ray)
-        remote = ray.remote(_do).options(**takes, max_retries=RETRIES, name=type(work[0]).__name__)
-        mark, code = self.where / MARK, digest()
+        _see_that_it_fits(ray, self.resources)
+        takes = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus}
+        remote = ray.remote(_do).options(**takes, max_retries=_RETRIES, name=type(work[0]).__name__)
+        mark, code = self.where / MARK, _digest()
         with _turn(ray, self.where):
             _wait(ray, {remote.remote(unit, mark, code): unit for unit in work}, tick, failures, self.tell)
         failures.raise_first()
@@ -100,7 +97,7 @@ def connected(address: str) -> Iterator[None]:
         ValueError: Ray is not installed, or the address is none.
         OSError: Nobody answers there.
     """
-    ray = load_ray()
+    ray = _load_ray()
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
         start: dict[str, Any] = {"address": "local", "num_cpus": processors(), "include_dashboard": False}
@@ -145,12 +142,12 @@ def _wait(
                 tick(unit, 1.0)
         before, nodes = nodes, _alive(ray)
         for identity in before.keys() - nodes.keys():
-            tell(f"node {before[identity]} is gone; what it had in hand is done again")
+            tell(f"node {before[identity]['NodeManagerHostname']} is gone; what it had in hand is done again")
 
 
-def _alive(ray: ModuleType) -> dict[str, str]:
-    """Nodes that are there, and their names."""
-    return {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+def _alive(ray: ModuleType) -> dict[str, Any]:
+    """Nodes that are there, by their identities."""
+    return {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
 
 
 @contextmanager
@@ -177,20 +174,8 @@ class _Holder:
     """An actor that does nothing: its name is taken while it lives."""
 
 
-def beside_the_driver(ray: ModuleType) -> dict[str, Any]:
-    """Options of what takes nothing of a node and is to last as long as the driver: it dies with no other node."""
-    affinity = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
-    return {"num_cpus": 0, "scheduling_strategy": affinity(ray.get_runtime_context().get_node_id(), soft=True)}
-
-
 def _do(unit: Unit, mark: Place, code: str) -> None:
-    """What a worker does with a unit."""
-    see_that_it_is_shared(mark, code)
-    do(unit)
-
-
-def see_that_it_is_shared(mark: Place, code: str) -> None:
-    """See that this node has the driver's folder and its version of this package.
+    """What a worker does with a unit, once it has seen the driver's folder and found the driver's code to be its own.
 
     Raises:
         NotSharedError: It has not.
@@ -201,12 +186,13 @@ def see_that_it_is_shared(mark: Place, code: str) -> None:
             f"node {node} does not see {mark.parent}: give --out a folder that all nodes share, or an address of an "
             "object store"
         )
-    if code != digest():
+    if code != _digest():
         raise NotSharedError(f"node {node} has another version of secondlook: install the same one on every node")
+    do(unit)
 
 
 @cache
-def digest() -> str:
+def _digest() -> str:
     """A digest of this package's code: units are pure functions only where it is the same."""
     house, total = Path(__file__).parent.parent, hashlib.sha256()
     for file in sorted(house.rglob("*.py")):
@@ -218,20 +204,16 @@ def _errors(ray: ModuleType, done: list[Any]) -> list[Exception | None]:
     """What went wrong with units, as their own code said it; nothing with most."""
     try:
         ray.get(done)  # one call for all costs a hundredth of one for each
-    except ray.exceptions.RayError:
-        return [_error(ray, reference) for reference in done]
-    return [None] * len(done)
-
-
-def _error(ray: ModuleType, reference: Any) -> Exception | None:
-    try:
-        ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        cause = error.cause
-        return cause if isinstance(cause, Exception) else RuntimeError(_last_line(error))
+        if len(done) == 1:
+            return [error.cause if isinstance(error.cause, Exception) else RuntimeError(_last_line(error))]
     except ray.exceptions.RayError as error:
-        return RuntimeError(f"a worker died {RETRIES + 1} times or its node cannot be reached: {_last_line(error)}")
-    return None
+        if len(done) == 1:
+            died = f"a worker died {_RETRIES + 1} times or its node cannot be reached: {_last_line(error)}"
+            return [RuntimeError(died)]
+    else:
+        return [None] * len(done)
+    return [error for reference in done for error in _errors(ray, [reference])]
 
 
 def _last_line(error: BaseException) -> str:
@@ -239,7 +221,7 @@ def _last_line(error: BaseException) -> str:
 
 
 def _see_that_it_fits(ray: ModuleType, resources: Resources) -> None:
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in _alive(ray).values()]
     if not any(n.get("CPU", 0) >= resources.cpus and n.get("GPU", 0) >= resources.gpus for n in nodes):
         have = "; ".join(f"{n.get('CPU', 0):g} processors, {n.get('GPU', 0):g} accelerators" for n in nodes)
         raise ValueError(
@@ -276,7 +258,7 @@ def _reach(address: str) -> None:
         raise OSError(f"the cluster at {address} cannot be joined: {said}")
 
 
-def load_ray() -> ModuleType:
+def _load_ray() -> ModuleType:
     """Ray.
 
     Raises:

@@ -98,15 +98,15 @@ def turn(where: Place) -> Iterator[None]:
     try:
         where.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
+        mark(where)
     except Timeout:
         raise ValueError(f"{where} is being worked on by {_owner(where)}; wait for it, or give another --out") from None
     except OSError as error:
-        raise _unwritable(where, error) from None
+        lock.release()
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        reason = cause.strerror or type(cause).__name__
+        raise ValueError(f"cannot write into folder {str(where)!r} ({reason}); choose another --out") from None
     try:
-        try:
-            mark(where)
-        except OSError as error:
-            raise _unwritable(where, error) from None
         yield
     finally:
         lock.release()
@@ -120,12 +120,6 @@ def mark(where: Place) -> None:
     """
     about = {"host": socket.gethostname(), "process": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
     put(where / MARK, json.dumps(about).encode())
-
-
-def _unwritable(folder: Path, error: OSError) -> ValueError:
-    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    reason = cause.strerror or type(cause).__name__
-    return ValueError(f"cannot write into folder {str(folder)!r} ({reason}); choose another --out")
 
 
 def _owner(where: Path) -> str:

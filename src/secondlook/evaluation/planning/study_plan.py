@@ -13,7 +13,7 @@ makes faster; a pilot of one arm cannot tell it apart, and gives all to the endp
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -25,7 +25,7 @@ from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.planning.pilot import Array, Pilot, PilotArm, Quantity, looks_of
 
 CALLS, IN, OUT, CACHED, REUSABLE, SECONDS = Quantity
-_GROUPS = 20  # of templates, for intervals
+_GROUPS = 20  # of templates, left out in turn for intervals: they say how well the pilot's stand for the study's
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,21 +245,15 @@ def _arm(arm: PilotArm, study: Evaluation, name: str, token: float, questions: i
 
     found = summed(np.full(len(arm.looks), True))
     calls, tokens_in, tokens_out, cached, reusable, latency = map(float, found)
-    bounds = _intervals(arm, summed, found)
-    return PlannedArm(name, asked, calls, tokens_in, tokens_out, cached, reusable, latency, bounds)
-
-
-def _intervals(
-    arm: PilotArm, summed: Callable[[NDArray[np.bool_]], Array], found: Array
-) -> dict[str, tuple[float, float]]:
-    """By the delete-a-group jackknife: they say how well the pilot's templates stand for the study's."""
     names, number = np.unique(arm.templates, return_inverse=True)
-    if (groups := min(_GROUPS, len(names))) < 2:
-        return {}
-    without = np.array([summed(number % groups != group) for group in range(groups)])
-    spread = np.sqrt((groups - 1) * without.var(axis=0)) * student.ppf(0.975, groups - 1)
-    tokens = {"tokens_in": IN, "tokens_out": OUT, "tokens_cached": CACHED}
-    return {name: (float(found[at] - spread[at]), float(found[at] + spread[at])) for name, at in tokens.items()}
+    bounds = {}
+    if (groups := min(_GROUPS, len(names))) > 1:  # the delete-a-group jackknife
+        without = np.array([summed(number % groups != group) for group in range(groups)])
+        spread = np.sqrt((groups - 1) * without.var(axis=0)) * student.ppf(0.975, groups - 1)
+        low, high = found - spread, found + spread
+        tokens = {"tokens_in": IN, "tokens_out": OUT, "tokens_cached": CACHED}
+        bounds = {name: (float(low[at]), float(high[at])) for name, at in tokens.items()}
+    return PlannedArm(name, asked, calls, tokens_in, tokens_out, cached, reusable, latency, bounds)
 
 
 def _processor(pilot: Pilot, alone: Mapping[str, float]) -> float | None:
