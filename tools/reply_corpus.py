@@ -12,6 +12,7 @@ import argparse
 import csv
 import json
 import random
+import re
 import tomllib
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ NUMBER_CLOSINGS = (
     "Reason step by step, and put the final answer within \\boxed{}.",
 )
 SHARES = {"bbq": 68, "free": 24, "critiqued": 20, "gsm8k": 24, "choice": 16, "exact": 8, "safe": 30, "unsafe": 30}
+_OPTION = re.compile(r"^\(?([A-D])[.)] (.+)$", re.MULTILINE)
 EVERY_WARM, EVERY_CUT = 5, 7  # of the conversations, one is sampled at temperature 0.7, and one is cut short
 
 
@@ -113,7 +115,7 @@ def number_talks(rows: Sequence[tuple[int, dict[str, str]]], *, critiqued: bool)
         query = f"{row['question']}\n\n{NUMBER_CLOSINGS[count % len(NUMBER_CLOSINGS)]}".strip()
         prompt = load_prompt(f"own/{FORMATS[count % len(FORMATS)]}")
         again = prompt.refine if critiqued else None
-        steps = looks(prompt, query, "number", 200, again=again)
+        steps = looks(prompt, query, "number", 300, again=again)
         truth = float(row["answer"].rpartition("####")[2].replace(",", ""))
         yield Talk(f"{'critiqued' if critiqued else 'gsm8k'}/{line}", steps if critiqued else steps[:1], None, truth)
 
@@ -124,7 +126,8 @@ def own_talks(questions: Sequence[tuple[int, dict[str, str]]], kind: str) -> Ite
         closing = ("", LETTER, *CLOSINGS)[count % 5] if kind == "choice" else ""
         prompt = load_prompt("own/verbal")
         steps = told(prompt, f"{row['prompt']}\n\n{closing}".strip(), kind, 80, prompt.refine)
-        yield Talk(f"{kind}/{number}", steps if kind == "choice" else steps[:1], None, row["answer"])
+        options = [text for _, text in _OPTION.findall(row["prompt"])] or None
+        yield Talk(f"{kind}/{number}", steps if kind == "choice" else steps[:1], options, row["answer"])
 
 
 def refusal_talks(rows: Sequence[dict[str, str]], label: str) -> Iterator[Talk]:
@@ -213,7 +216,7 @@ def converse(talk: Talk, args: argparse.Namespace, done: dict[str, dict[str, Any
                 "kind": step.kind,
                 "reply": reply,
                 "finish": finish,
-                "options": talk.options if step.kind == "answer" else None,
+                "options": None if step.kind == "verdict" else talk.options,
                 "answer": None if step.kind == "verdict" else talk.answer,
                 "prompt": step.prompt,
                 **sampling,
