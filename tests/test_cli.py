@@ -26,7 +26,7 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "value", "remedy"),
     [
-        (("eval", "bbc", "--model", "x/y"), "'bbc'", "bbq, planted"),
+        (("eval", "bbc", "--model", "x/y"), "'bbc'", "'bbq'"),
         (("eval", "planted", "--model", "planted"), "'planted'", "PROVIDER/NAME"),
         (("eval", "planted", "--model", "nobody/model"), "'nobody/model'", "PROVIDER/NAME"),
         (("eval", "planted", "--model", "secondlook/nobody"), "'nobody'", "secondlook/planted"),
@@ -69,20 +69,19 @@ def elsewhere(tmp_path, monkeypatch):
         ((*PLANTED, "--critic", "other"), "'other'", "--critic-model"),
         ((*PLANTED, "--critic-model", "secondlook/planted"), "'other'", "give both or neither"),
         ((*PLANTED, "--critic", "other", "--critic-model", "secondlook/nobody"), "'nobody'", "secondlook/planted"),
-        ((*PLANTED, "--category", "Zor"), "--category", "--per-category"),
+        ((*PLANTED, "--category", "Zor"), "--category", "--help"),
         ((*PLANTED, "--out", "file/below"), "'file/below'", "choose another --out"),
         ((*PLANTED, "--out", "strange"), "run.json", "choose another --out"),
         (BBQ, "no such folder", "secondlook data get bbq"),
         ((*BBQ, "--data", "nowhere"), "nowhere", "secondlook data get bbq"),
         ((*BBQ, "--data", "empty"), "no .jsonl file", "secondlook data get bbq"),
         ((*BBQ, "--data", "torn"), "Age.jsonl:1", "JSON"),
-        ((*BBQ, "--schedule", "fixed"), "--schedule", "--category"),
-        ((*BBQ, "--condition", "maybe"), "'maybe'", "ambig, disambig"),
+        ((*BBQ, "--schedule", "fixed"), "--schedule", "--help"),
+        ((*BBQ, "--condition", "maybe"), "'maybe'", "'ambig', 'disambig'"),
         (("report", "nowhere"), "'nowhere'", "secondlook eval --out nowhere"),
         (("data", "get", "bbc"), "'bbc'", "bbq"),
         (("data", "make", "bbc", "x"), "'bbc'", "planted"),
         (("eval", "planted"), "--model", "--help"),
-        (("eval",), "benchmark", "--help"),
         ((*PLANTED, "--speed", "high"), "--speed", "--help"),
         (("evil",), "'evil'", "'eval'"),
     ],
@@ -117,11 +116,11 @@ def test_nothing_is_written_before_everything_is_known_to_be_there(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("words", [(), ("data",), ("subject",), ("eval", "--help"), ("--help",)])
+@pytest.mark.parametrize("words", [(), ("data",), ("subject",), ("eval",), ("eval", "--help"), ("--help",)])
 def test_help_is_help(words):
     done = secondlook(*words)
     assert done.code == (0 if "--help" in words else 2)
-    assert done.out.startswith("Usage: secondlook")
+    assert done.out.strip().startswith("Usage: secondlook")
     assert done.err == ""
 
 
@@ -131,7 +130,7 @@ def test_the_version_is_the_package_s():
 
 
 def test_the_key_is_told_of_in_the_help():
-    words = " ".join(secondlook("eval", "--help").out.split())
+    words = " ".join(secondlook("eval", "own", "--help").out.split())
     assert "NAME_API_KEY for openai-api/NAME/" in words
     assert "on this machine needs none" in words
 

@@ -41,7 +41,7 @@ def runs(tmp_path_factory):
     [
         ("none", ["diagnose", "run"], "first answer"),
         ("none", ["diagnose", "table.jsonl"], "first answer"),
-        ("none", ["report", "run"], "Looking twice"),
+        ("none", ["report", "run"], "looking twice"),
         ("none", ["audit", "--help"], "audit"),
         ("eval", ["report", "--help"], "report"),
         ("eval", ["eval", "planted", "--model", "a/b", "--dry-run"], "Nothing was sent"),
@@ -63,7 +63,7 @@ def test_what_an_extra_brings_works_with_nothing_else(runs, extra, arguments, sa
         ("none", ["lab", "run", "L7"], "lab"),
         ("none", ["serve", "--upstream", "http://127.0.0.1:9/v1", "--policy", "never"], "gateway"),
         ("eval", ["eval", "planted", "--model", "secondlook/planted"], "local"),
-        ("lab", ["reproduce", "S1"], "eval"),
+        ("lab", ["reproduce", "S1"], "demo"),
         ("local", ["eval", "planted", "--model", "secondlook/planted", "--cluster", "local"], "cluster"),
     ],
 )

@@ -102,7 +102,7 @@ def test_errors_come_before_a_model_is_loaded(questions):
     for arguments, said in (
         ((), "give --data FILE"),
         (("--data", questions, "--grader", "exactly"), "unknown grader 'exactly'"),
-        (("--data", questions, "--field", "prompt"), "field 'prompt' is not name=value; write --field name=value"),
+        (("--data", questions, "--field", "prompt"), "field 'prompt' is not name=value, e.g. prompt=COLUMN"),
         (("--data", questions, "--permute"), "No such option: --permute"),
         (("--data", questions, "--prompt", "bbq/binary"), "choose one of own/binary"),
     ):

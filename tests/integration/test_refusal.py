@@ -89,7 +89,7 @@ def test_a_run_reports_what_the_keeper_does(faulty, files, tmp_path, collected):
     assert (totals[1], totals[4]) == (len(faulty.asked) - judged, judged)
 
     report = json.loads((tmp_path / "run" / "report.json").read_text())
-    lines = report["refusal"]["lines"]
+    lines = report["summary"]["lines"]
     last = {(line["arm"], line["group"]): line for line in lines}
     judges = {arm: {one["judge"]: one for one in last[arm, "all"]["judges"]} for arm in DEFENCES}
     # All five attacks are asked and six of nine vaults as they are; those it answers with a late refusal.
@@ -124,9 +124,9 @@ def test_a_run_reports_what_the_keeper_does(faulty, files, tmp_path, collected):
         ((), "defences are none given; name each arm once (--defence)"),
         (("--defence", "none", "--defence", "none"), "defences are none, none; name each arm once"),
         (("--defence", "self", "--critic", "self", "--critic", "oracle"), "so give one critic"),
-        (("--defence", "self", "--category", "Age"), "benchmark 'refusal' has no --category"),
+        (("--defence", "self", "--category", "Age"), "No such option: --category"),
         (("--defence", "self", "--prompt", "bbq/binary"), "that 'refusal' does not fill"),
-        (("--defence", "icd", "--shots", 0), "history is 0"),
+        (("--defence", "icd", "--shots", 0), "shots is 0"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(faulty, files, tmp_path, more, reason):
@@ -137,4 +137,4 @@ def test_what_cannot_be_run_is_one_line(faulty, files, tmp_path, more, reason):
 
 def test_a_defence_belongs_to_the_refusal_benchmark(tmp_path):
     done = secondlook("eval", "planted", "--model", "secondlook/planted", "--defence", "icd", "--out", tmp_path)
-    assert "--defence belongs to benchmark 'refusal', not to 'planted'" in done.error
+    assert "No such option: --defence" in done.error

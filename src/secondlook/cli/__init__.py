@@ -29,14 +29,15 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
 for floor in (evaluate, data, read, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
-_EXTRAS = {
-    "eval": ("filelock", "httpx", "inspect_ai", "openai", "psutil", "upath"),
-    "local": ("safetensors", "tokenizers", "transformers"),
-    "lab": ("jinja2", "matplotlib", "torch"),
-    "gateway": ("aiohttp", "httptools", "prometheus_client", "starlette", "tenacity", "uvicorn", "uvloop", "yarl"),
-    "cluster": ("ray",),
+_OF_COMMANDS = {
+    **dict.fromkeys(("lab", "prove", "show"), "lab"),
+    **dict.fromkeys(("reproduce", "study"), "demo"),
+    **dict.fromkeys(("demo", "subject"), "local"),
+    "serve": "gateway",
 }
-"""What a package that is not there comes with."""
+"""The extra that a command wants; of others it depends on what they are asked for."""
+_LOCAL = ("jinja2", "safetensors", "tokenizers", "torch", "transformers")
+_EVAL = ("filelock", "httpx", "inspect_ai", "openai", "psutil", "tenacity", "upath")
 
 
 def _version(asked: bool) -> None:
@@ -59,9 +60,8 @@ def main() -> None:
     try:
         code = app(prog_name="secondlook", standalone_mode=False)
     except typer.TyperException as error:
-        if not (message := error.format_message()).startswith("Usage:"):
+        if message := error.format_message():  # of a command without a word after it the help has been shown
             fail(f"{' '.join(message.split())} (see --help)")
-        console.print(message, markup=False, highlight=False)  # a command without a word after it: its help
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         code = _STOPPED
@@ -76,7 +76,12 @@ def main() -> None:
 
 def _missing(error: ModuleNotFoundError) -> str:
     package = (error.name or "").partition(".")[0]
-    extra = next((extra for extra, packages in _EXTRAS.items() if package in packages), None)
+    usual = {**dict.fromkeys(_LOCAL, "local"), **dict.fromkeys(_EVAL, "eval"), "ray": "cluster"}
+    extra = (
+        usual.get(package)
+        if package == "ray"
+        else next((_OF_COMMANDS[word] for word in sys.argv[1:] if word in _OF_COMMANDS), usual.get(package))
+    )
     if extra is None:
         raise error
     return f"this needs {package}, which comes with an extra: pip install 'secondlook[{extra}]'"

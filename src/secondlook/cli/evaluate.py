@@ -30,6 +30,10 @@ eval_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(eval_app, name="eval")
+_KEYS = (
+    "A model's key is taken from its provider's variable: OPENAI_API_KEY for openai/…, NAME_API_KEY for "
+    "openai-api/NAME/…; openai-api on this machine needs none."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +43,7 @@ class ModelOptions:
     model: str = option(..., "Inspect's spelling, e.g. secondlook/planted or openai/gpt-4o-mini.")
     base_url: tuple[str, ...] | None = option(
         None,
-        "Address of the model's server, e.g. http://127.0.0.1:8000/v1; repeatable with --shards. Its key is taken from "
-        "the provider's variable: OPENAI_API_KEY for openai/…, NAME_API_KEY for openai-api/NAME/…; openai-api on this "
-        "machine needs none.",
+        "Address of the model's server, e.g. http://127.0.0.1:8000/v1; repeatable with --shards.",
     )
     model_arg: tuple[str, ...] | None = option(None, "Provider argument, name=value.", "-M", "--model-arg")
     temperature: float = option(0.0, "0 decodes greedily.")
@@ -81,7 +83,7 @@ class ArmOptions:
     """The arms of a benchmark that has its own."""
 
     arms: tuple[str, ...] | None = option(None, "Spelt as the benchmark calls its arms.")
-    critic: str = option("self", "Who checks: self, other, tool, recorded or oracle.")
+    critic: tuple[str, ...] = option(("self",), "Who checks: self, other, tool, recorded or oracle.")
     judge_model: str | None = option(None, "A model that judges replies too.")
     judge_base_url: str | None = option(None, "Address of the judge's server.")
 
@@ -169,13 +171,18 @@ def _evaluation(
     study = {name: value for name, value in asdict(critics).items() if name not in apart}
     study |= {"prompt": critics.prompt or benchmark.prompt, "cache": model.cache}
     if arms is not None:
-        study["critic"] = arms.critic
+        if len(arms.critic) != 1:
+            asked = ", ".join(arms.critic)
+            raise ValueError(f"critics are {asked}; the arms here are {benchmark.arm_word}s, so give one critic")
+        study["critic"] = arms.critic[0]
     return Evaluation(
         benchmark=benchmark.name,
         endpoint=endpoint,
         arms=critics.critic if arms is None else arms.arms or (),
         study=study,
-        questions={each.name: getattr(questions, each.name) for each in fields(questions)},
+        questions={
+            each.name: value for each in fields(questions) if (value := getattr(questions, each.name)) != each.default
+        },
         seed=running.seed,
         critic_endpoint=_other(endpoint, critics.critic_model, critics.critic_base_url),
         judge_endpoint=_other(endpoint, arms.judge_model, arms.judge_base_url) if arms else None,
@@ -222,7 +229,7 @@ def _command(benchmark: AnyBenchmark) -> Any:
         groups["arms"] = Group("Arms", ArmOptions, spelt=spelt)
     groups["critics"] = Group("Critics and rounds", CriticOptions, without=("critic",) if benchmark.arms else ())
     groups["running"] = Group("Running", RunOptions)
-    return command(benchmark.name, benchmark.about, groups, partial(evaluate, benchmark))
+    return command(benchmark.name, f"{benchmark.about}\n\n{_KEYS}", groups, partial(evaluate, benchmark))
 
 
 for _name in names():
@@ -286,7 +293,7 @@ def _diagnose(folder: Path) -> list[str]:
 
 def _model_args(given: tuple[str, ...] | None) -> dict[str, Json]:
     arguments: dict[str, Json] = {}
-    for name, value in pairs(given, "model arg").items():
+    for name, value in pairs(given, "model arg", "-M device=cpu").items():
         try:
             arguments[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -53,7 +53,7 @@ def command(name: str, about: str, groups: Mapping[str, Group], run: Callable[..
     return call
 
 
-def pairs(given: list[str] | tuple[str, ...] | None, what: str) -> dict[str, str]:
+def pairs(given: list[str] | tuple[str, ...] | None, what: str, example: str) -> dict[str, str]:
     """Options of the form name=value.
 
     Raises:
@@ -62,7 +62,7 @@ def pairs(given: list[str] | tuple[str, ...] | None, what: str) -> dict[str, str
     split = [pair.partition("=") for pair in given or ()]
     for (name, equals, _), pair in zip(split, given or (), strict=True):
         if not (name and equals):
-            raise ValueError(f"{what} {pair!r} is not name=value; write --{what.replace(' ', '-')} name=value")
+            raise ValueError(f"{what} {pair!r} is not name=value, e.g. {example}")
     return {name: value for name, _, value in split}
 
 
@@ -93,7 +93,7 @@ def _value(each: Field[Any], group: Group, given: Any) -> Any:
     if given is None or not any(map(_repeated, kinds)):
         return given
     if any(get_origin(kind) is not tuple for kind in kinds if _repeated(kind)):
-        return pairs(given, each.name) or None
+        return pairs(given, each.name, each.metadata["help"].split()[0]) or None
     return tuple(given) or None
 
 

@@ -89,6 +89,8 @@ class Endpoint:
             arguments["api_key"] = _NO_KEY
         try:
             return get_model(self.model, config=config, base_url=self.base_url, **arguments)
+        except ModuleNotFoundError:
+            raise  # the command line knows which extra brings it
         except Exception as error:
             cause = one_line(error)
             remedy = f"; {_SPELLING}" if "not recognized" in cause or "/" not in self.model else ""

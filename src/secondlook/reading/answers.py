@@ -18,6 +18,8 @@ _OPTION = re.compile(
     r"(?:^|(?<=\s))\(?(?P<letter>[A-Z])[).:]\s+(?P<text>[^\n]+?)(?=\s+\(?[B-Z][).:]\s|\s*$)", re.MULTILINE
 )
 _TRUTH = re.compile(r"[(\[]?(?P<letter>[A-Za-z])[)\]]?[.:]?|[(\[]?(?P<letter2>[A-Za-z])[)\].:]\s.+")
+_HEDGED = re.compile(r"\A\s*(?:perhaps|maybe|possibly),? (?=\([A-Z]\)[^\n?]*\Z)", re.IGNORECASE)
+"""A hedge before the one lettered option that is all a reply says: a hesitant answer is one."""
 _WORD = re.compile(r"[a-z\u00e0-\uffff]{3,}")
 _IDLE = re.compile(
     r"the|and|who|whom|whose|which|what|was|were|are|does|did|has|had|have|been|being|not|that|this|with|for|from|more|most|likely"
@@ -92,7 +94,7 @@ def _read(
     reply: str, options: tuple[str, ...], finish: Finish, unknown: int | None, question: str | None, letters: int
 ) -> Reading[int]:
     spoken = set_aside_reasoning(reply)
-    text = spelled_out(plain(spoken.text))
+    text = _HEDGED.sub("", spelled_out(plain(spoken.text)))
     found = mentions(text, tuple((option,) for option in options), letters, unknown)
     if not 0 < len(found) <= TOO_MANY:
         return Reading()
