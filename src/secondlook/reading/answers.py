@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from secondlook.correction.chat import Finish
-from secondlook.reading.mentions import LETTERS, Mention, mentions, unknown_option
+from secondlook.reading.mentions import LETTERS, TOO_MANY, Mention, mentions, unknown_option
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
 from secondlook.reading.stance import Sentences, Weight, standings
 
+_OPTION = re.compile(r"(?:^|(?<=\s))\(?(?P<letter>[A-Z])[).:]\s+(?P<text>[^\n]+?)(?=\s+\(?[B-Z][).:]\s|\s*$)", re.MULTILINE)
+_TRUTH = re.compile(r"[(\[]?(?P<letter>[A-Za-z])[)\]]?[.:]?|[(\[]?(?P<letter2>[A-Za-z])[)\].:]\s.+")
 _WORD = re.compile(r"[a-z\u00e0-\uffff]{3,}")
 _IDLE = frozenset(
     "the and who whom whose which what was were are does did has had have been being not that this with for from more most likely person people one him her his their they about because likely into than than"
@@ -50,16 +52,35 @@ def read_answer(
     return _read(reply, tuple(options), finish, unknown, question, len(options))
 
 
-def read_choice(reply: str, *, finish: Finish = "stop", letters: int = 26) -> Reading[str]:
-    """The letter that a reply finally asserts, where the options' texts are not known.
+def read_choice(reply: str, *, finish: Finish = "stop", prompt: str = "") -> Reading[str]:
+    """The letter that a reply finally asserts.
 
     Args:
         reply: The reply, as it came.
         finish: Why it ended.
-        letters: How many letters are on offer.
+        prompt: What was asked; the options that it lists ("A) Paris") are then read by their texts too, and a letter
+            that stands by another option's text names nothing.
     """
-    read = _read(reply, (), finish, None, None, letters)
+    options = lettered_options(prompt)
+    read = _read(reply, options, finish, None, None, len(options) or len(LETTERS))
     return Reading(None if read.value is None else LETTERS[read.value], read.form, read.words)
+
+
+def lettered_options(prompt: str) -> tuple[str, ...]:
+    """The options that a prompt lists from A on, each on its line or all on one; none if there are fewer than two."""
+    options: list[str] = []
+    for option in _OPTION.finditer(prompt):
+        if len(options) < len(LETTERS) and option["letter"] == LETTERS[len(options)]:
+            options.append(option["text"].strip())
+        elif option["letter"] == "A":
+            options = [option["text"].strip()]
+    return tuple(options) if len(options) > 1 else ()
+
+
+def choice_letter(truth: object) -> str | None:
+    """The letter of a right choice, e.g. of ``"B"``, ``"(b)"`` or ``"B) Paris"``; ``None`` where it names none."""
+    found = _TRUTH.fullmatch(str(truth).strip())
+    return (found["letter"] or found["letter2"]).upper() if found else None
 
 
 _unknown = lru_cache(maxsize=4096)(unknown_option)
@@ -71,12 +92,12 @@ def _read(
     spoken = set_aside_reasoning(reply)
     text = spelled_out(plain(spoken.text))
     found = mentions(text, tuple((option,) for option in options), letters, unknown)
-    if not found:
+    if not 0 < len(found) <= TOO_MANY:
         return Reading()
     sentences = Sentences(text)
     asked = _Echo(question) if question else None
     standing = standings(found, sentences, [asked.of(one, sentences) for one in found] if asked else ())
-    read = settle(standing, text, cut=finish in ("length", "filter") or spoken.unfinished)
+    read = settle(standing, sentences.text, cut=finish in ("length", "filter") or spoken.unfinished)
     if read is None:
         return Reading()
     words = text[max(sentences.start(read.mention.start), read.mention.start - 120) : read.mention.end].strip()
@@ -93,7 +114,7 @@ class _Echo:
 
     def of(self, mention: Mention, sentences: Sentences) -> int:
         """1 if the sentence of a mention repeats the question, -1 if it says the opposite, 0 if neither."""
-        after = sentences.after(mention.end).lower()
+        after = sentences.after(mention.end)
         if not self._words or mention.letter or not re.match(r"[\"')]* \w", after):
             return 0
         said = {_stem(word) for word in _WORD.findall(after)}

@@ -38,7 +38,8 @@ _FILLER = (
     r"(?:(?:about|approximately|exactly|therefore|thus|simply|equal to|roughly|around|still|only|just|also|now|then|indeed|the number)[ ,]+)*"
 )
 _MARK = re.compile(
-    r"(?:\b(?:answers?|results?|solution|conclusion)\b(?: (?!is\b|was\b|=)[^.!?\n:=]{0,60}?)??(?:\s(?:is|are|was|would be|should be|must be|comes to|equals)\b|[\"']?\s*[:=])"
+    r"(?:\b(?:answer|result|solution|conclusion)\b(?:(?: (?:to|of|for|here|in|from)\b[^.!?\n:=]{0,60}?)?"
+    r"\s(?:is|are|was|would be|should be|must be|comes to|equals)\b|(?: \w+){0,2}[\"']?\s*[:=])"
     rf"|{BOX}|答案(?:是|:)?)[\s\"'(\[{{:=]*{_FILLER}",
     re.IGNORECASE,
 )
@@ -84,12 +85,18 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
     spoken = set_aside_reasoning(reply)
     cut = finish in ("length", "filter") or spoken.unfinished
     text = plain(spoken.text)
-    places = [mark for mark in _MARK.finditer(text) if _states(text, mark.end())]
-    if places:
-        mark = places[-1]
+    mark = None
+    limit = len(text)
+    for mark in reversed(list(_MARK.finditer(text))):
+        if _states(text, mark.end(), limit):
+            break
+        limit = mark.start()
+    else:
+        mark = None
+    if mark is not None:
         statement = _SENTENCE.split(text[mark.end() : mark.end() + 300], maxsplit=1)[0]
-        last = mark.end() + len(statement.rstrip(".")) >= len(text)
-        back = TAKES_BACK.search(text, mark.end())
+        last = not re.search(r"[^\d\s.,]\W*$|\s\w+\W*$", statement) and mark.end() + len(statement) >= len(text)
+        back = TAKES_BACK.search(text.lower(), mark.end())
         if _DENIES.search(text[max(0, mark.start() - 40) : mark.end()]) or back or (cut and last):
             return Reading()
         return _comes_to(statement, "declared")
@@ -115,9 +122,9 @@ def parse_number(text: str) -> float | None:
     return found[0][0].value if len(found) == 1 else None
 
 
-def _states(text: str, place: int) -> bool:
-    """Whether a number follows a mark in its sentence."""
-    statement = _SENTENCE.split(text[place : place + 300], maxsplit=1)[0]
+def _states(text: str, place: int, limit: int) -> bool:
+    """Whether a number follows a mark in its sentence, before the next mark."""
+    statement = _SENTENCE.split(text[place : min(place + 300, limit)], maxsplit=1)[0]
     return bool(_NUMBER.search(statement) or _SPELT.match(statement))
 
 

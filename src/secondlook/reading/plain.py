@@ -24,6 +24,7 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("\u2028\u2029\u0085\x0b\x0c", "\n"),
         **dict.fromkeys("\u3010\u27e6", "["),
         **dict.fromkeys("\u3011\u27e7", "]"),
+        "\u0130": "I",  # the one letter whose small form is two characters
         "\u3002": ". ",
         "\u2044": "/",
         "\u00d7": " \u00d7 ",
@@ -60,12 +61,10 @@ _EMPHASIS = re.compile(r"\*+|`+|(?<![^\W_])_+|_+(?![^\W_])")
 _ARROW = re.compile(r"[-=]{1,3}>")
 _BLANKS = re.compile(r"[^\S\n]+")
 
-_CONTRACTED = re.compile(
-    r"\b(?:(?P<can>ca(?:n'?t|n not)|cannot)|(?P<will>wo)n't|(?P<verb>[a-z]{2,6})n't"
-    r"|(?P<did>do|does|did|is|was|are|has|have|would|could|should)nt"
-    r"|(?P<who>i|you|we|they|he|she|it|that|there|this|who|what|here|let|answer)'(?P<tail>m|re|ll|d|ve|s))\b",
-    re.IGNORECASE,
-)
+_CONTRACTED = re.compile(r"\b(?:[A-Za-z]{1,6}'[A-Za-z]{1,2}|[Cc][Aa][Nn] [Nn][Oo][Tt]|[A-Za-z]{1,5}[Nn][Tt])\b")
+_SPELT = {"can't": "cannot", "can not": "cannot", "cant": "cannot", "won't": "will not", "wont": "will not", "shan't": "shall not"}
+_WHO = frozenset("i you we they he she it that there this who what here let answer".split())
+_VERBS = frozenset("do does did is was are were has have had would could should need must".split())
 _TAILS = {"m": "am", "re": "are", "ll": "will", "d": "would", "ve": "have", "s": "is"}
 
 
@@ -104,7 +103,7 @@ def plain(text: str) -> str:
 
 def spelled_out(text: str) -> str:
     """Plain text with its contractions undone: ``can't`` is ``cannot``, ``isn't`` is ``is not``, ``I'm`` is ``I am``."""
-    return _CONTRACTED.sub(_expanded, text) if "'" in text or "ant" in text or "nt" in text or "n not" in text else text
+    return _CONTRACTED.sub(_expanded, text)
 
 
 def folded(text: str) -> str:
@@ -113,11 +112,15 @@ def folded(text: str) -> str:
 
 
 def _expanded(found: re.Match[str]) -> str:
-    if found["can"]:
-        return "cannot"
-    if found["who"]:
-        return f"{found['who']} {_TAILS[found['tail'].lower()]}"
-    return f"{'will' if found['will'] else found['verb'] or found['did']} not"
+    word = found.group()
+    lower = word.lower()
+    if lower in _SPELT:
+        return _SPELT[lower]
+    head, apostrophe, tail = lower.partition("'")
+    if apostrophe and head in _WHO and tail in _TAILS:
+        return f"{word[: len(head)]} {_TAILS[tail]}"
+    verb = lower.replace("'", "").removesuffix("nt")
+    return f"{word[: len(verb)]} not" if lower.endswith(("n't", "nt")) and verb in _VERBS else word
 
 
 def _without_latex(found: re.Match[str]) -> str:

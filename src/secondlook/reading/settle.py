@@ -13,6 +13,8 @@ from secondlook.reading.stance import Standing, Weight
 T = TypeVar("T")
 Form = Literal["declared", "asserted"]
 
+_AT_ONCE = 8  # characters between "no," and the letter that it puts in place of another
+
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
@@ -38,12 +40,12 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False) -> Standi
 
     Args:
         found: Every mention's standing, in order.
-        text: The plain, spelled-out text.
-        cut: Whether the reply was cut off: then nothing counts but a declared form that is complete.
+        text: The plain, spelled-out text, in lower case.
+        cut: Whether the reply was cut off: then nothing counts but a complete declared form, or a first line.
     """
     asserted = [one for one in found if one.stance == "asserted"]
     if cut:
-        asserted = [one for one in asserted if one.weight == Weight.DECLARED and _complete(one, text)]
+        asserted = [one for one in asserted if _complete(one, text)]
     asserted = _not_taken_back(asserted, text)
     if not asserted:
         return None
@@ -62,14 +64,16 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False) -> Standi
 
 
 def _not_taken_back(asserted: list[Standing], text: str) -> list[Standing]:
-    places = [match.start() for match in cues.TAKES_BACK.finditer(text)]
+    cuts = [match.span() for match in cues.TAKES_BACK.finditer(text)]
+    places = [start for start, _ in cuts]
     if not places or not asserted:
         return asserted
     later = [one for one in asserted if one.mention.start >= places[-1]]
     earlier = [one for one in asserted if one.mention.start < places[-1]]
     if not later:
         return [] if any(place > earlier[-1].mention.start for place in places) else asserted
-    if not earlier or max(one.weight for one in later) >= Weight.CONCLUDED:
+    at_once = later[0].mention.start - cuts[-1][1] <= _AT_ONCE and later[0].mention.letter
+    if not earlier or at_once or max(one.weight for one in later) >= Weight.CONCLUDED:
         return later
     # A mere statement after "Actually," does not replace an answer; it may put it in doubt.
     firm = {one.mention.index for one in earlier if one.weight > Weight.STATED}
@@ -77,5 +81,11 @@ def _not_taken_back(asserted: list[Standing], text: str) -> list[Standing]:
 
 
 def _complete(one: Standing, text: str) -> bool:
-    """Whether a declared form is whole although the reply was cut: something ends it, or it cannot be longer."""
-    return one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "A")
+    """Whether a mention is a whole declared form although the reply was cut.
+
+    Something follows a declared form, or it cannot be longer; or the mention is the reply's first line.
+    """
+    if one.weight == Weight.DECLARED:
+        return one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "a")
+    first, _, rest = text.partition("\n")
+    return one.weight == Weight.CONCLUDED and one.mention.start <= 2 and one.mention.end <= len(first) and len(rest) > 40

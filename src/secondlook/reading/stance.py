@@ -16,8 +16,9 @@ Stance = Literal["asserted", "denied", "open"]
 
 # Characters that are looked at before a mention in its sentence, after it, and before it for the declared form.
 _BEFORE, _AFTER, _FORM = 240, 160, 120
+_EXPLANATION = re.compile(r"\n\s*(?:explanation|reason(?:ing)?|justification|rationale|this is because|because)\b")
 _JOINS = re.compile(
-    r"[\"')\]]*(?: ?(?:,|/|&)|,? ?\b(?:and|or|nor|as well as)\b)[ ]?(?:option |choice |both |the )?[\"'(\[]*", re.IGNORECASE
+    r"[\"')\]]*(?: ?(?:,|/|&)|,? ?\b(?:and|or|nor|as well as)\b)[ ]?(?:option |choice |both |the )?[\"'(\[]*"
 )
 
 
@@ -50,11 +51,11 @@ class Standing:
 
 
 class Sentences:
-    """Where the sentences of a text begin and end; finding them takes one pass."""
+    """Where the sentences of a text, in lower case, begin and end; finding them takes one pass."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self._ends = [match.end() for match in cues.SENTENCE.finditer(text)]
+        self.text = text.lower()
+        self._ends = [match.end() for match in cues.SENTENCE.finditer(self.text)]
 
     def start(self, place: int) -> int:
         """Where the sentence of a place begins."""
@@ -81,14 +82,15 @@ def standings(found: Sequence[Mention], sentences: Sentences, echoes: Sequence[i
     Args:
         found: The mentions, in order.
         sentences: The sentences of the plain, spelled-out text.
-        echoes: For each mention 1 where its sentence repeats what was asked, -1 where it says the opposite, else 0.
+        echoes: For each mention 1 where its sentence repeats what was asked, -1 where it says the opposite, else 0; empty
+            where it is not known what was asked.
     """
     text = sentences.text
     result = []
     for place, mention in enumerate(found):
         last = found[place - 1] if place else None
         limit = found[place + 1].start if place + 1 < len(found) else len(text)
-        result.append(_standing(mention, last, limit, sentences, echoes[place] if echoes else 0))
+        result.append(_standing(mention, last, limit, sentences, echoes[place] if echoes else None))
     return _referred_to(_listed(_coordinated(result, text), text), text)
 
 
@@ -109,6 +111,7 @@ def verdict_standings(found: Sequence[Mention], sentences: Sentences) -> list[St
         elif (
             (_asks(after) and "\n" not in after)
             or cues.OPEN_AFTER.search(after)
+            or cues.QUOTED.search(after)
             or cues.OR_BEFORE.search(lead)
             or cues.OPEN_SENTENCE.search(lead)
             or cues.OPEN_VERDICT.search(clause)
@@ -132,7 +135,7 @@ def _form(mention: Mention, text: str) -> int | None:
     return None if form is None or cues.NO_LABEL.search(form.group()) else first + form.start()
 
 
-def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sentences, echo: int) -> Standing:
+def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sentences, echo: int | None) -> Standing:
     text = sentences.text
     before, after = sentences.before(mention.start), sentences.after(mention.end)
     begin = _form(mention, text)
@@ -154,16 +157,16 @@ def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sen
         return Standing(mention, "denied")
     if mention.stray or cues.OPEN_AFTER.search(text[mention.end : mention.end + 60]) or cues.OR_BEFORE.search(lead):
         return Standing(mention, "open")
-    if right and not re.search(r"\b(?:if|whether|why)\b", clause, re.IGNORECASE):
+    if right and not re.search(r"\b(?:if|whether|why)\b", clause):
         return Standing(mention, "asserted", Weight.CONCLUDED, True)
-    if _open(clause) or cues.OPEN_SENTENCE.search(before):
+    if _open(clause, mention) or cues.OPEN_SENTENCE.search(before):
         return Standing(mention, "open")
     final = bool(cues.FINAL.search(clause))
     if begin is not None:
         return Standing(mention, "asserted", Weight.DECLARED, final)
-    if echo < 0:
+    if echo == -1 or (echo == 0 and cues.NEGATED.match(near)):
         return Standing(mention, "denied")
-    firm = echo > 0 or cues.CONCLUDES.search(clause) or alone(text, mention) or (mention.letter and _leads(before, after))
+    firm = echo == 1 or cues.CONCLUDES.search(clause) or alone(text, mention) or _leads(text, before, mention) or _explained(text, mention)
     firm = firm and (not mention.weak or alone(text, mention))
     return Standing(mention, "asserted", Weight.CONCLUDED if firm else Weight.STATED, final)
 
@@ -187,13 +190,17 @@ def _clause(before: str, last: Mention | None, mention: Mention) -> str:
 def _denied(clause: str, mention: Mention) -> bool:
     if mention.unknowable:
         # "Who was not comfortable cannot be determined" does not deny that it cannot.
-        return bool(re.search(r"\bnot (?:\w+ )?(?:that )?(?:it |this |the answer )?[\"'(]*$", clause, re.IGNORECASE))
-    words = [found.lower() for found in cues.NEGATES.findall(cues.IDLE.sub(" ", clause))]
+        return bool(re.search(r"\bnot (?:\w+ )?(?:that )?(?:it |this |the answer )?[\"'(]*$", clause))
+    meant = cues.IDLE.sub(" ", clause)
+    if cues.PREFERS_ANOTHER.search(meant):
+        return True
+    words = cues.NEGATES.findall(meant)
     return "nor" in words or len(words) % 2 == 1
 
 
-def _open(clause: str) -> bool:
-    return bool(cues.OPEN.search(clause)) and not (cues.FIRM.search(clause) and not cues.NOT_FIRM.search(clause))
+def _open(clause: str, mention: Mention) -> bool:
+    loose = cues.OPEN_VERDICT if mention.unknowable else cues.OPEN
+    return bool(loose.search(clause)) and not (cues.FIRM.search(clause) and not cues.NOT_FIRM.search(clause))
 
 
 def _asks(after: str) -> bool:
@@ -207,15 +214,24 @@ def alone(text: str, mention: Mention) -> bool:
 
 def heads_line(text: str, mention: Mention) -> bool:
     """Whether nothing but "option" goes before the mention on its line."""
-    return not re.search(r"\w", re.sub(r"^\W*(?:option|choice)\b", "", _line_before(text, mention), flags=re.IGNORECASE))
+    return not re.search(r"\w", re.sub(r"^\W*(?:option|choice)\b", "", _line_before(text, mention)))
 
 
 def _line_before(text: str, mention: Mention) -> str:
     return text[max(0, mention.start - 24) : mention.start].rsplit("\n", 1)[-1]
 
 
-def _leads(before: str, after: str) -> bool:
-    return not re.search(r"\w", before) and bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|[\u2014-])", after))
+def _leads(text: str, before: str, mention: Mention) -> bool:
+    """Whether a letter opens its sentence, and at most a few words that may be its option's text follow on its line."""
+    if not mention.letter or re.search(r"\w", before):
+        return False
+    rest = text[mention.end : mention.end + 80].split("\n", 1)[0]
+    return bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|[\u2014-])", rest)) and len(rest) < 80 and len(rest.split()) <= 8
+
+
+def _explained(text: str, mention: Mention) -> bool:
+    """Whether the mention begins the reply, and its explanation follows in a paragraph of its own."""
+    return mention.start <= 2 and bool(_EXPLANATION.search(text, mention.end, mention.end + _AFTER + 20))
 
 
 def _coordinated(found: list[Standing], text: str) -> list[Standing]:

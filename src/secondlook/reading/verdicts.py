@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from secondlook.correction.chat import Finish
 from secondlook.reading.cues import IDLE, NEGATES, TAKES_BACK
-from secondlook.reading.mentions import mentions
+from secondlook.reading.mentions import TOO_MANY, mentions
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
@@ -44,10 +44,10 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
     spoken = set_aside_reasoning(reply)
     text = spelled_out(plain(spoken.text))
     found = mentions(text, _forms(tuple(phrases.values())))
-    if not found:
+    if not 0 < len(found) <= TOO_MANY:
         return Reading()
-    standing = verdict_standings(found, Sentences(text))
-    read = settle(standing, text, cut=finish in ("length", "filter") or spoken.unfinished)
+    sentences = Sentences(text)
+    read = settle(verdict_standings(found, sentences), sentences.text, cut=finish in ("length", "filter") or spoken.unfinished)
     if read is None:
         return Reading()
     words = text[max(0, read.mention.start - 60) : read.mention.end].rsplit("\n", 1)[-1].strip()
@@ -69,7 +69,7 @@ def read_score(reply: str, label: str, lowest: float, highest: float, *, finish:
         finish: Why the critique ended.
     """
     spoken = set_aside_reasoning(reply)
-    text = spelled_out(plain(spoken.text))
+    text = spelled_out(plain(spoken.text)).lower()
     cut = finish in ("length", "filter") or spoken.unfinished
     scores: list[tuple[float | None, re.Match[str]]] = []
     for found in _labelled(label.rstrip(": ")).finditer(text):
