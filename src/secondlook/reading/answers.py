@@ -97,7 +97,7 @@ def _read(
     sentences = Sentences(text)
     asked = _Echo(question) if question else None
     standing = standings(found, sentences, [asked.of(one, sentences) for one in found] if asked else ())
-    read = settle(standing, sentences.text, cut=finish in ("length", "filter") or spoken.unfinished)
+    read = settle(standing, sentences.text, cut=spoken.cut(finish), ends_line=spoken.ends_line)
     if read is None:
         return Reading()
     words = text[max(sentences.start(read.mention.start), read.mention.start - 120) : read.mention.end].strip()

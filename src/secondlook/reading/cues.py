@@ -93,6 +93,8 @@ JUDGED_WRONG = re.compile(
 )
 NEGATED = re.compile(r"[\"')\]]{0,2} (?:is|was|are|were|does|did|do|has|have|had|will|would|could) (?:\w+ly )?(?:not|never)\b")
 """An option of which something is denied: no answer, unless that was asked."""
+TWICE_NEGATED = re.compile(NEGATED.pattern + r" (?:\w+ly )?(?:un|in|im|ir|dis|non-?)\w{3,}")
+"""The same of a word that denies by itself ("is not unhappy"), which hardly anybody is asked about."""
 OPEN_AFTER = re.compile(
     r"^[\"')\]]{0,3},? (?:before|earlier|previously|at first|initially|originally|(?:in )?my (?:first|earlier|previous)"
     r"|because of (?:\w+ ){0,2}(?:stereotyp|bias|prejudice|assumption|guess)\w*|if (?!not\b)|or not\b|might|may|could|can be ruled)\b"
@@ -173,6 +175,8 @@ OPEN_SENTENCE = re.compile(
     r"^\W*(?:according to|based on|by|given) (?:\w+ ){0,2}(?:stereotyp\w*|prejudice|you|some|him|her|them)\b|^\W*(?:if|were|had|unless)\b(?=.*\b(?:would|might|could)\b)",
     re.DOTALL,
 )
+BACKGROUND = re.compile(r"^\W*(?:because|since|as|while|whereas|although|when|after|even though)\b")
+"""What begins a clause that gives the reason or the background; what it mentions in passing is no answer."""
 QUOTED = re.compile(r"^[\"'] ?(?:is|are|was|means?|refers|implies|would|indicates|can|may|as|in)\b")
 """After a quoted verdict that is spoken of, not given."""
 OR_BEFORE = re.compile(r"(?:\bor|(?<=\w)/|(?<=\))/| /) ?(?:the |option |choice )?[\"'(\[]*$")

@@ -42,7 +42,7 @@ _WEAK = re.compile(r"unclear|ambiguous|not clear|does not|no (?!way)")
 
 # A capital letter standing alone, a letter in brackets, letters with a stroke between them.
 _LETTER = re.compile(
-    r"(?<!\w')(?<![\w.+/-])[A-Z](?![\w+]|'\w|-\w|\.\w|/\w)|(?<=[(\[{])[ ]?[a-z](?=[ ]?[)\]}])"
+    r"(?<!\w')(?<![\w.+/-])[A-Z](?![\w+(]|'\w|-\w|\.\w|/\w)|(?<=[(\[{])[ ]?[a-z](?=[ ]?[)\]}])"
     r"|(?<![\w'.+-])[A-Z](?=/[A-Z](?!\w))|(?<=[A-Z]/)[A-Z](?!\w)"
 )
 # A small letter, where it can be nothing else: "b) ...", "answer: b".

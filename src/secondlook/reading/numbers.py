@@ -49,6 +49,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
 _DENIES = re.compile(r"\b(?:not|n't|cannot|never|wrong|incorrect|previous|earlier|initial|initially|first)\b[^.!?\n]{0,30}$", re.IGNORECASE)
 _DENIED = re.compile(r"\W*(?:is|was|would be)? ?(?:not correct|not right|incorrect|wrong)\b", re.IGNORECASE)
 _RANGE = re.compile(r"[ ]?(?:-|—|to|or)[ ]?[$€£]?\d", re.IGNORECASE)
+_CONCLUDES = re.compile(r"(?:so|therefore|thus|hence)\b[^\n]*[.!]$", re.IGNORECASE)
 _BEGINS = re.compile(r"^(?:first|firstly|step|let|to (?:solve|find)|we (?:need|know)|given)\b", re.IGNORECASE)
 
 
@@ -83,13 +84,15 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         finish: Why it ended.
     """
     spoken = set_aside_reasoning(reply)
-    cut = finish in ("length", "filter") or spoken.unfinished
+    cut = spoken.cut(finish)
     text = plain(spoken.text)
     mark = None
     limit = len(text)
     for mark in reversed(list(_MARK.finditer(text))):
         if _states(text, mark.end(), limit):
             break
+        if cut and not spoken.ends_line:
+            return Reading()
         limit = mark.start()
     else:
         mark = None
@@ -97,10 +100,10 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         statement = _SENTENCE.split(text[mark.end() : mark.end() + 300], maxsplit=1)[0]
         last = not re.search(r"[^\d\s.,]\W*$|\s\w+\W*$", statement) and mark.end() + len(statement) >= len(text)
         back = TAKES_BACK.search(text.lower(), mark.end())
-        if _DENIES.search(text[max(0, mark.start() - 40) : mark.end()]) or back or (cut and last):
+        if _DENIES.search(text[max(0, mark.start() - 40) : mark.end()]) or back or (cut and last and not spoken.ends_line):
             return Reading()
         return _comes_to(statement, "declared")
-    if cut:
+    if cut and not (spoken.ends_line and _CONCLUDES.match(_SENTENCE.split(text)[-1])):
         return Reading()
     found = _numbers(text)
     if not found:
@@ -113,7 +116,13 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
     last_statement = statements[-1]
     if last_statement.rstrip().endswith(("?", ":")) or _BEGINS.search(last_statement):
         return Reading()
-    return _comes_to(last_statement, "asserted", first=False)
+    read = _comes_to(last_statement, "asserted", first=False)
+    if read.value is None and (equals := list(_EQUALS.finditer(text))) and (result := _NUMBER.match(text, equals[-1].end() + 1)):
+        # "2300 * 2 = 4600. So 4600 bottles are needed for 2300 people.": the last result is said again.
+        value = _value(result)
+        if value is not None and value in {number for number, _ in _numbers(last_statement)}:
+            return Reading(value, "asserted", last_statement.strip())
+    return read
 
 
 def parse_number(text: str) -> float | None:

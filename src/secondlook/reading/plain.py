@@ -81,7 +81,7 @@ def plain(text: str) -> str:
         text = _RAISED.sub(lambda raised: "^" + raised.group().translate(_SUPERSCRIPTS), text)
         text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS)).translate(_CHARACTERS)
         text = _CJK.sub(r" \g<0> ", text)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("[...]", "\u2026")
     if "\\" in text or "$" in text:
         text = _LATEX.sub(_without_latex, text)
         text = re.sub(r"\$(?!\d|\.\d|-\d| \d)", "", text)

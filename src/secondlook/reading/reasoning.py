@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from secondlook.correction.chat import Finish
+
 _NAMES = "think|thinking|thought|thoughts|reasoning|reason|analysis|scratchpad|reflection|seed:think"
 _TAG = re.compile(
     rf"<(?P<end>/?)(?:{_NAMES})>|\[(?P<end2>/?)THINK\]|\u25c1(?P<end3>/?)think\u25b7"
@@ -28,6 +30,15 @@ class Spoken:
     text: str
     thought: str = ""
     unfinished: bool = False
+
+    def cut(self, finish: Finish) -> bool:
+        """Whether what was said was cut off, by a limit, by a filter, or because the thought never ended."""
+        return finish in ("length", "filter") or self.unfinished
+
+    @property
+    def ends_line(self) -> bool:
+        """Whether what was said ends with a whole line, so that its last word is whole even if the reply was cut."""
+        return self.text.rstrip(" ").endswith("\n")
 
 
 def set_aside_reasoning(reply: str, reasoning: str = "") -> Spoken:

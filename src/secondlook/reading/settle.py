@@ -13,6 +13,7 @@ from secondlook.reading.stance import Standing, Weight
 T = TypeVar("T")
 Form = Literal["declared", "asserted"]
 
+_INSISTS = 3  # times that a reply says the same thing after another, so that it is what it ends with
 _AT_ONCE = 8  # characters between "no," and the letter that it puts in place of another
 
 
@@ -31,21 +32,23 @@ class Reading(Generic[T]):
     words: str = ""
 
 
-def settle(found: Sequence[Standing], text: str, *, cut: bool = False) -> Standing | None:
+def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line: bool = False) -> Standing | None:
     """The standing that is read; ``None`` where nothing is asserted, or several things are.
 
     The firmest count (:class:`~secondlook.reading.stance.Weight`), unless a firm one after them says otherwise. Where
-    they differ among themselves, the last is read if it says that it is the last word and the one before does not.
+    they differ among themselves, the last is read if it says that it is the last word and the one before does not, or if it
+    is said three times over.
     What a reply takes back ("Wait, no.") does not count.
 
     Args:
         found: Every mention's standing, in order.
         text: The plain, spelled-out text, in lower case.
         cut: Whether the reply was cut off: then nothing counts but a complete declared form, or a first line.
+        ends_line: Whether its last line is whole all the same.
     """
     asserted = [one for one in found if one.stance == "asserted"]
     if cut:
-        asserted = [one for one in asserted if _complete(one, text)]
+        asserted = [one for one in asserted if _complete(one, text, ends_line)]
     asserted = _not_taken_back(asserted, text)
     if not asserted:
         return None
@@ -54,7 +57,8 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False) -> Standi
     read = firmest[-1]
     index = read.mention.index
     others = [one for one in firmest if one.mention.index != index]
-    if others and (top == Weight.STATED or not read.final or others[-1].final):
+    insists = [one.mention.index for one in firmest[-_INSISTS:]] == [index] * _INSISTS
+    if others and not insists and (top == Weight.STATED or not read.final or others[-1].final):
         return None
     if any(one.weight >= Weight.CONCLUDED and one.mention.index != index and one.mention.start > read.mention.start for one in asserted):
         return None
@@ -80,12 +84,12 @@ def _not_taken_back(asserted: list[Standing], text: str) -> list[Standing]:
     return later if not firm or firm == {one.mention.index for one in later} else []
 
 
-def _complete(one: Standing, text: str) -> bool:
+def _complete(one: Standing, text: str, ends_line: bool) -> bool:
     """Whether a mention is a whole declared form although the reply was cut.
 
     Something follows a declared form, or it cannot be longer; or the mention is the reply's first line.
     """
     if one.weight == Weight.DECLARED:
-        return one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "a")
+        return ends_line or one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "a")
     first, _, rest = text.partition("\n")
     return one.weight == Weight.CONCLUDED and one.mention.start <= 2 and one.mention.end <= len(first) and len(rest) > 40

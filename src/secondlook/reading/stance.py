@@ -164,10 +164,12 @@ def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sen
     final = bool(cues.FINAL.search(clause))
     if begin is not None:
         return Standing(mention, "asserted", Weight.DECLARED, final)
-    if echo == -1 or (echo == 0 and cues.NEGATED.match(near)):
+    if echo == -1 or (echo == 0 and cues.NEGATED.match(near)) or (echo is None and cues.TWICE_NEGATED.match(near)):
         return Standing(mention, "denied")
     firm = echo == 1 or cues.CONCLUDES.search(clause) or alone(text, mention) or _leads(text, before, mention) or _explained(text, mention)
     firm = firm and (not mention.weak or alone(text, mention))
+    if not firm and not mention.unknowable and cues.BACKGROUND.search(clause):
+        return Standing(mention, "open")
     return Standing(mention, "asserted", Weight.CONCLUDED if firm else Weight.STATED, final)
 
 
@@ -251,18 +253,33 @@ def _coordinated(found: list[Standing], text: str) -> list[Standing]:
 
 def _listed(found: list[Standing], text: str) -> list[Standing]:
     """The standings, after those that only go through the options ("(A) The grandfather: ...") became open."""
-    heads = [place for place, one in enumerate(found) if one.stance == "asserted" and one.weight < Weight.DECLARED and _titles(text, one.mention)]
-    several = len({found[place].mention.index for place in heads}) > 1
-    through = cues.GOES_THROUGH.search(text) if heads or len(found) > 1 or ":" in text else None
+    heads = [place for place, one in enumerate(found) if _titles(text, one.mention)]
+    asserted = [place for place in heads if found[place].stance == "asserted" and found[place].weight < Weight.DECLARED]
+    several = len({found[place].mention.index for place in asserted}) > 1
+    items = {place for pair in zip(heads, heads[1:], strict=False) if _next_item(found, *pair, text) for place in pair}
+    through = cues.GOES_THROUGH.search(text) if ":" in text or "\u2014" in text else None
     result = list(found)
     for place, one in enumerate(found):
-        if one.stance != "asserted" or one.final or one.weight == Weight.DECLARED:
+        if one.stance != "asserted" or (one.final and place not in items) or _judged(one):
             continue
-        in_list = place in heads and several and not _closes(found, heads, place, text)
-        gone_through = through is not None and through.start() < one.mention.start and text[one.mention.end : one.mention.end + 2].strip()[:1] in (":", "\u2014", "-")
-        if in_list or gone_through:
+        weighed = one.weight < Weight.DECLARED and through is not None and through.start() < one.mention.start
+        gone_through = weighed and text[one.mention.end : one.mention.end + 2].strip()[:1] in (":", "\u2014", "-")
+        in_list = place in asserted and several and not _closes(found, asserted, place, text)
+        if place in items or in_list or gone_through:
             result[place] = replace(one, stance="open")
     return result
+
+
+def _judged(one: Standing) -> bool:
+    """Whether what follows a mention says that it is right."""
+    return one.final and one.weight == Weight.CONCLUDED
+
+
+def _next_item(found: Sequence[Standing], place: int, after: int, text: str) -> bool:
+    """Whether two mentions open lines of a list, one right after the other."""
+    one, other = found[place].mention, found[after].mention
+    between = text[one.end : other.start].split("\n")
+    return other.index == one.index + 1 and len(between) > 1 and not any(line.strip() for line in between[1:-1])
 
 
 def _titles(text: str, mention: Mention) -> bool:
@@ -290,8 +307,8 @@ def _referred_to(found: list[Standing], text: str) -> list[Standing]:
         limit = found[place + 1].mention.start if place + 1 < len(found) else len(text) + 1
         if _within(wrong, one.mention.end, limit):
             one = replace(one, stance="denied")
-        elif _within(right, one.mention.end, limit) and not one.mention.stray and one.weight < Weight.CONCLUDED and one.stance != "denied":
-            one = replace(one, stance="asserted", weight=Weight.CONCLUDED, final=True)
+        elif _within(right, one.mention.end, limit) and not one.mention.stray and one.stance != "denied":
+            one = replace(one, stance="asserted", weight=max(one.weight, Weight.CONCLUDED), final=True)
         result.append(one)
     return result
 

@@ -29,10 +29,10 @@ def read_exact(reply: str, *, finish: Finish = "stop") -> Reading[str]:
         finish: Why it ended; one that was cut is read only if something follows its declared text.
     """
     spoken = set_aside_reasoning(reply)
-    cut = finish in ("length", "filter") or spoken.unfinished
+    cut = spoken.cut(finish)
     text = plain(spoken.text)
     marks = list(_MARK.finditer(text))
-    if marks and (not cut or marks[-1].end() < len(text)):
+    if marks and (not cut or spoken.ends_line or marks[-1].end() < len(text)):
         said = re.split(r"(?<=\w[.!])\s", marks[-1]["said"], maxsplit=1)[0]
         if value := _folded(said):
             return Reading(value, "declared", marks[-1].group().strip())

@@ -28,6 +28,8 @@ _SAME: Mapping[str, tuple[str, ...]] = {
 }
 _SCORE = re.compile(r"(?P<score>[-+]?\d{1,6}(?:[.,]\d{1,4})?)(?:\s*(?:/|\b(?:out )?of\b)\s*(?P<range>\d{1,6}))?(?P<odd>[ ]?%|[ ]?(?:-|—|to|or)[ ]?\d|[\w/])?", re.IGNORECASE)
 _BETWEEN = r"(?:[\"']?\s*[:=-]+|(?: [^.!?\n:\d]{0,60}?)?\s(?:is|of|as|would be|at|a|be|was)\b(?: (?:an?|about|approximately))?)[\s\"'(\[{:]*"
+_GIVEN = re.compile(r"^\W*\d|\b(?:answer|response|rating|assessment|verdict) (?:is|was|would be|as)[\s:]+\d|\brate\b[^.!?\n]{0,40}\d")
+"""A score without its label: first of all, or as what the answer is or is rated."""
 _SPAN = re.compile(r"\d[ ]?(?:-|—|to|and)[ ]?\d")
 
 
@@ -47,7 +49,7 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
     if not 0 < len(found) <= TOO_MANY:
         return Reading()
     sentences = Sentences(text)
-    read = settle(verdict_standings(found, sentences), sentences.text, cut=finish in ("length", "filter") or spoken.unfinished)
+    read = settle(verdict_standings(found, sentences), sentences.text, cut=spoken.cut(finish), ends_line=spoken.ends_line)
     if read is None:
         return Reading()
     words = text[max(0, read.mention.start - 60) : read.mention.end].rsplit("\n", 1)[-1].strip()
@@ -57,8 +59,8 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
 def read_score(reply: str, label: str, lowest: float, highest: float, *, finish: Finish = "stop") -> Reading[float]:
     """The score that a critique finally gives, within its range.
 
-    It stands after the label ("Score: 7", "a score of 7 out of 10"), before "out of" and the highest score, or is all
-    there is. A score of another range, a percentage, a span ("7-8"), and different scores of which none takes back the
+    It stands after the label ("Score: 7", "a score of 7 out of 10"), before "out of" and the highest score, or is the only
+    number, first of all or as what the answer is ("10, correct."). A score of another range, a percentage, a span ("7-8"), and different scores of which none takes back the
     others cannot be read.
 
     Args:
@@ -70,7 +72,7 @@ def read_score(reply: str, label: str, lowest: float, highest: float, *, finish:
     """
     spoken = set_aside_reasoning(reply)
     text = spelled_out(plain(spoken.text)).lower()
-    cut = finish in ("length", "filter") or spoken.unfinished
+    cut = spoken.cut(finish) and not spoken.ends_line
     scores: list[tuple[float | None, re.Match[str]]] = []
     for found in _labelled(label.rstrip(": ")).finditer(text):
         if (score := _SCORE.match(text, found.end())) is None:
@@ -79,8 +81,8 @@ def read_score(reply: str, label: str, lowest: float, highest: float, *, finish:
             scores.append((_score(score, lowest, highest), score))
     if not scores:
         scores = [(_score(score, lowest, highest), score) for score in _SCORE.finditer(text) if score["range"]]
-    if not scores and (bare := _SCORE.fullmatch(text.rstrip("."))) is not None:
-        scores = [(_score(bare, lowest, highest), bare)]
+    if not scores and _GIVEN.search(text):
+        scores = [(_score(score, lowest, highest), score) for score in _SCORE.finditer(text)]
     back = [match.start() for match in TAKES_BACK.finditer(text)]
     if back:
         scores = [one for one in scores if one[1].start() >= back[-1]]
