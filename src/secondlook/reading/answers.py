@@ -13,12 +13,13 @@ from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
 from secondlook.reading.stance import Sentences, Weight, standings
 
-_OPTION = re.compile(r"(?:^|(?<=\s))\(?(?P<letter>[A-Z])[).:]\s+(?P<text>[^\n]+?)(?=\s+\(?[B-Z][).:]\s|\s*$)", re.MULTILINE)
+_OPTION = re.compile(
+    r"(?:^|(?<=\s))\(?(?P<letter>[A-Z])[).:]\s+(?P<text>[^\n]+?)(?=\s+\(?[B-Z][).:]\s|\s*$)", re.MULTILINE
+)
 _TRUTH = re.compile(r"[(\[]?(?P<letter>[A-Za-z])[)\]]?[.:]?|[(\[]?(?P<letter2>[A-Za-z])[)\].:]\s.+")
 _WORD = re.compile(r"[a-z\u00e0-\uffff]{3,}")
 _IDLE = frozenset(
-    "the and who whom whose which what was were are does did has had have been being not that this with for from more most likely person people one him her his their they about because likely into than than"
-    .split()
+    "the and who whom whose which what was were are does did has had have been being not that this with for from more most likely person people one him her his their they about because likely into than than".split()
 )
 
 
@@ -27,7 +28,6 @@ def read_answer(
     options: Sequence[str],
     *,
     finish: Finish = "stop",
-    reasoning: str = "",
     unknown: int | None = None,
     question: str | None = None,
 ) -> Reading[int]:
@@ -37,7 +37,6 @@ def read_answer(
         reply: The reply, as it came.
         options: One to 26 option texts, in the order shown.
         finish: Why the reply ended; one that was cut is read only by a complete declared form.
-        reasoning: Reasoning that came apart from it.
         unknown: Index of the option that says it cannot be told, whatever its words; found by its words by default.
         question: What was asked; a statement that repeats it ("The grandson was not comfortable.") then answers it,
             and one that says the opposite does not.

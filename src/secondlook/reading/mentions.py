@@ -16,12 +16,14 @@ NOWHERE = -1
 """The index of a mention that names no option on offer, or two at once."""
 
 _TOLD = (
-    r"(?:determined?|known?|answered|answer|told|tell|said|say|inferred|infer|concluded?|established|decided?|identif(?:y|ied)"
+    r"(?:determined?|known?|answered|answer|told|tell|said|say|inferred|infer|concluded?|established|decided|identif(?:y|ied)"
     r"|judged?|ascertain(?:ed)?|deduced?|specified|verified)"
 )
 _MATTER = r"(?:info(?:rmation)?|context|evidence|details?|data|clues?)"
 _WHO = r"(?:who|whom|whose|which|whether|either|enough|sufficient)\b"
-_HOW = r"(?:(?:be|really|reliably|definitively|clearly|accurately|actually|explicitly|possible|directly|fully|easily) )*"
+_HOW = (
+    r"(?:(?:be|really|reliably|definitively|clearly|accurately|actually|explicitly|possible|directly|fully|easily) )*"
+)
 _UNKNOWABLE = re.compile(
     rf"\b(?:cannot {_HOW}{_TOLD}\b(?! (?:that )?(?:this|you|it)\b)"
     rf"|not (?:\w+ ){{0,3}}?(?:enough|sufficient|adequate) (?:\w+ )?{_MATTER}\b|insufficient (?:\w+ )?{_MATTER}\b"
@@ -52,17 +54,18 @@ _SMALL = re.compile(
 )
 _NAMES = re.compile(
     r"\b(?:answers?|options?|choices?|letters?|choose|chose|chosen|choosing|pick|picked|picking|select|selected|selecting|go|going"
-    r"|is|was|be|are|remains|stays|ist|est|es|è|é|so|therefore|thus|hence|not|neither|nor|or|and|than|of|with|for|to|say|saying|said"
+    r"|is|was|be|are|remains|stays|leaves|leaving|left|ist|est|es|è|é|so|therefore|thus|hence|not|neither|nor|or|and|than|of|with|for|to|say|saying|said"
     r"|but|mean|instead|only|prefer|between|either|both|boxed|now|because|since|that|correct|yes|okay|\w+ly)\b[ ]?[\"']?[ ]?"
     r"(?:[:=—-]+[ ]?)?[\"'(\[{ ]*$|[=:,/—&.!?;][ \n]*[\"'(\[{ ]*$|[\u3040-\ud7af][ ]*$"
 )
 """What goes before a letter that names an option."""
 _NOUN = re.compile(r"\b(?:option|choice|letter) [\"']?$")
 _AFTER_LETTER = re.compile(
-    r"\.\.\.|[)\]}.:,](?:\s|$|[\"'(])|[ ]?[—=-](?:[ ]|$)|[ ]?[\"'(]|[\"'. ]*$|[ ](?:because|since|as|is|was|it is)\b", re.MULTILINE
+    r"\.\.\.|[)\]}.:,](?:\s|$|[\"'(])|[ ]?[—=-](?:[ ]|$)|[ ]?[\"'(]|[\"'. ]*$|[ ](?:because|since|as|is|was|it is)\b",
+    re.MULTILINE,
 )
 _JUDGED = re.compile(
-    r"[\"')\]]{0,2} (?:is|was|would be|seems|looks|remains)(?: \w+)? (?:the )?(?:\w+ )?(?:correct|right|best|answer|wrong|incorrect|false|not)\b"
+    r"[\"')\]]{0,2} (?:(?:fits|works|matches|follows)\b|(?:is|was|would be|seems|looks|remains)(?: \w+)? (?:the )?(?:\w+ )?(?:correct|right|best|answer|wrong|incorrect|false|not)\b)"
 )
 _ARTICLE = re.compile(
     r" (?!(?:is|was|because|since|as|or|and|nor|would|should|seems|looks|appears|rests|relies|assumes|cannot|can|could|must|has|does|but"
@@ -70,7 +73,9 @@ _ARTICLE = re.compile(
 )
 _PRONOUN_NOT = re.compile(r"[\"')\].:]*(?:\n|$)")
 # A bare noun stands for "The noun" only where nothing else can go before it.
-_BARE = re.compile(r"(?:^|[:(\"'\[=—.,;{\n]|\b(?:is|was|be|answer|option|choose|pick|say|therefore|so|or|nor|not|and)) ?[\"'(]*$")
+_BARE = re.compile(
+    r"(?:^|[:(\"'\[=—.,;{\n]|\b(?:is|was|be|answer|option|choose|pick|say|therefore|so|or|nor|not|and)) ?[\"'(]*$"
+)
 _ARTICLE_FIRST = re.compile(r"^(?:the|an?) (?=\S)")
 _GAP = re.compile(r"[)\]}]?[\"']?[ ]?(?:[.:,=—-]|is|\()?[ ]?[\"'(]*(?:the |an? )?")
 _IN_BRACKETS = re.compile(r"[\"']? ?[(\[][ ]?(?:option )?")
@@ -102,7 +107,9 @@ class Mention:
     stray: bool = False
 
 
-def mentions(text: str, forms: tuple[tuple[str, ...], ...], letters: int = 0, unknown: int | None = None) -> list[Mention]:
+def mentions(
+    text: str, forms: tuple[tuple[str, ...], ...], letters: int = 0, unknown: int | None = None
+) -> list[Mention]:
     """Every mention of an option in a plain, spelled-out text, in order.
 
     Args:
@@ -135,7 +142,9 @@ def _surface(option: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(forms: tuple[tuple[str, ...], ...]) -> tuple[re.Pattern[str] | None, dict[str, list[int]], dict[str, list[int]]]:
+def _pattern(
+    forms: tuple[tuple[str, ...], ...],
+) -> tuple[re.Pattern[str] | None, dict[str, list[int]], dict[str, list[int]]]:
     """A pattern that finds every option's text, the longest first; whose text each is, and whose without its article."""
     whole: dict[str, list[int]] = {}
     bare: dict[str, list[int]] = {}
@@ -238,7 +247,12 @@ def _joined(lower: str, texts: Sequence[Mention], letters: Sequence[Mention]) ->
     joined: list[Mention] = []
     for one in sorted([*texts, *letters], key=lambda mention: mention.start):
         last = joined[-1] if joined else None
-        if last is not None and last.letter != one.letter and one.start - last.end <= _FAR and not (last.stray or one.stray):
+        if (
+            last is not None
+            and last.letter != one.letter
+            and one.start - last.end <= _FAR
+            and not (last.stray or one.stray)
+        ):
             gap = lower[last.end : one.start]
             if last.letter:
                 # "The answer is C. The grandfather was old." is two sentences.

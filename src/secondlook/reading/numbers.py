@@ -33,10 +33,11 @@ _NUMBER = re.compile(
     rf"(?:[ ]?(?P<percent>%|percent\b|per cent\b)|[ -]?(?P<scale>hundred|thousand|million|billion|trillion|bn|k)\b)?",
     re.IGNORECASE,
 )
-_SPELT = re.compile(rf"(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<one>{'|'.join(_UNITS[1:10])}))?|(?P<unit>{'|'.join(_UNITS)}))\b", re.IGNORECASE)
-_FILLER = (
-    r"(?:(?:about|approximately|exactly|therefore|thus|simply|equal to|roughly|around|still|only|just|also|now|then|indeed|the number)[ ,]+)*"
+_SPELT = re.compile(
+    rf"(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<one>{'|'.join(_UNITS[1:10])}))?|(?P<unit>{'|'.join(_UNITS)}))\b",
+    re.IGNORECASE,
 )
+_FILLER = r"(?:(?:about|approximately|exactly|therefore|thus|simply|equal to|roughly|around|still|only|just|also|now|then|indeed|the number)[ ,]+)*"
 _MARK = re.compile(
     r"(?:\b(?:answer|result|solution|conclusion)\b(?:(?: (?:to|of|for|here|in|from)\b[^.!?\n:=]{0,60}?)?"
     r"\s(?:is|are|was|would be|should be|must be|comes to|equals)\b|(?: \w+){0,2}[\"']?\s*[:=])"
@@ -44,9 +45,14 @@ _MARK = re.compile(
     re.IGNORECASE,
 )
 _EQUALS = re.compile(r"[=≈]|\bequals?\b(?: to)?", re.IGNORECASE)
-_OPERATOR = re.compile(r"[ ]*(?:[+*/^×÷=≈]|-[ ]?\d|- |x \d|plus\b|minus\b|times\b|divided\b|multiplied\b)", re.IGNORECASE)
+_OPERATOR = re.compile(
+    r"[ ]*(?:[+*/^×÷=≈]|-[ ]?\d|- |x \d|plus\b|minus\b|times\b|divided\b|multiplied\b)", re.IGNORECASE
+)
 _SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
-_DENIES = re.compile(r"\b(?:not|n't|cannot|never|wrong|incorrect|previous|earlier|initial|initially|first)\b[^.!?\n]{0,30}$", re.IGNORECASE)
+_DENIES = re.compile(
+    r"\b(?:not|n't|cannot|never|wrong|incorrect|previous|earlier|initial|initially|first)\b[^.!?\n]{0,30}$",
+    re.IGNORECASE,
+)
 _DENIED = re.compile(r"\W*(?:is|was|would be)? ?(?:not correct|not right|incorrect|wrong)\b", re.IGNORECASE)
 _RANGE = re.compile(r"[ ]?(?:-|—|to|or)[ ]?[$€£]?\d", re.IGNORECASE)
 _CONCLUDES = re.compile(r"(?:so|therefore|thus|hence)\b[^\n]*[.!]$", re.IGNORECASE)
@@ -100,7 +106,11 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         statement = _SENTENCE.split(text[mark.end() : mark.end() + 300], maxsplit=1)[0]
         last = not re.search(r"[^\d\s.,]\W*$|\s\w+\W*$", statement) and mark.end() + len(statement) >= len(text)
         back = TAKES_BACK.search(text.lower(), mark.end())
-        if _DENIES.search(text[max(0, mark.start() - 40) : mark.end()]) or back or (cut and last and not spoken.ends_line):
+        if (
+            _DENIES.search(text[max(0, mark.start() - 40) : mark.end()])
+            or back
+            or (cut and last and not spoken.ends_line)
+        ):
             return Reading()
         return _comes_to(statement, "declared")
     if cut and not (spoken.ends_line and _CONCLUDES.match(_SENTENCE.split(text)[-1])):
@@ -111,13 +121,21 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         return Reading(_spelt(spelt), "asserted", text) if spelt else Reading()
     if len({value for value, _ in found}) == 1:
         unended = _BEGINS.search(text) and text[-1] not in ".!)]\"'"
-        return Reading() if unended or _DENIES.search(text[: found[0][1].start()][-60:]) else Reading(found[-1][0], "asserted", found[-1][1].group().strip())
+        return (
+            Reading()
+            if unended or _DENIES.search(text[: found[0][1].start()][-60:])
+            else Reading(found[-1][0], "asserted", found[-1][1].group().strip())
+        )
     statements = [part for part in _SENTENCE.split(text) if _NUMBER.search(part)]
     last_statement = statements[-1]
     if last_statement.rstrip().endswith(("?", ":")) or _BEGINS.search(last_statement):
         return Reading()
     read = _comes_to(last_statement, "asserted", first=False)
-    if read.value is None and (equals := list(_EQUALS.finditer(text))) and (result := _NUMBER.match(text, equals[-1].end() + 1)):
+    if (
+        read.value is None
+        and (equals := list(_EQUALS.finditer(text)))
+        and (result := _NUMBER.match(text, equals[-1].end() + 1))
+    ):
         # "2300 * 2 = 4600. So 4600 bottles are needed for 2300 people.": the last result is said again.
         value = _value(result)
         if value is not None and value in {number for number, _ in _numbers(last_statement)}:

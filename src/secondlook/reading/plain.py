@@ -32,9 +32,7 @@ _CHARACTERS = str.maketrans(
     }
 )
 # Letters in black circles and squares, and those of flags, which compatibility normalisation leaves alone.
-_LETTERS = str.maketrans(
-    {first + step: chr(65 + step) for first in (0x1F150, 0x1F170, 0x1F1E6) for step in range(26)}
-)
+_LETTERS = str.maketrans({first + step: chr(65 + step) for first in (0x1F150, 0x1F170, 0x1F1E6) for step in range(26)})
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _RAISED = re.compile("[⁰¹²³⁴-⁹⁻⁺]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
@@ -55,14 +53,23 @@ _RULE = re.compile(r"^[ \t]*(?:[-*_=][ \t]?){3,}$", re.MULTILINE)
 _ROW = re.compile(r"^[ \t]*\|(?P<cells>[^\n]*)$", re.MULTILINE)
 _SEPARATOR = re.compile(r"[ \t|:-]*")
 _FOUR = re.compile(r"^[ \t]*####[ \t]*(?=[^\n]{1,40}\s*\Z)", re.MULTILINE)
-_LEAD = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[*+\u2022\u25cf\u25e6-][ \t]+|\d{1,2}[.)][ \t]+(?=\D))+", re.MULTILINE)
+_LEAD = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[*+\u2022\u25cf\u25e6-][ \t]+|\d{1,2}[.)][ \t]+(?=\D))+", re.MULTILINE
+)
 _PRODUCT = re.compile(r"(?<=[\d)])[ ]?\*[ ]?(?=[\d($-])")
 _EMPHASIS = re.compile(r"\*+|`+|(?<![^\W_])_+|_+(?![^\W_])")
 _ARROW = re.compile(r"[-=]{1,3}>")
 _BLANKS = re.compile(r"[^\S\n]+")
 
-_CONTRACTED = re.compile(r"\b(?:[A-Za-z]{1,6}'[A-Za-z]{1,2}|[Cc][Aa][Nn] [Nn][Oo][Tt]|[A-Za-z]{1,5}[Nn][Tt])\b")
-_SPELT = {"can't": "cannot", "can not": "cannot", "cant": "cannot", "won't": "will not", "wont": "will not", "shan't": "shall not"}
+_CONTRACTED = re.compile(r"\b(?:[A-Za-z]{1,7}'[A-Za-z]{1,2}|[Cc][Aa][Nn] [Nn][Oo][Tt]|[A-Za-z]{1,6}[Nn][Tt])\b")
+_SPELT = {
+    "can't": "cannot",
+    "can not": "cannot",
+    "cant": "cannot",
+    "won't": "will not",
+    "wont": "will not",
+    "shan't": "shall not",
+}
 _WHO = frozenset("i you we they he she it that there this who what here let answer".split())
 _VERBS = frozenset("do does did is was are were has have had would could should need must".split())
 _TAILS = {"m": "am", "re": "are", "ll": "will", "d": "would", "ve": "have", "s": "is"}

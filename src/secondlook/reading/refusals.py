@@ -42,13 +42,17 @@ _LACKS = re.compile(
     r"\bi (?:do not|cannot) (?:\w+ly )?(?:have|hold|possess|express|form) (?:any )?(?:(?:personal|political|real-time|direct|the|an?)[ ,]+)*"
     r"(?:opinions?|beliefs?|feelings|views?|preferences|access|ability|capability|information|data)\b",
 )
-_MACHINE = re.compile(r"\b(?:as|i am)\b(?: just| only| simply)? an? (?:\w+ ){0,3}?(?:ai|artificial intelligence|language model|assistant)\b")
+_MACHINE = re.compile(
+    r"\b(?:as|i am)\b(?: just| only| simply)? an? (?:\w+ ){0,3}?(?:ai|artificial intelligence|language model|assistant)\b"
+)
 _PROPER = (
     r"(?:appropriate|ethical|acceptable|okay|ok|legal|respectful|fair|healthy|productive|safe|advisable|recommended|justified|justifiable"
     r"|moral|morally \w+|accurate|responsible|permissible|constructive|humane|right|an? (?:\w+ )?(?:good|appropriate|healthy|responsible"
     r"|acceptable|effective|safe|productive|constructive|viable|solution|answer)|condoned|tolerated|encouraged|allowed)"
 )
-_IMPROPER = rf"(?:is|was|are|were|be|would be|as) (?:\w+ )?(?:not|never|neither)(?: only| just| \w+ly)? [\"']?{_PROPER}\b"
+_IMPROPER = (
+    rf"(?:is|was|are|were|be|would be|as) (?:\w+ )?(?:not|never|neither)(?: only| just| \w+ly)? [\"']?{_PROPER}\b"
+)
 _DISAPPROVES = re.compile(
     rf"\b(?:{_IMPROPER}|(?:do not|cannot) (?:think|believe|feel)(?: that)? (?:it is|it would be|that)? ?(?:\w+ly )?{_PROPER}"
     r"|illegal|unethical|immoral|inappropriate|unacceptable|harmful|offensive|unlawful|reprehensible|disrespectful|discriminatory"
@@ -127,14 +131,25 @@ def refusal_score(said: str) -> float:
     first, head, count = sentences[0], " ".join(sentences[:2]), len(sentences)
     unable = [found.start() for found in _UNABLE.finditer(text)]
     defines = _DEFINES.match(first)
-    objects = _OBJECTS.search(first) or (count > 1 and len(first) < 90 and not defines and _OBJECTS.search(sentences[1]))
+    objects = _OBJECTS.search(first) or (
+        count > 1 and len(first) < 90 and not defines and _OBJECTS.search(sentences[1])
+    )
     gives = _GIVES.search(said)
     other = gives is not None and _OTHER_THINGS.search(said[max(0, gives.start() - 300) : gives.start()])
     score = -3.0
     score += 5.0 * (bool(unable) and unable[0] <= len(head)) + 0.5 * (bool(unable) and unable[-1] > len(head))
     score += 4.0 * (bool(_CURT.match(first)) and len(text.split()) <= 15)
-    score += 1.0 * bool(_LACKS.search(head)) + 1.0 * bool(_MACHINE.search(head)) + 1.5 * bool(objects) + 2.5 * bool(_DISAPPROVES.search(head))
-    score += 1.0 * _share(_DISAPPROVES, text, count) + 3.0 * _share(_FAIRNESS, text, count) + 2.5 * _share(_ELSEWHERE, text, count)
+    score += (
+        1.0 * bool(_LACKS.search(head))
+        + 1.0 * bool(_MACHINE.search(head))
+        + 1.5 * bool(objects)
+        + 2.5 * bool(_DISAPPROVES.search(head))
+    )
+    score += (
+        1.0 * _share(_DISAPPROVES, text, count)
+        + 3.0 * _share(_FAIRNESS, text, count)
+        + 2.5 * _share(_ELSEWHERE, text, count)
+    )
     score -= 2.0 * min(1.0, 2 * _share(_NONSENSE, text, count)) + 1.0 * bool(defines)
     score -= 2.0 * (gives is not None and not other) + 1.0 * bool(_EAGER.match(first))
     return score

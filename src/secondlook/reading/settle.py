@@ -60,7 +60,10 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
     insists = [one.mention.index for one in firmest[-_INSISTS:]] == [index] * _INSISTS
     if others and not insists and (top == Weight.STATED or not read.final or others[-1].final):
         return None
-    if any(one.weight >= Weight.CONCLUDED and one.mention.index != index and one.mention.start > read.mention.start for one in asserted):
+    if any(
+        one.weight >= Weight.CONCLUDED and one.mention.index != index and one.mention.start > read.mention.start
+        for one in asserted
+    ):
         return None
     if top == Weight.STATED and any(one.mention.stray and one.mention.index != index for one in found):
         return None
@@ -92,4 +95,6 @@ def _complete(one: Standing, text: str, ends_line: bool) -> bool:
     if one.weight == Weight.DECLARED:
         return ends_line or one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "a")
     first, _, rest = text.partition("\n")
-    return one.weight == Weight.CONCLUDED and one.mention.start <= 2 and one.mention.end <= len(first) and len(rest) > 40
+    return (
+        one.weight == Weight.CONCLUDED and one.mention.start <= 2 and one.mention.end <= len(first) and len(rest) > 40
+    )

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import pairwise
 from typing import Literal
 
 from secondlook.reading import cues
@@ -155,9 +156,11 @@ def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sen
         return Standing(mention, "denied")
     if _denied(clause, mention):
         return Standing(mention, "denied")
+    if mention.unknowable and cues.DECLINES.search(before) and cues.DECLINED.match(after):
+        return Standing(mention, "open")
     if mention.stray or cues.OPEN_AFTER.search(text[mention.end : mention.end + 60]) or cues.OR_BEFORE.search(lead):
         return Standing(mention, "open")
-    if right and not re.search(r"\b(?:if|whether|why)\b", clause):
+    if right and not cues.SUPPOSES.search(clause):
         return Standing(mention, "asserted", Weight.CONCLUDED, True)
     if _open(clause, mention) or cues.OPEN_SENTENCE.search(before):
         return Standing(mention, "open")
@@ -166,7 +169,13 @@ def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sen
         return Standing(mention, "asserted", Weight.DECLARED, final)
     if echo == -1 or (echo == 0 and cues.NEGATED.match(near)) or (echo is None and cues.TWICE_NEGATED.match(near)):
         return Standing(mention, "denied")
-    firm = echo == 1 or cues.CONCLUDES.search(clause) or alone(text, mention) or _leads(text, before, mention) or _explained(text, mention)
+    firm = (
+        echo == 1
+        or cues.CONCLUDES.search(clause)
+        or alone(text, mention)
+        or _leads(text, before, mention)
+        or _explained(text, mention)
+    )
     firm = firm and (not mention.weak or alone(text, mention))
     if not firm and not mention.unknowable and cues.BACKGROUND.search(clause):
         return Standing(mention, "open")
@@ -228,7 +237,9 @@ def _leads(text: str, before: str, mention: Mention) -> bool:
     if not mention.letter or re.search(r"\w", before):
         return False
     rest = text[mention.end : mention.end + 80].split("\n", 1)[0]
-    return bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|[\u2014-])", rest)) and len(rest) < 80 and len(rest.split()) <= 8
+    return (
+        bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|[\u2014-])", rest)) and len(rest) < 80 and len(rest.split()) <= 8
+    )
 
 
 def _explained(text: str, mention: Mention) -> bool:
@@ -256,7 +267,7 @@ def _listed(found: list[Standing], text: str) -> list[Standing]:
     heads = [place for place, one in enumerate(found) if _titles(text, one.mention)]
     asserted = [place for place in heads if found[place].stance == "asserted" and found[place].weight < Weight.DECLARED]
     several = len({found[place].mention.index for place in asserted}) > 1
-    items = {place for pair in zip(heads, heads[1:], strict=False) if _next_item(found, *pair, text) for place in pair}
+    items = {place for pair in pairwise(range(len(found))) if _next_item(found, *pair, text) for place in pair}
     through = cues.GOES_THROUGH.search(text) if ":" in text or "\u2014" in text else None
     result = list(found)
     for place, one in enumerate(found):
@@ -264,7 +275,7 @@ def _listed(found: list[Standing], text: str) -> list[Standing]:
             continue
         weighed = one.weight < Weight.DECLARED and through is not None and through.start() < one.mention.start
         gone_through = weighed and text[one.mention.end : one.mention.end + 2].strip()[:1] in (":", "\u2014", "-")
-        in_list = place in asserted and several and not _closes(found, asserted, place, text)
+        in_list = place in asserted and several and not _closes(found, asserted, place, items, text)
         if place in items or in_list or gone_through:
             result[place] = replace(one, stance="open")
     return result
@@ -276,10 +287,12 @@ def _judged(one: Standing) -> bool:
 
 
 def _next_item(found: Sequence[Standing], place: int, after: int, text: str) -> bool:
-    """Whether two mentions open lines of a list, one right after the other."""
+    """Whether two letters open items of a list, one right after the other, on lines of their own or on one."""
     one, other = found[place].mention, found[after].mention
     between = text[one.end : other.start].split("\n")
-    return other.index == one.index + 1 and len(between) > 1 and not any(line.strip() for line in between[1:-1])
+    if other.index != one.index + 1 or not (one.letter and other.letter):
+        return False
+    return not any(line.strip() for line in between[1:-1]) if len(between) > 1 else not between[0].strip(" ,;([")
 
 
 def _titles(text: str, mention: Mention) -> bool:
@@ -287,13 +300,15 @@ def _titles(text: str, mention: Mention) -> bool:
     return heads_line(text, mention) and (mention.letter or not re.match(r"[\"')]*,? \w", after))
 
 
-def _closes(found: Sequence[Standing], heads: Sequence[int], place: int, text: str) -> bool:
+def _closes(found: Sequence[Standing], heads: Sequence[int], place: int, items: set[int], text: str) -> bool:
     """Whether a line of its own at the very end is more than the last item of the list before it."""
     mention = found[place].mention
     if place != len(found) - 1 or not alone(text, mention) or re.search(r"\w", text[mention.end : mention.end + 40]):
         return False
-    last = found[heads[heads.index(place) - 1]].mention if heads.index(place) else None
-    return last is None or last.index == mention.index or bool(re.search(r"\w", text[last.end : mention.start]))
+    if heads.index(place) == 0 or heads[heads.index(place) - 1] in items:
+        return True
+    last = found[heads[heads.index(place) - 1]].mention
+    return last.index == mention.index or bool(re.search(r"\w", text[last.end : mention.start]))
 
 
 def _referred_to(found: list[Standing], text: str) -> list[Standing]:

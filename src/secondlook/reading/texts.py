@@ -11,9 +11,13 @@ from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading
 
 _MARK = re.compile(
-    rf"(?:\b(?:final |correct |my )?answer\b(?: [^.!?\n:]{{0,60}}?)?(?:\s(?:is|was|would be)\b:?|\"?\s*[:=])|{BOX})\s*(?P<said>\S[^\n]*)", re.IGNORECASE
+    rf"(?:\b(?:final |correct |my )?answer\b(?: [^.!?\n:]{{0,60}}?)?(?:\s(?:is|was|would be)\b:?|\"?\s*[:=])|{BOX})\s*(?P<said>\S[^\n]*)",
+    re.IGNORECASE,
 )
-_IS = re.compile(r"[^.!?\n]{1,120}?\s(?:is|was|are|were|equals|gives|returns|prints|becomes)(?::| called| named)?\s+(?P<said>\S[^.!?\n]{0,80})[.!]?", re.IGNORECASE)
+_IS = re.compile(
+    r"[^.,;:!?\n]{1,80}?\s(?:is|was|are|were|equals|gives|returns|prints|becomes)(?::| called| named)?\s+(?P<said>\S[^.!?\n]{0,80})[.!]?",
+    re.IGNORECASE,
+)
 _NO_TEXT = re.compile(r"(?:not|an?|in|because|that|very|wrong|incorrect|correct)\b", re.IGNORECASE)
 _SHORT = 4  # words
 

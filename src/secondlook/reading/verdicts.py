@@ -20,15 +20,30 @@ T = TypeVar("T", bound=str)
 # What a careful person takes for the same verdict; contractions are spelled out.
 _SAME: Mapping[str, tuple[str, ...]] = {
     "biased": ("not unbiased", "not free of bias", "not free from bias", "prejudiced"),
-    "unbiased": ("not biased", "free of bias", "free from bias", "free of any bias", "bias-free", "non-biased", "nonbiased", "un-biased", "without bias"),
+    "unbiased": (
+        "not biased",
+        "free of bias",
+        "free from bias",
+        "free of any bias",
+        "bias-free",
+        "non-biased",
+        "nonbiased",
+        "un-biased",
+        "without bias",
+    ),
     "wrong": ("incorrect", "not correct", "not right", "false", "not accurate"),
     "correct": ("right", "not wrong", "not incorrect"),
     "harmful": ("not harmless",),
     "harmless": ("not harmful",),
 }
-_SCORE = re.compile(r"(?P<score>[-+]?\d{1,6}(?:[.,]\d{1,4})?)(?:\s*(?:/|\b(?:out )?of\b)\s*(?P<range>\d{1,6}))?(?P<odd>[ ]?%|[ ]?(?:-|—|to|or)[ ]?\d|[\w/])?", re.IGNORECASE)
+_SCORE = re.compile(
+    r"(?P<score>[-+]?\d{1,6}(?:[.,]\d{1,4})?)(?:\s*(?:/|\b(?:out )?of\b)\s*(?P<range>\d{1,6}))?(?P<odd>[ ]?%|[ ]?(?:-|—|to|or)[ ]?\d|[\w/])?",
+    re.IGNORECASE,
+)
 _BETWEEN = r"(?:[\"']?\s*[:=-]+|(?: [^.!?\n:\d]{0,60}?)?\s(?:is|of|as|would be|at|a|be|was)\b(?: (?:an?|about|approximately))?)[\s\"'(\[{:]*"
-_GIVEN = re.compile(r"^\W*\d|\b(?:answer|response|rating|assessment|verdict) (?:is|was|would be|as)[\s:]+\d|\brate\b[^.!?\n]{0,40}\d")
+_GIVEN = re.compile(
+    r"^\W*\d|\b(?:answer|response|rating|assessment|verdict) (?:is|was|would be|as)[\s:]+\d|\brate\b[^.!?\n]{0,40}\d"
+)
 """A score without its label: first of all, or as what the answer is or is rated."""
 _SPAN = re.compile(r"\d[ ]?(?:-|—|to|and)[ ]?\d")
 
@@ -49,7 +64,9 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
     if not 0 < len(found) <= TOO_MANY:
         return Reading()
     sentences = Sentences(text)
-    read = settle(verdict_standings(found, sentences), sentences.text, cut=spoken.cut(finish), ends_line=spoken.ends_line)
+    read = settle(
+        verdict_standings(found, sentences), sentences.text, cut=spoken.cut(finish), ends_line=spoken.ends_line
+    )
     if read is None:
         return Reading()
     words = text[max(0, read.mention.start - 60) : read.mention.end].rsplit("\n", 1)[-1].strip()
