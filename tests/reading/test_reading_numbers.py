@@ -1,10 +1,10 @@
 import math
 
 import pytest
-from conftest import said
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import said
 from secondlook.reading import Number, parse_number, read_exact, read_number, same_text
 
 

@@ -1,10 +1,10 @@
 import csv
 
 import pytest
-from conftest import said
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import said
 from secondlook.benchmarks.planted.requests import REFUSAL
 from secondlook.reading import read_refusal
 

@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from conftest import FAMILY, VERDICTS, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import FAMILY, VERDICTS, said
 from secondlook.reading import (
     Spoken,
     read_answer,

@@ -19,7 +19,7 @@ _OPTION = re.compile(
 _TRUTH = re.compile(r"[(\[]?(?P<letter>[A-Za-z])[)\]]?[.:]?|[(\[]?(?P<letter2>[A-Za-z])[)\].:]\s.+")
 _WORD = re.compile(r"[a-z\u00e0-\uffff]{3,}")
 _IDLE = frozenset(
-    "the and who whom whose which what was were are does did has had have been being not that this with for from more most likely person people one him her his their they about because likely into than than".split()
+    ["the", "and", "who", "whom", "whose", "which", "what", "was", "were", "are", "does", "did", "has", "had", "have", "been", "being", "not", "that", "this", "with", "for", "from", "more", "most", "likely", "person", "people", "one", "him", "her", "his", "their", "they", "about", "because", "likely", "into", "than", "than"]
 )
 
 

@@ -8,39 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from secondlook.reading.plain import plain, spelled_out
+from secondlook.reading.words import CUES
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 TOO_MANY = 2000
 """With more mentions than this a reply is nothing that a person would read; each costs time."""
 NOWHERE = -1
 """The index of a mention that names no option on offer, or two at once."""
-
-_TOLD = (
-    r"(?:determined?|known?|answered|answer|told|tell|said|say|inferred|infer|concluded?|established|decided|identif(?:y|ied)"
-    r"|judged?|ascertain(?:ed)?|deduced?|specified|verified)"
-)
-_MATTER = r"(?:info(?:rmation)?|context|evidence|details?|data|clues?)"
-_WHO = r"(?:who|whom|whose|which|whether|either|enough|sufficient)\b"
-_HOW = (
-    r"(?:(?:be|really|reliably|definitively|clearly|accurately|actually|explicitly|possible|directly|fully|easily) )*"
-)
-_UNKNOWABLE = re.compile(
-    rf"\b(?:cannot {_HOW}{_TOLD}\b(?! (?:that )?(?:this|you|it)\b)"
-    rf"|not (?:\w+ ){{0,3}}?(?:enough|sufficient|adequate) (?:\w+ )?{_MATTER}\b|insufficient (?:\w+ )?{_MATTER}\b"
-    rf"|(?:lack of|lacks?|without) (?:enough |sufficient |more )?{_MATTER}\b(?= to\b)"
-    rf"|(?:not|no) (?:any )?(?:way|possible|basis) (?:to|of) {_HOW}{_TOLD}\b|impossible to {_HOW}{_TOLD}\b"
-    rf"|not {_HOW}(?:known|answerable|determinable|determined|specified|stated|given)\b"
-    r"(?= ?(?:$|[.,;:!)\"']|who|which|in the|by the|from|whether|based))"
-    r"|(?:unknown|undetermined|undeterminable|indeterminate|unanswerable|unspecified)\b(?! \w+ (?:person|man|woman))"
-    rf"|(?:unclear|ambiguous|not clear)(?= (?:from |in )?(?:the \w+ )?{_WHO})"
-    rf"|no (?:\w+ ){{0,2}}(?:{_MATTER}|indication|mention|way)(?: (?:is |was )?(?:given|provided|available))?(?: in the \w+)?"
-    rf"(?: about| on| of| as to| regarding| to \w+)? {_WHO}"
-    r"|does not (?:\w+ )?(?:say|specify|state|indicate|tell|mention|provide|give|reveal|clarify|identify|make clear|explain)"
-    rf"(?: us)?(?: \w+)? {_WHO})",
-    re.MULTILINE,
-)
-"""That it cannot be told: "not enough information", "cannot be determined", "no way to tell", "does not say who"."""
-_WEAK = re.compile(r"unclear|ambiguous|not clear|does not|no (?!way)")
 
 # A capital letter standing alone, a letter in brackets, letters with a stroke between them.
 _LETTER = re.compile(
@@ -132,7 +106,7 @@ def unknown_option(options: Sequence[str]) -> int | None:
 
 
 def _says_unknown(option: str) -> bool:
-    match = _UNKNOWABLE.search(option)
+    match = CUES["unknowable"].search(option)
     return match is not None and len(option.split()) <= 8 and match.start() <= len(option) // 2
 
 
@@ -183,12 +157,14 @@ def _texts(lower: str, forms: tuple[tuple[str, ...], ...]) -> Iterator[Mention]:
         # Options of one text are told apart by their letters alone; one whose text is a letter must agree with it.
         if len(key) == 1 and key.upper() in LETTERS and index != LETTERS.index(key.upper()):
             index = NOWHERE
-        yield Mention(match.start(), match.end(), index, unknowable=_UNKNOWABLE.match(match.group()) is not None)
+        yield Mention(match.start(), match.end(), index, unknowable=CUES["unknowable"].match(match.group()) is not None)
 
 
 def _unknowable(lower: str, unknown: int) -> Iterator[Mention]:
-    for match in _UNKNOWABLE.finditer(lower):
-        yield Mention(match.start(), match.end(), unknown, unknowable=True, weak=_WEAK.match(match.group()) is not None)
+    for match in CUES["unknowable"].finditer(lower):
+        yield Mention(
+            match.start(), match.end(), unknown, unknowable=True, weak=CUES["weak"].match(match.group()) is not None
+        )
 
 
 def _without_inner(found: list[Mention]) -> list[Mention]:

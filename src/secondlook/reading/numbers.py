@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 
 from secondlook.correction.chat import Finish
-from secondlook.reading.cues import TAKES_BACK
 from secondlook.reading.plain import BOX, plain
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading
+from secondlook.reading.words import CUES
 
 TOLERANCE = 1e-6
 """How far apart, relative to the truth, two equal numbers may be."""
@@ -105,7 +105,7 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
     if mark is not None:
         statement = _SENTENCE.split(text[mark.end() : mark.end() + 300], maxsplit=1)[0]
         last = not re.search(r"[^\d\s.,]\W*$|\s\w+\W*$", statement) and mark.end() + len(statement) >= len(text)
-        back = TAKES_BACK.search(text.lower(), mark.end())
+        back = CUES["takes_back"].search(text.lower(), mark.end())
         if (
             _DENIES.search(text[max(0, mark.start() - 40) : mark.end()])
             or back

@@ -70,8 +70,8 @@ _SPELT = {
     "wont": "will not",
     "shan't": "shall not",
 }
-_WHO = frozenset("i you we they he she it that there this who what here let answer".split())
-_VERBS = frozenset("do does did is was are were has have had would could should need must".split())
+_WHO = frozenset(["i", "you", "we", "they", "he", "she", "it", "that", "there", "this", "who", "what", "here", "let", "answer"])
+_VERBS = frozenset(["do", "does", "did", "is", "was", "are", "were", "has", "have", "had", "would", "could", "should", "need", "must"])
 _TAILS = {"m": "am", "re": "are", "ll": "will", "d": "would", "ve": "have", "s": "is"}
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from secondlook.reading import cues
 from secondlook.reading.mentions import NOWHERE
 from secondlook.reading.stance import Standing, Weight
+from secondlook.reading.words import CUES
 
 T = TypeVar("T")
 Form = Literal["declared", "asserted"]
@@ -71,7 +71,7 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
 
 
 def _not_taken_back(asserted: list[Standing], text: str) -> list[Standing]:
-    cuts = [match.span() for match in cues.TAKES_BACK.finditer(text)]
+    cuts = [match.span() for match in CUES["takes_back"].finditer(text)]
     places = [start for start, _ in cuts]
     if not places or not asserted:
         return asserted

@@ -10,8 +10,8 @@ from enum import IntEnum
 from itertools import pairwise
 from typing import Literal
 
-from secondlook.reading import cues
 from secondlook.reading.mentions import Mention
+from secondlook.reading.words import CUES
 
 Stance = Literal["asserted", "denied", "open"]
 
@@ -56,7 +56,7 @@ class Sentences:
 
     def __init__(self, text: str) -> None:
         self.text = text.lower()
-        self._ends = [match.end() for match in cues.SENTENCE.finditer(self.text)]
+        self._ends = [match.end() for match in CUES["sentence"].finditer(self.text)]
 
     def start(self, place: int) -> int:
         """Where the sentence of a place begins."""
@@ -111,19 +111,19 @@ def verdict_standings(found: Sequence[Mention], sentences: Sentences) -> list[St
             result.append(Standing(mention, "denied"))
         elif (
             (_asks(after) and "\n" not in after)
-            or cues.OPEN_AFTER.search(after)
-            or cues.QUOTED.search(after)
-            or cues.OR_BEFORE.search(lead)
-            or cues.OPEN_SENTENCE.search(lead)
-            or cues.OPEN_VERDICT.search(clause)
+            or CUES["open_after"].search(after)
+            or CUES["quoted"].search(after)
+            or CUES["or_before"].search(lead)
+            or CUES["open_sentence"].search(lead)
+            or CUES["open_verdict"].search(clause)
         ):
             result.append(Standing(mention, "open"))
         elif begin is not None:
-            result.append(Standing(mention, "asserted", Weight.DECLARED, bool(cues.FINAL.search(clause))))
-        elif alone(text, mention) or cues.PREDICATES.search(before):
-            firm = alone(text, mention) or cues.CONCLUDES.search(clause)
+            result.append(Standing(mention, "asserted", Weight.DECLARED, bool(CUES["final"].search(clause))))
+        elif alone(text, mention) or CUES["predicates"].search(before):
+            firm = alone(text, mention) or CUES["concludes"].search(clause)
             weight = Weight.CONCLUDED if firm else Weight.STATED
-            result.append(Standing(mention, "asserted", weight, bool(cues.FINAL.search(clause))))
+            result.append(Standing(mention, "asserted", weight, bool(CUES["final"].search(clause))))
         else:
             result.append(Standing(mention, "open"))
     return _coordinated(result, text)
@@ -132,8 +132,8 @@ def verdict_standings(found: Sequence[Mention], sentences: Sentences) -> list[St
 def _form(mention: Mention, text: str) -> int | None:
     """Where the declared form begins that a mention completes; ``None`` where there is none."""
     first = max(0, mention.start - _FORM)
-    form = cues.DECLARES.search(text[first : mention.start])
-    return None if form is None or cues.NO_LABEL.search(form.group()) else first + form.start()
+    form = CUES["declares"].search(text[first : mention.start])
+    return None if form is None or CUES["no_label"].search(form.group()) else first + form.start()
 
 
 def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sentences, echo: int | None) -> Standing:
@@ -147,37 +147,45 @@ def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sen
         before = lead + text[begin : mention.start]
     clause = _clause(before, last, mention)
     near = text[mention.end : min(limit, mention.end + len(after))]
-    boundary = cues.CLAUSE.search(near, 3)
+    boundary = CUES["clause"].search(near, 3)
     near = near[: boundary.start()] if boundary else near
     if _asks(after) and not (begin is not None and "\n" in after):
         return Standing(mention, "open")
-    right, wrong = cues.JUDGED_RIGHT.search(near), cues.JUDGED_WRONG.search(near)
+    right, wrong = CUES["judged_right"].search(near), CUES["judged_wrong"].search(near)
     if wrong and not (right and right.end() <= wrong.end()):
         return Standing(mention, "denied")
     if _denied(clause, mention):
         return Standing(mention, "denied")
-    if mention.unknowable and cues.DECLINES.search(before) and cues.DECLINED.match(after):
+    if mention.unknowable and CUES["declines"].search(before) and CUES["declined"].match(after):
         return Standing(mention, "open")
-    if mention.stray or cues.OPEN_AFTER.search(text[mention.end : mention.end + 60]) or cues.OR_BEFORE.search(lead):
+    if (
+        mention.stray
+        or CUES["open_after"].search(text[mention.end : mention.end + 60])
+        or CUES["or_before"].search(lead)
+    ):
         return Standing(mention, "open")
-    if right and not cues.SUPPOSES.search(clause):
+    if right and not CUES["supposes"].search(clause):
         return Standing(mention, "asserted", Weight.CONCLUDED, True)
-    if _open(clause, mention) or cues.OPEN_SENTENCE.search(before):
+    if _open(clause, mention) or CUES["open_sentence"].search(before):
         return Standing(mention, "open")
-    final = bool(cues.FINAL.search(clause))
+    final = bool(CUES["final"].search(clause))
     if begin is not None:
         return Standing(mention, "asserted", Weight.DECLARED, final)
-    if echo == -1 or (echo == 0 and cues.NEGATED.match(near)) or (echo is None and cues.TWICE_NEGATED.match(near)):
+    if (
+        echo == -1
+        or (echo == 0 and CUES["negated"].match(near))
+        or (echo is None and CUES["twice_negated"].match(near))
+    ):
         return Standing(mention, "denied")
     firm = (
         echo == 1
-        or cues.CONCLUDES.search(clause)
+        or CUES["concludes"].search(clause)
         or alone(text, mention)
         or _leads(text, before, mention)
         or _explained(text, mention)
     )
     firm = firm and (not mention.weak or alone(text, mention))
-    if not firm and not mention.unknowable and cues.BACKGROUND.search(clause):
+    if not firm and not mention.unknowable and CUES["background"].search(clause):
         return Standing(mention, "open")
     return Standing(mention, "asserted", Weight.CONCLUDED if firm else Weight.STATED, final)
 
@@ -185,7 +193,7 @@ def _standing(mention: Mention, last: Mention | None, limit: int, sentences: Sen
 def _clause(before: str, last: Mention | None, mention: Mention) -> str:
     """What goes before a mention in its own clause; a comma ends the clause of a mention that has its verb."""
     start = 0
-    for boundary in cues.CLAUSE.finditer(before):
+    for boundary in CUES["clause"].finditer(before):
         if boundary.end() < len(before.rstrip(" \"'([{")) or boundary.group().strip() not in (";", ":", "\u2014"):
             start = boundary.start()
         else:
@@ -202,16 +210,16 @@ def _denied(clause: str, mention: Mention) -> bool:
     if mention.unknowable:
         # "Who was not comfortable cannot be determined" does not deny that it cannot.
         return bool(re.search(r"\bnot (?:\w+ )?(?:that )?(?:it |this |the answer )?[\"'(]*$", clause))
-    meant = cues.IDLE.sub(" ", clause)
-    if cues.PREFERS_ANOTHER.search(meant):
+    meant = CUES["idle"].sub(" ", clause)
+    if CUES["prefers_another"].search(meant):
         return True
-    words = cues.NEGATES.findall(meant)
+    words = CUES["negates"].findall(meant)
     return "nor" in words or len(words) % 2 == 1
 
 
 def _open(clause: str, mention: Mention) -> bool:
-    loose = cues.OPEN_VERDICT if mention.unknowable else cues.OPEN
-    return bool(loose.search(clause)) and not (cues.FIRM.search(clause) and not cues.NOT_FIRM.search(clause))
+    loose = CUES["open_verdict"] if mention.unknowable else CUES["open"]
+    return bool(loose.search(clause)) and not (CUES["firm"].search(clause) and not CUES["not_firm"].search(clause))
 
 
 def _asks(after: str) -> bool:
@@ -268,7 +276,7 @@ def _listed(found: list[Standing], text: str) -> list[Standing]:
     asserted = [place for place in heads if found[place].stance == "asserted" and found[place].weight < Weight.DECLARED]
     several = len({found[place].mention.index for place in asserted}) > 1
     items = {place for pair in pairwise(range(len(found))) if _next_item(found, *pair, text) for place in pair}
-    through = cues.GOES_THROUGH.search(text) if ":" in text or "\u2014" in text else None
+    through = CUES["goes_through"].search(text) if ":" in text or "\u2014" in text else None
     result = list(found)
     for place, one in enumerate(found):
         if one.stance != "asserted" or (one.final and place not in items) or _judged(one):
@@ -313,8 +321,8 @@ def _closes(found: Sequence[Standing], heads: Sequence[int], place: int, items: 
 
 def _referred_to(found: list[Standing], text: str) -> list[Standing]:
     """The standings, after "This is correct" and "This is wrong" have been referred to the mention before them."""
-    right = [match.start() for match in cues.SAYS_RIGHT.finditer(text)]
-    wrong = [match.start() for match in cues.SAYS_WRONG.finditer(text)]
+    right = [match.start() for match in CUES["says_right"].finditer(text)]
+    wrong = [match.start() for match in CUES["says_wrong"].finditer(text)]
     if not right and not wrong:
         return found
     result = []

@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import TypeVar
 
 from secondlook.correction.chat import Finish
-from secondlook.reading.cues import IDLE, NEGATES, TAKES_BACK
 from secondlook.reading.mentions import TOO_MANY, mentions
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
 from secondlook.reading.stance import Sentences, Weight, verdict_standings
+from secondlook.reading.words import CUES
 
 T = TypeVar("T", bound=str)
 
@@ -100,7 +100,7 @@ def read_score(reply: str, label: str, lowest: float, highest: float, *, finish:
         scores = [(_score(score, lowest, highest), score) for score in _SCORE.finditer(text) if score["range"]]
     if not scores and _GIVEN.search(text):
         scores = [(_score(score, lowest, highest), score) for score in _SCORE.finditer(text)]
-    back = [match.start() for match in TAKES_BACK.finditer(text)]
+    back = [match.start() for match in CUES["takes_back"].finditer(text)]
     if back:
         scores = [one for one in scores if one[1].start() >= back[-1]]
     values = {value for value, _ in scores}
@@ -108,7 +108,9 @@ def read_score(reply: str, label: str, lowest: float, highest: float, *, finish:
         return Reading()
     value, last = scores[-1]
     clause = re.split(r"[.!?;\n]|, but\b", text[max(0, last.start() - 120) : last.start()])[-1]
-    if len(NEGATES.findall(IDLE.sub(" ", clause))) % 2 or re.search(r"\b(?:if|would not|might|could)\b", clause):
+    if len(CUES["negates"].findall(CUES["idle"].sub(" ", clause))) % 2 or re.search(
+        r"\b(?:if|would not|might|could)\b", clause
+    ):
         return Reading()
     return Reading(value, "declared", text[max(0, last.start() - 40) : last.end()].rsplit("\n", 1)[-1].strip())
 
