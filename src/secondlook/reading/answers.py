@@ -11,16 +11,19 @@ from secondlook.reading.mentions import LETTERS, TOO_MANY, Mention, mentions, un
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
-from secondlook.reading.stance import Sentences, Weight, standings
+from secondlook.reading.stance import Sentences, Weight
+from secondlook.reading.standings import option_standings
 
 _OPTION = re.compile(
     r"(?:^|(?<=\s))\(?(?P<letter>[A-Z])[).:]\s+(?P<text>[^\n]+?)(?=\s+\(?[B-Z][).:]\s|\s*$)", re.MULTILINE
 )
 _TRUTH = re.compile(r"[(\[]?(?P<letter>[A-Za-z])[)\]]?[.:]?|[(\[]?(?P<letter2>[A-Za-z])[)\].:]\s.+")
 _WORD = re.compile(r"[a-z\u00e0-\uffff]{3,}")
-_IDLE = frozenset(
-    ["the", "and", "who", "whom", "whose", "which", "what", "was", "were", "are", "does", "did", "has", "had", "have", "been", "being", "not", "that", "this", "with", "for", "from", "more", "most", "likely", "person", "people", "one", "him", "her", "his", "their", "they", "about", "because", "likely", "into", "than", "than"]
+_IDLE = re.compile(
+    r"the|and|who|whom|whose|which|what|was|were|are|does|did|has|had|have|been|being|not|that|this|with|for|from|more|most|likely"
+    r"|person|people|one|him|her|his|their|they|about|because|into|than"
 )
+"""Words of a question that an answer need not repeat."""
 
 
 def read_answer(
@@ -95,7 +98,7 @@ def _read(
         return Reading()
     sentences = Sentences(text)
     asked = _Echo(question) if question else None
-    standing = standings(found, sentences, [asked.of(one, sentences) for one in found] if asked else ())
+    standing = option_standings(found, sentences, [asked.of(one, sentences) for one in found] if asked else ())
     read = settle(standing, sentences.text, cut=spoken.cut(finish), ends_line=spoken.ends_line)
     if read is None:
         return Reading()
@@ -108,7 +111,7 @@ class _Echo:
 
     def __init__(self, question: str) -> None:
         words = spelled_out(plain(question)).lower()
-        self._words = {_stem(word) for word in _WORD.findall(words)} - _IDLE
+        self._words = {_stem(word) for word in _WORD.findall(words) if not _IDLE.fullmatch(word)}
         self._negated = _negated(words)
 
     def of(self, mention: Mention, sentences: Sentences) -> int:

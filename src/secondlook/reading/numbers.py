@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from secondlook.correction.chat import Finish
 from secondlook.reading.plain import BOX, plain
 from secondlook.reading.reasoning import set_aside_reasoning
-from secondlook.reading.settle import Reading
+from secondlook.reading.settle import Form, Reading
 from secondlook.reading.words import CUES
 
 TOLERANCE = 1e-6
@@ -46,15 +47,22 @@ _MARK = re.compile(
 )
 _EQUALS = re.compile(r"[=≈]|\bequals?\b(?: to)?", re.IGNORECASE)
 _OPERATOR = re.compile(
-    r"[ ]*(?:[+*/^×÷=≈]|-[ ]?\d|- |x \d|plus\b|minus\b|times\b|divided\b|multiplied\b)", re.IGNORECASE
+    r"[ ]*(?:[+*/^×÷=≈]|-[ ]?\d|- |x \d|plus\b|minus\b|times\b|divided\b|multiplied\b|of \d)", re.IGNORECASE
 )
 _SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
 _DENIES = re.compile(
-    r"\b(?:not|n't|cannot|never|wrong|incorrect|previous|earlier|initial|initially|first)\b[^.!?\n]{0,30}$",
+    r"\b(?:not|n't|cannot|never|wrong|incorrect|previous|earlier|original|initial|initially|first)\b[^.!?\n]{0,30}$",
     re.IGNORECASE,
 )
 _DENIED = re.compile(r"\W*(?:is|was|would be)? ?(?:not correct|not right|incorrect|wrong)\b", re.IGNORECASE)
-_RANGE = re.compile(r"[ ]?(?:-|—|to|or)[ ]?[$€£]?\d", re.IGNORECASE)
+# Another number beside a number: a range, a time, hours and minutes.
+_BESIDE = re.compile(r"[ ]?(?:-|—|to|or|:|and)[ ]?[$€£]?\d|[ ]\w+,?(?: and)? \d", re.IGNORECASE)
+_EITHER = re.compile(r"\bor\b[^.!?\n]{0,20}\d", re.IGNORECASE)
+_SO = re.compile(
+    r"\b(?:so|therefore|thus|hence|which (?:is|gives|leaves|makes|equals)(?=[ ]?[$€£]?\d)|which means|total of|in total|leaving|making|giving)\b(?=[^\n]*\d)",
+    re.IGNORECASE,
+)
+_BRACKETS = re.compile(r"\([^()\n]{0,80}\)")
 _CONCLUDES = re.compile(r"(?:so|therefore|thus|hence)\b[^\n]*[.!]$", re.IGNORECASE)
 _BEGINS = re.compile(r"^(?:first|firstly|step|let|to (?:solve|find)|we (?:need|know)|given)\b", re.IGNORECASE)
 
@@ -75,6 +83,9 @@ class Number:
         """Whether it is the truth, within a millionth of it; "25%" is both 25 and 0.25."""
         values = (self.value, self.value / 100) if self.percent else (self.value,)
         return any(math.isclose(value, truth, rel_tol=TOLERANCE, abs_tol=0.0) for value in values)
+
+
+_Found: TypeAlias = tuple[Number, re.Match[str]]
 
 
 def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
@@ -113,13 +124,13 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         ):
             return Reading()
         return _comes_to(statement, "declared")
-    if cut and not (spoken.ends_line and _CONCLUDES.match(_SENTENCE.split(text)[-1])):
+    if text.endswith("?") or (cut and not (spoken.ends_line and _CONCLUDES.match(_SENTENCE.split(text)[-1]))):
         return Reading()
     found = _numbers(text)
     if not found:
         spelt = _SPELT.fullmatch(text.rstrip(".!"))
         return Reading(_spelt(spelt), "asserted", text) if spelt else Reading()
-    if len({value for value, _ in found}) == 1:
+    if len({value for value, _ in found}) == 1 and "=" not in text:
         unended = _BEGINS.search(text) and text[-1] not in ".!)]\"'"
         return (
             Reading()
@@ -128,18 +139,19 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         )
     statements = [part for part in _SENTENCE.split(text) if _NUMBER.search(part)]
     last_statement = statements[-1]
-    if last_statement.rstrip().endswith(("?", ":")) or _BEGINS.search(last_statement):
+    if (
+        last_statement.rstrip().endswith(("?", ":"))
+        or "question" in last_statement
+        or (_BEGINS.search(last_statement) and "=" not in last_statement)
+    ):
         return Reading()
     read = _comes_to(last_statement, "asserted", first=False)
-    if (
-        read.value is None
-        and (equals := list(_EQUALS.finditer(text)))
-        and (result := _NUMBER.match(text, equals[-1].end() + 1))
-    ):
+    before = text[: text.rindex(last_statement)]
+    if read.value is None and (equals := list(_EQUALS.finditer(before))) and not _EITHER.search(last_statement):
         # "2300 * 2 = 4600. So 4600 bottles are needed for 2300 people.": the last result is said again.
-        value = _value(result)
-        if value is not None and value in {number for number, _ in _numbers(last_statement)}:
-            return Reading(value, "asserted", last_statement.strip())
+        result = _numbers(before[equals[-1].end() : equals[-1].end() + 40])
+        if result and result[0][0] in {number for number, _ in _numbers(last_statement)}:
+            return Reading(result[0][0], "asserted", last_statement.strip())
     return read
 
 
@@ -155,29 +167,41 @@ def _states(text: str, place: int, limit: int) -> bool:
     return bool(_NUMBER.search(statement) or _SPELT.match(statement))
 
 
-def _comes_to(statement: str, form: str, *, first: bool = True) -> Reading[Number]:
+def _comes_to(statement: str, form: Form, *, first: bool = True) -> Reading[Number]:
+    """What a statement comes to: its first number, or the one after its last equals sign, or its conclusion's one.
+
+    Args:
+        statement: A sentence, or what follows a mark in it.
+        form: The form of the reading.
+        first: Whether the number that begins the statement is meant, if no sum begins with it.
+    """
+    if first and (spelt := _SPELT.match(statement)):
+        return Reading(_spelt(spelt), form, statement)
     found = _numbers(statement)
-    spelt = _SPELT.match(statement)
-    if spelt and first:
-        return Reading(_spelt(spelt), "declared", statement)
     value, place = found[0]
-    rest = statement[place.end() :]
-    if not first or place.start() > 0 or _OPERATOR.match(rest):
-        equals = list(_EQUALS.finditer(statement))
-        after = [one for one in found if equals and one[1].start() >= equals[-1].end()]
-        if equals and after:
-            value, place = after[0]
-            rest = statement[place.end() :]
-            if _OPERATOR.match(rest) or (not first and len({one[0] for one in after}) > 1):
-                return Reading()
-        elif len({one[0] for one in found}) > 1 or equals:
+    if not first or place.start() > 0 or _OPERATOR.match(statement, place.end()):
+        equals = [one.end() for one in _EQUALS.finditer(statement)]
+        found = [one for one in found if equals and one[1].start() >= equals[-1]] or _concluded(statement, found)
+        if not found or (len({number for number, _ in found}) > 1 and not (first and equals)):
             return Reading()
-    if _RANGE.match(rest) or _DENIED.match(rest) or _DENIES.search(statement[: place.start()]):
+        value, place = found[0]
+        if _OPERATOR.match(statement, place.end()):
+            return Reading()
+    beside = _BESIDE.match(statement, place.end()) or _EITHER.search(statement)
+    if beside or _DENIED.match(statement, place.end()) or _DENIES.search(statement[: place.start()]):
         return Reading()
-    return Reading(value, "declared" if form == "declared" else "asserted", statement[: place.end()].strip())
+    return Reading(value, form, statement[: place.end()].strip())
 
 
-def _numbers(text: str) -> list[tuple[Number, re.Match[str]]]:
+def _concluded(statement: str, found: list[_Found]) -> list[_Found]:
+    """The numbers of a statement's last conclusion ("..., so she has 7"), or else those outside brackets."""
+    if conclusions := [one.end() for one in _SO.finditer(statement)]:
+        return [one for one in found if one[1].start() >= conclusions[-1]]
+    brackets = [one.span() for one in _BRACKETS.finditer(statement)]
+    return [one for one in found if not any(start < one[1].start() < end for start, end in brackets)] or found
+
+
+def _numbers(text: str) -> list[_Found]:
     return [(value, found) for found in _NUMBER.finditer(text) if (value := _value(found)) is not None]
 
 

@@ -19,8 +19,8 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("\u2010\u2011\u2212", "-"),
         **dict.fromkeys("\u2012\u2013\u2014\u2015", "\u2014"),
         **dict.fromkeys("\u2192\u21d2\u27a1\u2794", "="),
-        **dict.fromkeys("\u2705\u2714\u2611\u2713", " (correct) "),
-        **dict.fromkeys("\u274c\u2717\u2718\u274e", " (wrong) "),
+        **dict.fromkeys("\u2705\u2714\u2611\u2713", "\u2714"),
+        **dict.fromkeys("\u274c\u2717\u2718\u274e", "\u2718"),
         **dict.fromkeys("\u2028\u2029\u0085\x0b\x0c", "\n"),
         **dict.fromkeys("\u3010\u27e6", "["),
         **dict.fromkeys("\u3011\u27e7", "]"),
@@ -70,8 +70,12 @@ _SPELT = {
     "wont": "will not",
     "shan't": "shall not",
 }
-_WHO = frozenset(["i", "you", "we", "they", "he", "she", "it", "that", "there", "this", "who", "what", "here", "let", "answer"])
-_VERBS = frozenset(["do", "does", "did", "is", "was", "are", "were", "has", "have", "had", "would", "could", "should", "need", "must"])
+_WHO = frozenset(
+    ["i", "you", "we", "they", "he", "she", "it", "that", "there", "this", "who", "what", "here", "let", "answer"]
+)
+_VERBS = frozenset(
+    ["do", "does", "did", "is", "was", "are", "were", "has", "have", "had", "would", "could", "should", "need", "must"]
+)
 _TAILS = {"m": "am", "re": "are", "ll": "will", "d": "would", "ve": "have", "s": "is"}
 
 

@@ -12,7 +12,8 @@ from secondlook.reading.mentions import TOO_MANY, mentions
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
-from secondlook.reading.stance import Sentences, Weight, verdict_standings
+from secondlook.reading.stance import Sentences, Weight
+from secondlook.reading.standings import verdict_standings
 from secondlook.reading.words import CUES
 
 T = TypeVar("T", bound=str)
