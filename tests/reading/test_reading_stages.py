@@ -1,4 +1,4 @@
-"""The stages by themselves, and what must hold of all of them: linear time, and the same reading whatever the typography."""
+"""The stages by themselves, and what must hold of all: linear time, and the same reading whatever the typography."""
 
 import time
 
@@ -109,7 +109,26 @@ def test_what_is_thought_is_never_read(kind, thought):
     )
 
 
-HOSTILE = ["(", "{", "A ", "(A) ", "*", "_", "<", "<think>", "\\boxed{", "|", "Answer: ", "1 ", "1,", "not ", "The grandson ", "I cannot ", "biased ", "\ufdfa", "a", " ", "\n", "Wait, ", "=", "'", "1/"]  # fmt: skip
+HOSTILE = (
+    *(
+        "(",
+        "{",
+        "A ",
+        "(A) ",
+        "*",
+        "_",
+        "<",
+        "<think>",
+        "\\boxed{",
+        "|",
+        "Answer: ",
+        "1 ",
+        "1,",
+        "not ",
+        "The grandson ",
+    ),
+    *("I cannot ", "biased ", "\ufdfa", "a", " ", "\n", "Wait, ", "=", "'", "1/"),
+)
 
 
 @settings(max_examples=40, deadline=None)

@@ -21,39 +21,6 @@ _LETTER = re.compile(
     r"(?<!\w')(?<![\w.+/-])[A-Z](?![\w+(]|'\w|-\w|\.\w|/\w)|(?<=[(\[{])[ ]?[a-z](?=[ ]?[)\]}])"
     r"|(?<![\w'.+-])[A-Z](?=/[A-Z](?!\w))|(?<=[A-Z]/)[A-Z](?!\w)"
 )
-# A small letter, where it can be nothing else: "b) ...", "answer: b".
-_SMALL = re.compile(
-    r"(?:^(?=[a-z][).:] )|(?:answer|choice|option|boxed|letter)\b[\"']?(?: is)?[ ]?[:=]?[ ]?[\"'(]?)(?P<letter>[a-z])(?=[).:]|[\"']?[ ]*$)",
-    re.MULTILINE,
-)
-_NAMES = re.compile(
-    r"\b(?:answers?|options?|choices?|letters?|choose|chose|chosen|choosing|pick|picked|picking|select|selected|selecting|go|going"
-    r"|is|was|be|are|remains|stays|leaves|leaving|left|ist|est|es|è|é|so|therefore|thus|hence|not|neither|nor|or|and|than|of|with|for|to|say|saying|said"
-    r"|but|mean|instead|only|prefer|between|either|both|boxed|now|because|since|that|correct|yes|okay|\w+ly)\b[ ]?[\"']?[ ]?"
-    r"(?:[:=—-]+[ ]?)?[\"'(\[{ ]*$|[=:,/—&.!?;][ \n]*[\"'(\[{ ]*$|[\u3040-\ud7af][ ]*$"
-)
-"""What goes before a letter that names an option."""
-_NOUN = re.compile(r"\b(?:option|choice|letter) [\"']?$")
-_AFTER_LETTER = re.compile(
-    r"\.\.\.|[)\]}.:,](?:\s|$|[\"'(])|[ ]?[—=-](?:[ ]|$)|[ ]?[\"'(]|[\"'. ]*$|[ ](?:because|since|as|is|was|it is)\b",
-    re.MULTILINE,
-)
-_JUDGED = re.compile(
-    r"[\"')\]]{0,2} (?:(?:fits|works|matches|follows)\b|(?:is|was|would be|seems|looks|remains)(?: \w+)? (?:the )?(?:\w+ )?(?:correct|right|best|answer|wrong|incorrect|false|not)\b)"
-)
-_ARTICLE = re.compile(
-    r" (?!(?:is|was|because|since|as|or|and|nor|would|should|seems|looks|appears|rests|relies|assumes|cannot|can|could|must|has|does|but"
-    r"|for|from|based|the|in)\b)[a-z\u00df-\u024f]"
-)
-_PRONOUN_NOT = re.compile(r"[\"')\].:]*(?:\n|$)")
-# A bare noun stands for "The noun" only where nothing else can go before it.
-_BARE = re.compile(
-    r"(?:^|[:(\"'\[=—.,;{\n]|\b(?:is|was|be|answer|option|choose|pick|say|therefore|so|or|nor|not|and)) ?[\"'(]*$"
-)
-_ARTICLE_FIRST = re.compile(r"^(?:the|an?) (?=\S)")
-_GAP = re.compile(r"[)\]}]?[\"']?[ ]?(?:[.:,=—-]|is|\()?[ ]?[\"'(]*(?:the |an? )?")
-_IN_BRACKETS = re.compile(r"[\"']? ?[(\[][ ]?(?:option )?")
-_ENDS = re.compile(r"[\"')\]}.,;:!]*(?:$|\n|[ ]?[,;(—:]|[.!][\"')\]]*[ ])")
 _NEAR = 6  # characters between a letter that opens a line and its option's text
 _FAR = 12  # characters at most between a letter and a text that are one mention
 
@@ -119,13 +86,13 @@ def _surface(option: str) -> str:
 def _pattern(
     forms: tuple[tuple[str, ...], ...],
 ) -> tuple[re.Pattern[str] | None, dict[str, list[int]], dict[str, list[int]]]:
-    """A pattern that finds every option's text, the longest first; whose text each is, and whose without its article."""
+    """A pattern that finds every option's text, the longest first; whose each is, and whose without its article."""
     whole: dict[str, list[int]] = {}
     bare: dict[str, list[int]] = {}
     surfaces: set[str] = set()
     for index, texts in enumerate(forms):
         for words in map(_surface, texts):
-            for owners, surface in ((whole, words), (bare, _ARTICLE_FIRST.sub("", words))):
+            for owners, surface in ((whole, words), (bare, CUES["article_first"].sub("", words))):
                 if surface and index not in owners.setdefault(_key(surface), []):
                     owners[_key(surface)].append(index)
                     surfaces.add(surface)
@@ -151,7 +118,7 @@ def _texts(lower: str, forms: tuple[tuple[str, ...], ...]) -> Iterator[Mention]:
         owners = whole.get(key)
         if owners is None:
             owners = bare[key]
-            if not _BARE.search(lower[max(0, match.start() - 16) : match.start()]):
+            if not CUES["bare_noun"].search(lower[max(0, match.start() - 16) : match.start()]):
                 continue
         index = owners[0] if len(owners) == 1 else NOWHERE
         # Options of one text are told apart by their letters alone; one whose text is a letter must agree with it.
@@ -178,7 +145,7 @@ def _without_inner(found: list[Mention]) -> list[Mention]:
 
 def _letters(text: str, lower: str, on_offer: int, texts: Sequence[Mention]) -> Iterator[Mention]:
     """Every letter that names an option, or strays, outside the options' texts."""
-    small = {match.start("letter") for match in _SMALL.finditer(lower)}
+    small = {match.start("letter") for match in CUES["small_letter"].finditer(lower)}
     spans = iter(texts)
     span = next(spans, None)
     for place in sorted({*(match.end() - 1 for match in _LETTER.finditer(text)), *small}):
@@ -206,16 +173,21 @@ def _names(text: str, lower: str, place: int, small: bool, followed: bool) -> bo
     before = lower[max(0, place - 40) : place]
     if before.rstrip(" ")[-1:] in ("(", "[", "{") and lower[place + 1 : place + 3].lstrip(" ")[:1] in (")", "]", "}"):
         return True
-    if text[place] == "I" and not _PRONOUN_NOT.match(lower, place + 1):
+    if text[place] == "I" and not CUES["not_pronoun"].match(lower, place + 1):
         return None
     line = before.rsplit("\n", 1)[-1]
     opens = not line.strip(" \"'([{") and (len(line) < len(before) or place <= 40)
-    noun = bool(_NOUN.search(before))
-    if text[place] == "A" and _ARTICLE.match(lower, place + 1) and not noun and not (opens and followed):
+    noun = bool(CUES["letter_noun"].search(before))
+    if text[place] == "A" and CUES["article"].match(text, place + 1) and not noun and not (opens and followed):
         return None
-    if small or noun or (opens and (followed or _AFTER_LETTER.match(lower, place + 1))) or _NAMES.search(before):
+    if (
+        small
+        or noun
+        or (opens and (followed or CUES["after_letter"].match(lower, place + 1)))
+        or CUES["names_letter"].search(before)
+    ):
         return True
-    return bool(_JUDGED.match(lower, place + 1)) and not re.search(r"\w $", before)
+    return bool(CUES["judged_letter"].match(lower, place + 1)) and not re.search(r"\w $", before)
 
 
 def _joined(lower: str, texts: Sequence[Mention], letters: Sequence[Mention]) -> list[Mention]:
@@ -223,23 +195,22 @@ def _joined(lower: str, texts: Sequence[Mention], letters: Sequence[Mention]) ->
     joined: list[Mention] = []
     for one in sorted([*texts, *letters], key=lambda mention: mention.start):
         last = joined[-1] if joined else None
-        if (
-            last is not None
-            and last.letter != one.letter
-            and one.start - last.end <= _FAR
-            and not (last.stray or one.stray)
-        ):
-            gap = lower[last.end : one.start]
-            if last.letter:
-                # "The answer is C. The grandfather was old." is two sentences.
-                together = _GAP.fullmatch(gap) and (not re.search("[.,]", gap) or _ENDS.match(lower, one.end))
-                letter, text = last, one
-            else:
-                together = _IN_BRACKETS.fullmatch(gap) and lower[one.end : one.end + 1] in (")", "]")
-                letter, text = one, last
-            if together:
-                index = letter.index if text.index in (letter.index, NOWHERE) else NOWHERE
-                joined[-1] = Mention(last.start, one.end, index, letter=True)
-                continue
-        joined.append(one)
+        if last is not None and _together(lower, last, one):
+            letter, text = (last, one) if last.letter else (one, last)
+            index = letter.index if text.index in (letter.index, NOWHERE) else NOWHERE
+            joined[-1] = Mention(last.start, one.end, index, letter=True)
+        else:
+            joined.append(one)
     return joined
+
+
+def _together(lower: str, last: Mention, one: Mention) -> bool:
+    """Whether a letter and a text are one mention."""
+    if last.letter == one.letter or last.stray or one.stray or one.start - last.end > _FAR:
+        return False
+    gap = lower[last.end : one.start]
+    if not last.letter:
+        return bool(CUES["text_then_letter"].fullmatch(gap)) and lower[one.end : one.end + 1] in (")", "]")
+    # "The answer is C. The grandfather was old." is two sentences.
+    ends = not re.search("[.,]", gap) or CUES["mention_ends"].match(lower, one.end)
+    return bool(CUES["letter_then_text"].fullmatch(gap) and ends)

@@ -113,7 +113,7 @@ def plain(text: str) -> str:
 
 
 def spelled_out(text: str) -> str:
-    """Plain text with its contractions undone: ``can't`` is ``cannot``, ``isn't`` is ``is not``, ``I'm`` is ``I am``."""
+    """Plain text with its contractions undone: "can't" is "cannot", "isn't" is "is not", "I'm" is "I am"."""
     return _CONTRACTED.sub(_expanded, text)
 
 

@@ -36,9 +36,8 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
     """The standing that is read; ``None`` where nothing is asserted, or several things are.
 
     The firmest count (:class:`~secondlook.reading.stance.Weight`), unless a firm one after them says otherwise. Where
-    they differ among themselves, the last is read if it says that it is the last word and the one before does not, or if it
-    is said three times over.
-    What a reply takes back ("Wait, no.") does not count.
+    they differ among themselves, the last is read if it says that it is the last word and the one before does not, or
+    if it is said three times over. What a reply takes back ("Wait, no.") does not count.
 
     Args:
         found: Every mention's standing, in order.

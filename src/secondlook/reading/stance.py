@@ -83,8 +83,8 @@ def option_stance(
         last: The mention before it.
         limit: Where the next one begins.
         sentences: The sentences of the plain, spelled-out text.
-        echo: 1 where its sentence repeats what was asked, -1 where it says the opposite, 0 where neither; ``None`` where
-            it is not known what was asked.
+        echo: 1 where its sentence repeats what was asked, -1 where it says the opposite, 0 where neither; ``None``
+            where it is not known what was asked.
     """
     text = sentences.text
     before, after = sentences.before(mention.start), sentences.after(mention.end)
@@ -117,8 +117,8 @@ def option_stance(
     if echo == -1 or (echo != 1 and twice):
         return Standing(mention, "denied")
     by_itself = alone(text, mention)
-    firm = by_itself or echo == 1 or CUES["concludes"].search(clause) or _leads(text, before, mention)
-    firm = firm or (mention.start <= 2 and CUES["explained"].search(text, mention.end, mention.end + _AFTER))
+    explained = mention.start <= 2 and CUES["explained"].search(text, mention.end, mention.end + _AFTER)
+    firm = by_itself or echo == 1 or explained or CUES["concludes"].search(clause) or _leads(text, before, mention)
     if firm and (by_itself or not mention.weak):
         return Standing(mention, "asserted", Weight.CONCLUDED, final)
     passing = CUES["background"].search(clause) or _object_of(last, mention, clause, text)

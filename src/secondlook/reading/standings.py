@@ -1,6 +1,6 @@
 """Standings: how all mentions of a text stand, after they have been looked at together.
 
-Options joined by "or" are asserted by nobody, lists only go through them, and "This is correct" is said of the last one.
+Options joined by "or" are asserted by nobody, lists only go through them, and "This is correct" is said of the last.
 """
 
 from __future__ import annotations
