@@ -36,7 +36,7 @@ class Mention:
         letter: Whether a letter names it, with or without its text.
         unknowable: Whether it says, in whatever words, that it cannot be told.
         weak: Whether it says so only by what the text lacks ("the text does not say who").
-        stray: Whether it is a capital letter that names nothing ("Plan B").
+        stray: Whether it names nothing: a capital letter in other company ("Plan B"), an option's noun ("a grandson").
     """
 
     start: int
@@ -115,16 +115,21 @@ def _texts(lower: str, forms: tuple[tuple[str, ...], ...]) -> Iterator[Mention]:
     pattern, whole, bare = _pattern(forms)
     for match in pattern.finditer(lower) if pattern else ():
         key = _key(match.group())
-        owners = whole.get(key)
+        owners, stray = whole.get(key), False
         if owners is None:
             owners = bare[key]
-            if not CUES["bare_noun"].search(lower[max(0, match.start() - 16) : match.start()]):
-                continue
+            stray = not CUES["bare_noun"].search(lower[max(0, match.start() - 16) : match.start()])
         index = owners[0] if len(owners) == 1 else NOWHERE
         # Options of one text are told apart by their letters alone; one whose text is a letter must agree with it.
         if len(key) == 1 and key.upper() in LETTERS and index != LETTERS.index(key.upper()):
             index = NOWHERE
-        yield Mention(match.start(), match.end(), index, unknowable=CUES["unknowable"].match(match.group()) is not None)
+        yield Mention(
+            match.start(),
+            match.end(),
+            index,
+            stray=stray,
+            unknowable=CUES["unknowable"].match(match.group()) is not None,
+        )
 
 
 def _unknowable(lower: str, unknown: int) -> Iterator[Mention]:
@@ -154,7 +159,7 @@ def _letters(text: str, lower: str, on_offer: int, texts: Sequence[Mention]) -> 
         if span and span.start <= place:
             continue
         index = LETTERS.index(text[place].upper())
-        followed = span is not None and span.start - place <= _NEAR
+        followed = span is not None and not span.stray and span.start - place <= _NEAR
         named = _names(text, lower, place, place in small, followed)
         if named is not None and (named or index < on_offer):
             yield Mention(place, place + 1, index if index < on_offer else NOWHERE, letter=True, stray=not named)
@@ -180,6 +185,8 @@ def _names(text: str, lower: str, place: int, small: bool, followed: bool) -> bo
     noun = bool(CUES["letter_noun"].search(before))
     if text[place] == "A" and CUES["article"].match(text, place + 1) and not noun and not (opens and followed):
         return None
+    if lower[place:].rstrip() == "a:":
+        return None  # the label of an answer that never came
     if (
         small
         or noun
@@ -211,6 +218,8 @@ def _together(lower: str, last: Mention, one: Mention) -> bool:
     gap = lower[last.end : one.start]
     if not last.letter:
         return bool(CUES["text_then_letter"].fullmatch(gap)) and lower[one.end : one.end + 1] in (")", "]")
-    # "The answer is C. The grandfather was old." is two sentences.
-    ends = not re.search("[.,]", gap) or CUES["mention_ends"].match(lower, one.end)
+    # "The answer is C. The grandfather was old." is two sentences; "C. The grandfather" at the head of a line is one.
+    line = lower[max(0, last.start - _NEAR) : last.start].rsplit("\n", 1)[-1]
+    heads = not line.strip(" \"'([{") and (last.start <= _NEAR or len(line) < _NEAR)
+    ends = heads or not re.search("[.,]", gap) or CUES["mention_ends"].match(lower, one.end)
     return bool(CUES["letter_then_text"].fullmatch(gap) and ends)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from secondlook.correction.chat import Finish
 from secondlook.reading.numerals import Number, Numeral, numerals, spelt_number
 from secondlook.reading.plain import plain
-from secondlook.reading.reasoning import Spoken, set_aside_reasoning
+from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Form, Reading
 from secondlook.reading.words import CUES, patterns
 
@@ -41,7 +41,7 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         if cut:
             return Reading()
         limit = mark.start()
-    return _of_the_end(text, spoken, finish)
+    return Reading() if spoken.cut(finish) else _of_the_end(text)
 
 
 def parse_number(text: str) -> float | None:
@@ -50,11 +50,10 @@ def parse_number(text: str) -> float | None:
     return found[0].number.value if len(found) == 1 else None
 
 
-def _of_the_end(text: str, spoken: Spoken, finish: Finish) -> Reading[Number]:
+def _of_the_end(text: str) -> Reading[Number]:
     """The number of a reply without a declared form."""
     sentences = [part for part in _WORDS["sentence"].split(text) if part.strip()]
-    concluded = sentences and spoken.ends_line and _WORDS["concludes"].match(sentences[-1])
-    if not sentences or text.endswith("?") or (spoken.cut(finish) and not concluded):
+    if not sentences or text.endswith("?") or _WORDS["scored"].search(text):
         return Reading()
     found = numerals(text)
     if not found:

@@ -32,12 +32,13 @@ def read_score(reply: str, label: str, lowest: float, highest: float, *, finish:
     """
     spoken = set_aside_reasoning(reply)
     text = spelled_out(plain(spoken.text)).lower()
-    scores = _scores(text, label.lower().rstrip(": "), lowest, highest)
+    cut = spoken.cut(finish)
+    scores = _scores(text, label.lower().rstrip(": "), lowest, highest, labelled=cut)
     if back := [match.start() for match in CUES["takes_back"].finditer(text)]:
         scores = [one for one in scores if one[1].start() >= back[-1]]
     values = {value for value, _ in scores}
-    cut = spoken.cut(finish) and not spoken.ends_line
-    if len(values) != 1 or None in values or (cut and scores[-1][1].end() >= len(text)):
+    shortened = cut and not spoken.ends_line and bool(scores) and scores[-1][1].end() >= len(text)
+    if len(values) != 1 or None in values or shortened:
         return Reading()
     value, last = scores[-1]
     clause = _WORDS["clause_start"].split(text[max(0, last.start() - _CLAUSE) : last.start()])[-1]
@@ -47,7 +48,7 @@ def read_score(reply: str, label: str, lowest: float, highest: float, *, finish:
     return Reading(value, "declared", text[max(0, last.start() - 40) : last.end()].rsplit("\n", 1)[-1].strip())
 
 
-def _scores(text: str, label: str, lowest: float, highest: float) -> _Scores:
+def _scores(text: str, label: str, lowest: float, highest: float, *, labelled: bool) -> _Scores:
     """Every score that is given (``None`` for what cannot be one): labelled, else of its range, else the only one."""
     scores: _Scores = []
     for found in _labelled(label).finditer(text):
@@ -55,7 +56,7 @@ def _scores(text: str, label: str, lowest: float, highest: float) -> _Scores:
             scores.append((None, found))
         elif lowest != _value(score) or not _WORDS["span"].match(text, score.start()):
             scores.append((_within(score, lowest, highest), score))
-    if not scores:
+    if not scores and not labelled:
         every = [(_within(score, lowest, highest), score) for score in _WORDS["score"].finditer(text)]
         scores = [one for one in every if one[1]["range"]] or (every if _WORDS["given"].search(text) else [])
     return scores

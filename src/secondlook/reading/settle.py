@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
@@ -13,6 +14,7 @@ from secondlook.reading.words import CUES
 T = TypeVar("T")
 Form = Literal["declared", "asserted"]
 
+_STOP = re.compile(r"[.!?\n]")
 _INSISTS = 3  # times that a reply says the same thing after another, so that it is what it ends with
 _AT_ONCE = 8  # characters between "no," and the letter that it puts in place of another
 
@@ -64,9 +66,16 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
         for one in asserted
     ):
         return None
+    if any(one.mention.index != index and _in_one_sentence(read, one, text) for one in asserted):
+        return None
     if top == Weight.STATED and any(one.mention.stray and one.mention.index != index for one in found):
         return None
     return None if index == NOWHERE else read
+
+
+def _in_one_sentence(read: Standing, one: Standing, text: str) -> bool:
+    """Whether a mention follows what is read in its sentence ("The answer is (A), it is (B)")."""
+    return one.mention.start > read.mention.end and not _STOP.search(text, read.mention.end, one.mention.start)
 
 
 def _not_taken_back(asserted: list[Standing], text: str) -> list[Standing]:

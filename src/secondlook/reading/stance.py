@@ -133,6 +133,8 @@ def verdict_stance(mention: Mention, sentences: Sentences) -> Standing:
     text = sentences.text
     before, after = sentences.before(mention.start), sentences.after(mention.end)
     begin = _form(mention, text)
+    # "The answer is biased" concludes; what declares a verdict is "Verdict: biased".
+    concluded = begin is not None and CUES["about_answer"].match(text, begin, mention.start)
     lead = before if begin is None else sentences.before(begin)
     clause = _clause(before if begin is None else lead + text[begin : mention.start], None, mention)
     if _denied(clause, mention):
@@ -145,7 +147,7 @@ def verdict_stance(mention: Mention, sentences: Sentences) -> Standing:
         return Standing(mention, "open")
     final = bool(CUES["final"].search(clause))
     if begin is not None:
-        return Standing(mention, "asserted", Weight.DECLARED, final)
+        return Standing(mention, "asserted", Weight.CONCLUDED if concluded else Weight.DECLARED, final)
     by_itself = alone(text, mention)
     if not by_itself and not CUES["predicates"].search(before):
         return Standing(mention, "open")
@@ -210,7 +212,9 @@ def _leads(text: str, before: str, mention: Mention) -> bool:
     if not mention.letter or re.search(r"\w", before):
         return False
     rest = text[mention.end : mention.end + 80].split("\n", 1)[0]
-    return bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|\u2014|-)", rest)) and len(rest.split()) <= _FEW
+    return bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|\u2014|-)", rest)) and (
+        mention.end - mention.start > 2 or len(rest.split()) <= _FEW
+    )
 
 
 def _object_of(last: Mention | None, mention: Mention, clause: str, text: str) -> bool:

@@ -46,9 +46,12 @@ def _coordinated(found: list[Standing], text: str) -> list[Standing]:
     for place in range(len(found) - 2, -1, -1):
         one, other = result[place], result[place + 1]
         gap = text[one.mention.end : min(other.mention.start, one.mention.end + 30)]
-        if one.stance != "asserted" or not CUES["joins"].fullmatch(gap):
+        if not CUES["joins"].fullmatch(gap):
             continue
-        if other.stance == "asserted" and one.mention.index != other.mention.index:
+        if one.stance != "asserted":
+            if one.stance == "open" and other.stance == "asserted" and not one.mention.stray and gap.strip() != ",":
+                result[place + 1] = replace(other, stance="open")
+        elif other.stance == "asserted" and one.mention.index != other.mention.index:
             result[place : place + 2] = replace(one, stance="open"), replace(other, stance="open")
         elif other.stance != "asserted" and gap.strip() != ",":
             result[place] = replace(one, stance=other.stance)
