@@ -8,7 +8,7 @@ from conftest import FAMILY, QUESTION, said
 from secondlook.benchmarks.bbq.load import load_items
 from secondlook.reading import choice_letter, lettered_options, read_answer, read_choice, unknown_option
 
-LETTERS = {None: None} | {letter: place for place, letter in enumerate("ABC")}
+LETTERS = {None: None} | {letter: place for place, letter in enumerate("ABCD")}
 
 
 @pytest.mark.parametrize("line", said("answers"), ids=lambda line: line["reply"][:60])

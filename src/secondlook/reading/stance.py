@@ -16,6 +16,7 @@ Stance = Literal["asserted", "denied", "open"]
 # Characters that are looked at before a mention in its sentence, after it, and before it for the declared form.
 _BEFORE, _AFTER, _FORM = 240, 160, 120
 _LINE = 24  # characters of a line by which it is seen whether a mention is all there is on it
+_LETTER = 2  # a letter and a bracket
 _FEW = 8  # words that a letter at the head of a sentence may have for its option's text
 
 
@@ -113,15 +114,25 @@ def option_stance(
     final = bool(CUES["final"].search(clause))
     if begin is not None:
         return Standing(mention, "asserted", Weight.DECLARED, final)
-    twice = CUES["negated" if echo == 0 else "twice_negated"].match(near)
+    said_no = echo == 0 or CUES["says_no"].search(before)
+    twice = CUES["negated" if said_no else "twice_negated"].match(near)
     if echo == -1 or (echo != 1 and twice):
         return Standing(mention, "denied")
     by_itself = alone(text, mention)
     explained = mention.start <= 2 and CUES["explained"].search(text, mention.end, mention.end + _AFTER)
-    firm = by_itself or echo == 1 or explained or CUES["concludes"].search(clause) or _leads(text, before, mention)
+    object_of_another = _object_of(last, mention, clause, text)
+    predicate = not object_of_another and CUES["copula"].search(clause) and CUES["ends_clause"].match(after)
+    firm = (
+        by_itself
+        or echo == 1
+        or explained
+        or predicate
+        or CUES["concludes"].search(clause)
+        or _leads(text, before, mention)
+    )
     if firm and (by_itself or not mention.weak):
         return Standing(mention, "asserted", Weight.CONCLUDED, final)
-    passing = CUES["background"].search(clause) or _object_of(last, mention, clause, text)
+    passing = CUES["background"].search(clause) or object_of_another
     return Standing(mention, "open" if passing and not mention.unknowable else "asserted", Weight.STATED, final)
 
 
@@ -212,9 +223,9 @@ def _leads(text: str, before: str, mention: Mention) -> bool:
     if not mention.letter or re.search(r"\w", before):
         return False
     rest = text[mention.end : mention.end + 80].split("\n", 1)[0]
-    return bool(re.match(r"[\"')\]}]*(?:[.,;:]?(?:\s|$)|\u2014|-)", rest)) and (
-        mention.end - mention.start > 2 or len(rest.split()) <= _FEW
-    )
+    if mention.end - mention.start > _LETTER:  # its text is part of the mention
+        return bool(CUES["ends_item"].match(rest))
+    return bool(CUES["after_item"].match(rest)) and len(rest.split()) <= _FEW
 
 
 def _object_of(last: Mention | None, mention: Mention, clause: str, text: str) -> bool:

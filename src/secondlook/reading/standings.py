@@ -87,6 +87,8 @@ def _titles(text: str, mention: Mention) -> bool:
 def _next_item(found: Sequence[Standing], place: int, after: int, text: str) -> bool:
     """Whether two letters open items of a list, one right after the other, on lines of their own or on one."""
     one, other = found[place].mention, found[after].mention
+    if "denied" in (found[place].stance, found[after].stance):
+        return False
     if other.index != one.index + 1 or not (one.letter and other.letter):
         return False
     first, *lines = text[one.end : other.start].split("\n")
