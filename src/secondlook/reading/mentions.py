@@ -187,6 +187,8 @@ def _names(text: str, lower: str, place: int, small: bool, followed: bool) -> bo
         return None
     if lower[place:].rstrip() == "a:":
         return None  # the label of an answer that never came
+    if followed and lower[place + 1 : place + 2] in (")", ".", ":"):
+        return True
     if (
         small
         or noun

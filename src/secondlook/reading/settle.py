@@ -14,9 +14,10 @@ from secondlook.reading.words import CUES
 T = TypeVar("T")
 Form = Literal["declared", "asserted"]
 
+_ENDS = re.compile(r"[\"')\]]*[.!]?\s*(?:\n|$)")
 _STOP = re.compile(r"[.!?\n]")
 _INSISTS = 3  # times that a reply says the same thing after another, so that it is what it ends with
-_AT_ONCE = 8  # characters between "no," and the letter that it puts in place of another
+_AT_ONCE = 8  # characters between "no," and what it puts in place of another option
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ def _not_taken_back(asserted: list[Standing], text: str) -> list[Standing]:
     earlier = [one for one in asserted if one.mention.start < places[-1]]
     if not later:
         return [] if any(place > earlier[-1].mention.start for place in places) else asserted
-    at_once = later[0].mention.start - cuts[-1][1] <= _AT_ONCE and later[0].mention.letter
+    first = later[0].mention
+    at_once = first.start - cuts[-1][1] <= _AT_ONCE and (first.letter or _ENDS.match(text, first.end))
     if not earlier or at_once or max(one.weight for one in later) >= Weight.CONCLUDED:
         return later
     # A mere statement after "Actually," does not replace an answer; it may put it in doubt.

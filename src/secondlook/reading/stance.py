@@ -232,4 +232,5 @@ def _object_of(last: Mention | None, mention: Mention, clause: str, text: str) -
     """Whether something is said in the clause of another option, so that the mention is not what it is about."""
     if last is None or last.index == mention.index or last.start < mention.start - len(clause):
         return False
-    return not CUES["contrasts"].search(text, last.end, mention.start)
+    between = text[last.end : mention.start]
+    return bool(re.search(r"\w", between)) and not CUES["contrasts"].search(between)

@@ -89,10 +89,13 @@ def _next_item(found: Sequence[Standing], place: int, after: int, text: str) -> 
     one, other = found[place].mention, found[after].mention
     if "denied" in (found[place].stance, found[after].stance):
         return False
-    if other.index != one.index + 1 or not (one.letter and other.letter):
+    if one.index == other.index or not (one.letter and other.letter):
         return False
     first, *lines = text[one.end : other.start].split("\n")
-    return not any(line.strip() for line in lines[:-1]) if lines else not first.strip(" ,;([")
+    if not lines:
+        return not first.strip(" ,;()[]")
+    opens = not lines[-1].strip(" \"'([{") and not any(line.strip() for line in lines[:-1])
+    return opens and other.index == one.index + 1
 
 
 def _closes(found: Sequence[Standing], heads: Sequence[int], place: int, items: set[int], text: str) -> bool:
