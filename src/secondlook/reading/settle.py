@@ -67,6 +67,8 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
         for one in asserted
     ):
         return None
+    if any(one.judged and one.mention.index != index for one in asserted):
+        return None
     if any(one.mention.index != index and _in_one_sentence(read, one, text) for one in asserted):
         return None
     if top == Weight.STATED and any(one.mention.stray and one.mention.index != index for one in found):

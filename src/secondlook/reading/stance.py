@@ -40,12 +40,14 @@ class Standing:
         stance: Whether it is asserted.
         weight: How firmly, where it is.
         final: Whether it is said to be the last word ("final answer", "therefore", "instead").
+        judged: Whether it is said to be right ("(C) is correct").
     """
 
     mention: Mention
     stance: Stance
     weight: Weight = Weight.STATED
     final: bool = False
+    judged: bool = False
 
 
 class Sentences:
@@ -108,7 +110,7 @@ def option_stance(
     if declined or mention.stray or CUES["open_after"].search(after) or CUES["or_before"].search(lead):
         return Standing(mention, "open")
     if right and not CUES["supposes"].search(clause):
-        return Standing(mention, "asserted", Weight.CONCLUDED, True)
+        return Standing(mention, "asserted", Weight.CONCLUDED, True, True)
     if _open(clause, mention) or CUES["open_sentence"].search(before):
         return Standing(mention, "open")
     final = bool(CUES["final"].search(clause))
@@ -230,7 +232,7 @@ def _leads(text: str, before: str, mention: Mention) -> bool:
 
 def _object_of(last: Mention | None, mention: Mention, clause: str, text: str) -> bool:
     """Whether something is said in the clause of another option, so that the mention is not what it is about."""
-    if last is None or last.index == mention.index or last.start < mention.start - len(clause):
+    if last is None or mention.letter or last.index == mention.index or last.start < mention.start - len(clause):
         return False
     between = text[last.end : mention.start]
     return bool(re.search(r"\w", between)) and not CUES["contrasts"].search(between)

@@ -68,8 +68,7 @@ def _listed(found: list[Standing], text: str) -> list[Standing]:
     through = CUES["goes_through"].search(text) if ":" in text or "\u2014" in text else None
     result = list(found)
     for place, one in enumerate(found):
-        judged = one.final and one.weight == Weight.CONCLUDED
-        if one.stance != "asserted" or judged or (one.final and place not in items):
+        if one.stance != "asserted" or one.judged or (one.final and place not in items):
             continue
         weighed = one.weight < Weight.DECLARED and through is not None and through.start() < one.mention.start
         gone_through = weighed and text[one.mention.end : one.mention.end + 2].strip()[:1] in (":", "\u2014", "-")
@@ -119,7 +118,9 @@ def _referred_to(found: list[Standing], text: str) -> list[Standing]:
         if _within(wrong, one.mention.end, limit):
             result.append(replace(one, stance="denied"))
         elif _within(right, one.mention.end, limit) and not one.mention.stray and one.stance != "denied":
-            result.append(replace(one, stance="asserted", weight=max(one.weight, Weight.CONCLUDED), final=True))
+            result.append(
+                replace(one, stance="asserted", weight=max(one.weight, Weight.CONCLUDED), final=True, judged=True)
+            )
         else:
             result.append(one)
     return result
