@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import said
+from replies_said import said
 from secondlook.reading import Number, parse_number, read_exact, read_number, same_text
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import said
+from replies_said import said
 from secondlook.benchmarks.planted.requests import REFUSAL
 from secondlook.reading import read_refusal
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import FAMILY, VERDICTS, said
+from replies_said import FAMILY, VERDICTS, said
 from secondlook.reading import (
     Spoken,
     read_answer,

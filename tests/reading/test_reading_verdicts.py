@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import VERDICTS, said
+from replies_said import VERDICTS, said
 from secondlook.reading import read_score, read_verdict
 
 BIAS = VERDICTS["bbq/binary-cot"]

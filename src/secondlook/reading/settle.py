@@ -60,7 +60,7 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
     index = read.mention.index
     others = [one for one in firmest if one.mention.index != index]
     insists = [one.mention.index for one in firmest[-_INSISTS:]] == [index] * _INSISTS
-    if others and not insists and (top == Weight.STATED or not read.final or others[-1].final):
+    if others and not insists and (top < Weight.CONCLUDED or not read.final or others[-1].final):
         return None
     if any(
         one.weight >= Weight.CONCLUDED and one.mention.index != index and one.mention.start > read.mention.start
@@ -71,7 +71,7 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
         return None
     if any(one.mention.index != index and _in_one_sentence(read, one, text) for one in asserted):
         return None
-    if top == Weight.STATED and any(one.mention.stray and one.mention.index != index for one in found):
+    if top < Weight.CONCLUDED and any(one.mention.stray and one.mention.index != index for one in found):
         return None
     return None if index == NOWHERE else read
 
@@ -95,7 +95,7 @@ def _not_taken_back(asserted: list[Standing], text: str) -> list[Standing]:
     if not earlier or at_once or max(one.weight for one in later) >= Weight.CONCLUDED:
         return later
     # A mere statement after "Actually," does not replace an answer; it may put it in doubt.
-    firm = {one.mention.index for one in earlier if one.weight > Weight.STATED}
+    firm = {one.mention.index for one in earlier if one.weight >= Weight.CONCLUDED}
     return later if not firm or firm == {one.mention.index for one in later} else []
 
 

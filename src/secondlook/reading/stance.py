@@ -25,9 +25,11 @@ class Weight(IntEnum):
 
     STATED = 1
     """In passing, or in a statement: "The grandson was not comfortable."."""
-    CONCLUDED = 2
+    REPEATED = 2
+    """In a statement that repeats what was asked."""
+    CONCLUDED = 3
     """As what the reply comes to: "so (C)", "I choose (C)", "(C) is correct", a line of its own."""
-    DECLARED = 3
+    DECLARED = 4
     """In the form that was asked for: "Answer: C", "the answer is C", a box, a field of JSON."""
 
 
@@ -124,18 +126,12 @@ def option_stance(
     explained = mention.start <= 2 and CUES["explained"].search(text, mention.end, mention.end + _AFTER)
     object_of_another = _object_of(last, mention, clause, text)
     predicate = not object_of_another and CUES["copula"].search(clause) and CUES["ends_clause"].match(after)
-    firm = (
-        by_itself
-        or echo == 1
-        or explained
-        or predicate
-        or CUES["concludes"].search(clause)
-        or _leads(text, before, mention)
-    )
+    firm = by_itself or explained or predicate or CUES["concludes"].search(clause) or _leads(text, before, mention)
     if firm and (by_itself or not mention.weak):
         return Standing(mention, "asserted", Weight.CONCLUDED, final)
     passing = CUES["background"].search(clause) or object_of_another
-    return Standing(mention, "open" if passing and not mention.unknowable else "asserted", Weight.STATED, final)
+    weight = Weight.REPEATED if echo == 1 else Weight.STATED
+    return Standing(mention, "open" if passing and not mention.unknowable else "asserted", weight, final)
 
 
 def verdict_stance(mention: Mention, sentences: Sentences) -> Standing:
