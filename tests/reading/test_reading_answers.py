@@ -3,8 +3,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from replies_said import FAMILY, QUESTION, said
+
 from secondlook.benchmarks.bbq.load import load_items
 from secondlook.reading import choice_letter, lettered_options, read_answer, read_choice, unknown_option
 

@@ -3,8 +3,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from replies_said import said
+
 from secondlook.reading import Number, parse_number, read_exact, read_number, same_text
 
 

@@ -3,8 +3,8 @@ import csv
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from replies_said import said
+
 from secondlook.benchmarks.planted.requests import REFUSAL
 from secondlook.reading import read_refusal
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from replies_said import FAMILY, VERDICTS, said
+
 from secondlook.reading import (
     Spoken,
     read_answer,

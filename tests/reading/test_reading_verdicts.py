@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from replies_said import VERDICTS, said
+
 from secondlook.reading import read_score, read_verdict
 
 BIAS = VERDICTS["bbq/binary-cot"]
