@@ -94,9 +94,9 @@ def filters(line: Line) -> Any:
 def before() -> Callable[[Line], Any] | None:
     """The readers before the room, where their modules are still there."""
     try:
+        from secondlook.benchmarks.bbq.answers import parse_answer
         from secondlook.benchmarks.prompts import stated
 
-        from secondlook.benchmarks.bbq.answers import parse_answer
         from secondlook.benchmarks.own.grading import choice, number
         from secondlook.benchmarks.refusal.judges import judge_start
     except ImportError:

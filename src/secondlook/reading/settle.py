@@ -67,13 +67,25 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
         for one in asserted
     ):
         return None
-    if any(one.judged and one.mention.index != index for one in asserted):
+    if any(_contradicts(one, read) for one in found):
         return None
     if any(one.mention.index != index and _in_one_sentence(read, one, text) for one in asserted):
         return None
     if top < Weight.CONCLUDED and any(one.mention.stray and one.mention.index != index for one in found):
         return None
     return None if index == NOWHERE else read
+
+
+def _contradicts(one: Standing, read: Standing) -> bool:
+    """Whether a mention, wherever it stands, leaves no single answer to be read.
+
+    It denies what is read after it was said; it says that another is right; or it is a letter with another's text.
+    """
+    same = one.mention.index == read.mention.index
+    if one.stance != "asserted":
+        denied = one.stance == "denied" and one.mention.start > read.mention.end
+        return same and denied and not read.mention.unknowable
+    return not same and (one.judged or (one.weight >= Weight.CONCLUDED and one.mention.index == NOWHERE))
 
 
 def _in_one_sentence(read: Standing, one: Standing, text: str) -> bool:

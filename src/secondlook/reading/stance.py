@@ -158,7 +158,8 @@ def verdict_stance(mention: Mention, sentences: Sentences) -> Standing:
     if begin is not None:
         return Standing(mention, "asserted", Weight.CONCLUDED if concluded else Weight.DECLARED, final)
     by_itself = alone(text, mention)
-    if not by_itself and not CUES["predicates"].search(before):
+    stated = CUES["predicates"].search(before) and CUES["of_answer"].search(before)
+    if not by_itself and not stated:
         return Standing(mention, "open")
     firm = by_itself or CUES["concludes"].search(clause)
     return Standing(mention, "asserted", Weight.CONCLUDED if firm else Weight.STATED, final)
