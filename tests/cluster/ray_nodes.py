@@ -52,7 +52,8 @@ class Nodes:
     inside: dict[str, list[str]] = field(default_factory=dict)  # the words that lead into a node's host
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
 
-    def start(self, name: str, *arguments: str) -> None:
+    def start(self, name: str, *arguments: str, attempts: int = 3) -> None:
+        """Start a node; Ray's own patience with its parts may end on a busy machine, and then it is started again."""
         log = self.temporary / f"{name}.log"
         with log.open("wb") as output:
             self.processes[name] = subprocess.Popen(
@@ -64,7 +65,9 @@ class Nodes:
             )
         # One after the other: nodes of one machine that start at once get in each other's way.
         until(lambda: "Ray runtime started" in log.read_text() or self.processes[name].poll() is not None)
-        assert self.processes[name].poll() is None, log.read_text()
+        if self.processes[name].poll() is not None:
+            assert attempts > 1, log.read_text()
+            self.start(name, *arguments, attempts=attempts - 1)
 
     def add(self, name: str) -> None:
         self.start(name, "--address", self.address, *WORKER)
@@ -72,10 +75,11 @@ class Nodes:
     def kill(self, name: str) -> None:
         """As if the machine lost its power: every process of the node at once."""
         process = self.processes.pop(name)
-        root = psutil.Process(process.pid)
-        for one in (root, *root.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                one.send_signal(signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(process.pid)
+            for one in (root, *root.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    one.send_signal(signal.SIGKILL)
         process.wait()
 
 

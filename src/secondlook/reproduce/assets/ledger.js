@@ -8,7 +8,8 @@ function show(outcome) {
   for (const claim of claims) claim.hidden = outcome !== "" && claim.dataset.outcome !== outcome;
   for (const floor of document.querySelectorAll(".floor")) floor.hidden = !floor.querySelector(".claim:not([hidden])");
   for (const filter of filters) filter.setAttribute("aria-pressed", filter.dataset.show === outcome);
-  byId("said").textContent = `${claims.filter((claim) => !claim.hidden).length} claims shown`;
+  const count = claims.filter((claim) => !claim.hidden).length;
+  byId("said").textContent = `${count} claim${count === 1 ? "" : "s"} shown`;
 }
 for (const filter of filters) {
   // A second press shows all again.
