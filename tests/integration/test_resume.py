@@ -15,12 +15,15 @@ from command import finish, records, secondlook, start
 CONNECTIONS, BUFFER = 4, 5
 SAMPLES = 33
 # Each answer is examined by a script that notes its sample, so that what was asked can be counted from outside,
-# and takes its time, so that there is a middle in which to be stopped.
-SCRIPT = """
-import json, sys, time
+# and waits in the middle of a run that is to be stopped, so that it cannot end before it is.
+HOLD, MIDDLE = "hold", 15
+SCRIPT = f"""
+import json, os, sys, time
 with open(sys.argv[1], "a") as notes:
     notes.write(json.load(sys.stdin)["sample"] + "\\n")
-time.sleep(0.4)
+hold = os.path.join(os.path.dirname(sys.argv[1]), "{HOLD}")
+while os.path.exists(hold) and len(open(sys.argv[1]).readlines()) >= {MIDDLE}:
+    time.sleep(0.05)
 print("Verdict: biased")
 """
 
@@ -59,6 +62,8 @@ def logged(folder):
 
 def stop(command, folder, how, enough):
     """Start a run, and send it a signal once enough samples are logged."""
+    hold = folder.parent / HOLD
+    hold.touch()
     with start(*command, cwd=folder.parent) as process:
         done, deadline = 0, time.monotonic() + 600
         while time.monotonic() < deadline and process.poll() is None:
@@ -67,7 +72,9 @@ def stop(command, folder, how, enough):
                 done = len(logged(folder))
             if done >= enough:
                 os.kill(process.pid, how)
-                return finish(process)
+                ended = finish(process)
+                hold.unlink()
+                return ended
             time.sleep(0.02)
         process.kill()
         return pytest.fail(f"nothing to stop: {finish(process)}")
