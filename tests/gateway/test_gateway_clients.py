@@ -19,10 +19,9 @@ from secondlook.benchmarks.planted.items import draw_items
 from secondlook.gateway.keys import Keys
 from secondlook.local.model import checkpoint_folder
 from secondlook.prompts.prompt import load_prompt
-from serving import serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "gateway"
-MODEL = str(checkpoint_folder("planted"))
+MODEL = str(checkpoint_folder("planted-0.1m"))
 QUESTION = BBQCase(draw_items(1, seed=3)[0], load_prompt("bbq/binary-cot")).query(0)
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 VARIES = ("id", "created")
@@ -109,12 +108,6 @@ def ask(request):
 
 
 @pytest.fixture(scope="module")
-def upstream(tmp_path_factory):
-    with serving("planted", tmp_path_factory.mktemp("served")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def key(tmp_path_factory):
     """A key, and the file that lets it in."""
     file = tmp_path_factory.mktemp("keys") / "keys.json"
@@ -124,22 +117,22 @@ def key(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def never(upstream, key, tmp_path_factory):
-    with deployed(tmp_path_factory.mktemp("never"), upstream=upstream, keys_file=key[1]) as gateway:
+def never(server, key, tmp_path_factory):
+    with deployed(tmp_path_factory.mktemp("never"), upstream=server, keys_file=key[1]) as gateway:
         yield gateway.address
 
 
 @pytest.fixture(scope="module")
-def always(upstream, key, tmp_path_factory):
-    settings = {"upstream": upstream, "keys_file": key[1], "prompt": "bbq/binary-cot", "critic_tokens": 24}
+def always(server, key, tmp_path_factory):
+    settings = {"upstream": server, "keys_file": key[1], "prompt": "bbq/binary-cot", "critic_tokens": 24}
     with deployed(tmp_path_factory.mktemp("always"), policy="always", keep_alive=0.005, **settings) as gateway:
         yield gateway.address
 
 
 @pytest.fixture(scope="module")
-def found(ask, upstream, never, always, key):
+def found(ask, server, never, always, key):
     """What the client finds going direct, and through each gateway."""
-    ways = {"direct": upstream, "never": never, "always": always}
+    ways = {"direct": server, "never": never, "always": always}
     return {way: ask(address, MODEL, key[0], QUESTION) for way, address in ways.items()}
 
 
@@ -191,7 +184,7 @@ def test_a_wrong_key_is_an_authentication_error(found):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_responses_are_looked_at_too(upstream, always, key, found, stream):
+def test_responses_are_looked_at_too(always, key, found, stream):
     """By the same server and checkpoint as chat completions, so that the answers are the same."""
     asked = {"model": MODEL, "input": QUESTION, "temperature": 0, "max_output_tokens": 24, "stream": stream}
     with openai.OpenAI(base_url=always, api_key=key[0], max_retries=0) as client:

@@ -20,7 +20,6 @@ from secondlook.gateway.app import build
 from secondlook.gateway.settings import GatewaySettings
 from secondlook.local.model import checkpoint_folder
 from secondlook.reading import read_refusal
-from serving import serving
 
 SUBJECT = str(checkpoint_folder("planted-0.1m"))
 TOKENS = 48
@@ -44,12 +43,6 @@ def requests(folder, per_category, seed):
         *(w for path in attacks for w in ("--attacks", path)),
     ]
     return options, {request.id: request for request in asked}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving("planted-0.1m", tmp_path_factory.mktemp("served")) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")
