@@ -114,7 +114,7 @@ def audit(
     table.add_column("model", no_wrap=True, max_width=16, overflow="ellipsis")
     for heading in ("status", "why"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("http", "looks", "calls", "tokens", "seconds"):
+    for heading in ("http", "looks", "calls", "tokens", "s"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         tokens = [row[name] for name in ("tokens_in", "tokens_out") if row[name] is not None]
