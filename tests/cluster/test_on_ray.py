@@ -123,7 +123,7 @@ def test_ctrl_c_leaves_one_line_and_no_unit_goes_on(two, sweep):
 def test_claims_gathered_on_a_cluster_are_those_gathered_here(two, tmp_path, names):
     claims, found = ("reproduce", *names, "--profile", "demo", "--workers", 1, "--out"), []
     for out, more in (("here", ()), ("there", ("--cluster", two.address))):
-        done = finish(start(*claims, out, *more, cwd=tmp_path))
+        done = finish(start(*claims, out, *more, cwd=tmp_path), timeout=3600)
         assert done.code == 0, done.err
         told = json.loads((tmp_path / out / "claims.json").read_text())
         kept = {file.name for file in (tmp_path / out / "cache").iterdir()}

@@ -49,10 +49,10 @@ def test_both_hosts_work_and_one_that_is_cut_off_costs_no_more_than_it_had_in_ha
 def test_a_driver_notices_a_silent_node_within_two_minutes():
     """The settings reach Ray: without them it takes 7 minutes."""
     code = """
-from secondlook.cluster.on_ray import connected
-with connected("local"):
-    from ray._raylet import Config
-    print(Config.grpc_client_keepalive_time_ms(), Config.grpc_client_keepalive_timeout_ms())
+from secondlook.cluster.on_ray import load_ray
+load_ray()
+from ray._raylet import Config
+print(Config.grpc_client_keepalive_time_ms(), Config.grpc_client_keepalive_timeout_ms())
 """
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert [int(word) for word in asked.stdout.split()] == [90_000, 20_000]

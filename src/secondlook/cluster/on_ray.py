@@ -62,7 +62,7 @@ class OnRay:
     @property
     def described(self) -> str:
         """See `Engine.described`."""
-        return f"Ray on {len(_alive(_load_ray()))} nodes"
+        return f"Ray on {len(_alive(load_ray()))} nodes"
 
     def run(self, units: Sequence[U], tick: Tick[U]) -> None:
         """See `Engine.run`.
@@ -73,7 +73,7 @@ class OnRay:
             ValueError: No node has what a unit takes.
             NotSharedError: A node does not see the results.
         """
-        ray = _load_ray()
+        ray = load_ray()
         work, failures = left(units, tick), Failures()
         if not work:
             return
@@ -97,7 +97,7 @@ def connected(address: str) -> Iterator[None]:
         ValueError: Ray is not installed, or the address is none.
         OSError: Nobody answers there.
     """
-    ray = _load_ray()
+    ray = load_ray()
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
         start: dict[str, Any] = {"address": "local", "num_cpus": processors(), "include_dashboard": False}
@@ -258,7 +258,7 @@ def _reach(address: str) -> None:
         raise OSError(f"the cluster at {address} cannot be joined: {said}")
 
 
-def _load_ray() -> ModuleType:
+def load_ray() -> ModuleType:
     """Ray.
 
     Raises:
