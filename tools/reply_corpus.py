@@ -41,7 +41,17 @@ NUMBER_CLOSINGS = (
     'End with a line "Answer: X", where X is the number.',
     "Reason step by step, and put the final answer within \\boxed{}.",
 )
-SHARES = {"bbq": 68, "free": 24, "critiqued": 20, "gsm8k": 24, "choice": 16, "exact": 8, "safe": 30, "unsafe": 30}
+SHARES = {
+    "bbq": 68,
+    "free": 24,
+    "critiqued": 20,
+    "gsm8k": 24,
+    "brief": 24,
+    "choice": 16,
+    "exact": 8,
+    "safe": 30,
+    "unsafe": 30,
+}
 _OPTION = re.compile(r"^\(?([A-D])[.)] (.+)$", re.MULTILINE)
 EVERY_WARM, EVERY_CUT = 5, 7  # of the conversations, one is sampled at temperature 0.7, and one is cut short
 
@@ -110,15 +120,14 @@ def bbq_talks(items: Sequence[Item], *, free: bool) -> Iterator[Talk]:
         yield Talk(f"{'free' if free else 'bbq'}/{item.id}", steps, item.options, "ABC"[item.label])
 
 
-def number_talks(rows: Sequence[tuple[int, dict[str, str]]], *, critiqued: bool) -> Iterator[Talk]:
+def number_talks(rows: Sequence[tuple[int, dict[str, str]]], name: str) -> Iterator[Talk]:
     """Conversations on GSM8K: the number alone, or a critique and a second number after it."""
     for count, (line, row) in enumerate(rows):
-        query = f"{row['question']}\n\n{NUMBER_CLOSINGS[count % len(NUMBER_CLOSINGS)]}".strip()
+        closing = "Reply with the number alone." if name == "brief" else NUMBER_CLOSINGS[count % len(NUMBER_CLOSINGS)]
         prompt = load_prompt(f"own/{FORMATS[count % len(FORMATS)]}")
-        again = prompt.refine if critiqued else None
-        steps = looks(prompt, query, "number", 300, again=again)
+        steps = looks(prompt, f"{row['question']}\n\n{closing}".strip(), "number", 300, again=prompt.refine)
         truth = float(row["answer"].rpartition("####")[2].replace(",", ""))
-        yield Talk(f"{'critiqued' if critiqued else 'gsm8k'}/{line}", steps if critiqued else steps[:1], None, truth)
+        yield Talk(f"{name}/{line}", steps[:1] if name == "gsm8k" else steps, None, truth)
 
 
 def own_talks(questions: Sequence[tuple[int, dict[str, str]]], kind: str) -> Iterator[Talk]:
@@ -139,21 +148,20 @@ def refusal_talks(rows: Sequence[dict[str, str]], label: str) -> Iterator[Talk]:
         yield Talk(f"{label}/{row['id']}", steps if label == "safe" and number % 3 else steps[:1])
 
 
-def plan(data: Path, seed: int, skip: int, scale: float) -> list[Talk]:
-    """Every conversation, the benchmarks taking turns.
+def plan(data: Path, seed: int, skip: int, sizes: dict[str, int]) -> list[Talk]:
+    """Every conversation, the kinds taking turns.
 
     Args:
         data: The folder of the data sets.
-        seed: Draws the order of the rows, and the temperatures.
-        skip: How many times a whole share of each benchmark is passed over first: other questions, same kinds.
-        scale: The part of a whole share that is asked.
+        seed: Draws the order of the rows.
+        skip: How many times a usual share of each kind is passed over first: other questions, same kinds.
+        sizes: How many conversations of each kind; where it does not tell, the usual share.
     """
     draw = random.Random(seed)  # noqa: S311 - nothing secret
 
-    def share(rows: Sequence[Any], name: str, start: int = 0) -> Sequence[Any]:
-        size = SHARES[name]
-        first = (start + skip * size) % len(rows)
-        return (list(rows) * 2)[first : first + round(size * scale)]
+    def share(rows: Sequence[Any], name: str) -> Sequence[Any]:
+        first = skip * SHARES[name] % len(rows)
+        return (list(rows) * 2)[first : first + sizes.get(name, SHARES[name])]
 
     items = load_items(data / "bbq")
     ambiguous, clear = ([i for i in items if i.condition == c] for c in ("ambig", "disambig"))
@@ -171,8 +179,9 @@ def plan(data: Path, seed: int, skip: int, scale: float) -> list[Talk]:
     talks = [
         bbq_talks(share(bbq[:half], "bbq"), free=False),
         bbq_talks(share(bbq[half:], "free"), free=True),
-        number_talks(share(numbers[:600], "critiqued"), critiqued=True),
-        number_talks(share(numbers[600:], "gsm8k"), critiqued=False),
+        number_talks(share(numbers[:400], "critiqued"), "critiqued"),
+        number_talks(share(numbers[400:600], "brief"), "brief"),
+        number_talks(share(numbers[600:], "gsm8k"), "gsm8k"),
         own_talks(share(list(enumerate(own["choice"], start=1)), "choice"), "choice"),
         own_talks(share(list(enumerate(own["exact"], start=1)), "exact"), "exact"),
         *(
@@ -238,16 +247,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="file of replies; gone on with where it is there")
     parser.add_argument("--seed", type=int, default=0, help="of the questions' order and of the sampling")
     parser.add_argument("--skip", type=int, default=0, help="pass over this many shares of every benchmark")
-    parser.add_argument("--scale", type=float, default=1.0, help="part of a share that is asked")
+    parser.add_argument("--shares", type=json.loads, default={}, help='other numbers of conversations: {"bbq": 10}')
     parser.add_argument("--parallel", type=int, default=4, help="conversations at once")
     args = parser.parse_args()
     lines = args.out.read_text("utf-8").splitlines() if args.out.exists() else []
     done = {line["id"]: line for line in map(json.loads, lines)}
+    talks = plan(args.data, args.seed, args.skip, args.shares)
     lock = Lock()
     with ThreadPoolExecutor(args.parallel) as pool:
-        for _ in pool.map(
-            lambda talk: converse(talk, args, done, lock), plan(args.data, args.seed, args.skip, args.scale)
-        ):
+        for _ in pool.map(lambda talk: converse(talk, args, done, lock), talks):
             pass
 
 
