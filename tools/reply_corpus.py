@@ -48,6 +48,7 @@ SHARES = {
     "gsm8k": 24,
     "brief": 24,
     "choice": 16,
+    "checked": 24,
     "exact": 8,
     "safe": 30,
     "unsafe": 30,
@@ -130,14 +131,17 @@ def number_talks(rows: Sequence[tuple[int, dict[str, str]]], name: str) -> Itera
         yield Talk(f"{name}/{line}", steps[:1] if name == "gsm8k" else steps, None, truth)
 
 
-def own_talks(questions: Sequence[tuple[int, dict[str, str]]], kind: str) -> Iterator[Talk]:
-    """Conversations on questions of our own, with a canned critique where they are multiple choice."""
+def own_talks(questions: Sequence[tuple[int, dict[str, str]]], name: str) -> Iterator[Talk]:
+    """Conversations on questions of our own: before a canned critique, the model's own one, or none."""
     for count, (number, row) in enumerate(questions):
-        closing = ("", LETTER, *CLOSINGS)[count % 5] if kind == "choice" else ""
-        prompt = load_prompt("own/verbal")
-        steps = told(prompt, f"{row['prompt']}\n\n{closing}".strip(), kind, 80, prompt.refine)
         options = [text for _, text in _OPTION.findall(row["prompt"])] or None
-        yield Talk(f"{kind}/{number}", steps if kind == "choice" else steps[:1], options, row["answer"])
+        prompt = load_prompt(f"own/{FORMATS[count % len(FORMATS)] if name == 'checked' else 'verbal'}")
+        if name == "checked":
+            steps = looks(prompt, f"{row['prompt']}\n\n{LETTER}", "choice", 60, again=prompt.refine)
+        else:
+            closing = ("", LETTER, *CLOSINGS)[count % 5] if name == "choice" else ""
+            steps = told(prompt, f"{row['prompt']}\n\n{closing}".strip(), name, 80, prompt.refine)
+        yield Talk(f"{name}/{number}", steps[:1] if name == "exact" else steps, options, row["answer"])
 
 
 def refusal_talks(rows: Sequence[dict[str, str]], label: str) -> Iterator[Talk]:
@@ -183,6 +187,7 @@ def plan(data: Path, seed: int, skip: int, sizes: dict[str, int]) -> list[Talk]:
         number_talks(share(numbers[400:600], "brief"), "brief"),
         number_talks(share(numbers[600:], "gsm8k"), "gsm8k"),
         own_talks(share(list(enumerate(own["choice"], start=1)), "choice"), "choice"),
+        own_talks(share(list(enumerate(own["choice"], start=1)), "checked"), "checked"),
         own_talks(share(list(enumerate(own["exact"], start=1)), "exact"), "exact"),
         *(
             refusal_talks(share([r for r in xstest if r["label"] == label], label), label)
