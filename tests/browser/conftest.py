@@ -62,7 +62,7 @@ def open_page(chromium, complaints) -> Iterator[Callable]:
         )
         contexts.append(context)
         page, own = context.new_page(), file.resolve().as_uri()
-        page.set_default_timeout(5000)
+        page.set_default_timeout(120_000)  # a browser on a busy machine comes in its own time
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("request", lambda request: asked(request.url, own))
