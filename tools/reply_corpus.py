@@ -13,11 +13,12 @@ import csv
 import json
 import random
 import re
+import sys
 import tomllib
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 from threading import Lock
@@ -47,6 +48,7 @@ SHARES = {
     "gsm8k": 24,
     "brief": 24,
     "choice": 16,
+    "checked": 24,
     "exact": 8,
     "safe": 30,
     "unsafe": 30,
@@ -84,7 +86,7 @@ class Talk:
     steps: Sequence[Step]
     options: Sequence[str] | None = None
     answer: Any = None
-    temperature: float = field(default=0.0)
+    temperature: float = 0.0
 
 
 def looks(prompt: Prompt, query: str, kind: str, limit: int, *, again: str | None = None) -> list[Step]:
@@ -129,14 +131,17 @@ def number_talks(rows: Sequence[tuple[int, dict[str, str]]], name: str) -> Itera
         yield Talk(f"{name}/{line}", steps[:1] if name == "gsm8k" else steps, None, truth)
 
 
-def own_talks(questions: Sequence[tuple[int, dict[str, str]]], kind: str) -> Iterator[Talk]:
-    """Conversations on questions of our own, with a canned critique where they are multiple choice."""
+def own_talks(questions: Sequence[tuple[int, dict[str, str]]], name: str) -> Iterator[Talk]:
+    """Conversations on questions of our own: before a canned critique, the model's own one, or none."""
     for count, (number, row) in enumerate(questions):
-        closing = ("", LETTER, *CLOSINGS)[count % 5] if kind == "choice" else ""
-        prompt = load_prompt("own/verbal")
-        steps = told(prompt, f"{row['prompt']}\n\n{closing}".strip(), kind, 80, prompt.refine)
         options = [text for _, text in _OPTION.findall(row["prompt"])] or None
-        yield Talk(f"{kind}/{number}", steps if kind == "choice" else steps[:1], options, row["answer"])
+        prompt = load_prompt(f"own/{FORMATS[count % len(FORMATS)] if name == 'checked' else 'verbal'}")
+        if name == "checked":
+            steps = looks(prompt, f"{row['prompt']}\n\n{LETTER}", "choice", 60, again=prompt.refine)
+        else:
+            closing = ("", LETTER, *CLOSINGS)[count % 5] if name == "choice" else ""
+            steps = told(prompt, f"{row['prompt']}\n\n{closing}".strip(), name, 80, prompt.refine)
+        yield Talk(f"{name}/{number}", steps[:1] if name == "exact" else steps, options, row["answer"])
 
 
 def refusal_talks(rows: Sequence[dict[str, str]], label: str) -> Iterator[Talk]:
@@ -182,6 +187,7 @@ def plan(data: Path, seed: int, skip: int, sizes: dict[str, int]) -> list[Talk]:
         number_talks(share(numbers[400:600], "brief"), "brief"),
         number_talks(share(numbers[600:], "gsm8k"), "gsm8k"),
         own_talks(share(list(enumerate(own["choice"], start=1)), "choice"), "choice"),
+        own_talks(share(list(enumerate(own["choice"], start=1)), "checked"), "checked"),
         own_talks(share(list(enumerate(own["exact"], start=1)), "exact"), "exact"),
         *(
             refusal_talks(share([r for r in xstest if r["label"] == label], label), label)
@@ -253,9 +259,13 @@ def main() -> None:
     done = {line["id"]: line for line in map(json.loads, lines)}
     talks = plan(args.data, args.seed, args.skip, args.shares)
     lock = Lock()
-    with ThreadPoolExecutor(args.parallel) as pool:
+    pool = ThreadPoolExecutor(args.parallel)
+    try:
         for _ in pool.map(lambda talk: converse(talk, args, done, lock), talks):
             pass
+    except OSError as error:
+        pool.shutdown(cancel_futures=True)
+        sys.exit(f"{args.base_url} did not answer ({error}); what came before is kept: start the server and call again")
 
 
 if __name__ == "__main__":
