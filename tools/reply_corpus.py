@@ -13,11 +13,12 @@ import csv
 import json
 import random
 import re
+import sys
 import tomllib
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 from threading import Lock
@@ -86,7 +87,7 @@ class Talk:
     steps: Sequence[Step]
     options: Sequence[str] | None = None
     answer: Any = None
-    temperature: float = field(default=0.0)
+    temperature: float = 0.0
 
 
 def looks(prompt: Prompt, query: str, kind: str, limit: int, *, again: str | None = None) -> list[Step]:
@@ -259,9 +260,13 @@ def main() -> None:
     done = {line["id"]: line for line in map(json.loads, lines)}
     talks = plan(args.data, args.seed, args.skip, args.shares)
     lock = Lock()
-    with ThreadPoolExecutor(args.parallel) as pool:
+    pool = ThreadPoolExecutor(args.parallel)
+    try:
         for _ in pool.map(lambda talk: converse(talk, args, done, lock), talks):
             pass
+    except OSError as error:
+        pool.shutdown(cancel_futures=True)
+        sys.exit(f"{args.base_url} did not answer ({error}); what came before is kept: start the server and call again")
 
 
 if __name__ == "__main__":

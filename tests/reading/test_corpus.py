@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
 KINDS = ("answer", "verdict", "number", "choice", "exact", "refusal")
-LEAST = {"answer": 200, "verdict": 150, "number": 100, "choice": 40, "refusal": 60}
+LEAST = {"answer": 200, "verdict": 150, "number": 100, "choice": 60, "refusal": 60}
 LABELS = {
     "answer": set("ABC"),
     "choice": set("ABCD"),
