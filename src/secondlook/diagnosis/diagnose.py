@@ -42,7 +42,20 @@ def diagnose(
     Raises:
         ValueError: If the table is not in order, or the arm or round is not in it.
     """
+    return _diagnose(check_table(frame), arm, round_, price)
+
+
+def diagnose_all(frame: pd.DataFrame) -> dict[str, Diagnosis]:
+    """A diagnosis of every arm that has an answer, by its name.
+
+    Raises:
+        ValueError: If the table is not in order.
+    """
     table = check_table(frame)
+    return {name: _diagnose(table, name) for name, arm in table.arms.items() if arm.answered.any()}
+
+
+def _diagnose(table: Table, arm: str | None, round_: int | None = None, price: float = 0.0) -> Diagnosis:
     others = controls(table)
     chosen = _choose(table, others, arm)
     others = {name: other for name, other in others.items() if other is not chosen}
@@ -52,11 +65,15 @@ def diagnose(
     if not chosen.answered.any():
         raise ValueError(f"arm {chosen.name!r} has no answer, every call failed; run it again")
     possible = [name for name in CONTROLS if name != "always-unknown" or "ambig" in table.contexts]
-    uncontrolled = [f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others]
-    cannot = [*table.cannot, *uncontrolled]
+    cannot = [
+        *table.cannot,
+        *(f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others),
+    ]
     predicted = _or_say(forecast(chosen), "the forecast", cannot)
     even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
     overall = _group("all", chosen, finding_of(chosen, others, table.contexts, last), predicted, table, last, price)
+    compared = overall.comparisons[1:]
+    cannot += [f"the gain over {CONTROLS[part.against]} ({part.note})" for part in compared if part.change is None]
     groups = _groups(table, chosen, others, last, price)
     steps = transitions(chosen)
     for step in steps[:1]:
@@ -125,7 +142,7 @@ def _or_say(found: T | str, what: str = "", cannot: list[str] | None = None) -> 
 
 
 def _rounds(arm: Arm) -> list[RoundState]:
-    spent = None if arm.tokens is None else np.cumsum(arm.tokens.sum(axis=0)) / len(arm.sample)
+    spent = arm.spent
     return [
         RoundState(
             round=index,
@@ -135,7 +152,7 @@ def _rounds(arm: Arm) -> list[RoundState]:
             unparsed=int((arm.state[:, index] == UNPARSED).sum()),
             refused=int((arm.state[:, index] == REFUSED).sum()),
             failed=int(arm.failed[:, index].sum()),
-            tokens=None if spent is None else float(spent[index]),
+            tokens=None if spent is None else float(spent[:, index].mean()),
         )
         for index in range(arm.rounds)
     ]
@@ -150,8 +167,13 @@ def _recommend(arm: Arm, predicted: Forecast | None, price: float) -> Recommenda
     held = (arm.state >= 0).sum(axis=0)
     if not held.all():
         return Recommendation(0, price, [])  # a round without any answer: nothing to choose between
-    tokens = None if arm.tokens is None else (arm.tokens.sum(axis=0) / len(arm.sample)).tolist()
-    return recommend_rounds((arm.right.sum(axis=0) / held).tolist(), tokens, predicted, price)
+    if price and arm.tokens is not None and arm.critique_tokens is None:
+        raise ValueError(
+            f"price is {price:g}, and what a first look costs is not known: the table has no column tokens_critique, "
+            "the tokens of the critique in each row; give it, or no price"
+        )
+    spent = None if arm.spent is None else arm.spent.mean(axis=0).tolist()
+    return recommend_rounds((arm.right.sum(axis=0) / held).tolist(), spent, predicted, price)
 
 
 def _groups(table: Table, arm: Arm, others: dict[str, Arm], last: int, price: float) -> list[GroupDiagnosis]:

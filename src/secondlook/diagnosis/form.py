@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from secondlook.diagnosis.bias import BiasRound
 from secondlook.diagnosis.break_even import BreakEven
 from secondlook.diagnosis.dose import Correlation, DoseResponse
+from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.finding import Effect, PairedComparison
 from secondlook.diagnosis.forecast import Forecast
 from secondlook.diagnosis.intervals import Estimate
@@ -31,7 +32,7 @@ class RoundState:
         gain: Accuracy minus that of the first answers, paired; ``None`` for round 0.
         refused: Answers in hand that refuse and are not judged.
         failed: Calls of this round that failed.
-        tokens: Mean tokens per sample spent up to here, failed calls too.
+        tokens: Mean tokens per sample spent up to this answer, failed calls too; its own critique is of the next look.
     """
 
     round: int
@@ -98,6 +99,7 @@ class Diagnosis:
         advice: What to do next, in sentences.
         cannot: What cannot be estimated, in sentences.
         notes: What must be known to read it.
+        examiner: The critic in full, where the table came from a run's folder.
     """
 
     format: Literal["secondlook.diagnosis/2"]
@@ -121,6 +123,7 @@ class Diagnosis:
     advice: list[str]
     cannot: list[str]
     notes: list[str]
+    examiner: Examiner | None = None
 
 
 _ADAPTER: TypeAdapter[Diagnosis] = TypeAdapter(Diagnosis)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 KEYS = ("arm", "critic", "sample", "template", "group", "context", "status", "verdict", "model", "variant", "prompt")
-NUMBERS = ("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "bias")
+NUMBERS = ("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "tokens_critique", "bias")
 COLUMNS = (*KEYS, *NUMBERS)
 """The columns a diagnosis uses; others are not read."""
 

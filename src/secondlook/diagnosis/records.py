@@ -33,6 +33,7 @@ class Record:
         verdict: The critic's verdict on this answer; ``None`` if it was not examined.
         tokens_in: Prompt tokens of the calls of this row (answer and its critique), cached ones included.
         tokens_out: Generated tokens of those calls.
+        tokens_critique: Tokens of the critique alone, in and out: the look that follows it pays for it.
         tokens_cached: Prompt tokens served from a prefix cache.
         seconds: Wall time of those calls.
         model: Provider and model.
@@ -61,6 +62,7 @@ class Record:
     verdict: str | None
     tokens_in: int
     tokens_out: int
+    tokens_critique: int
     tokens_cached: int
     seconds: float
     model: str

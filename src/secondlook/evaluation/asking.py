@@ -22,6 +22,7 @@ from secondlook.correction.chat import Json
 from secondlook.evaluation.progress import progress_bar
 
 _LONGEST = 400
+_NOT_THE_MODELS = ("grader ", "command ", "critic ")  # what the messages of our own errors begin with
 _NO_KEY = "not-needed"
 _PATIENCE = 10.0  # seconds for a connection
 _SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"
@@ -69,6 +70,8 @@ class Endpoint:
         ):
             if value is not None and not value >= least:
                 raise ValueError(f"{name} is {value}; give {least} or more")
+        if self.base_url is not None and urlsplit(self.base_url).scheme not in ("http", "https"):
+            raise ValueError(f"base url {self.base_url!r} has no http:// or https://; give http://{self.base_url}")
 
     def open(self) -> Model:
         """The model, ready to generate.
@@ -215,9 +218,12 @@ def _refuse_if_nothing_finished(log: EvalLog, model: Model) -> None:
     summaries = _summaries(log.location)
     causes = [summary.error for summary in summaries if summary.error]
     if causes and len(causes) == len(summaries):
+        cause = shortened(causes[0])
+        if cause.startswith(_NOT_THE_MODELS):
+            raise RunError(f"not one of {len(causes)} samples could be finished: {cause}; mend it, then run it again")
         where = f"{model} at {model.api.base_url}" if model.api.base_url else str(model)
         raise RunError(
-            f"not one of {len(causes)} samples could be finished with model {where}: {shortened(causes[0])}; "
+            f"not one of {len(causes)} samples could be finished with model {where}: {cause}; "
             "see that the model is there and answers, then run the same command again"
         )
 

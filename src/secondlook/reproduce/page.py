@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,10 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from secondlook.construct.show.page import render
 from secondlook.machine import whole
+from secondlook.pages import html
 from secondlook.reproduce import chart, words
 from secondlook.reproduce.run import Entry
 
@@ -66,11 +63,10 @@ def write_page(entries: Sequence[Entry], profile: str, path: Path) -> Path:
         OSError: It cannot be written.
     """
     folder = resources.files("secondlook.reproduce") / "assets"
-    style, script = ((folder / name).read_text("utf-8") for name in ("ledger.css", "ledger.js"))
+    own, script = ((folder / name).read_text("utf-8") for name in ("ledger.css", "ledger.js"))
+    style = html.style(own)
     viewer = render("plackett-luce") if any(entry.record["floor"] == "theory" for entry in entries) else ""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = html.environment()
     environment.globals.update(strip=chart.strip, lines=chart.lines, colours=chart.COLOURS)
     environment.filters.update(
         number=words.number, threshold=words.threshold, estimate=words.estimate, worded=words.worded
@@ -84,8 +80,8 @@ def write_page(entries: Sequence[Entry], profile: str, path: Path) -> Path:
         profile=profile,
         viewer=viewer,
         # What is inside a frame obeys the page around it, too.
-        styles=[_hash(style), *_allowed(viewer, "style")],
-        scripts=[_hash(script), *_allowed(viewer, "script")],
+        styles=[html.digest(style), *_allowed(viewer, "style")],
+        scripts=[html.digest(script), *_allowed(viewer, "script")],
         style=style,
         script=script,
     )
@@ -120,8 +116,3 @@ def _counts(entries: Sequence[Entry]) -> dict[str, int]:
 
 def _allowed(page: str, kind: str) -> list[str]:
     return re.findall(rf"{kind}-src '(sha256-[^']+)'", page)
-
-
-def _hash(source: str) -> str:
-    """What a content security policy calls a text by."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
