@@ -62,7 +62,6 @@ class Record:
     verdict: str | None
     tokens_in: int
     tokens_out: int
-    tokens_critique: int
     tokens_cached: int
     seconds: float
     model: str
@@ -72,6 +71,7 @@ class Record:
     decoding: str
     score: float | None = None
     bias: int | None = None
+    tokens_critique: int = 0
 
 
 COLUMNS = tuple(field.name for field in fields(Record))

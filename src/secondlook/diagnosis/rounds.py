@@ -135,7 +135,7 @@ def _arm(records: pd.DataFrame) -> Arm:
     ]
     if records.duplicated(["sample", "round"]).any():
         raise ValueError("a sample has two rows for one round; give the records of one run and arm at a time")
-    return check_table(records[needed]).arms[UNNAMED]
+    return check_table(records[[name for name in needed if name in records]]).arms[UNNAMED]
 
 
 def _change(name: str, records: pd.DataFrame, effect: Effect | None) -> GroupChange:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.text import Text
 from secondlook.benchmarks.benchmark import find
 from secondlook.diagnosis.answer import COLOURS, advised, answer_table
 from secondlook.diagnosis.bias import BiasScore
+from secondlook.diagnosis.rounds import GroupChange
 from secondlook.evaluation.report import ArmReport, Report
 from secondlook.layout import DASH, number, share, span, table
 
@@ -95,27 +96,29 @@ def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
 
 
 def _group_tables(arm: ArmReport) -> Iterator[Table]:
-    """First and last answers by group, where the model was asked again and there is more than one group."""
+    """First and last answers by group, where there is more than one."""
     groups, overall = arm.groups[:-1], arm.groups[-1:]
-    if len(arm.rounds) < 2 or len(groups) + len(arm.contexts) < 2:
+    if len(groups) + len(arm.contexts) < 2:
         return
+    again, examined = len(arm.rounds) > 1, any(group.critic.accuracy for group in overall)
+    columns: dict[str, Callable[[GroupChange], str]] = {
+        "n": lambda group: str(group.first.n) if group.first else "0",
+        "first": lambda group: share(group.first),
+    }
+    if again:
+        columns |= {
+            "last": lambda group: share(group.last),
+            "change": lambda group: DASH if group.change is None else f"{100 * group.change.value:+.1f}",
+            "95% interval": lambda group: span(group.change, signed=True),
+            **({"critic": lambda group: share(group.critic.accuracy)} if examined else {}),
+            "finding": lambda group: group.effect or "",
+        }
     # All of BBQ, with its longest names and numbers, takes 80 columns.
-    examined = any(group.critic.accuracy for group in overall)
-    columns = ("n", "first", "last", "change", "95% interval", *(("critic",) if examined else ()), "finding")
-    made = table("first and last", *columns)
+    made = table("first and last" if again else "answers", *columns)
     for section in (groups, arm.contexts, overall):
         for group in section:
-            made.add_row(
-                group.group,
-                str(group.first.n) if group.first else "0",
-                share(group.first),
-                share(group.last),
-                DASH if group.change is None else f"{100 * group.change.value:+.1f}",
-                span(group.change, signed=True),
-                *((share(group.critic.accuracy),) if examined else ()),
-                group.effect or "",
-                style=COLOURS[group.effect] if group.effect in ("helps", "hurts") else None,
-            )
+            style = COLOURS[group.effect] if group.effect in ("helps", "hurts") else None
+            made.add_row(group.group, *(cell(group) for cell in columns.values()), style=style)
         made.add_section()
     yield made
 
