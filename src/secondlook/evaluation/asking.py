@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -22,7 +23,7 @@ from secondlook.correction.chat import Json
 from secondlook.evaluation.progress import progress_bar
 
 _LONGEST = 400
-_NOT_THE_MODELS = ("grader ", "command ", "critic ")  # what the messages of our own errors begin with
+_NOT_THE_MODELS = re.compile(r"""(GradingError|CriticError)\(["'](?P<said>.*)["']\)""")  # as Inspect writes them down
 _NO_KEY = "not-needed"
 _PATIENCE = 10.0  # seconds for a connection
 _SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"
@@ -219,8 +220,10 @@ def _refuse_if_nothing_finished(log: EvalLog, model: Model) -> None:
     causes = [summary.error for summary in summaries if summary.error]
     if causes and len(causes) == len(summaries):
         cause = shortened(causes[0])
-        if cause.startswith(_NOT_THE_MODELS):
-            raise RunError(f"not one of {len(causes)} samples could be finished: {cause}; mend it, then run it again")
+        if ours := _NOT_THE_MODELS.fullmatch(cause):
+            raise RunError(
+                f"not one of {len(causes)} samples could be finished: {ours['said']}; mend it, then run again"
+            )
         where = f"{model} at {model.api.base_url}" if model.api.base_url else str(model)
         raise RunError(
             f"not one of {len(causes)} samples could be finished with model {where}: {cause}; "

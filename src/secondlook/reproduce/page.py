@@ -19,7 +19,7 @@ SIGNS = {
     "proved": "∎",
     "verified": "✓",
     "supported": "✓",
-    "not supported": "≈",
+    "undecided": "≈",
     "not reproduced at reduced size": "≉",
     "refuted": "✕",
     "base not trained": "∅",
@@ -31,7 +31,7 @@ MEANINGS = {
     "proved": "a written proof, and numbers within their bounds",
     "verified": "numbers within their bounds, in every context that was run",
     "supported": "the whole interval where the claim puts it",
-    "not supported": "the interval does not decide",
+    "undecided": "the interval does not decide",
     "refuted": "the whole interval where the claim denies it",
     "base not trained": "what variants are compared with had not learned the task: nothing is said",
     "not reproduced at reduced size": "the same, of a study too small or a scale too kind to refute it",
@@ -67,13 +67,18 @@ def write_page(entries: Sequence[Entry], profile: str, path: Path) -> Path:
     style = html.style(own)
     viewer = render("plackett-luce") if any(entry.record["floor"] == "theory" for entry in entries) else ""
     environment = html.environment()
-    environment.globals.update(strip=chart.strip, lines=chart.lines, colours=chart.COLOURS)
+    environment.globals.update(strip=chart.strip, lines=chart.lines, colours=chart.COLOURS, many=chart.MANY)
     environment.filters.update(
-        number=words.number, threshold=words.threshold, estimate=words.estimate, worded=words.worded
+        number=words.number,
+        threshold=words.threshold,
+        estimate=words.estimate,
+        worded=words.worded,
+        whose=words.whose,
     )
     page = environment.from_string((folder / "ledger.html.j2").read_text("utf-8")).render(
         cards=[_card(entry) for entry in entries],
         counts=_counts(entries),
+        here=sum(entry.record["evidence"] == "this run" for entry in entries),
         floors=_FLOORS,
         signs=SIGNS,
         meanings=MEANINGS,
@@ -100,12 +105,14 @@ def _card(entry: Entry) -> dict[str, Any]:
     shown = finding.get("parts", []) if record["outcome"] == "not run here" else record["parts"]
     old = entry.earlier
     earlier = f"{old['profile']}, {old['commit'] or 'no commit'}: {old['outcome']}" if old else ""
+    otherwise = words.otherwise(record, old)
     return {
         **record,
         "panels": [each for each in panels if each[1]],
         "versions": versions,
         "shown": shown,
         "earlier": earlier,
+        "otherwise": otherwise,
     }
 
 
