@@ -18,7 +18,6 @@ import pytest
 
 from secondlook import cli
 
-
 _PROGRESS = re.compile(r".*: [\d.,e+]+( of [\d.,e+]+)?")
 
 
