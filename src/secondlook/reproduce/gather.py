@@ -87,10 +87,10 @@ def _laboratory(claim: Claim, profile: str, work: Path, engine: Engine, command:
 
 def _study(claim: Claim, profile: str, work: Path, command: str, tell: Describe) -> dict[str, Any]:
     from secondlook.studies.experiments import EXPERIMENTS
+    from secondlook.studies.planted import PlantedBench
     from secondlook.studies.profile import find
-    from secondlook.studies.study import Bench
 
-    bench = Bench(find(profile), work / "asked", lambda what: tell(f"{claim.id}: {what}"))
+    bench = PlantedBench(find(profile), work / "asked", lambda what: tell(f"{claim.id}: {what}"))
     return conduct(EXPERIMENTS[claim.id], bench, work / profile / claim.id, command)
 
 

@@ -1,6 +1,7 @@
 """A file for each claim about language models: the claim, the numbers at which it holds, how they are found."""
 
 from secondlook.evidence.experiment import Experiment
+from secondlook.studies.bench import Bench
 from secondlook.studies.experiments import (
     corrupted,
     cost,
@@ -11,7 +12,6 @@ from secondlook.studies.experiments import (
     rounds,
     sizes,
 )
-from secondlook.studies.study import Bench
 
 EXPERIMENTS: dict[str, Experiment[Bench]] = {
     room.EXPERIMENT.id: room.EXPERIMENT
