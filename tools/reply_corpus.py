@@ -24,7 +24,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from secondlook.benchmarks.prompts import Prompt, load_prompt
+from secondlook.prompts.prompt import Prompt, load_prompt
 
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.bbq.load import load_items

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from secondlook.prompts.prompt import load_prompt, prompt_names
 from secondlook.studies.profile import StudyProfile
 
 _SHOWN = 3
+_PLAIN: Mapping[str, Any] = {"confidence": False}  # no study asks how sure a subject was
 _REPLY = 48  # tokens; a planted subject's longest reply is shorter
 
 
@@ -70,7 +71,7 @@ class Bench:
             benchmark="planted",
             endpoint=_endpoint(subject or self.profile.subject, temperature),
             arms=critics,
-            study=study,
+            study={**_PLAIN, **study},
             questions=questions,
             seed=seed,
         )
@@ -89,7 +90,7 @@ class Bench:
         evaluation = Evaluation(
             benchmark="refusal",
             endpoint=_endpoint(self.profile.speaker, 0.0),
-            study=study,
+            study={**_PLAIN, **study},
             questions={
                 "behaviours": harmful,
                 "benign": benign,
