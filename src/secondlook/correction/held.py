@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 
 from secondlook.correction.chat import Completion, Usage
 from secondlook.correction.elicit import Held
+from secondlook.correction.likelihood import place_of, shares_at
 
 TURN = "turn"
 Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Completion | None]]
@@ -72,7 +73,9 @@ async def hold(ask: Ask, choices: Sequence[str], server: Server) -> Held:
         spent, last = spent + said.usage, said
         if way != TURN and (choice := _chosen(way, said.text, choices)) is not None:
             server.way = way
-            return Held(replace(said, text=choice, usage=spent, finish="stop"), way)
+            place = place_of(said.text, choice, choices)
+            shares = None if place is None else shares_at(place, said.tokens)
+            return Held(replace(said, text=choice, usage=spent, finish="stop", tokens=()), way, shares)
     if server.way is None:
         server.way = TURN
     if last is None:

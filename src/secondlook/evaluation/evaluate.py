@@ -281,7 +281,8 @@ def _claim(
     """Take the folder for this evaluation, as it reads once everything it points to has been looked at."""
     first, task = next(iter(tasks.items()))
     settings = evaluation.settings | _found(model) | {"hash of the questions": evaluation.digest(task)}
-    settings["prompt"] = evaluation.study_of(first).file.version
+    study = evaluation.study_of(first)
+    settings |= {"prompt": study.file.version, "elicit": study.elicit, "confidence": study.confidence}
     arms = evaluation.settings_by_arm
     if evaluation.kind.arms:
         for name, task in tasks.items():

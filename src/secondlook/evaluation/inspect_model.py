@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from inspect_ai.event import ModelEvent
+from inspect_ai.log import transcript
 from inspect_ai.model import (
     ChatCompletionChoice,
     ChatMessage,
@@ -175,6 +177,8 @@ class InspectModel:
                 self.server.logprobs = False
                 return await self._generate(messages, prefill, seed)
             raise error from None
+        if likely:
+            _leave_out_of_log()
         return _completion(output)
 
     @property
@@ -209,8 +213,15 @@ def _cause(error: Exception) -> BaseException:
     return error
 
 
+def _leave_out_of_log() -> None:
+    """Take what was likely out of the last call's entry in Inspect's log, which would be many times as large."""
+    call = next((event for event in reversed(transcript().events) if isinstance(event, ModelEvent)), None)
+    for choice in call.output.choices if call else ():
+        choice.logprobs = None
+
+
 def _likelihoods(choice: ChatCompletionChoice) -> tuple[TokenLogprob, ...]:
-    told, choice.logprobs = choice.logprobs, None  # logs would be many times as large
+    told = choice.logprobs
     return tuple(
         TokenLogprob(token.token, token.logprob, {other.token: other.logprob for other in token.top_logprobs or ()})
         for token in (told.content if told else ())

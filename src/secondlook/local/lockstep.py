@@ -125,6 +125,8 @@ class LockstepModel:
             call.outcome = scored
 
     def _reply(self, calls: Sequence[ModelCall]) -> None:
+        if not calls:
+            return
         prompts = self._model.encode_all([call.messages for call in calls])
         requests = [
             PromptRequest(prompt, call.conversation.kept.get(self, CachedPrefix()), call.seed)
