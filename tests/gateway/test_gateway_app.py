@@ -239,10 +239,10 @@ def test_a_verdict_that_cannot_be_read_is_asked_for_alone(keeps):
         if keeps in body:
             schema = body["response_format"]["json_schema"]["schema"]
             return json.dumps({"answer": schema["properties"]["answer"]["enum"][0]})
-        last = body["messages"][-1]["content"]
-        if "alone" in last:
+        if "alone" in body["messages"][-1]["content"]:
             return "It is wrong. Verdict: wrong."
-        return {1: "5", 3: "I cannot tell."}.get(len(body["messages"]), "4")
+        said = sum(turn["role"] == "assistant" for turn in body["messages"])
+        return ("5", "I cannot tell.", "4")[said]
 
     with Pair(say, policy="always") as pair:
         first, second = post(pair), post(pair)
