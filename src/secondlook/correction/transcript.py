@@ -39,6 +39,11 @@ class Critique:
         """Of the critique, and of asking for the verdict alone."""
         return self.usage + self.elicited.usage if self.elicited else self.usage
 
+    @property
+    def took(self) -> float:
+        """Seconds of both."""
+        return self.seconds + (self.elicited.seconds if self.elicited else 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -75,6 +80,11 @@ class Round:
     def cost(self) -> Usage:
         """Of the answer, and of asking for it alone; the critique has its own."""
         return self.usage + self.elicited.usage if self.elicited else self.usage
+
+    @property
+    def took(self) -> float:
+        """Seconds of both."""
+        return self.seconds + (self.elicited.seconds if self.elicited else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,6 @@ def _row(
 ) -> Record:
     critique = round_.critique
     usage = round_.cost + (critique.cost if critique else Usage())
-    asked = [one for one in (round_.elicited, critique.elicited if critique else None) if one is not None]
     model = transcript.model
     return Record(
         run=run,
@@ -63,7 +62,7 @@ def _row(
         tokens_in=usage.input,
         tokens_out=usage.output,
         tokens_cached=usage.cached,
-        seconds=round_.seconds + (critique.seconds if critique else 0.0) + sum(one.seconds for one in asked),
+        seconds=round_.took + (critique.took if critique else 0.0),
         model=model.name,
         revision=model.revision,
         prompt=transcript.prompt,

@@ -274,9 +274,9 @@ def _cost(transcript: Transcript, index: int) -> tuple[int, float]:
     """Tokens and seconds up to the answer in hand: a critique is paid for by the answer that follows it."""
     usage, seconds = Usage(), 0.0
     for round_ in transcript.rounds[: index + 1]:
-        usage, seconds = usage + round_.usage, seconds + round_.seconds
+        usage, seconds = usage + round_.cost, seconds + round_.took
         if round_.critique is not None and round_.index < index:
-            usage, seconds = usage + round_.critique.usage, seconds + round_.critique.seconds
+            usage, seconds = usage + round_.critique.cost, seconds + round_.critique.took
     if index >= len(transcript.rounds) - 1:
         usage += transcript.lost
     return usage.total, seconds
