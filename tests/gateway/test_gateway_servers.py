@@ -135,6 +135,7 @@ def test_half_a_pair_of_surrogates_stays_as_it_came(body, tmp_path):
     way = streamed if body is STREAM else completion
     file, queue = tmp_path / "a.db", tmp_path / "queue.jsonl"
     settings = {"on_failure": "escalate", "escalate_to": str(queue), "audit_file": file, "audit_text": True}
+    settings["elicit"] = "line"
     with Pair(script(*map(way, ("5 \ud83d", "?", "4 \ud83d"))), policy="always", **settings) as pair:
         response = post(pair, {**asked, "secondlook": {"transcript": True}})
         sent = [each.json["messages"][0]["content"] for each in pair.upstream.asked]

@@ -22,6 +22,7 @@ from secondlook.correction.chat import Json
 if TYPE_CHECKING:
     from secondlook.evaluation.asking import Endpoint
     from secondlook.evaluation.evaluate import Arms, Evaluation
+    from secondlook.evaluation.report import Report
 
 app = typer.Typer()
 eval_app = typer.Typer(
@@ -74,6 +75,15 @@ class CriticOptions:
     critic_file: str | None = option(None, "JSON Lines file of critic recorded.")
     votes: int | None = option(None, "Answers of control vote; as many as the looks cost.")
     history: int = option(3, "Other questions shown first (variant diverse).")
+    elicit: str = option(
+        "auto",
+        "Ask once more, for the answer or verdict alone: auto, where none can be read; choice, always; line, never.",
+    )
+    confidence: bool = option(
+        True,
+        "Note how likely answers and verdicts were, where the model tells.",
+        "--confidence/--no-confidence",
+    )
     budget_tokens: int | None = option(None, "Token budget of a sample.")
     budget_seconds: float | None = option(None, "Time budget of a sample.")
 
@@ -86,6 +96,9 @@ class ArmOptions:
     critic: tuple[str, ...] = option(("self",), "Who checks: self, other, tool, recorded or oracle.")
     judge_model: str | None = option(None, "A model that judges replies too.")
     judge_base_url: str | None = option(None, "Address of the judge's server.")
+    judge_labels: Path | None = option(
+        None, "People's labels of some replies, .jsonl or .csv: they correct the judges' rates; kept with the run."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +139,8 @@ def evaluate(
     from secondlook.evaluation.report import show
 
     evaluation = _evaluation(benchmark, model, critics, questions, running, arms)
+    if running.fast and arms is not None and arms.judge_labels is not None:
+        raise ValueError("--judge-labels need the replies that were labelled, and --fast keeps none; leave one out")
     if running.dry_run:
         show_planned(count_calls(evaluation), console)
         return
@@ -133,6 +148,8 @@ def evaluate(
     with ExitStack() as stack:
         asked_by = _asked_by(stack, running, tuple(model.base_url or ()), folder)
         report = run_evaluation(evaluation, folder, log_buffer=running.log_buffer, arms=asked_by)
+    if arms is not None and arms.judge_labels is not None:
+        report = _labelled(folder, arms.judge_labels, running.logs)
     show(report, console)
     found = _diagnose(folder) if running.diagnose and critics.rounds else []
     files = ", ".join([*found, "report.json", "rounds.csv"])
@@ -240,22 +257,30 @@ for _name in names():
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
     logs: Annotated[str | None, typer.Option(help="Where its logs are, if --logs put them elsewhere.")] = None,
+    judge_labels: Annotated[
+        Path | None, typer.Option(help="People's labels of some replies, kept with the run from now on.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Report again on a run, finished or not."""
     from secondlook.evaluation.report import read, show, to_json
 
-    if importlib.util.find_spec("inspect_ai") is None:
-        result = read(folder)
-    else:
-        from secondlook.cluster.place import place
-        from secondlook.evaluation.evaluate import report_folder
-
-        result = report_folder(folder, place(logs) if logs else None)
+    result = read(folder) if importlib.util.find_spec("inspect_ai") is None else _labelled(folder, judge_labels, logs)
     if json_:
         sys.stdout.write(to_json(result))
     else:
         show(result, console)
+
+
+def _labelled(folder: Path, labels: Path | None, logs: str | None) -> Report:
+    """The report on a run's logs, with people's labels if there are any."""
+    from secondlook.cluster.place import place
+    from secondlook.evaluation.evaluate import report_folder
+    from secondlook.evaluation.labels import keep_labels
+
+    if labels is not None:
+        keep_labels(folder, labels)
+    return report_folder(folder, place(logs) if logs else None)
 
 
 @app.command()
@@ -279,12 +304,13 @@ def _diagnose(folder: Path) -> list[str]:
     from secondlook.diagnosis.diagnose import diagnose, second_looks
     from secondlook.diagnosis.form import to_json
     from secondlook.diagnosis.reading import read_tables
+    from secondlook.evaluation.labels import kept_labels
 
-    records = read_tables([folder])
+    records, labels = read_tables([folder]), kept_labels(folder)
     arms = second_looks(records)
     files = ["diagnosis.json"] if len(arms) == 1 else [f"diagnosis-{arm}.json" for arm in arms]
     for arm, file in zip(arms, files, strict=True):
-        diagnosis = diagnose(records, arm=arm)
+        diagnosis = diagnose(records, arm=arm, labels=labels)
         (folder / file).write_text(to_json(diagnosis), encoding="utf-8")
         console.print()
         show_finding(diagnosis)

@@ -48,12 +48,31 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of a reply: its text, its log-probability, and those of the likeliest tokens in its place."""
+
+    text: str
+    logprob: float
+    top: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model said: its text, what it cost, and why it stopped."""
+    """What a model said.
+
+    Attributes:
+        text: It.
+        usage: What it cost.
+        finish: Why it stopped.
+        reasoning: What it thought before, where the server tells that apart.
+        tokens: Its tokens, where the server tells how likely they were.
+    """
 
     text: str
     usage: Usage
     finish: Finish = "stop"
+    reasoning: str = ""
+    tokens: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-KEYS = ("arm", "critic", "sample", "template", "group", "context", "status", "verdict", "model", "variant", "prompt")
-NUMBERS = ("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "bias")
+KEYS = (
+    *("arm", "critic", "sample", "template", "group", "context", "status", "verdict", "model", "variant", "prompt"),
+    *("elicited", "elicited_verdict"),
+)
+NUMBERS = ("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "bias", "p_answer", "p_wrong")
 COLUMNS = (*KEYS, *NUMBERS)
 """The columns a diagnosis uses; others are not read."""
 

@@ -43,6 +43,11 @@ class Record:
         score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
         bias: 1 for an answer along a stereotype, -1 for one against it, 0 for one that names nobody; ``None`` where the
             item's biased option is not known, the answer cannot be read, or there is no such notion.
+        elicited: How the answer was asked for once more, alone, e.g. ``logits`` or ``response_format``; ``None`` where
+            it was not.
+        elicited_verdict: The same of the verdict.
+        p_answer: Probability of the answer as read among all options, where the model tells.
+        p_wrong: Probability of the verdict ``wrong`` against ``right``, where the model tells.
     """
 
     run: str
@@ -70,6 +75,10 @@ class Record:
     decoding: str
     score: float | None = None
     bias: int | None = None
+    elicited: str | None = None
+    elicited_verdict: str | None = None
+    p_answer: float | None = None
+    p_wrong: float | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(Record))

@@ -17,13 +17,20 @@ from secondlook.diagnosis.transitions import critic_of
 
 @dataclass(frozen=True, slots=True)
 class CriticQuality:
-    """How well verdicts agree with the truth (as in :class:`.transitions.CriticRates`), and how many could be read."""
+    """How well verdicts agree with the truth (as in :class:`.transitions.CriticRates`).
+
+    Attributes:
+        clear: Verdicts that could be read.
+        unclear: Those that could not.
+        elicited: Those that were asked for once more, alone.
+    """
 
     accuracy: Estimate | None
     false_alarm: Estimate | None
     miss: Estimate | None
     clear: int
     unclear: int
+    elicited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class RoundSummary:
         unparsed: Answers in hand that cannot be read.
         refused: Answers in hand that refuse and are not judged.
         errors: Calls of this round that failed.
+        elicited: Answers of this round that were asked for once more, alone.
         tokens: Mean tokens per answer given in this round, its critique included.
         seconds: Mean wall time, likewise.
     """
@@ -57,6 +65,7 @@ class RoundSummary:
     critic: CriticQuality
     tokens: float
     seconds: float
+    elicited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,7 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
                 critic=_critic(arm, round_),
                 tokens=float(arm.tokens[:, round_].sum() / answered) if arm.tokens is not None and answered else np.nan,
                 seconds=float(seconds[round_] / answered) if answered else np.nan,
+                elicited=int(arm.elicited[:, round_].sum()),
             )
         )
     return summaries
@@ -119,7 +129,8 @@ def _arm(records: pd.DataFrame) -> Arm:
     needed = ["sample", "template", "round", "correct", "status", "verdict", "tokens_in", "tokens_out"]
     if records.duplicated(["sample", "round"]).any():
         raise ValueError("a sample has two rows for one round; give the records of one run and arm at a time")
-    return check_table(records[needed]).arms[UNNAMED]
+    also = [name for name in ("elicited", "elicited_verdict") if name in records]
+    return check_table(records[[*needed, *also]]).arms[UNNAMED]
 
 
 def _change(name: str, records: pd.DataFrame) -> GroupChange:
@@ -139,4 +150,5 @@ def _change(name: str, records: pd.DataFrame) -> GroupChange:
 def _critic(arm: Arm, round_: int) -> CriticQuality:
     rates, verdict = critic_of(arm, round_), arm.verdict[:, round_]
     clear, unclear = (int(np.isin(verdict, said).sum()) for said in ((ALARM, PASS), (UNCLEAR,)))
-    return CriticQuality(rates.accuracy, rates.false_alarm, rates.miss, clear, unclear)
+    asked = int(arm.elicited_verdict[:, round_].sum())
+    return CriticQuality(rates.accuracy, rates.false_alarm, rates.miss, clear, unclear, asked)

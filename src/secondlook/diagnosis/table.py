@@ -40,6 +40,10 @@ class Arm:
         tokens: Tokens of every call of the round, failed ones too, shape ``(n, R)``; ``None`` if unknown.
         bias: 1 or -1 for an answer in hand along or against a stereotype, 0 for one that names nobody, NaN where that
             is not known, shape ``(n, R)``; ``None`` if the table has no such column.
+        elicited: Whether the answer of this round was asked for once more, alone, shape ``(n, R)``.
+        elicited_verdict: Whether the verdict on it was, likewise.
+        p_answer: Probability of the answer of this round, NaN where that is not known, shape ``(n, R)``.
+        p_wrong: Probability of the verdict ``wrong`` on it, likewise.
     """
 
     name: str
@@ -57,6 +61,10 @@ class Arm:
     verdict: Array
     tokens: Array | None
     bias: Array | None
+    elicited: Array
+    elicited_verdict: Array
+    p_answer: Array
+    p_wrong: Array
 
     @property
     def rounds(self) -> int:
@@ -104,7 +112,7 @@ def check_table(frame: pd.DataFrame) -> Table:
             (true, false, or missing where the answer cannot be judged). Used where present: ``group``, ``verdict``
             (wrong, right, unclear, or missing if the answer was not examined), ``tokens`` (or ``tokens_in`` and
             ``tokens_out``), ``template``, ``status``, ``arm``, ``critic``, ``noise_p``, ``context``, ``bias``,
-            ``model``, ``variant`` and ``prompt``.
+            ``model``, ``variant``, ``prompt``, ``elicited``, ``elicited_verdict``, ``p_answer`` and ``p_wrong``.
 
     Raises:
         ValueError: For what cannot be right, naming row, value and remedy: a missing or unknown value, two rows for one
@@ -123,6 +131,8 @@ def check_table(frame: pd.DataFrame) -> Table:
     context, contexts = codes(frame, "context", needed=False) if "context" in frame else (alike - 1, [])
     named = [name for name in ("arm", "critic") if name in frame]
     arm, names = codes(frame, named[0]) if named else (alike, [UNNAMED])
+    asked = {name: _given(frame, name) for name in ("elicited", "elicited_verdict")}
+    likely = {name: _probability(frame, name) for name in ("p_answer", "p_wrong")}
     unpaid = int(np.isnan(spent).sum())
     arms = {}
     for number, name in enumerate(names):
@@ -151,6 +161,8 @@ def check_table(frame: pd.DataFrame) -> Table:
             verdict=np.where(answered, grid.fill(said[rows], 0), 0).astype(np.int8),
             tokens=None if unpaid else grid.fill(spent[rows], 0),
             bias=None if biased is None else np.where(began, biased, np.nan),
+            **{column: grid.fill(values[rows], False) for column, values in asked.items()},
+            **{column: grid.fill(values[rows], np.nan) for column, values in likely.items()},
         )
     no_status = "refused answers and failed calls (no column status): an answer without correct counts as unparsed"
     unknown = "no column tokens" if unpaid == len(frame) else f"tokens are missing in {unpaid} rows"
@@ -208,6 +220,21 @@ class _Grid:
                 "question a name of its own"
             )
         return first
+
+
+def _given(frame: pd.DataFrame, name: str) -> Array:
+    """Whether there is a value."""
+    return frame[name].notna().to_numpy(bool) if name in frame else np.zeros(len(frame), dtype=bool)
+
+
+def _probability(frame: pd.DataFrame, name: str) -> Array:
+    """Numbers from 0 to 1; NaN where there is none."""
+    if name not in frame:
+        return np.full(len(frame), np.nan)
+    values = numbers(frame[name], name, least=0.0)
+    if (odd := np.flatnonzero(values > 1)).size:
+        raise ValueError(f"{name} is {values[odd[0]]:g} in data row {odd[0] + 1}; give a probability from 0 to 1")
+    return values
 
 
 def _bias(frame: pd.DataFrame) -> Array | None:

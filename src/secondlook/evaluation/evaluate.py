@@ -17,6 +17,7 @@ from secondlook.cluster.place import Place, turn
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint, evaluate
 from secondlook.evaluation.inspect_model import InspectModel
+from secondlook.evaluation.labels import kept_labels, labels_by_round
 from secondlook.evaluation.logs import Logged, read_logged, to_table
 from secondlook.evaluation.report import Report, build_report, write
 from secondlook.evaluation.shards import NUMBER
@@ -249,7 +250,17 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     arms = list(dict.fromkeys(logged.arm for logged in samples))
     records = to_table(samples)
     benchmark = samples[0].benchmark
-    answered = [Answered(logged.arm, logged.item, logged.transcript, logged.judged) for logged in samples]
+    labels = kept_labels(folder)
+    answered = [
+        Answered(
+            logged.arm,
+            logged.item,
+            logged.transcript,
+            logged.judged,
+            labels_by_round(labels, logged.arm, logged.transcript),
+        )
+        for logged in samples
+    ]
     stable = {logged.transcript.model.prefix_stable for logged in samples}
     report = build_report(
         benchmark,
@@ -270,7 +281,8 @@ def _claim(
     """Take the folder for this evaluation, as it reads once everything it points to has been looked at."""
     first, task = next(iter(tasks.items()))
     settings = evaluation.settings | _found(model) | {"hash of the questions": evaluation.digest(task)}
-    settings["prompt"] = evaluation.study_of(first).file.version
+    study = evaluation.study_of(first)
+    settings |= {"prompt": study.file.version, "elicit": study.elicit, "confidence": study.confidence}
     arms = evaluation.settings_by_arm
     if evaluation.kind.arms:
         for name, task in tasks.items():

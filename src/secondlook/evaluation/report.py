@@ -266,11 +266,13 @@ def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
         ("right → wrong", [str(line.right_to_wrong) if line.round else "" for line in rounds]),
         ("wrong → right", [str(line.wrong_to_right) if line.round else "" for line in rounds]),
         ("unparsed", [str(line.unparsed) for line in rounds]),
+        ("elicited", [str(line.elicited) for line in rounds]),
         ("errors", [str(line.errors) for line in rounds]),
         ("critic: verdict correct", [share(critic.accuracy) for critic in critics]),
         ("critic: false alarms", [share(critic.false_alarm) for critic in critics]),
         ("critic: misses", [share(critic.miss) for critic in critics]),
         ("critic: unclear", [str(critic.unclear) if critic.clear + critic.unclear else DASH for critic in critics]),
+        ("critic: elicited", [str(critic.elicited) if critic.clear + critic.unclear else DASH for critic in critics]),
         *(
             [
                 ("bias score, ambiguous", [_score(bias["ambig"]) for bias in arm.bias]),

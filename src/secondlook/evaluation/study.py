@@ -18,6 +18,7 @@ from secondlook.correction.critics import (
     RecordedCritic,
     SilentCritic,
 )
+from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.plan import Plan, StopRule
 from secondlook.correction.transcript import Variant
 from secondlook.prompts.prompt import Prompt, load_prompt
@@ -49,6 +50,9 @@ class Study:
         history: How many other questions stand before the question in the ``diverse`` variant.
         budget_tokens: No call is started once a sample has spent this many tokens.
         budget_seconds: Time budget of a sample.
+        elicit: Whether the model is asked once more, for the answer or the verdict alone: never (``line``), where none
+            can be read (``auto``), or always (``choice``).
+        confidence: Whether it is noted how likely answers and verdicts were, where the model tells.
         seed: Seed of the run.
         cache: Whether replies may come from Inspect's cache.
 
@@ -68,6 +72,8 @@ class Study:
     history: int = 3
     budget_tokens: int | None = None
     budget_seconds: float | None = None
+    elicit: ElicitMode = "auto"
+    confidence: bool = True
     seed: int = 0
     cache: bool = False
 
@@ -144,6 +150,7 @@ class Study:
                 max_tokens=self.budget_tokens,
                 max_seconds=self.budget_seconds,
                 seed=self.seed,
+                elicit=self.elicit,
             )
         return Plan(
             history=history,
@@ -153,6 +160,8 @@ class Study:
             max_tokens=self.budget_tokens,
             max_seconds=self.budget_seconds,
             seed=self.seed,
+            elicit=self.elicit,
+            confidence=self.confidence,
         )
 
     def build_critic(self, model: ChatModel, other: ChatModel | None = None) -> Critic:

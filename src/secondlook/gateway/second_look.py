@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from secondlook.correction.critics import CommandCritic, Critic, ModelCritic
+from secondlook.correction.held import Server
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
 from secondlook.correction.reply import usage_of
@@ -61,6 +62,7 @@ class SecondLook:
     def __init__(self, settings: GatewaySettings, upstream: Upstream) -> None:
         self.settings, self.upstream = settings, upstream
         self._known: dict[tuple[str, str], list[str]] = {}
+        self._servers: dict[str, Server] = {}
 
     async def answer(
         self, dialect: Dialect, chat: Chat, headers: Headers, decision: Decision, exchange: Exchange
@@ -73,7 +75,9 @@ class SecondLook:
         done, found = anyio.Event(), list[Conclusion]()
         exchange.error_event = dialect.error
         budget = self.settings.budget_tokens
-        model = UpstreamModel(self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, budget)
+        model = UpstreamModel(
+            self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, budget, servers=self._servers
+        )
 
         async def work() -> None:
             found.append(await self._look(exchange.row.id, model, decision))
@@ -99,6 +103,7 @@ class SecondLook:
             stop=decision.stop,
             max_tokens=self.settings.budget_tokens,
             max_seconds=self.settings.budget_seconds,
+            elicit=self.settings.elicit,
         )
         case = OpenCase(identifier, model.chat.text, decision.prompt)
         transcript = await run(model, self._critic(model, decision), case, plan, on_error=errors.append)

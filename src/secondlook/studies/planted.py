@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from secondlook.studies.bench import TYPES, Bench
 from secondlook.studies.profile import StudyProfile
 
 _SHOWN = 3
+_PLAIN: Mapping[str, Any] = {"confidence": False}  # no study asks how sure a subject was
 _REPLY = 48  # tokens; a planted subject's longest reply is shorter
 
 
@@ -79,7 +80,7 @@ class PlantedBench(Bench):
             benchmark="planted",
             endpoint=_endpoint(subject or self.profile.subject, temperature),
             arms=critics,
-            study=study,
+            study={**_PLAIN, **study},
             questions=questions,
             seed=seed,
         )
@@ -93,7 +94,7 @@ class PlantedBench(Bench):
         evaluation = Evaluation(
             benchmark="refusal",
             endpoint=_endpoint(self.profile.speaker, 0.0),
-            study=study,
+            study={**_PLAIN, **study},
             questions={
                 "behaviours": harmful,
                 "benign": benign,
