@@ -21,7 +21,7 @@ class Check:
     """What was measured, and what was allowed.
 
     Attributes:
-        result: Claim, T1 to T11.
+        result: Claim, T1 to T13.
         construction: What was run, for people.
         d: Width of a response.
         n: Responses.
