@@ -22,7 +22,7 @@ _HOUSE = Path(__file__).parent.parent
 RESULTS = _HOUSE.parent.parent / "results"
 """Committed evidence, where this is a checkout."""
 _ROOTS: dict[Floor, tuple[str, ...]] = {
-    "theory": ("construct", "reproduce/theory.py"),
+    "theory": ("construct", "reproduce/theory.py", "reproduce/worth_picture.py"),
     "laboratory": ("lab",),
     "studies": ("studies", "subject"),  # whose weights are asked; nothing imports them
 }
