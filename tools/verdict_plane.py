@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from evidence_tables import block, refresh
 from pydantic import TypeAdapter
+from secondlook.studies.study import Bench
 
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import FORMAT, Diagnosis, from_json
@@ -24,7 +25,6 @@ from secondlook.layout import points as moved
 from secondlook.layout import share
 from secondlook.studies.experiments import EXPERIMENTS
 from secondlook.studies.profile import find
-from secondlook.studies.study import Bench
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE, PICTURE = ROOT / "results", ROOT / "docs" / "theory.md", ROOT / "docs" / "verdicts"
