@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import pandas as pd
 
 from secondlook.benchmarks.bbq.load import data_folder
+from secondlook.benchmarks.own import word_problems
+from secondlook.benchmarks.own.word_problems import write_word_problems
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation, run_evaluation
 from secondlook.evaluation.fast import run_arms
@@ -32,6 +35,8 @@ ATTACKS = ("GCG_vicuna-13b-v1.5", "PAIR_vicuna-13b-v1.5", "JBC_vicuna-13b-v1.5")
 """Stored attacks of JailbreakBench that are replayed."""
 _PLACES = ("data", "behaviours", "benign", "attacks")
 _LOCAL = "secondlook/"
+_SENTENCE = 40
+"""Tokens that a reply of one short sentence may have."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class RealProfile:
         model: Inspect's name of it.
         per_category: Questions of each of BBQ's categories.
         requests: Requests of each file of attacks, and safe ones.
+        problems: Word problems.
         tokens: Tokens a reply may have.
         rounds: Second looks of a study of rounds.
         base_url: Address of its server, if it has one.
@@ -52,6 +58,7 @@ class RealProfile:
     model: str
     per_category: int
     requests: int
+    problems: int = 90
     tokens: int = 160
     rounds: int = 3
     base_url: str | None = None
@@ -135,6 +142,23 @@ class RealBench(Bench):
                     questions=questions,
                 )
                 units.append(self._unit(profile, evaluation, category, [data / f"{category}.jsonl"]))
+        return pd.concat(units, ignore_index=True)
+
+    def problems(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of short word problems of our own making."""
+        file = write_word_problems(self.folder / "word-problems.jsonl", self.profile.problems)
+        short = replace(self.profile, tokens=_SENTENCE)
+        units = []
+        for critic in critics:
+            tool = {"critic_command": f"{sys.executable} -m {word_problems.__name__}"} if critic == "tool" else {}
+            evaluation = Evaluation(
+                benchmark="own",
+                endpoint=self._endpoint(short, 0.0),
+                arms=(critic,),
+                study=study | tool,
+                questions={"data": str(file), "grader": "number"},
+            )
+            units.append(self._unit(short, evaluation, "problems", [file]))
         return pd.concat(units, ignore_index=True)
 
     def requests(self, *defences: str, **study: Any) -> pd.DataFrame:
