@@ -1,6 +1,7 @@
-"""The bar counts samples where there is a terminal, and is silent elsewhere."""
+"""The bar counts samples where there is a terminal; in a pipe there is a line at once, and another after a while."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
@@ -25,11 +26,16 @@ def test_the_bar_counts_what_the_solver_asks_and_what_was_asked_before(tmp_path)
     assert "10/10" in drawn
 
 
-def test_no_terminal_no_bar():
-    screen = console(terminal=False)
-    with progress_bar("planted · self", 2, 0, screen):
+def test_in_a_pipe_there_are_lines_from_the_first_step_on(monkeypatch):
+    screen, now = console(terminal=False), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with progress_bar("planted · self", 4, 1, screen):
+        assert screen.file.getvalue() == "planted · self: 1 of 4\n"
         one_done()
-    assert screen.file.getvalue() == ""
+        now[0] = 31.0
+        one_done()
+        one_done()
+    assert screen.file.getvalue() == "planted · self: 1 of 4\nplanted · self: 3 of 4\n"
 
 
 def test_nobody_need_watch():

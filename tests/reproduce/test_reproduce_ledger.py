@@ -49,7 +49,7 @@ def test_a_record_has_an_outcome_only_with_a_number_and_an_interval_or_a_reason(
     assert (s2["outcome"], s2["finding"], holds(s2)) == ("planted", "supported", True)
     assert not holds(gather.record(LEDGER["S2"], finding("refuted", above=0.5), "quick", "this run", 1.0))
     lone = gather.record(LEDGER["L1"], finding("not estimated", None, None, above=0.1), "quick", "this run", 1.0)
-    assert (lone["outcome"], lone["interval"], bool(lone["no_interval"])) == ("not supported", None, True)
+    assert (lone["outcome"], lone["interval"], bool(lone["no_interval"])) == ("undecided", None, True)
     none = gather.not_run(LEDGER["S1"], "full", "why")
     assert (none["outcome"], none["value"], none["command"]) == ("not run here", None, LEDGER["S1"].full)
     assert not holds(none)
@@ -133,7 +133,7 @@ def test_only_like_is_compared_with_like(tmp_path):
     assert run.fallen([entry("L7", "refuted", "demo")], expected) == []
     assert run.fallen([entry("L7", "refuted", "quick", "committed, quick, abc")], expected) == []
     assert run.fallen([entry("S2", "refuted", "quick")], expected) == ["S2 had held (supported) and does not: refuted"]
-    assert len(run.fallen([entry("L7", "not supported", "quick")], expected)) == 1
+    assert len(run.fallen([entry("L7", "undecided", "quick")], expected)) == 1
 
 
 @pytest.mark.parametrize(("floor", "root"), [("theory", "construct"), ("laboratory", "lab"), ("studies", "studies")])

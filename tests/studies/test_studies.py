@@ -44,7 +44,7 @@ def test_every_claim_is_judged_on_all_its_parts_and_called_planted(results):
     for name, result in results.items():
         assert result["planted"]
         assert [part["name"] for part in result["parts"]] == [part.name for part in EXPERIMENTS[name].parts]
-        assert result["outcome"] in ("supported", "not supported", "refuted", "not estimated")
+        assert result["outcome"] in ("supported", "undecided", "refuted", "not estimated")
         assert "no real model is" in result["notes"][-1]
         assert "secondlook eval" in result["real"]
         json.dumps(result, allow_nan=False)
@@ -146,8 +146,8 @@ def test_nothing_is_concluded_from_nothing():
     assert (nothing.low, nothing.high, nothing.n) == (-math.inf, math.inf, 0)
     for experiment in EXPERIMENTS.values():
         for part in experiment.parts:
-            assert part.judge(nothing) in ("not estimated", "not supported")
-            assert part.judge(ClaimEstimate(0.0, -1e9, 1e9, 3)) == "not supported"
+            assert part.judge(nothing) in ("not estimated", "undecided")
+            assert part.judge(ClaimEstimate(0.0, -1e9, 1e9, 3)) == "undecided"
 
 
 def test_names():

@@ -11,7 +11,10 @@ KEYS = (
     *("arm", "critic", "sample", "template", "group", "context", "status", "verdict", "model", "variant", "prompt"),
     *("elicited", "elicited_verdict"),
 )
-NUMBERS = ("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "bias", "p_answer", "p_wrong")
+NUMBERS = (
+    *("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "tokens_critique", "bias"),
+    *("p_answer", "p_wrong"),
+)
 COLUMNS = (*KEYS, *NUMBERS)
 """The columns a diagnosis uses; others are not read."""
 

@@ -33,6 +33,7 @@ class Record:
         verdict: The critic's verdict on this answer; ``None`` if it was not examined.
         tokens_in: Prompt tokens of the calls of this row (answer and its critique), cached ones included.
         tokens_out: Generated tokens of those calls.
+        tokens_critique: Tokens of the critique alone, in and out: the look that follows it pays for it.
         tokens_cached: Prompt tokens served from a prefix cache.
         seconds: Wall time of those calls.
         model: Provider and model.
@@ -79,6 +80,7 @@ class Record:
     elicited_verdict: str | None = None
     p_answer: float | None = None
     p_wrong: float | None = None
+    tokens_critique: int = 0
 
 
 COLUMNS = tuple(field.name for field in fields(Record))

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+from secondlook.bars import progress
 
 _watcher: ContextVar[Callable[[], None] | None] = ContextVar("watcher", default=None)
 
@@ -20,7 +22,7 @@ def one_done() -> None:
 
 @contextmanager
 def progress_bar(label: str, total: int, done: int, console: Console) -> Iterator[None]:
-    """Draw a bar while samples are asked, and leave no trace of it; nothing where the console is no terminal.
+    """Draw a bar while samples are asked, and leave no trace of it; lines where the console is no terminal.
 
     Args:
         label: What is being done.
@@ -29,9 +31,9 @@ def progress_bar(label: str, total: int, done: int, console: Console) -> Iterato
         console: Where to draw; not where the results go.
     """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(label, total=total, completed=done)
-        token = _watcher.set(lambda: progress.advance(bar))
+    with progress(console, *columns) as shown:
+        bar = shown.add_task(label, total=total, completed=done)
+        token = _watcher.set(lambda: shown.advance(bar))
         try:
             yield
         finally:

@@ -61,6 +61,7 @@ def _row(
         verdict=critique.verdict if critique else None,
         tokens_in=usage.input,
         tokens_out=usage.output,
+        tokens_critique=critique.usage.total if critique else 0,
         tokens_cached=usage.cached,
         seconds=round_.took + (critique.took if critique else 0.0),
         model=model.name,

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 import transformers
-from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers import modeling_gguf_pytorch_utils as gguf_reader
 
@@ -116,7 +115,7 @@ class LocalModel:
         options: dict[str, Any] = {"local_files_only": True} | ({"gguf_file": self._path.name} if packed else {})
         # Bars for reading a file would stand between the user and the answer.
         transformers.utils.logging.disable_progress_bar()
-        gguf_reader.tqdm = partial(tqdm, disable=True)
+        gguf_reader.tqdm = lambda tensors, **_: tensors
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left", **options)
         if self.tokenizer.chat_template is None:

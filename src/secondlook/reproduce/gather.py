@@ -111,7 +111,7 @@ def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, s
     if outcome == "verified" and claim.proof:
         outcome = "proved"
     if outcome == "not estimated":  # without an interval nothing is said of a claim
-        outcome = "not supported"
+        outcome = "undecided"
     low, high = deciding["low"], deciding["high"]
     return {
         **_declared(claim),
