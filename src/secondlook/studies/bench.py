@@ -69,3 +69,12 @@ class Bench(ABC):
             *defences: The arms.
             **study: Fields of :class:`~secondlook.evaluation.study.Study`.
         """
+
+    def problems(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of short word problems, which planted subjects do not understand.
+
+        Raises:
+            ValueError: If the subject is planted.
+        """
+        del critics, study
+        raise ValueError("word problems are put to a real model: give --model, e.g. --model smollm2-135m")

@@ -58,7 +58,7 @@ class RealProfile:
     model: str
     per_category: int
     requests: int
-    problems: int = 90
+    problems: int = 240
     tokens: int = 160
     rounds: int = 3
     base_url: str | None = None

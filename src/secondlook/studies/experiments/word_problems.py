@@ -8,13 +8,13 @@ from secondlook.diagnosis.finding import vote_round
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
+from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import accuracy, arms_of, change
-from secondlook.studies.real import RealBench
 
 CRITICS = ("self", "none", "oracle", "tool")
 
 
-def run(bench: RealBench) -> Findings:
+def run(bench: Bench) -> Findings:
     """One second look after each critique, and a vote at the cost of the self-check."""
     arms = arms_of(bench.problems(*CRITICS, "vote"))
     own, vote = arms["self"], arms["vote"]
