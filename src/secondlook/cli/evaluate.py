@@ -48,9 +48,10 @@ class ModelOptions:
     model_arg: tuple[str, ...] | None = option(None, "Provider argument, name=value.", "-M", "--model-arg")
     temperature: float = option(0.0, "0 decodes greedily.")
     reply_tokens: int = option(512, "Tokens a reply may have.")
-    max_connections: int | None = option(None, "Requests in flight.")
+    max_connections: int | None = option(None, "Requests in flight; by default as many as the server bears.")
     max_retries: int = option(3, "Repeats of a request after 429, 5xx or a lost line.")
-    timeout: int = option(120, "Seconds a request may take, retries included.")
+    timeout: int | None = option(None, "Seconds a request may take once it is sent; by default as long as it likes.")
+    stall: int = option(600, "Seconds of silence after which a request is given up.")
     cache: bool = option(False, "Take replies from Inspect's cache.")
 
 
@@ -166,6 +167,7 @@ def _evaluation(
         max_connections=model.max_connections,
         max_retries=model.max_retries,
         timeout=model.timeout,
+        stall=model.stall,
     )
     apart = ("critic", "critic_model", "critic_base_url")
     study = {name: value for name, value in asdict(critics).items() if name not in apart}

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from secondlook.correction.critics import CommandCritic, Critic, ModelCritic
+from secondlook.correction.events import comment, dumped, event, read_events
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
 from secondlook.correction.reply import usage_of
@@ -17,7 +18,6 @@ from secondlook.correction.transcript import Transcript
 from secondlook.gateway.conversation import Bill, OpenCase, ReplyError, UpstreamModel
 from secondlook.gateway.dialects import Dialect
 from secondlook.gateway.escalate import hand_over
-from secondlook.gateway.events import comment, dumped, event, read_events
 from secondlook.gateway.exchange import Exchange
 from secondlook.gateway.policy import Action, Decision
 from secondlook.gateway.refusal import RETRY_AFTER, RefusalError, error
@@ -72,8 +72,7 @@ class SecondLook:
         """
         done, found = anyio.Event(), list[Conclusion]()
         exchange.error_event = dialect.error
-        budget = self.settings.budget_tokens
-        model = UpstreamModel(self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, budget)
+        model = UpstreamModel(self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known)
 
         async def work() -> None:
             found.append(await self._look(exchange.row.id, model, decision))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from secondlook.correction.chat import ChatModel, Message
+from secondlook.correction.chat import ChatModel, Completion, Message, WithheldError
 from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.transcript import Critique
 
@@ -21,10 +21,16 @@ class ModelCritic:
     name: str = "self"
 
     async def examine(self, exam: Examination) -> Critique:
-        """Show the conversation and the check question; read the reply strictly."""
+        """Show the conversation and the check question; read the reply strictly.
+
+        A check that the model or a filter refuses is one that states no verdict.
+        """
         start = time.perf_counter()
         check = Message("user", exam.case.check(exam.round_index))
-        completion = await self.model.complete((*exam.messages, check), seed=exam.seed)
+        try:
+            completion = await self.model.complete((*exam.messages, check), seed=exam.seed)
+        except WithheldError as withheld:
+            completion = Completion("", withheld.usage, "filter")
         seconds = time.perf_counter() - start
         verdict = exam.case.verdict(completion.text, completion.finish)
         return Critique(completion.text, verdict, completion.usage, seconds, completion.finish)
