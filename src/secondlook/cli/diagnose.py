@@ -79,6 +79,8 @@ def _advised(diagnosis: Diagnosis) -> str:
     told = f"Recommended second looks: {rounds}"
     if diagnosis.overall.finding != "helps":
         return f"{told}, as they are not shown to help."
+    if not best.options:
+        return "Recommended second looks: cannot be estimated, since what a look costs is not known."
     option = best.options[rounds]
     told += f", for {100 * option.accuracy:.1f}% right ({'measured' if option.measured else 'forecast'})"
     told += "" if option.tokens is None else f" and {option.tokens:,.0f} tokens a sample"

@@ -53,7 +53,10 @@ def diagnose(
         raise ValueError(f"arm {chosen.name!r} has no answer, every call failed; run it again")
     possible = [name for name in CONTROLS if name != "always-unknown" or "ambig" in table.contexts]
     uncontrolled = [f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others]
-    cannot = [*table.cannot, *uncontrolled]
+    unpriced = (
+        ["rounds that are worth their price (tokens are not known)"] if price > 0 and chosen.tokens is None else []
+    )
+    cannot = [*table.cannot, *unpriced, *uncontrolled]
     predicted = _or_say(forecast(chosen), "the forecast", cannot)
     even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
     overall = _group("all", chosen, finding_of(chosen, others, table.contexts, last), predicted, table, last, price)
@@ -150,6 +153,8 @@ def _recommend(arm: Arm, predicted: Forecast | None, price: float) -> Recommenda
     held = (arm.state >= 0).sum(axis=0)
     if not held.all():
         return Recommendation(0, price, [])  # a round without any answer: nothing to choose between
+    if price > 0 and arm.tokens is None:
+        return Recommendation(0, price, [])  # what a look costs is not known, so neither is whether it is worth it
     tokens = None if arm.tokens is None else (arm.tokens.sum(axis=0) / len(arm.sample)).tolist()
     return recommend_rounds((arm.right.sum(axis=0) / held).tolist(), tokens, predicted, price)
 
