@@ -53,6 +53,7 @@ class ModelOptions:
     timeout: int | None = option(None, "Seconds a request may take once it is sent; by default as long as it likes.")
     stall: int = option(600, "Seconds of silence after which a request is given up.")
     cache: bool = option(False, "Take replies from Inspect's cache.")
+    count_tokens: Path | None = option(None, "A tokenizer.json that counts where the server tells no usage.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +173,8 @@ def _evaluation(
     apart = ("critic", "critic_model", "critic_base_url")
     study = {name: value for name, value in asdict(critics).items() if name not in apart}
     study |= {"prompt": critics.prompt or benchmark.prompt, "cache": model.cache}
+    if model.count_tokens is not None:
+        study["count_tokens"] = str(model.count_tokens.resolve())
     if arms is not None:
         if len(arms.critic) != 1:
             asked = ", ".join(arms.critic)

@@ -71,6 +71,7 @@ async def run(
         stop=stop,
         error=error,
         lost=conversation.lost,
+        rule=plan.stop,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish, Message, ModelInfo, Usage
 
+StopRule = Literal["fixed", "satisfied"]
 Variant = Literal["self", "diverse", "self-instruct", "resample"]
 Stop = Literal["rounds", "satisfied", "tokens", "seconds", "refused", "error"]
 
@@ -58,6 +59,7 @@ class Transcript:
         lost: Cost of the calls that brought no round: an empty completion, a call cut off by the time budget or
             by an error (counted in ``calls``; the tokens of those are not known), or what made a history that
             other samples share.
+        rule: Which stop rule the loop had; ``None`` in transcripts that are older than this field.
     """
 
     sample: str
@@ -71,6 +73,7 @@ class Transcript:
     stop: Stop
     error: str | None = None
     lost: Usage = field(default_factory=Usage)
+    rule: StopRule | None = None
 
     @property
     def answer(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
@@ -92,7 +93,19 @@ def diagnose(
         advice=_advice(overall, others),
         cannot=cannot,
         notes=_notes(table, chosen, overall),
+        stop=chosen.stop,
+        max_tokens=_limit(chosen.decoding),
+        chat_template=chosen.chat_template,
     )
+
+
+def _limit(decoding: str | None) -> int | None:
+    """The limit of a reply's tokens among decoding settings."""
+    try:
+        limit = json.loads(decoding or "{}").get("max_tokens")
+    except (ValueError, AttributeError):
+        return None
+    return limit if isinstance(limit, int) else None
 
 
 def second_looks(frame: pd.DataFrame) -> list[str]:

@@ -98,6 +98,9 @@ class Diagnosis:
         advice: What to do next, in sentences.
         cannot: What cannot be estimated, in sentences.
         notes: What must be known to read it.
+        stop: The stop rule under which it was asked again: ``fixed`` or ``satisfied``.
+        max_tokens: Tokens that a reply, and so a critique, could have.
+        chat_template: Hash of the chat template, where the provider tells it.
     """
 
     format: Literal["secondlook.diagnosis/2"]
@@ -121,6 +124,9 @@ class Diagnosis:
     advice: list[str]
     cannot: list[str]
     notes: list[str]
+    stop: str | None = None
+    max_tokens: int | None = None
+    chat_template: str | None = None
 
 
 _ADAPTER: TypeAdapter[Diagnosis] = TypeAdapter(Diagnosis)

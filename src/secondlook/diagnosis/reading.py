@@ -13,9 +13,10 @@ import pandas as pd
 from secondlook.files import FORMATS, DataError, heading_of, matched, parquet_frame, rows_of, text_of
 
 NAMES = ("arm", "critic", "sample", "template", "group", "context", "model", "variant", "prompt")
+SETTINGS = ("stop", "decoding", "chat_template")
 WORDS = ("status", "verdict")
 NUMBERS = ("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "bias")
-COLUMNS = (*NAMES, *WORDS, *NUMBERS)
+COLUMNS = (*NAMES, *SETTINGS, *WORDS, *NUMBERS)
 """The columns a diagnosis uses; others are not read."""
 
 _CHUNK = 100_000  # rows in memory as Python objects at a time
@@ -80,7 +81,7 @@ def _csv(file: Path, columns: Set[str]) -> tuple[pd.DataFrame, list[str]]:
     known = matched(names, columns, file)
     kept = [index for index, name in enumerate(names) if name in known]
     # Names are text: 007 stays 007, and NA is a name.
-    texts = [name for name, meant in known.items() if meant in (*NAMES, *WORDS)]
+    texts = [name for name, meant in known.items() if meant in (*NAMES, *SETTINGS, *WORDS)]
     missing: dict[str, Any] = {name: [""] if known[name] in NAMES else _MISSING for name in known}
     try:
         table = pd.read_csv(

@@ -44,6 +44,7 @@ class Record:
         score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
         bias: 1 for an answer along a stereotype, -1 for one against it, 0 for one that names nobody; ``None`` where the
             item's biased option is not known, the answer cannot be read, or there is no such notion.
+        stop: The stop rule, ``fixed`` or ``satisfied``.
         error: What the server or the program said where there is no answer.
     """
 
@@ -72,6 +73,7 @@ class Record:
     decoding: str
     score: float | None = None
     bias: int | None = None
+    stop: str | None = None
     error: str | None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from inspect_ai.model import (
@@ -22,6 +22,7 @@ from tenacity import RetryError
 
 from secondlook.correction.chat import Completion, Json, Message, ModelInfo, ServerError, Usage, WithheldError
 from secondlook.correction.reply import judged
+from secondlook.evaluation.counting import counted
 from secondlook.evaluation.progress import say_once
 
 # How a request travels, not what is asked for: it changes no reply and stays out of the records.
@@ -55,10 +56,12 @@ class InspectModel:
     Attributes:
         model: The model.
         cache: Whether replies may come from Inspect's cache.
+        counter: Who counts the tokens of calls whose cost is not told; nobody by default.
     """
 
     model: Model
     cache: bool = False
+    counter: str | None = None
 
     def __post_init__(self) -> None:
         self._changes()
@@ -69,12 +72,13 @@ class InspectModel:
         known = self.model.api.describe() if isinstance(self.model.api, Described) else ModelInfo("")
         decoding = json.loads(self.model.config.model_dump_json(exclude_none=True, exclude=_TRANSPORT))
         refused: dict[str, Json] = {"refused": sorted(changes, key=str)} if (changes := self._changes()) else {}
+        counted_by: dict[str, Json] = {"tokens counted by": self.counter} if self.counter else {}
         return ModelInfo(
             name=str(self.model),
             revision=known.revision,
             chat_template=known.chat_template,
             prefix_stable=known.prefix_stable,
-            decoding={**decoding, "temperature": self._temperature, **refused},
+            decoding={**decoding, "temperature": self._temperature, **refused, **counted_by},
         )
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
@@ -106,7 +110,10 @@ class InspectModel:
             if "Timeout" in type(cause or error).__name__:
                 self._say_given_up(cause or error)
             raise cause or error from None
-        return _completion(output)
+        completion = _completion(output)
+        if self.counter is None or not completion.usage.untold:
+            return completion
+        return replace(completion, usage=counted(self.counter, messages, completion.text))
 
     def _say_given_up(self, error: BaseException) -> None:
         config = self.model.config

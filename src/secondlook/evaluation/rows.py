@@ -71,6 +71,7 @@ def _row(
         decoding=json.dumps(dict(model.decoding), sort_keys=True),
         score=_score(transcript.prompt, critique),
         bias=reading.bias,
+        stop=transcript.rule,
         error=transcript.error if reading.status in ("error", "refused") else None,
     )
 

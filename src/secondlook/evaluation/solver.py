@@ -56,7 +56,9 @@ def second_look(
         del generate  # the loop calls the model itself
         answering = get_model()
         if (session := sessions.get(name := str(answering))) is None:
-            session = sessions[name] = Session(arm, history, InspectModel(answering, arm.cache), _other(arm))
+            session = sessions[name] = Session(
+                arm, history, InspectModel(answering, arm.cache, arm.count_tokens), _other(arm)
+            )
         errors: list[Exception] = []
         usage = Usage()
         try:
@@ -138,4 +140,4 @@ class Session:
 def _other(study: Study) -> InspectModel | None:
     if study.critic != "other":
         return None
-    return InspectModel(get_model(role="critic", required=True), study.cache)
+    return InspectModel(get_model(role="critic", required=True), study.cache, study.count_tokens)

@@ -41,8 +41,8 @@ class Served:
 def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
     """Read a diagnosis, and what its run was made with.
 
-    What the diagnosis does not say, its stop rule and limit of tokens, is read from the run's own ``run.json`` where
-    that lies beside it.
+    An older diagnosis does not say its stop rule and limit of tokens: they are read from the run's own ``run.json``
+    where that lies beside it.
 
     Raises:
         ValueError: It cannot be read, or settings say otherwise.

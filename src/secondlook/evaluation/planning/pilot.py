@@ -91,9 +91,7 @@ def read_pilot(folder: Path) -> Pilot:
     logged = read_logged(folder)
     done = [one for one in logged if one.transcript.stop not in ("error", "refused")]
     if any(one.transcript.usage.untold for one in done):
-        raise ValueError(
-            f"what the calls of {str(folder)!r} cost is not known, its server tells no usage: a plan cannot be estimated"
-        )
+        raise ValueError(f"the server of {str(folder)!r} does not tell what calls cost: a plan cannot be estimated")
     arms = {}
     for name in evaluation.names:
         if not (own := [one for one in done if one.name == name]):
