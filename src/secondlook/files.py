@@ -91,9 +91,37 @@ def heading_of(text: str) -> tuple[list[str], str]:
     separator = max(_SEPARATORS, key=lambda one: len(_cells(lines[0], one)))
     names = [name.strip() for name in _cells(lines[0], separator)]
     first = _cells(lines[1], separator) if len(lines) > 1 else names
-    if len(first) == len(names) + 1:  # R writes names of rows without a heading; other programs end lines with one more
-        names = [*names, ""] if not first[-1].strip() else ["", *names]
+    if len(first) == len(names) + 1 and not first[-1].strip():
+        names = [*names, ""]  # lines that end with a separator
+    elif len(first) == len(names) + 1 and first[0].strip() in ("0", "1"):
+        names = ["", *names]  # R numbers its rows, without a heading
     return names, separator
+
+
+def cells_of(path: Path, text: str, names: list[str], separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines of CSV text below its heading, as cells; empty ones are left out.
+
+    Raises:
+        DataError: A line has another number of cells than the heading, or a heading stands there twice.
+    """
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise DataError(path, 1, f"has two columns {twice[0]!r}; rename one")
+    with _long_cells():
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
+        try:
+            next(reader, None)
+            for cells in reader:
+                if len(cells) != len(names) and any(map(str.strip, cells)):
+                    raise DataError(
+                        path,
+                        reader.line_num,
+                        f"has {len(cells)} cells, the heading {len(names)} (separated by {separator!r}); quote cells "
+                        "that hold the separator",
+                    )
+                if any(map(str.strip, cells)):
+                    yield reader.line_num, cells
+        except csv.Error as error:
+            raise DataError(path, reader.line_num, f"not CSV ({error})") from None
 
 
 def matched(names: Iterable[str], known: Collection[str], path: Path) -> dict[str, str]:
@@ -172,7 +200,7 @@ def _row(path: Path, line: int, row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _json(path: Path) -> Rows:
     text = text_of(path)
-    if path.suffix.lower() == ".json" or text.lstrip().startswith("["):
+    if path.suffix.lower() == ".json" or text.lstrip().startswith(("[{", "[\n", "[\r")):
         try:
             rows = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -203,26 +231,8 @@ def _object(path: Path, line: int, row: Any) -> dict[str, Any]:
 def _csv(path: Path) -> Rows:
     text = text_of(path)
     names, separator = heading_of(text)
-    twice = [name for name in names if name and names.count(name) > 1]
-    if twice:
-        raise DataError(path, 1, f"has two columns {twice[0]!r}; rename one")
-    with _long_cells():
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
-        try:
-            next(reader, None)
-            for cells in reader:
-                if not any(cell.strip() for cell in cells):
-                    continue
-                if len(cells) != len(names):
-                    raise DataError(
-                        path,
-                        reader.line_num,
-                        f"has {len(cells)} cells, the heading {len(names)} (separated by {separator!r}); quote cells "
-                        "that hold the separator",
-                    )
-                yield reader.line_num, _row(path, reader.line_num, dict(zip(names, cells, strict=True)))
-        except csv.Error as error:
-            raise DataError(path, reader.line_num, f"not CSV ({error})") from None
+    for line, cells in cells_of(path, text, names, separator):
+        yield line, _row(path, line, dict(zip(names, cells, strict=True)))
 
 
 def _parquet(path: Path) -> Rows:

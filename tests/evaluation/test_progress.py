@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from secondlook.correction.chat import Usage
 from secondlook.evaluation.asking import Endpoint, evaluate
 from secondlook.evaluation.progress import one_done, progress_bar
 from secondlook.evaluation.task import task_of
@@ -23,17 +24,18 @@ def test_the_bar_counts_what_the_solver_asks_and_what_was_asked_before(tmp_path)
     assert "planted · self" in drawn
     assert "7/10" in drawn
     assert "10/10" in drawn
+    assert "tokens/s" in drawn
 
 
 def test_no_terminal_no_bar():
     screen = console(terminal=False)
     with progress_bar("planted · self", 2, 0, screen):
-        one_done()
+        one_done(Usage())
     assert screen.file.getvalue() == ""
 
 
 def test_nobody_need_watch():
-    one_done()
+    one_done(Usage())
     with pytest.raises(RuntimeError), progress_bar("x", 1, 0, console(terminal=True)):
         raise RuntimeError
-    one_done()
+    one_done(Usage())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Sequence, Set
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from secondlook.files import FORMATS, DataError, heading_of, matched, parquet_frame, rows_of, text_of
+from secondlook.files import FORMATS, DataError, cells_of, heading_of, matched, parquet_frame, rows_of, text_of
 
 NAMES = ("arm", "critic", "sample", "template", "group", "context", "model", "variant", "prompt")
 SETTINGS = ("stop", "decoding", "chat_template")
@@ -53,13 +54,13 @@ def _read(path: Path, columns: Set[str]) -> pd.DataFrame:
         names = [str(name) for name in table]
     table = table.rename(columns=matched(names, columns, file))
     table = table[[name for name in table if name in columns]]
-    if not len(table):
-        raise ValueError(f"{str(path)!r} has no rows; give a table with one row per sample and round")
-    if not {"sample", "round", "correct"} & {*table}:
+    if names and not {"sample", "round", "correct"} & {*table}:
         raise ValueError(
             f"{str(path)!r} has none of the columns sample, round and correct; it has {', '.join(map(repr, names))}: "
             "rename them (docs/diagnosis.md)"
         )
+    if not len(table):
+        raise ValueError(f"{str(path)!r} has no rows; give a table with one row per sample and round")
     for name in table:
         _refuse_nested(file, str(name), table[name])
     return table
@@ -76,8 +77,9 @@ def _objects(file: Path) -> pd.DataFrame:
 def _csv(file: Path, columns: Set[str]) -> tuple[pd.DataFrame, list[str]]:
     text = text_of(file)
     names, separator = heading_of(text)
-    if twice := [name for name in names if name and names.count(name) > 1]:
-        raise DataError(file, 1, f"has two columns {twice[0]!r}; rename one")
+    if not any(names):
+        return pd.DataFrame(), names
+    deque(cells_of(file, text, names, separator), maxlen=0)  # pandas would cut lines that are too long, and say nothing
     known = matched(names, columns, file)
     kept = [index for index, name in enumerate(names) if name in known]
     # Names are text: 007 stays 007, and NA is a name.
@@ -101,7 +103,7 @@ def _csv(file: Path, columns: Set[str]) -> tuple[pd.DataFrame, list[str]]:
         raise DataError(
             file, None, f"not CSV ({' '.join(str(error).split())}); quote cells that hold {separator!r}"
         ) from None
-    return table.assign(**{name: table[name].str.strip() for name in texts}), names
+    return table.assign(**{name: table[name].str.strip() for name in texts}).dropna(how="all"), names
 
 
 _MISSING = ["", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "None", "none", "<NA>"]

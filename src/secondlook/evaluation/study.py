@@ -18,8 +18,8 @@ from secondlook.correction.critics import (
     RecordedCritic,
     SilentCritic,
 )
-from secondlook.correction.plan import Plan, StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.plan import Plan
+from secondlook.correction.transcript import StopRule, Variant
 from secondlook.evaluation.counting import load_tokenizer
 from secondlook.prompts.prompt import Prompt, load_prompt
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from secondlook.correction.plan import StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.transcript import StopRule, Variant
 from secondlook.diagnosis.form import Diagnosis, from_json
 from secondlook.gateway.settings import CRITIC_TOKENS, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt

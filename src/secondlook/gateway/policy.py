@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from secondlook.correction.plan import StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.transcript import StopRule, Variant
 from secondlook.gateway.refusal import RefusalError
 from secondlook.gateway.settings import CRITIC_TOKENS, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
