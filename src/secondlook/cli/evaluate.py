@@ -105,7 +105,7 @@ class RunOptions:
     cpus: float = option(1.0, "Processors of a unit of work on the cluster.")
     gpus: float | None = option(None, "Accelerators of it, e.g. 0.25.")
     logs: str | None = option(None, "Where logs of shards go, e.g. s3://…; by default --out.")
-    log_buffer: int = option(10, "Finished samples kept back before the log is written.")
+    log_buffer: int = option(10, "Finished samples kept back before the log is written, at most.")
     diagnose: bool = option(True, "Say whether looking again helps; write diagnosis.json.", "--diagnose/--no-diagnose")
 
 

@@ -23,6 +23,7 @@ from secondlook.correction.chat import Json
 from secondlook.evaluation.progress import progress_bar
 
 _LONGEST = 400
+_PART = 50  # where writing the log after every sample costs little, since there are few
 _NO_KEY = "not-needed"
 _PATIENCE = 10.0  # seconds for a connection
 _SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"
@@ -161,7 +162,8 @@ def evaluate(
         model: The answering model.
         folder: Where the logs go; one folder per task and configuration.
         roles: Further models by what they do: ``critic`` examines (for critic ``other``), ``judge`` judges.
-        log_buffer: Finished samples kept back before the log is written; a run that is killed loses no more.
+        log_buffer: Finished samples kept back before the log is written, at most, and no more than a fiftieth of all;
+            a run that is killed loses no more.
         quiet: Show no progress.
         only: Samples by their ids, where not all are asked.
 
@@ -191,7 +193,7 @@ def evaluate(
                 continue_on_fail=True,
                 log_realtime=False,
                 score_display=False,
-                log_buffer=log_buffer,
+                log_buffer=min(log_buffer, max(1, total // _PART)),
                 max_samples=connections,
                 max_connections=connections,
                 display="none",
