@@ -64,7 +64,7 @@ def test_every_way_has_its_rule_and_a_later_run_asks_only_what_failed(faulty, tm
     marks = [(name, turn) for name in SPOILT for turn in TURNS]
     faulty.odd = spoil
     done = ask(faulty, tmp_path / "run", marks)
-    assert done.code == 0, done.err
+    assert done.code in (0, 3), done.err
     check(tmp_path / "run", marks)
     failed = {mark for mark in marks if expected(*mark)[-1] == "error"}
 
@@ -78,9 +78,9 @@ def test_every_way_has_its_rule_and_a_later_run_asks_only_what_failed(faulty, tm
     assert (statuses == "refused").sum() == sum(expected(*mark)[-1] == "refused" for mark in marks)
 
 
-@pytest.mark.parametrize("shards", [(), ("--shards", 3)], ids=["whole", "shards"])
-def test_every_way_at_random_among_failures(faulty, tmp_path, shards):
-    mixed_at_random(faulty, tmp_path / "run", 90, *shards)
+@pytest.mark.parametrize(("count", "shards"), [(60, ()), (30, ("--shards", 3))], ids=["whole", "shards"])
+def test_every_way_at_random_among_failures(faulty, tmp_path, count, shards):
+    mixed_at_random(faulty, tmp_path / "run", count, *shards)
 
 
 @pytest.mark.soak
@@ -93,7 +93,7 @@ def mixed_at_random(server, folder, count, *options):
     drawn = random.Random(3)
     marks = [("500" if drawn.random() < 0.2 else drawn.choice(list(SPOILT)), drawn.choice(TURNS)) for _ in range(count)]
     server.odd = spoil
-    assert ask(server, folder, marks, *options).code in (0, 2)
+    assert ask(server, folder, marks, *options).code in (0, 2, 3)
     secondlook("report", folder)
     check(folder, marks)
     server.heal()
