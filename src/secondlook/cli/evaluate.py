@@ -53,10 +53,12 @@ class ModelOptions:
     model_arg: tuple[str, ...] | None = option(None, "Provider argument, name=value.", "-M", "--model-arg")
     temperature: float = option(0.0, "0 decodes greedily.")
     reply_tokens: int = option(512, "Tokens a reply may have.")
-    max_connections: int | None = option(None, "Requests in flight.")
+    max_connections: int | None = option(None, "Requests in flight; by default as many as the server bears.")
     max_retries: int = option(3, "Repeats of a request after 429, 5xx or a lost line.")
-    timeout: int = option(120, "Seconds a request may take, retries included.")
+    timeout: int | None = option(None, "Seconds a request may take once it is sent; by default as long as it likes.")
+    stall: int = option(600, "Seconds of silence after which a request is given up.")
     cache: bool = option(False, "Take replies from Inspect's cache.")
+    count_tokens: Path | None = option(None, "A tokenizer.json that counts where the server tells no usage.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,7 @@ class RunOptions:
     cpus: float = option(1.0, "Processors of a unit of work on the cluster.")
     gpus: float | None = option(None, "Accelerators of it, e.g. 0.25.")
     logs: str | None = option(None, "Where logs of shards go, e.g. s3://…; by default --out.")
-    log_buffer: int = option(10, "Finished samples kept back before the log is written.")
+    log_buffer: int = option(10, "Finished samples kept back before the log is written, at most.")
     preflight: bool = option(
         True,
         "First try grader and critic, and ask three questions, of a task of your own; stop where something is wrong.",
@@ -202,10 +204,13 @@ def _evaluation(
         max_connections=model.max_connections,
         max_retries=model.max_retries,
         timeout=model.timeout,
+        stall=model.stall,
     )
     apart = ("critic", "critic_model", "critic_base_url")
     study = {name: value for name, value in asdict(critics).items() if name not in apart}
     study |= {"prompt": critics.prompt or benchmark.prompt, "cache": model.cache}
+    if model.count_tokens is not None:
+        study["count_tokens"] = str(model.count_tokens.resolve())
     if arms is not None:
         if len(arms.critic) != 1:
             asked = ", ".join(arms.critic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
@@ -81,7 +82,10 @@ def _diagnose(
         raise ValueError(f"arm {chosen.name!r} has no answer, every call failed; run it again")
     possible = [name for name in CONTROLS if name != "always-unknown" or "ambig" in table.contexts]
     uncontrolled = [f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others]
-    cannot = [*table.cannot, *uncontrolled]
+    unpriced = (
+        ["rounds that are worth their price (tokens are not known)"] if price > 0 and chosen.tokens is None else []
+    )
+    cannot = [*table.cannot, *unpriced, *uncontrolled]
     said = None if labels is None else _said(table, chosen, labels)
     if said is not None and np.isnan(said).all():
         cannot.append(f"corrected rates (no label is of an answer of arm {chosen.name!r})")
@@ -124,7 +128,19 @@ def _diagnose(
         notes=_notes(table, chosen, overall),
         critic_confidence=_confidence(chosen, chosen.p_wrong[:, 0], WRONG),
         answer_confidence=_confidence(chosen, chosen.p_answer[:, 0], RIGHT),
+        stop=chosen.stop,
+        max_tokens=_limit(chosen.decoding),
+        chat_template=chosen.chat_template,
     )
+
+
+def _limit(decoding: str | None) -> int | None:
+    """The limit of a reply's tokens among decoding settings."""
+    try:
+        limit = json.loads(decoding or "{}").get("max_tokens")
+    except (ValueError, AttributeError):
+        return None
+    return limit if isinstance(limit, int) else None
 
 
 def second_looks(frame: pd.DataFrame) -> list[str]:
@@ -223,7 +239,9 @@ def _recommend(arm: Arm, predicted: Forecast | None, price: float) -> Recommenda
     held = (arm.state >= 0).sum(axis=0)
     if not held.all():
         return Recommendation(0, price, [])  # a round without any answer: nothing to choose between
-    if price and arm.tokens is not None and arm.critique_tokens is None:
+    if price > 0 and arm.tokens is None:
+        return Recommendation(0, price, [])  # what a look costs is not known, so neither is whether it is worth it
+    if price and arm.critique_tokens is None:
         raise ValueError(
             f"price is {price:g}, and what a first look costs is not known: the table has no column tokens_critique, "
             "the tokens of the critique in each row; give it, or no price"

@@ -40,7 +40,8 @@ class Arm:
         critic: Its critic, without the noise.
         noise: Probability with which verdicts were flipped; ``None`` if the table does not say.
         variant: How the question was put again; ``None`` if the table does not say, or says several.
-        prompt: Name and hash of the prompt file, likewise.
+        prompt: Name and hash of the prompt file, likewise; so are ``stop``, the stop rule, ``decoding`` and
+            ``chat_template``.
         sample: Number of each sample in the table, shape ``(n,)``.
         group: Number of its group, shape ``(n,)``.
         cluster: Number of its template, shape ``(n,)``; of the sample itself where templates are unknown.
@@ -65,6 +66,9 @@ class Arm:
     noise: float | None
     variant: str | None
     prompt: str | None
+    stop: str | None
+    decoding: str | None
+    chat_template: str | None
     sample: Array
     group: Array
     cluster: Array
@@ -176,6 +180,9 @@ def check_table(frame: pd.DataFrame) -> Table:
             noise=noise,
             variant=_only(frame, rows, "variant"),
             prompt=_only(frame, rows, "prompt"),
+            stop=_only(frame, rows, "stop"),
+            decoding=_only(frame, rows, "decoding"),
+            chat_template=_only(frame, rows, "chat_template"),
             sample=grid.sample,
             group=grid.constant(group[rows], "group", groups),
             cluster=grid.constant(template[rows], "template", templates),

@@ -308,7 +308,7 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
         arms=arms,
         prefix_rewritten=False in stable,
         summary=benchmark.summary(answered, arms),
-        notes=list(dict.fromkeys(note for logged in samples for note in logged.notes)),
+        notes=[*dict.fromkeys(note for logged in samples for note in logged.notes), *_of_the_server(samples)],
         cause=next((logged.transcript.error for logged in samples if logged.transcript.error), None),
         labels=labels,
     )
@@ -319,6 +319,19 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     write(report, records, folder)
     write_page(report, samples, folder)
     return report
+
+
+def _of_the_server(samples: list[Logged]) -> list[str]:
+    """What is worth knowing of the server that was asked."""
+    notes = []
+    told = [logged.transcript.model.decoding.get("refused") for logged in samples]
+    if refused := sorted({str(name) for names in told if isinstance(names, list) for name in names}):
+        notes.append(f"The model refuses {', '.join(refused)}: left out of its requests, or named otherwise.")
+    if by := {str(name) for one in samples if (name := one.transcript.model.decoding.get("tokens counted by"))}:
+        notes.append(f"Tokens are counted by {', '.join(by)}, of texts alone, where the server does not tell them.")
+    if untold := sum(logged.transcript.usage.untold for logged in samples):
+        notes.append(f"The server does not tell what {untold} calls cost: costs and equal costs cannot be estimated.")
+    return notes
 
 
 def _claim(

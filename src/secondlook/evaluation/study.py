@@ -19,8 +19,9 @@ from secondlook.correction.critics import (
     SilentCritic,
 )
 from secondlook.correction.elicit import ElicitMode
-from secondlook.correction.plan import Plan, StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.plan import Plan
+from secondlook.correction.transcript import StopRule, Variant
+from secondlook.evaluation.counting import load_tokenizer
 from secondlook.prompts.prompt import Prompt, load_prompt
 
 CriticName = Literal["self", "other", "tool", "recorded", "oracle", "none", "vote"]
@@ -62,6 +63,7 @@ class Study:
         confidence: Whether it is noted how likely answers and verdicts were, where the model tells.
         seed: Seed of the run.
         cache: Whether replies may come from Inspect's cache.
+        count_tokens: A ``tokenizer.json`` that counts the tokens of calls whose server does not tell their cost.
 
     Raises:
         ValueError: For every impossible combination, naming the value and the remedy.
@@ -85,6 +87,7 @@ class Study:
     confidence: bool = True
     seed: int = 0
     cache: bool = False
+    count_tokens: str | None = None
 
     def __post_init__(self) -> None:
         if self.critic not in (known := get_args(CriticName)):
@@ -132,11 +135,13 @@ class Study:
         return load_prompt(self.prompt)
 
     def check_critic(self) -> None:
-        """See that what the critic needs is there, before a model is loaded or paid for.
+        """See that what the critic needs, and who counts, is there, before a model is loaded or paid for.
 
         Raises:
             ValueError: If the command or the file is missing or cannot be used.
         """
+        if self.count_tokens is not None:
+            load_tokenizer(self.count_tokens)
         if self.critic == "tool" and shutil.which(program := _argv(self.critic_command)[0]) is None:
             raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
         if self.critic == "recorded":

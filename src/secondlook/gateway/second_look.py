@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from secondlook.correction.critics import CommandCritic, Critic, ModelCritic
+from secondlook.correction.events import comment, dumped, event, read_events
 from secondlook.correction.held import Server
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
@@ -20,7 +21,6 @@ from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.conversation import Bill, OpenCase, ReplyError, UpstreamModel
 from secondlook.gateway.dialects import Dialect
 from secondlook.gateway.escalate import hand_over
-from secondlook.gateway.events import comment, dumped, event, read_events
 from secondlook.gateway.examining import Watched, command_critic
 from secondlook.gateway.exchange import Exchange
 from secondlook.gateway.logs import LOGGER
@@ -86,10 +86,8 @@ class SecondLook:
         """
         done, found = anyio.Event(), list[Conclusion]()
         exchange.error_event = dialect.error
-        budget = self.settings.budget_tokens
-        model = UpstreamModel(
-            self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, budget, servers=self._servers
-        )
+        bill = Bill(exchange.tally)
+        model = UpstreamModel(self.upstream, dialect, chat, headers, bill, self._known, servers=self._servers)
 
         async def work() -> None:
             found.append(await self._look(exchange.row.id, model, decision))

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from secondlook.correction.case import Case
-from secondlook.correction.chat import ChatModel, Message
+from secondlook.correction.chat import ChatModel, Completion, Message, WithheldError
 from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.elicit import NEVER, Shares
 from secondlook.correction.transcript import Critique
@@ -23,10 +23,16 @@ class ModelCritic:
     name: str = "self"
 
     async def examine(self, exam: Examination) -> Critique:
-        """Show the conversation and the check question; read the reply, and ask for the verdict alone if need be."""
+        """Show the conversation and the check question; read the reply, and ask for the verdict alone if need be.
+
+        A check that the model or a filter refuses is one that states no verdict.
+        """
         start = time.perf_counter()
         shown = (*exam.messages, Message("user", exam.case.check(exam.round_index)))
-        said = await self.model.complete(shown, seed=exam.seed)
+        try:
+            said = await self.model.complete(shown, seed=exam.seed)
+        except WithheldError as withheld:
+            said = Completion("", withheld.usage, "filter")
         seconds = time.perf_counter() - start
         critique = Critique(
             said.text,
