@@ -56,7 +56,7 @@ def second_look(
         del generate  # the loop calls the model itself
         answering = as_asked(get_model(), arm)
         if (session := sessions.get(name := str(answering))) is None:
-            session = sessions[name] = Session(arm, history, as_asked(answering, arm), _other(arm))
+            session = sessions[name] = Session(arm, history, in_loop(answering, arm), _other(arm))
         errors: list[Exception] = []
         usage = Usage()
         try:
@@ -146,9 +146,9 @@ class Session:
 def _other(study: Study) -> InspectModel | None:
     if study.critic != "other":
         return None
-    return as_asked(get_model(role="critic", required=True), study)
+    return in_loop(get_model(role="critic", required=True), study)
 
 
-def as_asked(model: Model, study: Study) -> InspectModel:
+def in_loop(model: Model, study: Study) -> InspectModel:
     """A model of Inspect's, asked as a study says."""
     return InspectModel(model, study.cache, study.confidence, study.count_tokens)
