@@ -6,6 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
+from secondlook.correction.chat import Usage
 from secondlook.evaluation.asking import Endpoint, evaluate
 from secondlook.evaluation.progress import one_done, progress_bar
 from secondlook.evaluation.task import task_of
@@ -24,6 +25,7 @@ def test_the_bar_counts_what_the_solver_asks_and_what_was_asked_before(tmp_path)
     assert "planted · self" in drawn
     assert "7/10" in drawn
     assert "10/10" in drawn
+    assert "tokens/s" in drawn
 
 
 def test_in_a_pipe_there_are_lines_from_the_first_step_on(monkeypatch):
@@ -31,15 +33,15 @@ def test_in_a_pipe_there_are_lines_from_the_first_step_on(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with progress_bar("planted · self", 4, 1, screen):
         assert screen.file.getvalue() == "planted · self: 1 of 4\n"
-        one_done()
+        one_done(Usage())
         now[0] = 31.0
-        one_done()
-        one_done()
+        one_done(Usage())
+        one_done(Usage())
     assert screen.file.getvalue() == "planted · self: 1 of 4\nplanted · self: 3 of 4\n"
 
 
 def test_nobody_need_watch():
-    one_done()
+    one_done(Usage())
     with pytest.raises(RuntimeError), progress_bar("x", 1, 0, console(terminal=True)):
         raise RuntimeError
-    one_done()
+    one_done(Usage())

@@ -256,6 +256,31 @@ def test_open_returns_the_answer_there_is(failure, at):
     assert told(response)[:4] == ("failed", "error", "always", "0")
 
 
+@pytest.mark.parametrize("keeps", ["response_format", None])
+def test_a_verdict_that_cannot_be_read_is_asked_for_alone(keeps):
+    """Held to the two verdicts where the upstream can be, else in a plain turn that the client does not see."""
+
+    def say(asked):
+        body = asked.json
+        if keeps in body:
+            schema = body["response_format"]["json_schema"]["schema"]
+            return json.dumps({"answer": schema["properties"]["answer"]["enum"][0]})
+        if "alone" in body["messages"][-1]["content"]:
+            return "It is wrong. Verdict: wrong."
+        said = sum(turn["role"] == "assistant" for turn in body["messages"])
+        return ("5", "I cannot tell.", "4")[said]
+
+    with Pair(say, policy="always") as pair:
+        first, second = post(pair), post(pair)
+    for response in (first, second):
+        assert told(response)[0] == "corrected"
+        assert response.headers["x-secondlook-verdict"] == "wrong"
+        assert response.json()["choices"][0]["message"]["content"] == "4"
+    # What the upstream can be held to is found out once, and every call is told.
+    calls = [response.json()["usage"]["secondlook"]["calls"] for response in (first, second)]
+    assert calls == ([4, 4] if keeps else [7, 4])
+
+
 @pytest.mark.parametrize("failure", [*FAILING, "I cannot tell."], ids=["500", "no words", "garbage", "cut", "unclear"])
 def test_closed_refuses(failure):
     with Pair(script("5", failure, "4"), policy="always", on_failure="closed") as pair:
@@ -270,6 +295,7 @@ def test_escalate_hands_the_conversation_to_a_person(tmp_path):
     with Pair(
         script("5", "I cannot tell.", "4", "6", FAILING[0]),
         policy="always",
+        elicit="line",
         on_failure="escalate",
         escalate_to=str(queue),
     ) as pair:
@@ -285,7 +311,7 @@ def test_escalate_hands_the_conversation_to_a_person(tmp_path):
 
 
 def test_a_webhook_is_posted_to_and_one_that_fails_fails_the_request_for_nobody_would_know():
-    settings = {"policy": "always", "on_failure": "escalate"}
+    settings = {"policy": "always", "elicit": "line", "on_failure": "escalate"}
     hook = Upstream(script({"taken": True}, (500, [], b"")))
     with (
         Running(hook) as address,
@@ -450,7 +476,7 @@ def test_many_at_once_are_answered_or_told_to_come_back():
         until(lambda: sum(each.done() for each in asked) == 20)
         refused = [each.result() for each in asked if each.done()]
         assert {(each.status_code, each.headers["retry-after"]) for each in refused} == {(429, "1")}
-        assert len(pair.upstream.asked) == 4
+        until(lambda: len(pair.upstream.asked) == 4)
         pair.upstream.held.set()
         assert sorted(each.result().status_code for each in asked) == [200] * 4 + [429] * 20
         # A client that has its answer holds no place any more.

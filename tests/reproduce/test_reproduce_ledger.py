@@ -13,7 +13,7 @@ from secondlook.evidence.outcome import side
 from secondlook.reproduce import gather, run, theory
 from secondlook.reproduce.ledger import LEDGER, find, holds
 
-IDS = [*(f"T{n}" for n in range(1, 12)), *(f"L{n}" for n in range(1, 10)), *(f"S{n}" for n in range(1, 9))]
+IDS = [*(f"T{n}" for n in range(1, 14)), *(f"L{n}" for n in range(1, 11)), *(f"S{n}" for n in range(1, 9))]
 TINY = Grid((2,), (2, 3), (1,))
 
 
@@ -37,8 +37,8 @@ def test_every_id_says_before_the_run_what_would_support_and_what_would_refute_i
         for part in claim.parts:
             own = part.whose == "paper" or all(each.whose == "ours" for each in claim.parts)
             assert (side(part.above, part.below) in claim.support) or not own
-    with pytest.raises(ValueError, match="'L10' is unknown; known: T1, T2"):
-        find(["t1", "L10"])
+    with pytest.raises(ValueError, match="'L11' is unknown; known: T1, T2"):
+        find(["t1", "L11"])
     assert [claim.id for claim in find(["s2", "T3"])] == ["T3", "S2"]
 
 

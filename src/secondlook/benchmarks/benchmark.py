@@ -124,12 +124,21 @@ class OwnArm:
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[I]):
-    """One question of one arm, asked: what happened, and what a judge model said of each answer, if there was one."""
+    """One question of one arm, asked.
+
+    Attributes:
+        arm: The arm.
+        item: The question.
+        transcript: What happened.
+        judged: What a judge model said of each answer, if there was one.
+        labels: What people say of some answers, by round.
+    """
 
     arm: str
     item: I
     transcript: Transcript
     judged: tuple[str, ...] = ()
+    labels: Mapping[int, str | bool] = field(default_factory=dict)
 
 
 class Summary(Protocol):

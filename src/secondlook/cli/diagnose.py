@@ -18,6 +18,7 @@ from secondlook.layout import DASH, ends, number, points, share, table
 if TYPE_CHECKING:
     from secondlook.diagnosis.answer import AnswerLine
     from secondlook.diagnosis.bias import BiasScore
+    from secondlook.diagnosis.confidence import Confidence
     from secondlook.diagnosis.forecast import Forecast, RoundForecast
     from secondlook.diagnosis.form import Diagnosis
 
@@ -31,6 +32,9 @@ def diagnose(
     arm: Annotated[str | None, typer.Option(help="The arm to diagnose; by default self.")] = None,
     round_: Annotated[int | None, typer.Option("--round", help="The round to judge; by default the last.")] = None,
     price: Annotated[float, typer.Option(help="Points of accuracy 1,000 more tokens per sample must bring.")] = 0.0,
+    judge_labels: Annotated[
+        Path | None, typer.Option(help="People's labels of some answers, .jsonl or .csv; they correct the rates.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write diagnosis.json to this file.")] = None,
 ) -> None:
@@ -40,10 +44,12 @@ def diagnose(
     from secondlook.diagnosis.diagnose import diagnose_all
     from secondlook.diagnosis.examiner import examiner_of, read_run
     from secondlook.diagnosis.form import to_json
+    from secondlook.diagnosis.labels import read_labels
     from secondlook.diagnosis.reading import read_tables
 
+    labels = read_labels(judge_labels) if judge_labels else None
     records = read_tables(runs)
-    diagnosis = diagnose_(records, arm=arm, round_=round_, price=price)
+    diagnosis = diagnose_(records, arm=arm, round_=round_, price=price, labels=labels)
     if len(runs) == 1 and (run := read_run(runs[0])) is not None:
         diagnosis = replace(diagnosis, examiner=examiner_of(run, diagnosis.arm, diagnosis.critic))
     if out is not None:
@@ -82,9 +88,13 @@ def show(diagnosis: Diagnosis, lines: Sequence[AnswerLine]) -> None:
 
 
 def _rounds(diagnosis: Diagnosis) -> Table:
-    """Round by round, measured beside forecast; what could not be read is a column where there is any."""
+    """Round by round, measured beside forecast; what could not be read, or was elicited, is a column if there is any.
+
+    Elicited are answers, and verdicts on them.
+    """
     unread = any(state.unparsed + state.refused for state in diagnosis.rounds)
-    column = ["unread"] if unread else []
+    asked = any(state.elicited + state.elicited_verdicts for state in diagnosis.rounds)
+    column = [*(["unread"] if unread else []), *(["elicited"] if asked else [])]
     made = table("round", "right", "against first", "r → w", "w → r", *column, "forecast", "critic", "tokens")
     predicted = {line.round: line for line in diagnosis.forecast.rounds} if diagnosis.forecast else {}
     steps = {step.step: step for step in diagnosis.steps}
@@ -98,13 +108,14 @@ def _rounds(diagnosis: Diagnosis) -> Table:
             str(sum(n for to, n in before.counts["right"].items() if to != "right")) if before else "",
             str(before.counts["wrong"]["right"]) if before else "",
             *([str(state.unparsed + state.refused)] if unread else []),
+            *([f"{state.elicited}, {state.elicited_verdicts}"] if asked else []),
             _predicted(line) if line else "",
             share(step.critic.accuracy) if step else "",
             number(state.tokens, ",.0f"),
             style="red" if line and line.inside is False else None,
         )
     for line in predicted.values():
-        made.add_row(str(line.round), *[""] * (5 if unread else 4), _predicted(line), style="dim")
+        made.add_row(str(line.round), *[""] * (4 + len(column)), _predicted(line), style="dim")
     return made
 
 
@@ -156,10 +167,20 @@ def _lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     for line in [*diagnosis.bias[:1], *diagnosis.bias[1:][-1:]]:
         scores = f"ambiguous {_bias(line.ambiguous)}, disambiguated {_bias(line.disambiguated)}"
         yield f"Bias score after round {line.round}", f"{scores}."
+    if corrected := [state for state in diagnosis.rounds if state.accuracy_corrected is not None]:
+        told = (
+            f"round {state.round} {share(state.accuracy_corrected, interval=True)}"
+            + (f" ({points(state.gain_corrected)} points)" if state.gain_corrected else "")
+            for state in corrected
+        )
+        yield "Right, corrected by people's labels", "; ".join(told) + "."
     if dose := diagnosis.dose:
         bend = "" if dose.linear is None else f"; a line {'will do' if dose.linear else 'does not fit'}"
         bend += "" if dose.curvature is None else f" (curvature {points(dose.curvature)})"
         yield "Dose-response", f"{points(dose.slope)} points from no flipped verdict of {dose.critic} to all{bend}."
+    for label, found in (("critic", diagnosis.critic_confidence), ("first answer", diagnosis.answer_confidence)):
+        if found is not None:
+            yield f"How sure the {label} was", _confidence(found)
     if groups := diagnosis.correlation:
         yield (
             f"Gain against critic accuracy, {groups.groups} groups",
@@ -170,6 +191,18 @@ def _lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         yield "Advice", " ".join(diagnosis.advice)
     if diagnosis.cannot:
         yield "Cannot be estimated", "; ".join(diagnosis.cannot) + "."
+
+
+def _confidence(found: Confidence) -> str:
+    """Ranking, distance, and the curve of calibration, a pair for each bin."""
+    ranks = (
+        f"AUROC {number(found.auroc.value, '.3f')} {ends(found.auroc.low, found.auroc.high, digits=3, scale=1)}; "
+        if (found.auroc)
+        else ""
+    )
+    brier = f"Brier score {found.brier.value:.3f} {ends(found.brier.low, found.brier.high, digits=3, scale=1)}"
+    curve = ", ".join(f"{100 * part.mean:.0f} {100 * part.observed.value:.0f}" for part in found.curve)
+    return f"{ranks}{brier}, of the share alone {found.base:.3f}; said and came, in percent: {curve}."
 
 
 def _bias(score: BiasScore) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from secondlook.diagnosis.form import Diagnosis
     from secondlook.evaluation.asking import Endpoint
     from secondlook.evaluation.evaluate import Arms, Evaluation
+    from secondlook.evaluation.report import Report
 
 app = typer.Typer()
 eval_app = typer.Typer(
@@ -52,10 +53,12 @@ class ModelOptions:
     model_arg: tuple[str, ...] | None = option(None, "Provider argument, name=value.", "-M", "--model-arg")
     temperature: float = option(0.0, "0 decodes greedily.")
     reply_tokens: int = option(512, "Tokens a reply may have.")
-    max_connections: int | None = option(None, "Requests in flight.")
+    max_connections: int | None = option(None, "Requests in flight; by default as many as the server bears.")
     max_retries: int = option(3, "Repeats of a request after 429, 5xx or a lost line.")
-    timeout: int = option(120, "Seconds a request may take, retries included.")
+    timeout: int | None = option(None, "Seconds a request may take once it is sent; by default as long as it likes.")
+    stall: int = option(600, "Seconds of silence after which a request is given up.")
     cache: bool = option(False, "Take replies from Inspect's cache.")
+    count_tokens: Path | None = option(None, "A tokenizer.json that counts where the server tells no usage.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,15 @@ class CriticOptions:
         None, "Temperature at which these are sampled; the model's own, or 0.7 where that is 0."
     )
     history: int = option(3, "Other questions shown first (variant diverse).")
+    elicit: str = option(
+        "auto",
+        "Ask once more, for the answer or verdict alone: auto, where none can be read; choice, always; line, never.",
+    )
+    confidence: bool = option(
+        True,
+        "Note how likely answers and verdicts were, where the model tells.",
+        "--confidence/--no-confidence",
+    )
     budget_tokens: int | None = option(None, "Token budget of a sample.")
     budget_seconds: float | None = option(None, "Time budget of a sample.")
 
@@ -94,6 +106,9 @@ class ArmOptions:
     critic: tuple[str, ...] = option(("self",), "Who checks: self, other, tool, recorded or oracle.")
     judge_model: str | None = option(None, "A model that judges replies too.")
     judge_base_url: str | None = option(None, "Address of the judge's server.")
+    judge_labels: Path | None = option(
+        None, "People's labels of some replies, .jsonl or .csv: they correct the judges' rates; kept with the run."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +126,7 @@ class RunOptions:
     cpus: float = option(1.0, "Processors of a unit of work on the cluster.")
     gpus: float | None = option(None, "Accelerators of it, e.g. 0.25.")
     logs: str | None = option(None, "Where logs of shards go, e.g. s3://…; by default --out.")
-    log_buffer: int = option(10, "Finished samples kept back before the log is written.")
+    log_buffer: int = option(10, "Finished samples kept back before the log is written, at most.")
     preflight: bool = option(
         True,
         "First try grader and critic, and ask three questions, of a task of your own; stop where something is wrong.",
@@ -140,6 +155,8 @@ def evaluate(
     from secondlook.evaluation.shown import show
 
     evaluation = _evaluation(benchmark, model, critics, questions, running, arms)
+    if running.fast and arms is not None and arms.judge_labels is not None:
+        raise ValueError("--judge-labels need the replies that were labelled, and --fast keeps none; leave one out")
     if running.dry_run:
         show_planned(count_calls(evaluation, preflight=running.preflight), console)
         return
@@ -148,6 +165,8 @@ def evaluate(
         asked_by = _asked_by(stack, running, tuple(model.base_url or ()), folder)
         before = Preflight(console) if running.preflight else None
         report = run_evaluation(evaluation, folder, log_buffer=running.log_buffer, arms=asked_by, before=before)
+    if arms is not None and arms.judge_labels is not None:
+        report = _labelled(folder, arms.judge_labels, running.logs)
     show(report, console)
     found = _keep([report.diagnoses[arm] for arm in report.looks], folder) if running.diagnose else []
     files = ", ".join([*found, "report.json", "rounds.csv"])
@@ -185,10 +204,13 @@ def _evaluation(
         max_connections=model.max_connections,
         max_retries=model.max_retries,
         timeout=model.timeout,
+        stall=model.stall,
     )
     apart = ("critic", "critic_model", "critic_base_url")
     study = {name: value for name, value in asdict(critics).items() if name not in apart}
     study |= {"prompt": critics.prompt or benchmark.prompt, "cache": model.cache}
+    if model.count_tokens is not None:
+        study["count_tokens"] = str(model.count_tokens.resolve())
     if arms is not None:
         if len(arms.critic) != 1:
             asked = ", ".join(arms.critic)
@@ -259,23 +281,31 @@ for _name in names():
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
     logs: Annotated[str | None, typer.Option(help="Where its logs are, if --logs put them elsewhere.")] = None,
+    judge_labels: Annotated[
+        Path | None, typer.Option(help="People's labels of some replies, kept with the run from now on.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Report again on a run, finished or not."""
     from secondlook.evaluation.report import read, to_json
     from secondlook.evaluation.shown import show
 
-    if importlib.util.find_spec("inspect_ai") is None:
-        result = read(folder)
-    else:
-        from secondlook.cluster.place import place
-        from secondlook.evaluation.evaluate import report_folder
-
-        result = report_folder(folder, place(logs) if logs else None)
+    result = read(folder) if importlib.util.find_spec("inspect_ai") is None else _labelled(folder, judge_labels, logs)
     if json_:
         sys.stdout.write(to_json(result))
     else:
         show(result, console)
+
+
+def _labelled(folder: Path, labels: Path | None, logs: str | None) -> Report:
+    """The report on a run's logs, with people's labels if there are any."""
+    from secondlook.cluster.place import place
+    from secondlook.evaluation.evaluate import report_folder
+    from secondlook.evaluation.labels import keep_labels
+
+    if labels is not None:
+        keep_labels(folder, labels)
+    return report_folder(folder, place(logs) if logs else None)
 
 
 @app.command()

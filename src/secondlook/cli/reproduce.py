@@ -22,7 +22,7 @@ app = typer.Typer()
 
 @app.command()
 def reproduce(
-    ids: Annotated[list[str] | None, typer.Argument(help="T1 to T11, L1 to L9, S1 to S8; by default all.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="T1 to T13, L1 to L10, S1 to S8; by default all.")] = None,
     profile: Annotated[str, typer.Option(help="demo, quick or full.")] = "demo",
     out: Annotated[Path, typer.Option(help="Gets claims.json, index.html and figures, and keeps what is done.")] = Path(
         "runs/reproduce"

@@ -9,20 +9,41 @@ from pydantic import TypeAdapter
 
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish, Message, ModelInfo, Usage
+from secondlook.correction.elicit import Elicited
 
+StopRule = Literal["fixed", "satisfied"]
 Variant = Literal["self", "diverse", "self-instruct", "resample"]
-Stop = Literal["rounds", "satisfied", "tokens", "seconds", "error"]
+Stop = Literal["rounds", "satisfied", "tokens", "seconds", "refused", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Critique:
-    """What a critic said of one answer, what that was read as, and its cost."""
+    """What a critic said of one answer, what that was read as, and its cost.
+
+    Attributes:
+        reasoning: What it thought before, where the server tells that apart.
+        elicited: What it said when it was asked for its verdict alone, if it was.
+        shares: Probability of the verdicts ``wrong`` and ``right``, where it is known.
+    """
 
     text: str
     verdict: Verdict
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     finish: Finish = "stop"
+    reasoning: str = ""
+    elicited: Elicited | None = None
+    shares: dict[str, float] | None = None
+
+    @property
+    def cost(self) -> Usage:
+        """Of the critique, and of asking for the verdict alone."""
+        return self.usage + self.elicited.usage if self.elicited else self.usage
+
+    @property
+    def took(self) -> float:
+        """Seconds of both."""
+        return self.seconds + (self.elicited.seconds if self.elicited else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +55,9 @@ class Round:
         finish: Why the model stopped; ``length`` marks a truncated answer.
         usage: Tokens of the call that gave the answer; the critique carries its own.
         seconds: Wall time of that call.
+        reasoning: What the model thought before, where the server tells that apart.
+        elicited: What it said when it was asked for its answer alone, if it was.
+        shares: Probability of each choice, where it is known.
     """
 
     index: int
@@ -42,6 +66,26 @@ class Round:
     usage: Usage
     seconds: float
     critique: Critique | None = None
+    reasoning: str = ""
+    elicited: Elicited | None = None
+    shares: dict[str, float] | None = None
+
+    @property
+    def stated(self) -> tuple[str, Finish]:
+        """The text that the answer is read from, and why it ended."""
+        if self.elicited is not None and self.elicited.read:
+            return self.elicited.text, self.elicited.finish
+        return self.answer, self.finish
+
+    @property
+    def cost(self) -> Usage:
+        """Of the answer, and of asking for it alone; the critique has its own."""
+        return self.usage + self.elicited.usage if self.elicited else self.usage
+
+    @property
+    def took(self) -> float:
+        """Seconds of both."""
+        return self.seconds + (self.elicited.seconds if self.elicited else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +98,11 @@ class Transcript:
         messages: Every message shown or received, in order.
         rounds: The rounds that produced an answer; empty only if the first call failed.
         stop: Why the loop ended.
-        error: What went wrong, in one line, if ``stop`` is ``error``.
+        error: What went wrong, or how the model refused, in one line, if ``stop`` is ``error`` or ``refused``.
         lost: Cost of the calls that brought no round: an empty completion, a call cut off by the time budget or
             by an error (counted in ``calls``; the tokens of those are not known), or what made a history that
             other samples share.
+        rule: Which stop rule the loop had; ``None`` in transcripts that are older than this field.
     """
 
     sample: str
@@ -71,6 +116,7 @@ class Transcript:
     stop: Stop
     error: str | None = None
     lost: Usage = field(default_factory=Usage)
+    rule: StopRule | None = None
 
     @property
     def answer(self) -> str | None:
@@ -82,9 +128,9 @@ class Transcript:
         """Everything this transcript cost, critiques and lost calls included."""
         total = self.lost
         for round_ in self.rounds:
-            total += round_.usage
+            total += round_.cost
             if round_.critique is not None:
-                total += round_.critique.usage
+                total += round_.critique.cost
         return total
 
     def to_json(self) -> str:

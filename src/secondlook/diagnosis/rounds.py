@@ -18,13 +18,20 @@ from secondlook.diagnosis.transitions import critic_of
 
 @dataclass(frozen=True, slots=True)
 class CriticQuality:
-    """How well verdicts agree with the truth (as in :class:`.transitions.CriticRates`), and how many could be read."""
+    """How well verdicts agree with the truth (as in :class:`.transitions.CriticRates`).
+
+    Attributes:
+        clear: Verdicts that could be read.
+        unclear: Those that could not.
+        elicited: Those that were asked for once more, alone.
+    """
 
     accuracy: Estimate | None
     false_alarm: Estimate | None
     miss: Estimate | None
     clear: int
     unclear: int
+    elicited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class RoundSummary:
         unparsed: Answers in hand that cannot be read.
         refused: Answers in hand that refuse and are not judged.
         errors: Calls of this round that failed.
+        elicited: Answers of this round that were asked for once more, alone.
         tokens: Mean tokens of a question up to this answer: of all answers so far and the critiques between them.
         seconds: Mean wall time of an answer given in this round and its critique.
     """
@@ -58,6 +66,7 @@ class RoundSummary:
     critic: CriticQuality
     tokens: float
     seconds: float
+    elicited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +113,7 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
                 critic=_critic(arm, round_),
                 tokens=np.nan if arm.spent is None else float(arm.spent[:, round_].mean()),
                 seconds=float(seconds[round_] / answered) if answered else np.nan,
+                elicited=int(arm.elicited[:, round_].sum()),
             )
         )
     return summaries
@@ -135,6 +145,7 @@ def _arm(records: pd.DataFrame) -> Arm:
     ]
     if records.duplicated(["sample", "round"]).any():
         raise ValueError("a sample has two rows for one round; give the records of one run and arm at a time")
+    needed += ["elicited", "elicited_verdict"]
     return check_table(records[[name for name in needed if name in records]]).arms[UNNAMED]
 
 
@@ -152,4 +163,5 @@ def _change(name: str, records: pd.DataFrame, effect: Effect | None) -> GroupCha
 def _critic(arm: Arm, round_: int) -> CriticQuality:
     rates, verdict = critic_of(arm, round_), arm.verdict[:, round_]
     clear, unclear = (int(np.isin(verdict, said).sum()) for said in ((ALARM, PASS), (UNCLEAR,)))
-    return CriticQuality(rates.accuracy, rates.false_alarm, rates.miss, clear, unclear)
+    asked = int(arm.elicited_verdict[:, round_].sum())
+    return CriticQuality(rates.accuracy, rates.false_alarm, rates.miss, clear, unclear, asked)

@@ -40,7 +40,8 @@ class Arm:
         critic: Its critic, without the noise.
         noise: Probability with which verdicts were flipped; ``None`` if the table does not say.
         variant: How the question was put again; ``None`` if the table does not say, or says several.
-        prompt: Name and hash of the prompt file, likewise.
+        prompt: Name and hash of the prompt file, likewise; so are ``stop``, the stop rule, ``decoding`` and
+            ``chat_template``.
         sample: Number of each sample in the table, shape ``(n,)``.
         group: Number of its group, shape ``(n,)``.
         cluster: Number of its template, shape ``(n,)``; of the sample itself where templates are unknown.
@@ -54,6 +55,10 @@ class Arm:
             unknown.
         bias: 1 or -1 for an answer in hand along or against a stereotype, 0 for one that names nobody, NaN where that
             is not known, shape ``(n, R)``; ``None`` if the table has no such column.
+        elicited: Whether the answer of this round was asked for once more, alone, shape ``(n, R)``.
+        elicited_verdict: Whether the verdict on it was, likewise.
+        p_answer: Probability of the answer of this round, NaN where that is not known, shape ``(n, R)``.
+        p_wrong: Probability of the verdict ``wrong`` on it, likewise.
     """
 
     name: str
@@ -61,6 +66,9 @@ class Arm:
     noise: float | None
     variant: str | None
     prompt: str | None
+    stop: str | None
+    decoding: str | None
+    chat_template: str | None
     sample: Array
     group: Array
     cluster: Array
@@ -72,6 +80,10 @@ class Arm:
     tokens: Array | None
     critique_tokens: Array | None
     bias: Array | None
+    elicited: Array
+    elicited_verdict: Array
+    p_answer: Array
+    p_wrong: Array
 
     @property
     def rounds(self) -> int:
@@ -127,7 +139,8 @@ def check_table(frame: pd.DataFrame) -> Table:
             (true, false, or missing where the answer cannot be judged). Used where present: ``group``, ``verdict``
             (wrong, right, unclear, or missing if the answer was not examined), ``tokens`` (or ``tokens_in`` and
             ``tokens_out``), ``tokens_critique``, ``template``, ``status``, ``arm``, ``critic``, ``noise_p``,
-            ``context``, ``bias``, ``model``, ``variant`` and ``prompt``.
+            ``context``, ``bias``, ``model``, ``variant``, ``prompt``, ``elicited``, ``elicited_verdict``, ``p_answer``
+            and ``p_wrong``.
 
     Raises:
         ValueError: For what cannot be right, naming row, value and remedy: a missing or unknown value, two rows for one
@@ -147,6 +160,8 @@ def check_table(frame: pd.DataFrame) -> Table:
     context, contexts = codes(frame, "context", needed=False) if "context" in frame else (alike - 1, [])
     named = [name for name in ("arm", "critic") if name in frame]
     arm, names = codes(frame, named[0]) if named else (alike, [UNNAMED])
+    asked = {name: _given(frame, name) for name in ("elicited", "elicited_verdict")}
+    likely = {name: _probability(frame, name) for name in ("p_answer", "p_wrong")}
     unpaid, told = int(np.isnan(spent).sum()), ~np.isnan(examining) | (said == SILENT)
     arms = {}
     for number, name in enumerate(names):
@@ -165,6 +180,9 @@ def check_table(frame: pd.DataFrame) -> Table:
             noise=noise,
             variant=_only(frame, rows, "variant"),
             prompt=_only(frame, rows, "prompt"),
+            stop=_only(frame, rows, "stop"),
+            decoding=_only(frame, rows, "decoding"),
+            chat_template=_only(frame, rows, "chat_template"),
             sample=grid.sample,
             group=grid.constant(group[rows], "group", groups),
             cluster=grid.constant(template[rows], "template", templates),
@@ -176,6 +194,8 @@ def check_table(frame: pd.DataFrame) -> Table:
             tokens=None if unpaid else grid.fill(spent[rows], 0),
             critique_tokens=grid.fill(np.nan_to_num(examining[rows]), 0) if told[rows].all() else None,
             bias=None if biased is None else np.where(began, biased, np.nan),
+            **{column: grid.fill(values[rows], False) for column, values in asked.items()},
+            **{column: grid.fill(values[rows], np.nan) for column, values in likely.items()},
         )
     no_status = "refused answers and failed calls (no column status): an answer without correct counts as unparsed"
     unknown = "no column tokens" if unpaid == len(frame) else f"tokens are missing in {unpaid} rows"
@@ -236,6 +256,21 @@ class _Grid:
                 "question a name of its own"
             )
         return first
+
+
+def _given(frame: pd.DataFrame, name: str) -> Array:
+    """Whether there is a value."""
+    return frame[name].notna().to_numpy(bool) if name in frame else np.zeros(len(frame), dtype=bool)
+
+
+def _probability(frame: pd.DataFrame, name: str) -> Array:
+    """Numbers from 0 to 1; NaN where there is none."""
+    if name not in frame:
+        return np.full(len(frame), np.nan)
+    values = numbers(frame[name], name, least=0.0)
+    if (odd := np.flatnonzero(values > 1)).size:
+        raise ValueError(f"{name} is {values[odd[0]]:g} in data row {odd[0] + 1}; give a probability from 0 to 1")
+    return values
 
 
 def _bias(frame: pd.DataFrame) -> Array | None:

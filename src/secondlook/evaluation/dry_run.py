@@ -51,8 +51,8 @@ def dry_run(evaluation: Evaluation, *, preflight: bool = False) -> list[Counted]
 
     No model is opened, and no command and no grader of a user's is run.
 
-    Replies are taken to be as long as they may be, verdicts to end no loop, and budgets not to bind: the counts of
-    tokens are upper bounds, as good as the rule that a token has four characters.
+    Replies are taken to be as long as they may be and to be read, verdicts to end no loop, and budgets not to bind: the
+    counts of tokens are upper bounds, as good as the rule that a token has four characters.
 
     Raises:
         ValueError: If data or settings cannot be used.
@@ -85,6 +85,7 @@ async def _count(evaluation: Evaluation, name: str) -> Counted:
         stop="fixed",
         budget_tokens=None,
         budget_seconds=None,
+        elicit="choice" if study.elicit == "choice" else "line",
     )
     session = Session(plain, about[HISTORY], counter, counter)
     if standing == "oracle":

@@ -18,6 +18,7 @@ from secondlook.diagnosis.examiner import examiner_of
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint, evaluate
 from secondlook.evaluation.inspect_model import InspectModel
+from secondlook.evaluation.labels import kept_labels, labels_by_round
 from secondlook.evaluation.logs import Logged, read_logged, to_table
 from secondlook.evaluation.page import write_page
 from secondlook.evaluation.report import Report, build_report, write
@@ -289,7 +290,17 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     arms = list(dict.fromkeys(logged.arm for logged in samples))
     records = to_table(samples)
     benchmark = samples[0].benchmark
-    answered = [Answered(logged.arm, logged.item, logged.transcript, logged.judged) for logged in samples]
+    labels = kept_labels(folder)
+    answered = [
+        Answered(
+            logged.arm,
+            logged.item,
+            logged.transcript,
+            logged.judged,
+            labels_by_round(labels, logged.arm, logged.transcript),
+        )
+        for logged in samples
+    ]
     stable = {logged.transcript.model.prefix_stable for logged in samples}
     report = build_report(
         benchmark,
@@ -297,8 +308,9 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
         arms=arms,
         prefix_rewritten=False in stable,
         summary=benchmark.summary(answered, arms),
-        notes=list(dict.fromkeys(note for logged in samples for note in logged.notes)),
+        notes=[*dict.fromkeys(note for logged in samples for note in logged.notes), *_of_the_server(samples)],
         cause=next((logged.transcript.error for logged in samples if logged.transcript.error), None),
+        labels=labels,
     )
     if kept:
         examined = {arm: examiner_of(kept, arm, one.critic) for arm, one in report.diagnoses.items()}
@@ -309,13 +321,27 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     return report
 
 
+def _of_the_server(samples: list[Logged]) -> list[str]:
+    """What is worth knowing of the server that was asked."""
+    notes = []
+    told = [logged.transcript.model.decoding.get("refused") for logged in samples]
+    if refused := sorted({str(name) for names in told if isinstance(names, list) for name in names}):
+        notes.append(f"The model refuses {', '.join(refused)}: left out of its requests, or named otherwise.")
+    if by := {str(name) for one in samples if (name := one.transcript.model.decoding.get("tokens counted by"))}:
+        notes.append(f"Tokens are counted by {', '.join(by)}, of texts alone, where the server does not tell them.")
+    if untold := sum(logged.transcript.usage.untold for logged in samples):
+        notes.append(f"The server does not tell what {untold} calls cost: costs and equal costs cannot be estimated.")
+    return notes
+
+
 def _claim(
     folder: Path, evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, examiner: Model | None
 ) -> None:
     """Take the folder for this evaluation, as it reads once everything it points to has been looked at."""
     first, task = next(iter(tasks.items()))
     settings = evaluation.settings | _found(model) | {"hash of the questions": evaluation.digest(task)}
-    settings["prompt"] = evaluation.study_of(first).file.version
+    study = evaluation.study_of(first)
+    settings |= {"prompt": study.file.version, "elicit": study.elicit, "confidence": study.confidence}
     arms = evaluation.settings_by_arm
     if evaluation.kind.arms:
         for name, task in tasks.items():

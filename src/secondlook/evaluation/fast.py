@@ -86,7 +86,7 @@ def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, ex
                 history=about[HISTORY],
                 words=about[WORDS],
                 other=other,
-                on_transcript=lambda _: one_done(),
+                on_transcript=lambda transcript: one_done(transcript.usage),
             )
         if not any(transcript.rounds for transcript in transcripts):
             raise RunError(f"not one of {len(samples)} samples could be finished: {transcripts[0].error}")

@@ -17,6 +17,7 @@ from secondlook.diagnosis.bias import BiasScore, bias_score
 from secondlook.diagnosis.diagnose import diagnose_all, second_looks
 from secondlook.diagnosis.finding import Effect
 from secondlook.diagnosis.form import Diagnosis
+from secondlook.diagnosis.labels import Labels
 from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
 from secondlook.evaluation.study import UNKNOWN
 from secondlook.layout import share
@@ -94,6 +95,7 @@ def build_report(
     summary: Summary | None = None,
     notes: Sequence[str] = (),
     cause: str | None = None,
+    labels: Labels | None = None,
 ) -> Report:
     """Summarise the arms of a run.
 
@@ -105,8 +107,9 @@ def build_report(
         summary: The benchmark's own part.
         notes: What must be known of the questions.
         cause: Of the first sample that ended in an error.
+        labels: What people say of some answers.
     """
-    diagnoses, looks = diagnose_all(records), second_looks(records)
+    diagnoses, looks = diagnose_all(records, labels), second_looks(records)
     parts = [(str(arm), records[records["arm"] == arm]) for arm in arms or records["arm"].unique()]
     reports = [
         ArmReport(

@@ -18,18 +18,19 @@ def to_records(
 ) -> list[Record]:
     """The records of one sample.
 
-    A loop that ended in an error has one more row, with that status; so has one whose budget did not suffice for a
-    first answer, so that no sample goes missing. Tokens of calls that brought no answer stand in that row, or else in
-    the first: nothing spent is left out. Where answers vote, a row holds the majority of the answers up to it.
+    A loop that ended in an error or a refusal has one more row, with that status and the server's words; so has one
+    whose budget did not suffice for a first answer, so that no sample goes missing. Tokens of calls that brought no
+    answer stand in that row, or else in the first: nothing spent is left out. Where answers vote, a row holds the
+    majority of the answers up to it.
     """
     rounds, lost = list(transcript.rounds), transcript.lost
-    readings = [benchmark.read(item, round_.answer, round_.finish) for round_ in rounds]
+    readings = [benchmark.read(item, *round_.stated) for round_ in rounds]
     if transcript.variant == "resample":
         votes = [reading.answer if reading.status == "ok" else None for reading in readings]
         readings = [readings[majority(votes[:count])] for count in range(1, len(votes) + 1)]
-    if transcript.stop == "error" or not rounds:
+    if transcript.stop in ("error", "refused") or not rounds:
         rounds.append(Round(len(rounds), "", "other", lost, 0.0))
-        readings.append(Graded(None, None, "error"))
+        readings.append(Graded(None, None, "refused" if transcript.stop == "refused" else "error"))
     else:
         rounds[0] = replace(rounds[0], usage=rounds[0].usage + lost)
     return [
@@ -42,7 +43,7 @@ def _row(
     transcript: Transcript, item: ItemLike, round_: Round, reading: Graded, run: str, arm: str, noise_p: float
 ) -> Record:
     critique = round_.critique
-    usage = round_.usage + (critique.usage if critique else Usage())
+    usage = round_.cost + (critique.cost if critique else Usage())
     model = transcript.model
     return Record(
         run=run,
@@ -59,11 +60,11 @@ def _row(
         correct=reading.correct,
         status=reading.status,
         verdict=critique.verdict if critique else None,
-        tokens_in=usage.input,
-        tokens_out=usage.output,
-        tokens_critique=critique.usage.total if critique else 0,
-        tokens_cached=usage.cached,
-        seconds=round_.seconds + (critique.seconds if critique else 0.0),
+        tokens_in=None if usage.untold else usage.input,
+        tokens_out=None if usage.untold else usage.output,
+        tokens_critique=_critique_tokens(critique),
+        tokens_cached=None if usage.untold else usage.cached,
+        seconds=round_.took + (critique.took if critique else 0.0),
         model=model.name,
         revision=model.revision,
         prompt=transcript.prompt,
@@ -71,7 +72,27 @@ def _row(
         decoding=json.dumps(dict(model.decoding), sort_keys=True),
         score=_score(transcript.prompt, critique),
         bias=reading.bias,
+        stop=transcript.rule,
+        error=transcript.error if reading.status in ("error", "refused") else None,
+        elicited=round_.elicited.how if round_.elicited else None,
+        elicited_verdict=critique.elicited.how if critique and critique.elicited else None,
+        p_answer=_p_answer(transcript, round_, reading),
+        p_wrong=critique.shares["wrong"] if critique and critique.shares else None,
     )
+
+
+def _critique_tokens(critique: Critique | None) -> int | None:
+    """What the critique took, the call that elicited its verdict too; ``None`` if the server does not tell."""
+    if critique is None:
+        return 0
+    return None if critique.cost.untold else critique.cost.total
+
+
+def _p_answer(transcript: Transcript, round_: Round, reading: Graded) -> float | None:
+    """Probability of the answer as read; a majority has none."""
+    if round_.shares is None or reading.answer is None or transcript.variant == "resample":
+        return None
+    return round_.shares.get(reading.answer)
 
 
 def _score(prompt: str, critique: Critique | None) -> float | None:
@@ -82,4 +103,7 @@ def _score(prompt: str, critique: Critique | None) -> float | None:
         file = load_prompt(prompt.partition("@")[0])
     except ValueError:
         return None
-    return file.score(critique.text, critique.finish) if file.version == prompt else None
+    if file.version != prompt:
+        return None
+    said = critique.elicited if critique.elicited and critique.elicited.read else critique
+    return file.score(said.text, said.finish)

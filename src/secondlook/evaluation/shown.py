@@ -68,6 +68,7 @@ def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
         ("right → wrong", [str(line.right_to_wrong) if line.round else "" for line in rounds]),
         ("wrong → right", [str(line.wrong_to_right) if line.round else "" for line in rounds]),
         ("unparsed", [str(line.unparsed) for line in rounds]),
+        *([("elicited", [str(line.elicited) for line in rounds])] if any(line.elicited for line in rounds) else []),
         ("errors", [str(line.errors) for line in rounds]),
         *(
             [
@@ -77,6 +78,10 @@ def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
                 (
                     "critic: unclear",
                     [str(critic.unclear) if critic.clear + critic.unclear else "" for critic in critics],
+                ),
+                (
+                    "critic: elicited",
+                    [str(critic.elicited) if critic.clear + critic.unclear else "" for critic in critics],
                 ),
             ]
             if any(critic.clear + critic.unclear for critic in critics)

@@ -16,7 +16,7 @@ from secondlook.correction.chat import ChatModel, Message, Usage
 from secondlook.correction.history import as_history
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
-from secondlook.evaluation.inspect_model import InspectModel
+from secondlook.evaluation.inspect_model import InspectModel, inspect_messages
 from secondlook.evaluation.progress import one_done
 from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.study import SAMPLED, VOTE, Study
@@ -56,21 +56,24 @@ def second_look(
         del generate  # the loop calls the model itself
         answering = as_asked(get_model(), arm)
         if (session := sessions.get(name := str(answering))) is None:
-            session = sessions[name] = Session(arm, history, InspectModel(answering, arm.cache), _other(arm))
+            session = sessions[name] = Session(arm, history, in_loop(answering, arm), _other(arm))
         errors: list[Exception] = []
+        usage = Usage()
         try:
             plan, spent = await session.plan()
             case = case_of(state.metadata, arm.file, words)
             transcript = await run(session.model, session.critic, case, plan, on_error=errors.append)
             transcript = replace(transcript, lost=transcript.lost + spent)
+            usage = transcript.usage
         finally:
-            one_done()
+            one_done(usage)
         state.store_as(TranscriptStore).transcript = transcript.to_json()
+        state.messages = inspect_messages(transcript.messages)
         if errors:
             raise errors[0]
-        if transcript.answer is None:
+        if transcript.answer is None and transcript.stop != "refused":
             raise NoAnswerError(f"no answer within the budget of {transcript.stop}")
-        state.output.completion = transcript.answer
+        state.output.completion = transcript.answer or ""
         state.completed = True
         return state
 
@@ -143,4 +146,9 @@ class Session:
 def _other(study: Study) -> InspectModel | None:
     if study.critic != "other":
         return None
-    return InspectModel(get_model(role="critic", required=True), study.cache)
+    return in_loop(get_model(role="critic", required=True), study)
+
+
+def in_loop(model: Model, study: Study) -> InspectModel:
+    """A model of Inspect's, asked as a study says."""
+    return InspectModel(model, study.cache, study.confidence, study.count_tokens)

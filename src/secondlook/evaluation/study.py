@@ -18,8 +18,10 @@ from secondlook.correction.critics import (
     RecordedCritic,
     SilentCritic,
 )
-from secondlook.correction.plan import Plan, StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.elicit import ElicitMode
+from secondlook.correction.plan import Plan
+from secondlook.correction.transcript import StopRule, Variant
+from secondlook.evaluation.counting import load_tokenizer
 from secondlook.prompts.prompt import Prompt, load_prompt
 
 CriticName = Literal["self", "other", "tool", "recorded", "oracle", "none", "vote"]
@@ -56,8 +58,12 @@ class Study:
         history: How many other questions stand before the question in the ``diverse`` variant.
         budget_tokens: No call is started once a sample has spent this many tokens.
         budget_seconds: Time budget of a sample.
+        elicit: Whether the model is asked once more, for the answer or the verdict alone: never (``line``), where none
+            can be read (``auto``), or always (``choice``).
+        confidence: Whether it is noted how likely answers and verdicts were, where the model tells.
         seed: Seed of the run.
         cache: Whether replies may come from Inspect's cache.
+        count_tokens: A ``tokenizer.json`` that counts the tokens of calls whose server does not tell their cost.
 
     Raises:
         ValueError: For every impossible combination, naming the value and the remedy.
@@ -77,8 +83,11 @@ class Study:
     history: int = 3
     budget_tokens: int | None = None
     budget_seconds: float | None = None
+    elicit: ElicitMode = "auto"
+    confidence: bool = True
     seed: int = 0
     cache: bool = False
+    count_tokens: str | None = None
 
     def __post_init__(self) -> None:
         if self.critic not in (known := get_args(CriticName)):
@@ -126,11 +135,13 @@ class Study:
         return load_prompt(self.prompt)
 
     def check_critic(self) -> None:
-        """See that what the critic needs is there, before a model is loaded or paid for.
+        """See that what the critic needs, and who counts, is there, before a model is loaded or paid for.
 
         Raises:
             ValueError: If the command or the file is missing or cannot be used.
         """
+        if self.count_tokens is not None:
+            load_tokenizer(self.count_tokens)
         if self.critic == "tool" and shutil.which(program := _argv(self.critic_command)[0]) is None:
             raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
         if self.critic == "recorded":
@@ -160,6 +171,7 @@ class Study:
                 max_tokens=self.budget_tokens,
                 max_seconds=self.budget_seconds,
                 seed=self.seed,
+                elicit=self.elicit,
             )
         return Plan(
             history=history,
@@ -169,6 +181,8 @@ class Study:
             max_tokens=self.budget_tokens,
             max_seconds=self.budget_seconds,
             seed=self.seed,
+            elicit=self.elicit,
+            confidence=self.confidence,
         )
 
     def build_critic(self, model: ChatModel, other: ChatModel | None = None) -> Critic:

@@ -17,10 +17,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from secondlook.correction.events import dumped
 from secondlook.correction.reply import usage_of
 from secondlook.gateway.audit import Audit, AuditRow
 from secondlook.gateway.dialects import DIALECTS
-from secondlook.gateway.events import dumped
 from secondlook.gateway.exchange import GONE, Exchange
 from secondlook.gateway.keys import Keys
 from secondlook.gateway.limits import Limits, read_body

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from secondlook.correction.plan import StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.transcript import StopRule, Variant
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import Diagnosis, from_json
 from secondlook.gateway.examining import diagnosed_examiner
@@ -45,8 +44,8 @@ class Served:
 def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
     """Read a diagnosis, and what its run was made with.
 
-    What the diagnosis does not say, its stop rule and limit of tokens, is read from the run's own ``run.json`` where
-    that lies beside it.
+    An older diagnosis does not say its stop rule and limit of tokens: they are read from the run's own ``run.json``
+    where that lies beside it.
 
     Raises:
         ValueError: It cannot be read, or settings say otherwise.

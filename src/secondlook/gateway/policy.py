@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from secondlook.correction.plan import StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.transcript import StopRule, Variant
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.examining import given_examiner, served_name, who
 from secondlook.gateway.refusal import RefusalError

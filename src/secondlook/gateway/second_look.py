@@ -11,6 +11,8 @@ from typing import Any
 import anyio
 
 from secondlook.correction.critics import CommandCritic, Critic, ModelCritic
+from secondlook.correction.events import comment, dumped, event, read_events
+from secondlook.correction.held import Server
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
 from secondlook.correction.reply import usage_of
@@ -19,7 +21,6 @@ from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.conversation import Bill, OpenCase, ReplyError, UpstreamModel
 from secondlook.gateway.dialects import Dialect
 from secondlook.gateway.escalate import hand_over
-from secondlook.gateway.events import comment, dumped, event, read_events
 from secondlook.gateway.examining import Watched, command_critic
 from secondlook.gateway.exchange import Exchange
 from secondlook.gateway.logs import LOGGER
@@ -71,6 +72,7 @@ class SecondLook:
     ) -> None:
         self.settings, self.upstream = settings, upstream
         self._known: dict[tuple[str, str], list[str]] = {}
+        self._servers: dict[str, Server] = {}
         self._commands: dict[Examiner, CommandCritic] = {}
         self._examined = examined
 
@@ -84,8 +86,8 @@ class SecondLook:
         """
         done, found = anyio.Event(), list[Conclusion]()
         exchange.error_event = dialect.error
-        budget = self.settings.budget_tokens
-        model = UpstreamModel(self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, budget)
+        bill = Bill(exchange.tally)
+        model = UpstreamModel(self.upstream, dialect, chat, headers, bill, self._known, servers=self._servers)
 
         async def work() -> None:
             found.append(await self._look(exchange.row.id, model, decision))
@@ -111,6 +113,7 @@ class SecondLook:
             stop=decision.stop,
             max_tokens=self.settings.budget_tokens,
             max_seconds=self.settings.budget_seconds,
+            elicit=self.settings.elicit,
         )
         case = OpenCase(identifier, model.chat.text, decision.prompt)
         transcript = await run(model, self._critic(model, decision), case, plan, on_error=errors.append)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import Variant
 
 PolicyName = Literal["always", "flagged", "never", "diagnosis"]
@@ -42,6 +43,8 @@ class GatewaySettings(BaseModel):
         critic_command: That command and its arguments.
         critic_seconds: Seconds it may take for one answer. Of a diagnosis, by default those of its run; else 60.
         critic_tokens: Tokens a critique may have. Of a diagnosis, by default those of its run; else 512.
+        elicit: Whether a critic is asked once more, for its verdict alone: where none can be read (``auto``), never
+            (``line``), or always (``choice``).
         override: What a request's headers may ask for: ``less`` than the policy says, ``any`` up to ``rounds``, or
             ``none`` at all.
         images: Whether requests with images are looked at twice; the check question then follows the image.
@@ -81,6 +84,7 @@ class GatewaySettings(BaseModel):
     critic_command: tuple[str, ...] | None = None
     critic_seconds: _Seconds | None = None
     critic_tokens: _Count | None = None
+    elicit: ElicitMode = "auto"
     override: Literal["none", "less", "any"] = "less"
     images: bool = False
     on_failure: OnFailure = "open"

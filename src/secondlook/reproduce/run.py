@@ -22,9 +22,10 @@ _HOUSE = Path(__file__).parent.parent
 RESULTS = _HOUSE.parent.parent / "results"
 """Committed evidence, where this is a checkout."""
 _ROOTS: dict[Floor, tuple[str, ...]] = {
-    "theory": ("construct", "reproduce/theory.py"),
+    "theory": ("construct", "reproduce/theory.py", "reproduce/worth_picture.py"),
     "laboratory": ("lab",),
     "studies": ("studies", "subject"),  # whose weights are asked; nothing imports them
+    "real": ("studies",),
 }
 _IMPORT = re.compile(r"^ *(?:from|import) secondlook\.(\w+)", re.MULTILINE)
 
@@ -125,6 +126,8 @@ def _kept(claim: Claim, profile: str, old: dict[str, Any] | None, kept: bool) ->
     """Whether what was committed of a claim is taken for it."""
     if old is None:
         return False
+    if kept and claim.floor == "real":
+        return True
     return (kept and old["profile"] == profile) or (profile == "demo" and not gather.runs_here(claim, profile))
 
 

@@ -52,7 +52,9 @@ class Own(Benchmark[Question, OwnOptions]):
         chosen = _some(every, options.per_category, options.limit, seed)
         asked = [Asked(question) for question in every if question.id in chosen]
         spare = [Asked(question) for question in every if question.id not in chosen]
-        return Questions(asked, spare[:SPARE])
+        marred = [one.item.id for one in asked if "\ufffd" in one.item.text]
+        notes = [f"Questions with half a surrogate pair, asked with U+FFFD in its place: {', '.join(marred)}."]
+        return Questions(asked, spare[:SPARE], tuple(notes if marred else ()))
 
     def shown(self, item: Question) -> Display:
         """The question and its truth, where the data have one."""

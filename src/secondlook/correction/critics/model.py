@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from secondlook.correction.chat import ChatModel, Message
+from secondlook.correction.case import Case
+from secondlook.correction.chat import ChatModel, Completion, Message, WithheldError
 from secondlook.correction.critics.protocol import Examination
+from secondlook.correction.elicit import NEVER, Shares
 from secondlook.correction.transcript import Critique
 
 
@@ -21,10 +23,39 @@ class ModelCritic:
     name: str = "self"
 
     async def examine(self, exam: Examination) -> Critique:
-        """Show the conversation and the check question; read the reply strictly."""
+        """Show the conversation and the check question; read the reply, and ask for the verdict alone if need be.
+
+        A check that the model or a filter refuses is one that states no verdict.
+        """
         start = time.perf_counter()
-        check = Message("user", exam.case.check(exam.round_index))
-        completion = await self.model.complete((*exam.messages, check), seed=exam.seed)
+        shown = (*exam.messages, Message("user", exam.case.check(exam.round_index)))
+        try:
+            said = await self.model.complete(shown, seed=exam.seed)
+        except WithheldError as withheld:
+            said = Completion("", withheld.usage, "filter")
         seconds = time.perf_counter() - start
-        verdict = exam.case.verdict(completion.text, completion.finish)
-        return Critique(completion.text, verdict, completion.usage, seconds, completion.finish)
+        critique = Critique(
+            said.text,
+            exam.case.verdict(said.text, said.finish),
+            said.usage,
+            seconds,
+            said.finish,
+            said.reasoning,
+        )
+        if exam.asking == NEVER:
+            return critique
+        elicited, shares = await exam.asking.settle(self.model, shown, said, exam.case.verdict_form, exam.seed)
+        if elicited is not None and elicited.read:
+            critique = replace(critique, verdict=exam.case.verdict(elicited.text, elicited.finish))
+        return replace(critique, elicited=elicited, shares=_by_verdict(exam.case, shares))
+
+
+def _by_verdict(case: Case, shares: Shares | None) -> dict[str, float] | None:
+    """Probability of each verdict: of a score, that of all scores which amount to it."""
+    if shares is None:
+        return None
+    verdicts = {choice: case.verdict(choice) for choice in shares}
+    return {
+        verdict: round(sum(share for choice, share in shares.items() if verdicts[choice] == verdict), 6)
+        for verdict in ("wrong", "right")
+    }

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from inspect_ai.log import list_eval_logs, read_eval_log, read_eval_log_sample_summaries
+from inspect_ai.log import EvalLogInfo, list_eval_logs, read_eval_log, read_eval_log_sample_summaries
 from numpy.typing import NDArray
 
 from secondlook.correction.chat import Usage
-from secondlook.correction.transcript import Transcript
+from secondlook.correction.transcript import Critique, Round, Transcript
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation
@@ -89,13 +89,18 @@ def read_pilot(folder: Path) -> Pilot:
             "run the pilot again"
         )
     logged = read_logged(folder)
-    done = [one for one in logged if one.transcript.stop != "error"]
+    done = [one for one in logged if one.transcript.stop not in ("error", "refused")]
+    if any(one.transcript.usage.untold for one in done):
+        raise ValueError(f"the server of {str(folder)!r} does not tell what calls cost: a plan cannot be estimated")
     arms = {}
     for name in evaluation.names:
         if not (own := [one for one in done if one.name == name]):
             raise ValueError(f"arm {name!r} of {str(folder)!r} has no finished sample; run it again to go on")
         arms[name] = arm_of(own, looks_of(evaluation, name), _span(folder / name))
-    asked = [read_eval_log(info, header_only=True).eval.config.max_samples for info in list_eval_logs(str(folder))]
+    asked = [
+        read_eval_log(info, header_only=True).eval.config.max_samples or _beside(info)
+        for info in without_merged(list_eval_logs(str(folder)))
+    ]
     busy = min((number for number in asked if number), default=None)
     return Pilot(evaluation, kept, arms, len(logged) - len(done), times.read(folder), busy)
 
@@ -170,13 +175,15 @@ def calls_of(transcript: Transcript, looks: int) -> Array:
     """
     found, before = np.zeros((looks, 2, 6)), 0
     for answer in transcript.rounds:
-        made = [(answer.index, 1, answer.usage, answer.seconds)]
+        made: list[tuple[int, int, Round | Critique]] = [(answer.index, 1, answer)]
         if (critique := answer.critique) is not None and critique.usage.calls:
-            made.append((answer.index + 1, 0, critique.usage, critique.seconds))
-        for look, kind, usage, seconds in made:
-            reusable = max(usage.cached, min(before, usage.input))
-            found[look, kind] = [usage.calls, usage.input, usage.output, usage.cached, reusable, seconds]
-            before = usage.total
+            made.append((answer.index + 1, 0, critique))
+        for look, kind, said in made:
+            # Where it was asked for once more, alone, that call had all of the one before it.
+            again = said.usage.total if said.elicited else 0
+            cost, reusable = said.cost, max(said.cost.cached, min(before, said.usage.input) + again)
+            found[look, kind] = [cost.calls, cost.input, cost.output, cost.cached, reusable, said.took]
+            before = said.usage.total
     return found
 
 
@@ -201,6 +208,19 @@ def _span(folder: Path) -> float:
         moments = [datetime.fromisoformat(mark) for mark in marks]
         span += (max(moments) - min(moments)).total_seconds() if moments else 0.0
     return span
+
+
+def _beside(log: EvalLogInfo) -> int | None:
+    """Samples that were on their way at a time, on average, where their number followed what the server bore."""
+    asked = [one for one in read_eval_log_sample_summaries(log) if one.started_at and one.completed_at]
+    spans = [
+        tuple(datetime.fromisoformat(str(mark)).timestamp() for mark in (one.started_at, one.completed_at))
+        for one in asked
+    ]
+    if not spans:
+        return None
+    whole = max(end for _, end in spans) - min(start for start, _ in spans)
+    return max(1, round(sum(end - start for start, end in spans) / whole)) if whole else 1
 
 
 def _check_rounds(settings: Mapping[str, Any], rounds: int) -> None:

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from secondlook.correction.events import Event
 from secondlook.correction.reply import ReadReply
-from secondlook.gateway.events import Event
 
 
 class Dialect(ABC):
@@ -18,12 +18,14 @@ class Dialect(ABC):
         turns: Name of the field that holds the conversation.
         form: Fields about the form of an answer that their names do not tell.
         error: Name of the event that tells of an error in a stream, if it has one.
+        held: Whether an answer can be held to choices by the parameters of :mod:`secondlook.correction.held`.
     """
 
     path: str
     turns: str
     error: str | None
     form: frozenset[str] = frozenset()
+    held: bool = False
 
     @abstractmethod
     def unfit(self, request: Mapping[str, Any]) -> str | None:
@@ -58,8 +60,3 @@ class Dialect(ABC):
             request: The client's.
             more: Fields of the whole answer, ``usage`` among them, that are put in the place of its own.
         """
-
-
-def broken_off() -> dict[str, Any]:
-    """The body of a stream without its end."""
-    return {"error": {"message": "the stream broke off", "type": "upstream_error"}}
