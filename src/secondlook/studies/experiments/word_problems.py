@@ -12,11 +12,13 @@ from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import accuracy, arms_of, change
 
 CRITICS = ("self", "none", "oracle", "tool")
+VOTES = 4
+"""Answers that vote at most: more than a short check and a second answer pay for."""
 
 
 def run(bench: Bench) -> Findings:
     """One second look after each critique, and a vote at the cost of the self-check."""
-    arms = arms_of(bench.problems(*CRITICS, "vote"))
+    arms = arms_of(bench.problems(*CRITICS, "vote", votes=VOTES))
     own, vote = arms["self"], arms["vote"]
     assert own.tokens is not None
     assert vote.tokens is not None
