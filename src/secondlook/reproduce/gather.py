@@ -149,6 +149,28 @@ def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, s
     }
 
 
+def on_real_models(claim: Claim, results: Path) -> list[dict[str, Any]]:
+    """What was committed of a claim on real models: outcome and deciding number of each, for that model alone."""
+    found = []
+    for file in claim.asked_of(results):
+        result: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        deciding = _deciding(result["parts"], result["outcome"])
+        low, high = deciding["low"], deciding["high"]
+        found.append(
+            {
+                "model": result["model"],
+                "date": result["date"],
+                "outcome": "undecided" if result["outcome"] == "not estimated" else result["outcome"],
+                "value": deciding["value"],
+                "interval": None if low is None or high is None else [low, high],
+                "n": deciding["n"],
+                "unit": deciding["says"],
+                "threshold": {side: deciding.get(side) for side in ("above", "below")},
+            }
+        )
+    return found
+
+
 def not_run(claim: Claim, profile: str, why: str) -> dict[str, Any]:
     """A claim about which nothing is said here, with the command and the hardware that would."""
     return {
