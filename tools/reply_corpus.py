@@ -24,10 +24,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from secondlook.benchmarks.prompts import Prompt, load_prompt
-
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.bbq.load import load_items
+from secondlook.prompts.prompt import Prompt, load_prompt
 
 QUESTIONS = Path(__file__).parent / "reply_questions.toml"
 FORMATS = ("binary-cot", "binary", "numeric", "verbal")

@@ -17,6 +17,8 @@ class EchoCase:
     truth: str | None = "B"
     system: str | None = "Be brief."
     prompt: str = "echo/plain@0"
+    answer_form = None
+    verdict_form = None
 
     def query(self, round_index: int) -> str:
         return f"{self.sample}: query {round_index}"

@@ -32,7 +32,11 @@ def test_a_minimal_table_is_read_as_it_stands():
     assert arm.verdict.tolist() == [[1, 0], [3, 0]]
     assert arm.tokens.tolist() == [[5, 6], [7, 8]]
     lacking = [sentence.split(" (")[0] for sentence in table.cannot]
-    assert lacking == ["refused answers and failed calls", "dependence within question templates"]
+    assert lacking == [
+        "refused answers and failed calls",
+        "the price of a look",
+        "dependence within question templates",
+    ]
 
 
 def test_what_is_missing_is_said():

@@ -179,6 +179,32 @@ def test_another_model_or_a_tool_may_examine(tmp_path):
         assert [item["call"] for item in answer.json()["usage"]["secondlook"]["items"]] == ["answer", "answer"]
 
 
+def test_a_tool_that_fails_on_every_request_is_seen(tmp_path, caplog, monkeypatch):
+    """The client has its answer with 200 all the same, so the operator has to be told elsewhere."""
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    file, command = tmp_path / "check.py", ("python3", "-I", "-S", str(tmp_path / "check.py"))
+    file.write_text("import json,sys; print('Verdict: wrong' if json.load(sys.stdin)['row'] else '')")
+    with Pair(policy="always", critic="tool", critic_command=command, ready="server") as pair:
+        for failures in range(3):
+            assert HTTP.get(f"{pair.address}/readyz").status_code == 200, failures
+            answer = post(pair)
+            assert (answer.status_code, told(answer)[:2]) == (200, ("failed", "error"))
+        assert HTTP.get(f"{pair.address}/readyz").json() == {
+            "status": "critic", "detail": "the critic's command failed on the last 3 answers; the log says why",
+        }  # fmt: skip
+        text = HTTP.get(f"{pair.address}/metrics").text
+        assert 'secondlook_critiques_total{critic="tool",outcome="failed"} 3.0' in text
+        wrote = [record.fields for record in caplog.records if record.getMessage() == "critic wrote"]
+        assert [line["id"] for line in wrote][-1] == answer.headers["x-secondlook-id"]
+        assert wrote[-1]["stderr"].endswith("KeyError: 'row'")
+        file.write_text("print('')")  # it runs, and says nothing
+        assert told(post(pair))[:2] == ("failed", "unclear")
+        assert HTTP.get(f"{pair.address}/readyz").json()["status"] == "critic"
+        file.write_text("print('Verdict: correct')")
+        assert told(post(pair))[0] == "kept"
+        assert HTTP.get(f"{pair.address}/readyz").status_code == 200
+
+
 def test_pictures_are_looked_at_if_that_is_wanted():
     parts = [{"type": "image_url", "image_url": {"url": "data:,"}}, {"type": "text", "text": "What?"}]
     body = {"model": "m", "messages": [{"role": "user", "content": parts}]}
@@ -230,6 +256,31 @@ def test_open_returns_the_answer_there_is(failure, at):
     assert told(response)[:4] == ("failed", "error", "always", "0")
 
 
+@pytest.mark.parametrize("keeps", ["response_format", None])
+def test_a_verdict_that_cannot_be_read_is_asked_for_alone(keeps):
+    """Held to the two verdicts where the upstream can be, else in a plain turn that the client does not see."""
+
+    def say(asked):
+        body = asked.json
+        if keeps in body:
+            schema = body["response_format"]["json_schema"]["schema"]
+            return json.dumps({"answer": schema["properties"]["answer"]["enum"][0]})
+        if "alone" in body["messages"][-1]["content"]:
+            return "It is wrong. Verdict: wrong."
+        said = sum(turn["role"] == "assistant" for turn in body["messages"])
+        return ("5", "I cannot tell.", "4")[said]
+
+    with Pair(say, policy="always") as pair:
+        first, second = post(pair), post(pair)
+    for response in (first, second):
+        assert told(response)[0] == "corrected"
+        assert response.headers["x-secondlook-verdict"] == "wrong"
+        assert response.json()["choices"][0]["message"]["content"] == "4"
+    # What the upstream can be held to is found out once, and every call is told.
+    calls = [response.json()["usage"]["secondlook"]["calls"] for response in (first, second)]
+    assert calls == ([4, 4] if keeps else [7, 4])
+
+
 @pytest.mark.parametrize("failure", [*FAILING, "I cannot tell."], ids=["500", "no words", "garbage", "cut", "unclear"])
 def test_closed_refuses(failure):
     with Pair(script("5", failure, "4"), policy="always", on_failure="closed") as pair:
@@ -244,6 +295,7 @@ def test_escalate_hands_the_conversation_to_a_person(tmp_path):
     with Pair(
         script("5", "I cannot tell.", "4", "6", FAILING[0]),
         policy="always",
+        elicit="line",
         on_failure="escalate",
         escalate_to=str(queue),
     ) as pair:
@@ -259,7 +311,7 @@ def test_escalate_hands_the_conversation_to_a_person(tmp_path):
 
 
 def test_a_webhook_is_posted_to_and_one_that_fails_fails_the_request_for_nobody_would_know():
-    settings = {"policy": "always", "on_failure": "escalate"}
+    settings = {"policy": "always", "elicit": "line", "on_failure": "escalate"}
     hook = Upstream(script({"taken": True}, (500, [], b"")))
     with (
         Running(hook) as address,
@@ -424,7 +476,7 @@ def test_many_at_once_are_answered_or_told_to_come_back():
         until(lambda: sum(each.done() for each in asked) == 20)
         refused = [each.result() for each in asked if each.done()]
         assert {(each.status_code, each.headers["retry-after"]) for each in refused} == {(429, "1")}
-        assert len(pair.upstream.asked) == 4
+        until(lambda: len(pair.upstream.asked) == 4)
         pair.upstream.held.set()
         assert sorted(each.result().status_code for each in asked) == [200] * 4 + [429] * 20
         # A client that has its answer holds no place any more.

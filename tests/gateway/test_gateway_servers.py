@@ -137,6 +137,7 @@ def test_half_a_pair_of_surrogates_stays_as_it_came(body, tmp_path):
     way = streamed if body is STREAM else completion
     file, queue = tmp_path / "a.db", tmp_path / "queue.jsonl"
     settings = {"on_failure": "escalate", "escalate_to": str(queue), "audit_file": file, "audit_text": True}
+    settings["elicit"] = "line"
     with Pair(script(*map(way, ("5 \ud83d", "?", "4 \ud83d"))), policy="always", **settings) as pair:
         response = post(pair, {**asked, "secondlook": {"transcript": True}})
         sent = [each.json["messages"][0]["content"] for each in pair.upstream.asked]
@@ -348,6 +349,4 @@ def test_a_connection_that_is_promised_and_closed_after_a_stream():
         with Pair(policy="always", upstream=upstream, retries=0) as pair:
             asked = [told(post(pair, STREAM))[:2] for _ in range(3)]
         server.shutdown()
-    assert (
-        asked == [("failed", "unclear")] * 3
-    )  # a check that says 5 states no verdict
+    assert asked == [("failed", "unclear")] * 3  # a check that says 5 states no verdict

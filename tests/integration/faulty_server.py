@@ -105,6 +105,7 @@ class FaultyServer:
             "empty": json.dumps(_completion("")),
             "white": json.dumps(_completion(" \n ")),
             "null": json.dumps(_completion(None)),
+            "length": json.dumps(_completion("Well, it", "length")),
         }
         return Response(bodies.get(self._fault, ""), media_type="application/json")
 
@@ -135,12 +136,12 @@ def _biased(messages: Messages) -> str:
     return "Verdict: biased" if "Verdict:" in messages[-1]["content"] else "(A)"
 
 
-def _completion(text: str | None) -> dict[str, Any]:
+def _completion(text: str | None, finish: str = "stop") -> dict[str, Any]:
     return {
         "id": "1",
         "object": "chat.completion",
         "created": 0,
         "model": "m",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
     }

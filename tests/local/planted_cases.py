@@ -46,10 +46,11 @@ def held_alone(model, critic, some, plan):
 
 
 def bare(transcript, **changes):
-    """A transcript without what is documented to differ: seconds, and tokens served from the cache."""
+    """A transcript without what is documented to differ: seconds, cached tokens, and how sums of floats are rounded."""
 
     def without(part):
-        return replace(part, seconds=0.0, usage=replace(part.usage, cached=0))
+        shares = part.shares and {choice: round(share, 2) + 0.0 for choice, share in part.shares.items()}
+        return replace(part, seconds=0.0, usage=replace(part.usage, cached=0), shares=shares)
 
     rounds = [
         replace(without(round_), critique=round_.critique and without(round_.critique)) for round_ in transcript.rounds

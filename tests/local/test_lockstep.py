@@ -20,7 +20,7 @@ from secondlook.evaluation.logs import read_logged
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import HISTORY
 from secondlook.local.lockstep import LockstepModel, run_lockstep
-from secondlook.local.model import DecodingSettings, LocalModel, checkpoint_folder
+from secondlook.local.model import DecodingSettings, LocalModel, checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def rendering(tmp_path):
     """The planted model with another template."""
 
     def make(template):
-        folder = shutil.copytree(checkpoint_folder("planted"), tmp_path / "checkpoint")
+        folder = shutil.copytree(checkpoint("planted"), tmp_path / "checkpoint")
         (folder / "chat_template.jinja").write_text(template)
         return LocalModel(str(folder), "cpu")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,13 +16,14 @@ from secondlook.cli.terminal import console
 from secondlook.layout import DASH, ends, number, points, share, table
 
 if TYPE_CHECKING:
+    from secondlook.diagnosis.answer import AnswerLine
     from secondlook.diagnosis.bias import BiasScore
+    from secondlook.diagnosis.confidence import Confidence
     from secondlook.diagnosis.forecast import Forecast, RoundForecast
     from secondlook.diagnosis.form import Diagnosis
 
 app = typer.Typer()
 _PLANTED = "The model is a planted subject: its numbers show that the instrument works, and nothing of real models."
-_COLOURS = {"helps": "green", "hurts": "red", "undecided": "yellow"}
 
 
 @app.command()
@@ -30,15 +32,26 @@ def diagnose(
     arm: Annotated[str | None, typer.Option(help="The arm to diagnose; by default self.")] = None,
     round_: Annotated[int | None, typer.Option("--round", help="The round to judge; by default the last.")] = None,
     price: Annotated[float, typer.Option(help="Points of accuracy 1,000 more tokens per sample must bring.")] = 0.0,
+    judge_labels: Annotated[
+        Path | None, typer.Option(help="People's labels of some answers, .jsonl or .csv; they correct the rates.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write diagnosis.json to this file.")] = None,
 ) -> None:
     """Will looking again help this model, how many times, and why? From records of a run, or anyone's table."""
+    from secondlook.diagnosis.answer import answer_line
     from secondlook.diagnosis.diagnose import diagnose as diagnose_
+    from secondlook.diagnosis.diagnose import diagnose_all
+    from secondlook.diagnosis.examiner import examiner_of, read_run
     from secondlook.diagnosis.form import to_json
+    from secondlook.diagnosis.labels import read_labels
     from secondlook.diagnosis.reading import read_tables
 
-    diagnosis = diagnose_(read_tables(runs), arm=arm, round_=round_, price=price)
+    labels = read_labels(judge_labels) if judge_labels else None
+    records = read_tables(runs)
+    diagnosis = diagnose_(records, arm=arm, round_=round_, price=price, labels=labels)
+    if len(runs) == 1 and (run := read_run(runs[0])) is not None:
+        diagnosis = replace(diagnosis, examiner=examiner_of(run, diagnosis.arm, diagnosis.critic))
     if out is not None:
         try:
             out.write_text(to_json(diagnosis), encoding="utf-8")
@@ -47,14 +60,20 @@ def diagnose(
     if json_:
         sys.stdout.write(to_json(diagnosis))
     else:
-        show(diagnosis)
+        others = diagnose_all(records) | {diagnosis.arm: diagnosis}
+        show(diagnosis, [answer_line(one) for one in others.values()])
         if out is not None:
             console.print(f"\nfile: {out}", soft_wrap=True)
 
 
-def show(diagnosis: Diagnosis) -> None:
-    """Print one screen; it is readable from 80 columns."""
-    show_finding(diagnosis)
+def show(diagnosis: Diagnosis, lines: Sequence[AnswerLine]) -> None:
+    """Print the answer, every arm in a line, and then why; readable from 80 columns."""
+    from secondlook.diagnosis.answer import COLOURS, advised, answer_table
+
+    console.print(answer_table(lines))
+    console.print()
+    console.print(Text(diagnosis.sentence, style=f"bold {COLOURS[diagnosis.overall.finding]}"))
+    console.print(advised(diagnosis), highlight=False)
     console.print()
     for made in (_rounds(diagnosis), _flips(diagnosis), _comparisons(diagnosis), _groups(diagnosis)):
         if made.row_count:
@@ -68,29 +87,14 @@ def show(diagnosis: Diagnosis) -> None:
         console.print(Text(_PLANTED, style="dim"))
 
 
-def show_finding(diagnosis: Diagnosis) -> None:
-    """Print the finding and the recommendation alone."""
-    console.print(Text(diagnosis.sentence, style=f"bold {_COLOURS[diagnosis.overall.finding]}"))
-    console.print(Text(_advised(diagnosis), style="bold"))
-
-
-def _advised(diagnosis: Diagnosis) -> str:
-    rounds, best = diagnosis.overall.recommended_rounds, diagnosis.recommendation
-    told = f"Recommended second looks: {rounds}"
-    if diagnosis.overall.finding != "helps":
-        return f"{told}, as they are not shown to help."
-    if not best.options:
-        return "Recommended second looks: cannot be estimated, since what a look costs is not known."
-    option = best.options[rounds]
-    told += f", for {100 * option.accuracy:.1f}% right ({'measured' if option.measured else 'forecast'})"
-    told += "" if option.tokens is None else f" and {option.tokens:,.0f} tokens a sample"
-    return f"{told} at {best.price:g} points per 1,000 tokens." if best.price else f"{told}."
-
-
 def _rounds(diagnosis: Diagnosis) -> Table:
-    """Round by round, measured beside forecast; what could not be read is a column where there is any."""
+    """Round by round, measured beside forecast; what could not be read, or was elicited, is a column if there is any.
+
+    Elicited are answers, and verdicts on them.
+    """
     unread = any(state.unparsed + state.refused for state in diagnosis.rounds)
-    column = ["unread"] if unread else []
+    asked = any(state.elicited + state.elicited_verdicts for state in diagnosis.rounds)
+    column = [*(["unread"] if unread else []), *(["elicited"] if asked else [])]
     made = table("round", "right", "against first", "r → w", "w → r", *column, "forecast", "critic", "tokens")
     predicted = {line.round: line for line in diagnosis.forecast.rounds} if diagnosis.forecast else {}
     steps = {step.step: step for step in diagnosis.steps}
@@ -104,13 +108,14 @@ def _rounds(diagnosis: Diagnosis) -> Table:
             str(sum(n for to, n in before.counts["right"].items() if to != "right")) if before else "",
             str(before.counts["wrong"]["right"]) if before else "",
             *([str(state.unparsed + state.refused)] if unread else []),
+            *([f"{state.elicited}, {state.elicited_verdicts}"] if asked else []),
             _predicted(line) if line else "",
             share(step.critic.accuracy) if step else "",
             number(state.tokens, ",.0f"),
             style="red" if line and line.inside is False else None,
         )
     for line in predicted.values():
-        made.add_row(str(line.round), *[""] * (5 if unread else 4), _predicted(line), style="dim")
+        made.add_row(str(line.round), *[""] * (4 + len(column)), _predicted(line), style="dim")
     return made
 
 
@@ -141,7 +146,7 @@ def _groups(diagnosis: Diagnosis) -> Table:
     for group in diagnosis.groups if len(diagnosis.groups) > 1 else ():
         first, critic, needed = map(share, (group.accuracy, group.critic.accuracy, group.break_even))
         found = group.finding, str(group.recommended_rounds)
-        style = _COLOURS[group.finding] if group.finding != "undecided" else None
+        style = {"helps": "green", "hurts": "red"}.get(group.finding)
         made.add_row(group.group, str(group.n), first, points(group.gain), critic, needed, *found, style=style)
     return made
 
@@ -152,16 +157,30 @@ def _lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         yield "Forecast", _forecast(diagnosis.forecast)
     if diagnosis.break_even:
         yield "Critic", diagnosis.break_even.sentence
-    yield from ((f"Against {part.against}", f"{part.note}.") for part in diagnosis.overall.comparisons if part.note)
+    yield from (
+        (f"Against {part.against}", f"{part.note}.")
+        for part in diagnosis.overall.comparisons
+        if part.note and part.change
+    )
     if contexts := diagnosis.overall.contexts:
         yield "By context", ", ".join(f"{name} {points(gain)}" for name, gain in contexts.items()) + " points."
     for line in [*diagnosis.bias[:1], *diagnosis.bias[1:][-1:]]:
         scores = f"ambiguous {_bias(line.ambiguous)}, disambiguated {_bias(line.disambiguated)}"
         yield f"Bias score after round {line.round}", f"{scores}."
+    if corrected := [state for state in diagnosis.rounds if state.accuracy_corrected is not None]:
+        told = (
+            f"round {state.round} {share(state.accuracy_corrected, interval=True)}"
+            + (f" ({points(state.gain_corrected)} points)" if state.gain_corrected else "")
+            for state in corrected
+        )
+        yield "Right, corrected by people's labels", "; ".join(told) + "."
     if dose := diagnosis.dose:
         bend = "" if dose.linear is None else f"; a line {'will do' if dose.linear else 'does not fit'}"
         bend += "" if dose.curvature is None else f" (curvature {points(dose.curvature)})"
         yield "Dose-response", f"{points(dose.slope)} points from no flipped verdict of {dose.critic} to all{bend}."
+    for label, found in (("critic", diagnosis.critic_confidence), ("first answer", diagnosis.answer_confidence)):
+        if found is not None:
+            yield f"How sure the {label} was", _confidence(found)
     if groups := diagnosis.correlation:
         yield (
             f"Gain against critic accuracy, {groups.groups} groups",
@@ -172,6 +191,18 @@ def _lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         yield "Advice", " ".join(diagnosis.advice)
     if diagnosis.cannot:
         yield "Cannot be estimated", "; ".join(diagnosis.cannot) + "."
+
+
+def _confidence(found: Confidence) -> str:
+    """Ranking, distance, and the curve of calibration, a pair for each bin."""
+    ranks = (
+        f"AUROC {number(found.auroc.value, '.3f')} {ends(found.auroc.low, found.auroc.high, digits=3, scale=1)}; "
+        if (found.auroc)
+        else ""
+    )
+    brier = f"Brier score {found.brier.value:.3f} {ends(found.brier.low, found.brier.high, digits=3, scale=1)}"
+    curve = ", ".join(f"{100 * part.mean:.0f} {100 * part.observed.value:.0f}" for part in found.curve)
+    return f"{ranks}{brier}, of the share alone {found.base:.3f}; said and came, in percent: {curve}."
 
 
 def _bias(score: BiasScore) -> str:

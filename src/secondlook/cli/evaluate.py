@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -20,8 +21,10 @@ from secondlook.cluster.unit import Resources
 from secondlook.correction.chat import Json
 
 if TYPE_CHECKING:
+    from secondlook.diagnosis.form import Diagnosis
     from secondlook.evaluation.asking import Endpoint
     from secondlook.evaluation.evaluate import Arms, Evaluation
+    from secondlook.evaluation.report import Report
 
 app = typer.Typer()
 eval_app = typer.Typer(
@@ -30,6 +33,8 @@ eval_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(eval_app, name="eval")
+LOST = 3
+"""Exit code of a run of which samples ended in errors."""
 _KEYS = (
     "A model's key is taken from its provider's variable: OPENAI_API_KEY for openai/…, NAME_API_KEY for "
     "openai-api/NAME/…; openai-api on this machine needs none."
@@ -73,9 +78,22 @@ class CriticOptions:
     critic_model: str | None = option(None, "Examining model of critic other.")
     critic_base_url: str | None = option(None, "Address of the critic model's server.")
     critic_command: str | None = option(None, "Command line of critic tool.")
+    critic_seconds: float | None = option(None, "Seconds that it may take for one answer; 60 by default.")
     critic_file: str | None = option(None, "JSON Lines file of critic recorded.")
     votes: int | None = option(None, "Answers of control vote; as many as the looks cost.")
+    vote_temperature: float | None = option(
+        None, "Temperature at which these are sampled; the model's own, or 0.7 where that is 0."
+    )
     history: int = option(3, "Other questions shown first (variant diverse).")
+    elicit: str = option(
+        "auto",
+        "Ask once more, for the answer or verdict alone: auto, where none can be read; choice, always; line, never.",
+    )
+    confidence: bool = option(
+        True,
+        "Note how likely answers and verdicts were, where the model tells.",
+        "--confidence/--no-confidence",
+    )
     budget_tokens: int | None = option(None, "Token budget of a sample.")
     budget_seconds: float | None = option(None, "Time budget of a sample.")
 
@@ -88,6 +106,9 @@ class ArmOptions:
     critic: tuple[str, ...] = option(("self",), "Who checks: self, other, tool, recorded or oracle.")
     judge_model: str | None = option(None, "A model that judges replies too.")
     judge_base_url: str | None = option(None, "Address of the judge's server.")
+    judge_labels: Path | None = option(
+        None, "People's labels of some replies, .jsonl or .csv: they correct the judges' rates; kept with the run."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +127,11 @@ class RunOptions:
     gpus: float | None = option(None, "Accelerators of it, e.g. 0.25.")
     logs: str | None = option(None, "Where logs of shards go, e.g. s3://…; by default --out.")
     log_buffer: int = option(10, "Finished samples kept back before the log is written, at most.")
+    preflight: bool = option(
+        True,
+        "First try grader and critic, and ask three questions, of a task of your own; stop where something is wrong.",
+        "--preflight/--no-preflight",
+    )
     diagnose: bool = option(True, "Say whether looking again helps; write diagnosis.json.", "--diagnose/--no-diagnose")
 
 
@@ -125,24 +151,34 @@ def evaluate(
     from secondlook.evaluation.dry_run import dry_run as count_calls
     from secondlook.evaluation.dry_run import show_planned
     from secondlook.evaluation.evaluate import run_evaluation
-    from secondlook.evaluation.report import show
+    from secondlook.evaluation.preflight import Preflight
+    from secondlook.evaluation.shown import show
 
     evaluation = _evaluation(benchmark, model, critics, questions, running, arms)
+    if running.fast and arms is not None and arms.judge_labels is not None:
+        raise ValueError("--judge-labels need the replies that were labelled, and --fast keeps none; leave one out")
     if running.dry_run:
-        show_planned(count_calls(evaluation), console)
+        show_planned(count_calls(evaluation, preflight=running.preflight), console)
         return
     folder = running.out or Path("runs") / evaluation.name
     with ExitStack() as stack:
         asked_by = _asked_by(stack, running, tuple(model.base_url or ()), folder)
-        report = run_evaluation(evaluation, folder, log_buffer=running.log_buffer, arms=asked_by)
+        before = Preflight(console) if running.preflight else None
+        report = run_evaluation(evaluation, folder, log_buffer=running.log_buffer, arms=asked_by, before=before)
+    if arms is not None and arms.judge_labels is not None:
+        report = _labelled(folder, arms.judge_labels, running.logs)
     show(report, console)
-    found = _diagnose(folder) if running.diagnose and critics.rounds else []
+    found = _keep([report.diagnoses[arm] for arm in report.looks], folder) if running.diagnose else []
     files = ", ".join([*found, "report.json", "rounds.csv"])
-    console.print(f"\nfiles: {files} and records.csv in {folder}", soft_wrap=True)
+    console.print(f"\npage:  {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"files: {files} and records.csv in {folder}", soft_wrap=True)
     if found:
         console.print(f"why:   secondlook diagnose {folder}", soft_wrap=True)
     if not running.fast:
         console.print(f"logs:  inspect view --log-dir {running.logs or folder}", soft_wrap=True)
+    if report.lost:
+        notice(report.lost)
+        raise typer.Exit(LOST)
 
 
 def _evaluation(
@@ -245,22 +281,31 @@ for _name in names():
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
     logs: Annotated[str | None, typer.Option(help="Where its logs are, if --logs put them elsewhere.")] = None,
+    judge_labels: Annotated[
+        Path | None, typer.Option(help="People's labels of some replies, kept with the run from now on.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Report again on a run, finished or not."""
-    from secondlook.evaluation.report import read, show, to_json
+    from secondlook.evaluation.report import read, to_json
+    from secondlook.evaluation.shown import show
 
-    if importlib.util.find_spec("inspect_ai") is None:
-        result = read(folder)
-    else:
-        from secondlook.cluster.place import place
-        from secondlook.evaluation.evaluate import report_folder
-
-        result = report_folder(folder, place(logs) if logs else None)
+    result = read(folder) if importlib.util.find_spec("inspect_ai") is None else _labelled(folder, judge_labels, logs)
     if json_:
         sys.stdout.write(to_json(result))
     else:
         show(result, console)
+
+
+def _labelled(folder: Path, labels: Path | None, logs: str | None) -> Report:
+    """The report on a run's logs, with people's labels if there are any."""
+    from secondlook.cluster.place import place
+    from secondlook.evaluation.evaluate import report_folder
+    from secondlook.evaluation.labels import keep_labels
+
+    if labels is not None:
+        keep_labels(folder, labels)
+    return report_folder(folder, place(logs) if logs else None)
 
 
 @app.command()
@@ -278,22 +323,15 @@ def demo(
     )
 
 
-def _diagnose(folder: Path) -> list[str]:
-    """Say in two sentences what each second look of a run amounts to; names of the files with the whole of it."""
-    from secondlook.cli.diagnose import show_finding
-    from secondlook.diagnosis.diagnose import diagnose, second_looks
+def _keep(diagnoses: Sequence[Diagnosis], folder: Path) -> list[str]:
+    """Write the diagnoses of a run; names of the files."""
     from secondlook.diagnosis.form import to_json
-    from secondlook.diagnosis.reading import read_tables
 
-    records = read_tables([folder])
-    arms = second_looks(records)
-    files = ["diagnosis.json"] if len(arms) == 1 else [f"diagnosis-{arm}.json" for arm in arms]
-    for arm, file in zip(arms, files, strict=True):
-        diagnosis = diagnose(records, arm=arm)
+    one = len(diagnoses) == 1
+    files = {"diagnosis.json" if one else f"diagnosis-{diagnosis.arm}.json": diagnosis for diagnosis in diagnoses}
+    for file, diagnosis in files.items():
         (folder / file).write_text(to_json(diagnosis), encoding="utf-8")
-        console.print()
-        show_finding(diagnosis)
-    return files
+    return [*files]
 
 
 def _model_args(given: tuple[str, ...] | None) -> dict[str, Json]:

@@ -68,7 +68,7 @@ def train(
 
 @lab_app.command("run")
 def run(
-    names: Annotated[list[str], typer.Argument(help="L1 to L9, or all.")],
+    names: Annotated[list[str], typer.Argument(help="L1 to L10, or all.")],
     profile: Annotated[str, typer.Option(help="demo, quick, paper or released.")] = "quick",
     out: Annotated[
         Path, typer.Option(help="Gets a folder for each profile, and in it one for each experiment.")

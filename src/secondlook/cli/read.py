@@ -1,8 +1,9 @@
-"""The command that shows what would be read of replies."""
+"""Commands about replies: what would be read of them, and some of them for people to label."""
 
 from __future__ import annotations
 
 import json
+import random
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,38 @@ from typing import Annotated
 import typer
 
 app = typer.Typer()
+
+
+@app.command()
+def label(
+    run: Annotated[Path, typer.Argument(help="Folder of a run with logs.")],
+    out: Annotated[Path, typer.Option(help="Gets one reply a line, with label null.")],
+    n: Annotated[int, typer.Option(min=1, help="How many replies.")] = 300,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+) -> None:
+    """Draw replies of a run for people to label, at random; --judge-labels then corrects the judges by them.
+
+    Replace each null by "refused", "complied" or "unclear", or leave it: such a line is skipped.
+    """
+    from secondlook.evaluation.logs import read_logged
+
+    if out.exists():
+        raise ValueError(f"{str(out)!r} is there, and may hold labels; choose another --out")
+    replies = [(logged, round_) for logged in read_logged(run) for round_ in logged.transcript.rounds]
+    drawn = random.Random(seed).sample(replies, min(n, len(replies)))  # noqa: S311 - a draw that can be repeated
+    lines = [
+        {
+            "arm": logged.arm,
+            "sample": logged.item.id,
+            "round": round_.index,
+            "asked": logged.benchmark.shown(logged.item).text,
+            "reply": round_.answer,
+            "label": None,
+        }
+        for logged, round_ in drawn
+    ]
+    out.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    sys.stdout.write(f"file: {out}, {len(lines)} of {len(replies)} replies\n")
 
 
 @app.command()

@@ -27,6 +27,7 @@ from secondlook.correction.critics import (
     SilentCritic,
     ToolCritic,
 )
+from secondlook.correction.elicit import Asking, Elicited, ElicitMode, Form, Held
 from secondlook.correction.history import as_history
 from secondlook.correction.loop import EmptyCompletionError, run
 from secondlook.correction.plan import Plan
@@ -35,6 +36,7 @@ from secondlook.correction.scripted import ScriptedModel
 from secondlook.correction.transcript import Critique, Round, Stop, StopRule, Transcript, Variant
 
 __all__ = [
+    "Asking",
     "Case",
     "ChatModel",
     "CommandCritic",
@@ -42,9 +44,13 @@ __all__ = [
     "Critic",
     "CriticError",
     "Critique",
+    "ElicitMode",
+    "Elicited",
     "EmptyCompletionError",
     "Examination",
     "Finish",
+    "Form",
+    "Held",
     "Json",
     "Message",
     "ModelCritic",

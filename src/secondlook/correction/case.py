@@ -9,6 +9,7 @@ import hashlib
 from typing import Literal, Protocol
 
 from secondlook.correction.chat import Finish
+from secondlook.correction.elicit import Form
 
 Verdict = Literal["wrong", "right", "unclear"]
 
@@ -27,6 +28,14 @@ class Case(Protocol):
     @property
     def system(self) -> str | None:
         """System message, if the benchmark uses one."""
+
+    @property
+    def answer_form(self) -> Form | None:
+        """The form of an answer; ``None`` where it has none that could be asked for alone."""
+
+    @property
+    def verdict_form(self) -> Form | None:
+        """The form of a verdict; ``None`` where critiques state none."""
 
     def query(self, round_index: int) -> str:
         """The question, as asked in this round."""

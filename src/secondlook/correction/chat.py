@@ -55,12 +55,31 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of a reply: its text, its log-probability, and those of the likeliest tokens in its place."""
+
+    text: str
+    logprob: float
+    top: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model said: its text, what it cost, and why it stopped."""
+    """What a model said.
+
+    Attributes:
+        text: It.
+        usage: What it cost.
+        finish: Why it stopped.
+        reasoning: What it thought before, where the server tells that apart.
+        tokens: Its tokens, where the server tells how likely they were.
+    """
 
     text: str
     usage: Usage
     finish: Finish = "stop"
+    reasoning: str = ""
+    tokens: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +115,15 @@ class WithheldError(Exception):
 
 
 class ServerError(RuntimeError):
-    """A server's reply that is no answer, in its own words; asking again at once would bring the same."""
+    """A server's reply that is no answer, in its own words; asking again at once would bring the same.
+
+    Attributes:
+        status_code: Status of the reply, where it was one of an error.
+    """
+
+    def __init__(self, said: str, status_code: int | None = None) -> None:
+        super().__init__(said)
+        self.status_code = status_code
 
 
 class ChatModel(Protocol):

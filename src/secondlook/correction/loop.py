@@ -11,8 +11,9 @@ from typing import TypeVar
 import anyio
 
 from secondlook.correction.case import Case, seed_from
-from secondlook.correction.chat import ChatModel, Finish, Message, Usage, WithheldError
+from secondlook.correction.chat import ChatModel, Completion, Finish, Message, Usage, WithheldError
 from secondlook.correction.critics.protocol import Critic, Examination
+from secondlook.correction.elicit import NEVER
 from secondlook.correction.plan import Plan
 from secondlook.correction.transcript import Critique, Round, Stop, Transcript
 
@@ -38,7 +39,9 @@ async def run(
     the critique's words alone, so a difference in the answers comes from these words. A critic that says
     nothing leaves out both the check question and the critique. An empty critique is replaced by
     ``case.feedback`` of its verdict, since servers refuse empty turns. The last answer is not examined.
-    In variant ``resample`` every round is the question alone, asked anew; nothing is examined.
+    An answer or a verdict that cannot be read is asked for once more, alone, if the plan says so; that turn is no part
+    of the conversation that goes on. In variant ``resample`` every round is the question alone, asked anew; nothing is
+    examined.
 
     The last good answer is never lost: whatever goes wrong later ends the loop, and the rounds so far are
     returned. A cancellation from outside is passed on.
@@ -128,17 +131,51 @@ class _Conversation:
             self.lost += completion.usage
             raise EmptyCompletionError(completion.finish)
         self.messages.append(Message("assistant", completion.text))
-        self.rounds.append(Round(index, completion.text, completion.finish, completion.usage, seconds))
+        self.rounds.append(
+            Round(
+                index,
+                completion.text,
+                completion.finish,
+                completion.usage,
+                seconds,
+                reasoning=completion.reasoning,
+            )
+        )
+        await self._settle(index, shown, completion)
+
+    async def _settle(self, index: int, shown: tuple[Message, ...], said: Completion) -> None:
+        """Ask for the answer alone where that is due; the answer is kept whatever comes of it."""
+        if self.plan.asking == NEVER or (form := self.case.answer_form) is None:
+            return
+        spent = self.plan.max_tokens is not None and self.tokens >= self.plan.max_tokens
+        asking = replace(self.plan.asking, elicit="line") if spent else self.plan.asking
+        seed = self._seed(index, "answer")
+        try:
+            elicited, shares = await self._in_time(asking.settle(self.model, shown, said, form, seed))
+        except WithheldError:
+            return
+        self._spend(elicited.usage if elicited else Usage())
+        known = None if shares is None else dict(shares)
+        self.rounds[index] = replace(self.rounds[index], elicited=elicited, shares=known)
 
     async def _examine(self, index: int) -> Critique | None:
         self._stop_if_spent()
         seed = self._seed(index, "check")
         answer = self.rounds[index]
-        exam = Examination(self.case, index, answer.answer, tuple(self.messages), seed, answer.finish)
+        exam = Examination(
+            self.case,
+            index,
+            answer.answer,
+            tuple(self.messages),
+            seed,
+            answer.finish,
+            answer.stated,
+            self.plan.asking,
+        )
         critique = await self._in_time(self.critic.examine(exam))
         if critique is None:
             return None
-        self._spend(critique.usage)
+        self._spend(critique.cost)
         if not critique.text.strip():
             critique = replace(critique, text=self.case.feedback(critique.verdict))
         self.rounds[index] = replace(self.rounds[index], critique=critique)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from secondlook.correction.chat import Message
+from secondlook.correction.elicit import Asking, ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
 
 
@@ -24,6 +25,9 @@ class Plan:
         max_seconds: No call is started, and one in flight is cut off, this long after the first began.
         seed: Seed of the run.
         history: Other rounds, put before the question (variant ``diverse`` only).
+        elicit: Whether a model is asked once more for an answer or a verdict alone: never (``line``), where none can be
+            read (``auto``), or always (``choice``).
+        confidence: Whether it is noted how likely answers and verdicts were, where the model tells.
     """
 
     variant: Variant = "self"
@@ -33,9 +37,15 @@ class Plan:
     max_seconds: float | None = None
     seed: int = 0
     history: tuple[Message, ...] = ()
+    elicit: ElicitMode = "line"
+    confidence: bool = False
 
     def __post_init__(self) -> None:
-        for name, known in (("variant", get_args(Variant)), ("stop", get_args(StopRule))):
+        for name, known in (
+            ("variant", get_args(Variant)),
+            ("stop", get_args(StopRule)),
+            ("elicit", get_args(ElicitMode)),
+        ):
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"{name} is {value!r}: choose one of {', '.join(known)}")
         if self.rounds < 0:
@@ -53,3 +63,8 @@ class Plan:
         roles = [message.role for message in self.history]
         if roles != ["user", "assistant"] * (len(roles) // 2):
             raise ValueError(f"history has the roles {roles}: alternate user and assistant, user first")
+
+    @property
+    def asking(self) -> Asking:
+        """What is done about replies that state nothing."""
+        return Asking(self.elicit, self.confidence)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish, Message, ModelInfo, Usage
+from secondlook.correction.elicit import Elicited
 
 StopRule = Literal["fixed", "satisfied"]
 Variant = Literal["self", "diverse", "self-instruct", "resample"]
@@ -17,13 +18,32 @@ Stop = Literal["rounds", "satisfied", "tokens", "seconds", "refused", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Critique:
-    """What a critic said of one answer, what that was read as, and its cost."""
+    """What a critic said of one answer, what that was read as, and its cost.
+
+    Attributes:
+        reasoning: What it thought before, where the server tells that apart.
+        elicited: What it said when it was asked for its verdict alone, if it was.
+        shares: Probability of the verdicts ``wrong`` and ``right``, where it is known.
+    """
 
     text: str
     verdict: Verdict
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     finish: Finish = "stop"
+    reasoning: str = ""
+    elicited: Elicited | None = None
+    shares: dict[str, float] | None = None
+
+    @property
+    def cost(self) -> Usage:
+        """Of the critique, and of asking for the verdict alone."""
+        return self.usage + self.elicited.usage if self.elicited else self.usage
+
+    @property
+    def took(self) -> float:
+        """Seconds of both."""
+        return self.seconds + (self.elicited.seconds if self.elicited else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,9 @@ class Round:
         finish: Why the model stopped; ``length`` marks a truncated answer.
         usage: Tokens of the call that gave the answer; the critique carries its own.
         seconds: Wall time of that call.
+        reasoning: What the model thought before, where the server tells that apart.
+        elicited: What it said when it was asked for its answer alone, if it was.
+        shares: Probability of each choice, where it is known.
     """
 
     index: int
@@ -43,6 +66,26 @@ class Round:
     usage: Usage
     seconds: float
     critique: Critique | None = None
+    reasoning: str = ""
+    elicited: Elicited | None = None
+    shares: dict[str, float] | None = None
+
+    @property
+    def stated(self) -> tuple[str, Finish]:
+        """The text that the answer is read from, and why it ended."""
+        if self.elicited is not None and self.elicited.read:
+            return self.elicited.text, self.elicited.finish
+        return self.answer, self.finish
+
+    @property
+    def cost(self) -> Usage:
+        """Of the answer, and of asking for it alone; the critique has its own."""
+        return self.usage + self.elicited.usage if self.elicited else self.usage
+
+    @property
+    def took(self) -> float:
+        """Seconds of both."""
+        return self.seconds + (self.elicited.seconds if self.elicited else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +128,9 @@ class Transcript:
         """Everything this transcript cost, critiques and lost calls included."""
         total = self.lost
         for round_ in self.rounds:
-            total += round_.usage
+            total += round_.cost
             if round_.critique is not None:
-                total += round_.critique.usage
+                total += round_.critique.cost
         return total
 
     def to_json(self) -> str:

@@ -82,6 +82,19 @@ def tokens(frame: pd.DataFrame) -> Array:
     return values
 
 
+def critique_tokens(frame: pd.DataFrame, spent: Array) -> Array:
+    """Those of each row's tokens that its critique took, NaN where the table does not say."""
+    if "tokens_critique" not in frame:
+        return np.full(len(frame), np.nan)
+    values = numbers(frame["tokens_critique"], "tokens_critique", least=0.0)
+    if (odd := np.flatnonzero(values > spent)).size:
+        raise ValueError(
+            f"tokens_critique is {values[odd[0]]:g} in data row {odd[0] + 1}, more than the row's {spent[odd[0]]:g} "
+            "tokens; the tokens of a row are those of its answer and its critique together"
+        )
+    return values
+
+
 def corrects(column: pd.Series) -> Array:
     """1 for true, 0 for false, -1 where it is missing."""
     return _coded(column, "correct", lambda word: _TRUTH.get(word.strip().lower()), -1, "it is true, false or missing")

@@ -12,12 +12,15 @@ import pandas as pd
 
 from secondlook.diagnosis.bias import bias_by_round
 from secondlook.diagnosis.break_even import break_even
-from secondlook.diagnosis.columns import REFUSED, UNPARSED
+from secondlook.diagnosis.columns import REFUSED, RIGHT, UNPARSED, WRONG, Array
+from secondlook.diagnosis.confidence import Confidence, confidence
+from secondlook.diagnosis.corrected import corrected_mean
 from secondlook.diagnosis.dose import DoseResponse, correlate, dose_response
 from secondlook.diagnosis.finding import CONTROLS, Finding, adjust, controls, finding_of
 from secondlook.diagnosis.forecast import Forecast, forecast
 from secondlook.diagnosis.form import FORMAT, Diagnosis, GroupDiagnosis, RoundState
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
+from secondlook.diagnosis.labels import Labels
 from secondlook.diagnosis.paired import half_width_of, paired_change, samples_for
 from secondlook.diagnosis.recommend import Recommendation, recommend_rounds
 from secondlook.diagnosis.table import UNNAMED, Arm, Table, check_table
@@ -29,7 +32,12 @@ _FINE = 0.03  # half width of the interval to aim at
 
 
 def diagnose(
-    frame: pd.DataFrame, *, arm: str | None = None, round_: int | None = None, price: float = 0.0
+    frame: pd.DataFrame,
+    *,
+    arm: str | None = None,
+    round_: int | None = None,
+    price: float = 0.0,
+    labels: Labels | None = None,
 ) -> Diagnosis:
     """Diagnose one arm of a table against the first answers and the controls the table holds.
 
@@ -39,11 +47,31 @@ def diagnose(
             an oracle last.
         round_: The round to judge; the last by default.
         price: Points of accuracy that 1,000 more tokens per sample must bring.
+        labels: What people say of some answers, by which accuracies and gains are corrected.
 
     Raises:
         ValueError: If the table is not in order, or the arm or round is not in it.
     """
+    return _diagnose(check_table(frame), arm, round_, price, labels)
+
+
+def diagnose_all(frame: pd.DataFrame, labels: Labels | None = None) -> dict[str, Diagnosis]:
+    """A diagnosis of every arm that has an answer, by its name.
+
+    Args:
+        frame: As :func:`diagnose` takes it.
+        labels: What people say of some answers.
+
+    Raises:
+        ValueError: If the table is not in order.
+    """
     table = check_table(frame)
+    return {name: _diagnose(table, name, labels=labels) for name, arm in table.arms.items() if arm.answered.any()}
+
+
+def _diagnose(
+    table: Table, arm: str | None, round_: int | None = None, price: float = 0.0, labels: Labels | None = None
+) -> Diagnosis:
     others = controls(table)
     chosen = _choose(table, others, arm)
     others = {name: other for name, other in others.items() if other is not chosen}
@@ -58,9 +86,14 @@ def diagnose(
         ["rounds that are worth their price (tokens are not known)"] if price > 0 and chosen.tokens is None else []
     )
     cannot = [*table.cannot, *unpriced, *uncontrolled]
+    said = None if labels is None else _said(table, chosen, labels)
+    if said is not None and np.isnan(said).all():
+        cannot.append(f"corrected rates (no label is of an answer of arm {chosen.name!r})")
     predicted = _or_say(forecast(chosen), "the forecast", cannot)
     even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
     overall = _group("all", chosen, finding_of(chosen, others, table.contexts, last), predicted, table, last, price)
+    compared = overall.comparisons[1:]
+    cannot += [f"the gain over {CONTROLS[part.against]} ({part.note})" for part in compared if part.change is None]
     groups = _groups(table, chosen, others, last, price)
     steps = transitions(chosen)
     for step in steps[:1]:
@@ -82,7 +115,7 @@ def diagnose(
         sentence=_sentence(chosen, overall, groups, last),
         overall=overall,
         groups=groups,
-        rounds=_rounds(chosen),
+        rounds=_rounds(chosen, said),
         steps=steps,
         forecast=predicted,
         break_even=even,
@@ -96,6 +129,8 @@ def diagnose(
         stop=chosen.stop,
         max_tokens=_limit(chosen.decoding),
         chat_template=chosen.chat_template,
+        critic_confidence=_confidence(chosen, chosen.p_wrong[:, 0], WRONG),
+        answer_confidence=_confidence(chosen, chosen.p_answer[:, 0], RIGHT),
     )
 
 
@@ -140,8 +175,36 @@ def _or_say(found: T | str, what: str = "", cannot: list[str] | None = None) -> 
     return None
 
 
-def _rounds(arm: Arm) -> list[RoundState]:
-    spent = None if arm.tokens is None else np.cumsum(arm.tokens.sum(axis=0)) / len(arm.sample)
+def _said(table: Table, arm: Arm, labels: Labels) -> Array:
+    """Whether people call the answers in hand right, NaN where they do not say, shape ``(n, R)``."""
+    contexts = [table.contexts[code] if code >= 0 else None for code in arm.context]
+    # An answer in hand is the last that was given.
+    given = np.maximum.accumulate(np.where(arm.answered, np.arange(arm.rounds), 0), axis=1)
+    said = [
+        [labels.correct(arm.name, table.samples[sample], int(round_), context) for round_ in line]
+        for sample, context, line in zip(arm.sample, contexts, given, strict=True)
+    ]
+    return np.array([[np.nan if one is None else float(one) for one in line] for line in said])
+
+
+def _corrected(judged: Array, said: Array, at: Array, arm: Arm, bounds: tuple[float, float]) -> Estimate | None:
+    labelled = at & ~np.isnan(said)
+    if np.unique(arm.cluster[labelled]).size < 2:
+        return None
+    return corrected_mean(judged[at], said[at], arm.cluster[at], bounds=bounds).estimate
+
+
+def _rounds(arm: Arm, said: Array | None = None) -> list[RoundState]:
+    right, held = arm.right.astype(float), arm.state >= 0
+    corrected = dict[int, tuple[Estimate | None, Estimate | None]]()
+    for index in range(0 if said is None else arm.rounds):
+        assert said is not None
+        change, meant = right[:, index] - right[:, 0], said[:, index] - said[:, 0]
+        corrected[index] = (
+            _corrected(right[:, index], said[:, index], held[:, index], arm, (0.0, 1.0)),
+            _corrected(change, meant, held[:, 0], arm, (-1.0, 1.0)) if index else None,
+        )
+    spent = arm.spent
     return [
         RoundState(
             round=index,
@@ -151,10 +214,20 @@ def _rounds(arm: Arm) -> list[RoundState]:
             unparsed=int((arm.state[:, index] == UNPARSED).sum()),
             refused=int((arm.state[:, index] == REFUSED).sum()),
             failed=int(arm.failed[:, index].sum()),
-            tokens=None if spent is None else float(spent[index]),
+            tokens=None if spent is None else float(spent[:, index].mean()),
+            elicited=int(arm.elicited[:, index].sum()),
+            elicited_verdicts=int(arm.elicited_verdict[:, index].sum()),
+            accuracy_corrected=corrected.get(index, (None, None))[0],
+            gain_corrected=corrected.get(index, (None, None))[1],
         )
         for index in range(arm.rounds)
     ]
+
+
+def _confidence(arm: Arm, probability: Array, state: int) -> Confidence | None:
+    """How well a probability tells in which state the first answers are, over those that can be judged."""
+    known = ~np.isnan(probability) & np.isin(arm.state[:, 0], (RIGHT, WRONG))
+    return confidence(probability[known], arm.state[known, 0] == state, arm.cluster[known])
 
 
 def _gain(arm: Arm, round_: int) -> Estimate | None:
@@ -168,8 +241,13 @@ def _recommend(arm: Arm, predicted: Forecast | None, price: float) -> Recommenda
         return Recommendation(0, price, [])  # a round without any answer: nothing to choose between
     if price > 0 and arm.tokens is None:
         return Recommendation(0, price, [])  # what a look costs is not known, so neither is whether it is worth it
-    tokens = None if arm.tokens is None else (arm.tokens.sum(axis=0) / len(arm.sample)).tolist()
-    return recommend_rounds((arm.right.sum(axis=0) / held).tolist(), tokens, predicted, price)
+    if price and arm.critique_tokens is None:
+        raise ValueError(
+            f"price is {price:g}, and what a first look costs is not known: the table has no column tokens_critique, "
+            "the tokens of the critique in each row; give it, or no price"
+        )
+    spent = None if arm.spent is None else arm.spent.mean(axis=0).tolist()
+    return recommend_rounds((arm.right.sum(axis=0) / held).tolist(), spent, predicted, price)
 
 
 def _groups(table: Table, arm: Arm, others: dict[str, Arm], last: int, price: float) -> list[GroupDiagnosis]:

@@ -10,7 +10,9 @@ from pydantic import TypeAdapter
 
 from secondlook.diagnosis.bias import BiasRound
 from secondlook.diagnosis.break_even import BreakEven
+from secondlook.diagnosis.confidence import Confidence
 from secondlook.diagnosis.dose import Correlation, DoseResponse
+from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.finding import Effect, PairedComparison
 from secondlook.diagnosis.forecast import Forecast
 from secondlook.diagnosis.intervals import Estimate
@@ -31,7 +33,11 @@ class RoundState:
         gain: Accuracy minus that of the first answers, paired; ``None`` for round 0.
         refused: Answers in hand that refuse and are not judged.
         failed: Calls of this round that failed.
-        tokens: Mean tokens per sample spent up to here, failed calls too.
+        tokens: Mean tokens per sample spent up to this answer, failed calls too; its own critique is of the next look.
+        accuracy_corrected: Accuracy, corrected by people's labels of some answers in hand; ``None`` without.
+        gain_corrected: Gain, corrected where people have labelled both the first answer and this one.
+        elicited: Answers of this round that were asked for once more, alone, since none could be read.
+        elicited_verdicts: Verdicts on them, likewise.
     """
 
     round: int
@@ -42,6 +48,10 @@ class RoundState:
     refused: int
     failed: int
     tokens: float | None
+    elicited: int = 0
+    elicited_verdicts: int = 0
+    accuracy_corrected: Estimate | None = None
+    gain_corrected: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +105,15 @@ class Diagnosis:
         recommendation: Rounds worth their tokens.
         dose: Accuracy against injected corruption of the verdicts.
         correlation: Gain against critic accuracy over groups.
+        critic_confidence: How well the critic's probability of ``wrong`` tells wrong first answers.
+        answer_confidence: How well the model's own probability of its first answer tells right ones.
         advice: What to do next, in sentences.
         cannot: What cannot be estimated, in sentences.
         notes: What must be known to read it.
         stop: The stop rule under which it was asked again: ``fixed`` or ``satisfied``.
         max_tokens: Tokens that a reply, and so a critique, could have.
         chat_template: Hash of the chat template, where the provider tells it.
+        examiner: The critic in full, where the table came from a run's folder.
     """
 
     format: Literal["secondlook.diagnosis/2"]
@@ -127,6 +140,9 @@ class Diagnosis:
     stop: str | None = None
     max_tokens: int | None = None
     chat_template: str | None = None
+    critic_confidence: Confidence | None = None
+    answer_confidence: Confidence | None = None
+    examiner: Examiner | None = None
 
 
 _ADAPTER: TypeAdapter[Diagnosis] = TypeAdapter(Diagnosis)

@@ -15,8 +15,11 @@ from secondlook.files import FORMATS, DataError, cells_of, heading_of, matched, 
 
 NAMES = ("arm", "critic", "sample", "template", "group", "context", "model", "variant", "prompt")
 SETTINGS = ("stop", "decoding", "chat_template")
-WORDS = ("status", "verdict")
-NUMBERS = ("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "bias")
+WORDS = ("status", "verdict", "elicited", "elicited_verdict")
+NUMBERS = (
+    *("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "tokens_critique", "bias"),
+    *("p_answer", "p_wrong"),
+)
 COLUMNS = (*NAMES, *SETTINGS, *WORDS, *NUMBERS)
 """The columns a diagnosis uses; others are not read."""
 

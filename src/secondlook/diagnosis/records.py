@@ -34,6 +34,7 @@ class Record:
         tokens_in: Prompt tokens of the calls of this row (answer and its critique), cached ones included; ``None``
             where the server does not tell.
         tokens_out: Generated tokens of those calls.
+        tokens_critique: Tokens of the critique alone, in and out: the look that follows it pays for it.
         tokens_cached: Prompt tokens served from a prefix cache.
         seconds: Wall time of those calls.
         model: Provider and model.
@@ -46,6 +47,11 @@ class Record:
             item's biased option is not known, the answer cannot be read, or there is no such notion.
         stop: The stop rule, ``fixed`` or ``satisfied``.
         error: What the server or the program said where there is no answer.
+        elicited: How the answer was asked for once more, alone, e.g. ``logits`` or ``response_format``; ``None`` where
+            it was not.
+        elicited_verdict: The same of the verdict.
+        p_answer: Probability of the answer as read among all options, where the model tells.
+        p_wrong: Probability of the verdict ``wrong`` against ``right``, where the model tells.
     """
 
     run: str
@@ -75,6 +81,11 @@ class Record:
     bias: int | None = None
     stop: str | None = None
     error: str | None = None
+    elicited: str | None = None
+    elicited_verdict: str | None = None
+    p_answer: float | None = None
+    p_wrong: float | None = None
+    tokens_critique: int | None = 0
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
@@ -87,7 +98,8 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
         ValueError: If a sample has two rows for one round, or a status or verdict is unknown.
     """
     table = pd.DataFrame([asdict(record) for record in records], columns=list(COLUMNS))
-    table = table.astype({"correct": "boolean", "tokens_in": "Int64", "tokens_out": "Int64", "tokens_cached": "Int64"})
+    counts = [name for name in COLUMNS if name.startswith("tokens_")]
+    table = table.astype({"correct": "boolean", **dict.fromkeys(counts, "Int64")})
     for name, known in (("status", get_args(Status)), ("verdict", _VERDICTS)):
         if unknown := sorted(set(table[name].dropna()) - set(known)):
             raise ValueError(f"unknown {name} {unknown[0]!r}; known: {', '.join(known)}")

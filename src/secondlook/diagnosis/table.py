@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from secondlook.diagnosis.columns import RIGHT, STATES, Array, codes, numbers, rounds, states, tokens, verdicts
+from secondlook.diagnosis.columns import (
+    RIGHT,
+    SILENT,
+    STATES,
+    Array,
+    codes,
+    critique_tokens,
+    numbers,
+    rounds,
+    states,
+    tokens,
+    verdicts,
+)
 
 UNNAMED = "unnamed"
 """The arm of a table that names none."""
@@ -39,8 +51,14 @@ class Arm:
         failed: Whether a call of this round failed, shape ``(n, R)``.
         verdict: Index into ``VERDICTS``, on the answer of this round, shape ``(n, R)``.
         tokens: Tokens of every call of the round, failed ones too, shape ``(n, R)``; ``None`` if unknown.
+        critique_tokens: Those of them that the critique of this round's answer took, shape ``(n, R)``; ``None`` if
+            unknown.
         bias: 1 or -1 for an answer in hand along or against a stereotype, 0 for one that names nobody, NaN where that
             is not known, shape ``(n, R)``; ``None`` if the table has no such column.
+        elicited: Whether the answer of this round was asked for once more, alone, shape ``(n, R)``.
+        elicited_verdict: Whether the verdict on it was, likewise.
+        p_answer: Probability of the answer of this round, NaN where that is not known, shape ``(n, R)``.
+        p_wrong: Probability of the verdict ``wrong`` on it, likewise.
     """
 
     name: str
@@ -60,7 +78,12 @@ class Arm:
     failed: Array
     verdict: Array
     tokens: Array | None
+    critique_tokens: Array | None
     bias: Array | None
+    elicited: Array
+    elicited_verdict: Array
+    p_answer: Array
+    p_wrong: Array
 
     @property
     def rounds(self) -> int:
@@ -71,6 +94,14 @@ class Arm:
     def right(self) -> Array:
         """Whether the answer in hand is right, shape ``(n, R)``; one that cannot be read is not."""
         return np.asarray(self.state == RIGHT)
+
+    @property
+    def spent(self) -> Array | None:
+        """Tokens up to each answer, shape ``(n, R)``: its own critique belongs to the look that comes after it."""
+        if self.tokens is None:
+            return None
+        before = np.cumsum(self.tokens, axis=1)
+        return before if self.critique_tokens is None else before - self.critique_tokens
 
     def take(self, which: Array) -> Arm:
         """The arm with these samples alone (a mask or indices)."""
@@ -107,8 +138,9 @@ def check_table(frame: pd.DataFrame) -> Table:
         frame: One row per arm, sample and round. Needed: ``sample``, ``round`` (0 for the first answer) and ``correct``
             (true, false, or missing where the answer cannot be judged). Used where present: ``group``, ``verdict``
             (wrong, right, unclear, or missing if the answer was not examined), ``tokens`` (or ``tokens_in`` and
-            ``tokens_out``), ``template``, ``status``, ``arm``, ``critic``, ``noise_p``, ``context``, ``bias``,
-            ``model``, ``variant`` and ``prompt``.
+            ``tokens_out``), ``tokens_critique``, ``template``, ``status``, ``arm``, ``critic``, ``noise_p``,
+            ``context``, ``bias``, ``model``, ``variant``, ``prompt``, ``elicited``, ``elicited_verdict``, ``p_answer``
+            and ``p_wrong``.
 
     Raises:
         ValueError: For what cannot be right, naming row, value and remedy: a missing or unknown value, two rows for one
@@ -121,13 +153,16 @@ def check_table(frame: pd.DataFrame) -> Table:
     alike = np.zeros(len(frame), dtype=np.int64)
     sample, samples = codes(frame, "sample")
     round_, state, bias, spent = rounds(frame["round"]), states(frame), _bias(frame), tokens(frame)
+    examining = critique_tokens(frame, spent)
     said = verdicts(frame["verdict"]) if "verdict" in frame else alike.astype(np.int8)
     group, groups = codes(frame, "group") if "group" in frame else (alike, ["all"])
     template, templates = codes(frame, "template") if "template" in frame else (sample, samples)
     context, contexts = codes(frame, "context", needed=False) if "context" in frame else (alike - 1, [])
     named = [name for name in ("arm", "critic") if name in frame]
     arm, names = codes(frame, named[0]) if named else (alike, [UNNAMED])
-    unpaid = int(np.isnan(spent).sum())
+    asked = {name: _given(frame, name) for name in ("elicited", "elicited_verdict")}
+    likely = {name: _probability(frame, name) for name in ("p_answer", "p_wrong")}
+    unpaid, told = int(np.isnan(spent).sum()), ~np.isnan(examining) | (said == SILENT)
     arms = {}
     for number, name in enumerate(names):
         rows = np.flatnonzero(arm == number)
@@ -157,7 +192,10 @@ def check_table(frame: pd.DataFrame) -> Table:
             failed=failed,
             verdict=np.where(answered, grid.fill(said[rows], 0), 0).astype(np.int8),
             tokens=None if unpaid else grid.fill(spent[rows], 0),
+            critique_tokens=grid.fill(np.nan_to_num(examining[rows]), 0) if told[rows].all() else None,
             bias=None if biased is None else np.where(began, biased, np.nan),
+            **{column: grid.fill(values[rows], False) for column, values in asked.items()},
+            **{column: grid.fill(values[rows], np.nan) for column, values in likely.items()},
         )
     no_status = "refused answers and failed calls (no column status): an answer without correct counts as unparsed"
     unknown = "no column tokens" if unpaid == len(frame) else f"tokens are missing in {unpaid} rows"
@@ -165,6 +203,9 @@ def check_table(frame: pd.DataFrame) -> Table:
         no_status: "status" not in frame,
         "the critic, obedience to it and its break-even accuracy (no verdict in the table)": not said.any(),
         f"costs and comparisons at equal cost ({unknown})": unpaid > 0,
+        "the price of a look (no column tokens_critique): a critique is counted with the answer before it": not (
+            unpaid or told.all()
+        ),
         "differences between groups (no column group)": "group" not in frame,
         "dependence within question templates (no column template): samples are taken as independent, and intervals "
         "are too narrow if questions share a template": "template" not in frame,
@@ -215,6 +256,21 @@ class _Grid:
                 "question a name of its own"
             )
         return first
+
+
+def _given(frame: pd.DataFrame, name: str) -> Array:
+    """Whether there is a value."""
+    return frame[name].notna().to_numpy(bool) if name in frame else np.zeros(len(frame), dtype=bool)
+
+
+def _probability(frame: pd.DataFrame, name: str) -> Array:
+    """Numbers from 0 to 1; NaN where there is none."""
+    if name not in frame:
+        return np.full(len(frame), np.nan)
+    values = numbers(frame[name], name, least=0.0)
+    if (odd := np.flatnonzero(values > 1)).size:
+        raise ValueError(f"{name} is {values[odd[0]]:g} in data row {odd[0] + 1}; give a probability from 0 to 1")
+    return values
 
 
 def _bias(frame: pd.DataFrame) -> Array | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -24,6 +25,7 @@ from secondlook.evaluation.progress import progress_bar
 
 _LONGEST = 400
 _PART = 50  # where writing the log after every sample costs little, since there are few
+_NOT_THE_MODELS = re.compile(r"""(GradingError|CriticError)\(["'](?P<said>.*)["']\)""")  # as Inspect writes them down
 _NO_KEY = "not-needed"
 _PATIENCE = 10.0  # seconds for a connection
 _SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"
@@ -76,6 +78,8 @@ class Endpoint:
         ):
             if value is not None and not value >= least:
                 raise ValueError(f"{name} is {value}; give {least} or more")
+        if self.base_url is not None and urlsplit(self.base_url).scheme not in ("http", "https"):
+            raise ValueError(f"base url {self.base_url!r} has no http:// or https://; give http://{self.base_url}")
 
     def open(self) -> Model:
         """The model, ready to generate.
@@ -239,9 +243,14 @@ def _refuse_if_nothing_finished(log: EvalLog, model: Model) -> None:
     summaries = _summaries(log.location)
     causes = [summary.error for summary in summaries if summary.error]
     if causes and len(causes) == len(summaries):
+        cause = shortened(causes[0])
+        if ours := _NOT_THE_MODELS.fullmatch(cause):
+            raise RunError(
+                f"not one of {len(causes)} samples could be finished: {ours['said']}; mend it, then run again"
+            )
         where = f"{model} at {model.api.base_url}" if model.api.base_url else str(model)
         raise RunError(
-            f"not one of {len(causes)} samples could be finished with model {where}: {shortened(causes[0])}; "
+            f"not one of {len(causes)} samples could be finished with model {where}: {cause}; "
             "see that the model is there and answers, then run the same command again"
         )
 

@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from inspect_ai.event import ModelEvent
+from inspect_ai.log import transcript
 from inspect_ai.model import (
+    ChatCompletionChoice,
     ChatMessage,
     ChatMessageAssistant,
     ChatMessageSystem,
     ChatMessageUser,
+    Content,
+    ContentReasoning,
     ContentText,
     GenerateConfig,
     Model,
     ModelOutput,
+    ResponseSchema,
 )
+from inspect_ai.util import JSONSchema
 from tenacity import RetryError
 
-from secondlook.correction.chat import Completion, Json, Message, ModelInfo, ServerError, Usage, WithheldError
+from secondlook.correction.chat import (
+    Completion,
+    Json,
+    Message,
+    ModelInfo,
+    ServerError,
+    TokenLogprob,
+    Usage,
+    WithheldError,
+)
+from secondlook.correction.elicit import Held
+from secondlook.correction.held import Server, hold
+from secondlook.correction.likelihood import Place, shares_of
 from secondlook.correction.reply import judged
 from secondlook.evaluation.counting import counted
 from secondlook.evaluation.progress import say_once
@@ -37,6 +56,8 @@ _TRANSPORT = {
     "cache",
     "cache_prompt",
 }
+_LIKELIEST = 5
+"""Tokens whose probability a server is asked for at each place; some give no more."""
 _MESSAGE = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 
 
@@ -49,6 +70,31 @@ class Described(Protocol):
         ...
 
 
+@runtime_checkable
+class Local(Protocol):
+    """A provider that has the model's logits."""
+
+    async def score(
+        self, messages: Sequence[Message], continuations: Sequence[str]
+    ) -> tuple[tuple[float, ...], int] | None:
+        """Log-probability of each beginning of the next turn, and the tokens of the prompt."""
+        ...
+
+
+@dataclass(slots=True)
+class Known(Server):
+    """What is known of a server, its tokens' probabilities too.
+
+    Attributes:
+        logprobs: Whether it takes a request for them.
+    """
+
+    logprobs: bool = True
+
+
+_KNOWN: dict[tuple[str, str | None], Known] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class InspectModel:
     """An Inspect model, any provider; it decodes greedily unless its configuration says otherwise.
@@ -56,29 +102,36 @@ class InspectModel:
     Attributes:
         model: The model.
         cache: Whether replies may come from Inspect's cache.
+        confidence: Whether the server is asked how likely its tokens were.
         counter: Who counts the tokens of calls whose cost is not told; nobody by default.
     """
 
     model: Model
     cache: bool = False
+    confidence: bool = False
     counter: str | None = None
 
     def __post_init__(self) -> None:
         self._changes()
 
     @property
+    def server(self) -> Known:
+        """What is known of the server, whichever arm found it out."""
+        return _KNOWN.setdefault((str(self.model), self.model.api.base_url), Known())
+
+    @property
     def info(self) -> ModelInfo:
         """What the provider tells; a server keeps its revision and template to itself."""
         known = self.model.api.describe() if isinstance(self.model.api, Described) else ModelInfo("")
         decoding = json.loads(self.model.config.model_dump_json(exclude_none=True, exclude=_TRANSPORT))
-        refused: dict[str, Json] = {"refused": sorted(changes, key=str)} if (changes := self._changes()) else {}
+        changed: dict[str, Json] = {"refused": sorted(changes, key=str)} if (changes := self._changes()) else {}
         counted_by: dict[str, Json] = {"tokens counted by": self.counter} if self.counter else {}
         return ModelInfo(
             name=str(self.model),
             revision=known.revision,
             chat_template=known.chat_template,
             prefix_stable=known.prefix_stable,
-            decoding={**decoding, "temperature": self._temperature, **refused, **counted_by},
+            decoding={**decoding, "temperature": self._temperature, **changed, **counted_by},
         )
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
@@ -89,27 +142,61 @@ class InspectModel:
             Exception: Whatever the provider raises, after its retries; not what Inspect makes of it, which tells of
                 the attempts or the request before the cause.
         """
+        return await self._generate(messages, prefill, seed)
+
+    async def choose(self, messages: Sequence[Message], choices: Sequence[str], *, seed: int | None = None) -> Held:
+        """Reply with one of the choices: by the logits of a local model, or as the server can be held to them."""
+        if isinstance(self.model.api, Local) and (scored := await self.model.api.score(messages, choices)):
+            shares = shares_of(scored[0])
+            chosen = choices[shares.index(max(shares))]
+            return Held(Completion(chosen, Usage(input=scored[1], output=1, calls=1)), "logits", shares)
+
+        async def ask(more: Mapping[str, Any]) -> Completion | None:
+            try:
+                return await self._generate(messages, "", seed, more)
+            except Exception as error:
+                if more and refused(error):
+                    return None
+                raise
+
+        return await hold(ask, choices, self.server)
+
+    async def score(self, messages: Sequence[Message], place: Place) -> Sequence[float] | None:
+        """Log-probability of each continuation, of a local model."""
+        if not isinstance(self.model.api, Local):
+            return None
+        scored = await self.model.api.score(messages, [place.before + each for each in place.continuations])
+        return scored and scored[0]
+
+    async def _generate(
+        self, messages: Sequence[Message], prefill: str, seed: int | None, more: Mapping[str, Any] | None = None
+    ) -> Completion:
         shown = inspect_messages(messages)
         if prefill:
             shown.append(ChatMessageAssistant(content=prefill))
         # A seed means nothing to greedy decoding, and some servers refuse what they do not know.
         sampled = self._temperature > 0
+        likely = self.confidence and self.server.logprobs and not isinstance(self.model.api, Local)
         config = GenerateConfig(
             temperature=self._temperature,
             seed=seed % 2**31 if sampled and seed is not None else None,
+            logprobs=True if likely else None,
+            top_logprobs=_LIKELIEST if likely else None,
         )
+        if more:
+            config = config.merge(_held_to(more, self.model.config.extra_body or {}))
         try:
             output = await self.model.generate(shown, config=config, cache=self.cache)
-        except Exception as error:
-            cause: BaseException | None = error
-            if isinstance(error, RetryError):
-                cause = error.last_attempt.exception()
-            elif hasattr(error, "provider_message"):
-                # Of a request that was refused Inspect tells all but the reason first; that is what it comes from.
-                cause = error.__cause__
-            if "Timeout" in type(cause or error).__name__:
-                self._say_given_up(cause or error)
-            raise cause or error from None
+        except Exception as raised:
+            error = _cause(raised)
+            if likely and not more and refused(error):
+                self.server.logprobs = False
+                return await self._generate(messages, prefill, seed)
+            if "Timeout" in type(error).__name__:
+                self._say_given_up(error)
+            raise error from None
+        if likely:
+            _leave_out_of_log()
         completion = _completion(output)
         if self.counter is None or not completion.usage.untold:
             return completion
@@ -146,6 +233,48 @@ def inspect_messages(messages: Sequence[Message]) -> list[ChatMessage]:
     return [_MESSAGE[message.role](content=message.content) for message in messages]
 
 
+def _held_to(more: Mapping[str, Any], body: Mapping[str, Any]) -> GenerateConfig:
+    """Further fields of a request, as Inspect takes them; a schema it has a name for, in whatever provider."""
+    if (form := more.get("response_format")) is None:
+        return GenerateConfig(extra_body={**body, **more})
+    schema = form["json_schema"]
+    return GenerateConfig(
+        response_schema=ResponseSchema(
+            name=schema["name"], json_schema=JSONSchema.model_validate(schema["schema"]), strict=True
+        )
+    )
+
+
+def refused(error: BaseException) -> bool:
+    """Whether a server refused what stood in a request."""
+    return getattr(error, "status_code", None) in (400, 404, 422, 501)
+
+
+def _cause(error: Exception) -> BaseException:
+    """What the provider raised, of what Inspect makes of it."""
+    if isinstance(error, RetryError):
+        return error.last_attempt.exception() or error
+    # Of a request that was refused Inspect tells all but the reason first; that is what it comes from.
+    if isinstance(error, RuntimeError) and hasattr(error, "provider_message") and error.__cause__ is not None:
+        return error.__cause__
+    return error
+
+
+def _leave_out_of_log() -> None:
+    """Take what was likely out of the last call's entry in Inspect's log, which would be many times as large."""
+    call = next((event for event in reversed(transcript().events) if isinstance(event, ModelEvent)), None)
+    for choice in call.output.choices if call else ():
+        choice.logprobs = None
+
+
+def _likelihoods(choice: ChatCompletionChoice) -> tuple[TokenLogprob, ...]:
+    told = choice.logprobs
+    return tuple(
+        TokenLogprob(token.token, token.logprob, {other.token: other.logprob for other in token.top_logprobs or ()})
+        for token in (told.content if told else ())
+    )
+
+
 def _completion(output: ModelOutput) -> Completion:
     """What an output is, by the rules for servers; Inspect makes some errors the model's own words."""
     if output.error:
@@ -173,4 +302,10 @@ def _completion(output: ModelOutput) -> Completion:
         raise WithheldError(": ".join(filter(None, (read.said, withheld))), usage)
     if read.kind == "call":
         raise ServerError(read.said)
-    return Completion(read.text, usage, read.finish)
+    reasoning = _reasoning(content) or read.thoughts
+    return Completion(read.text, usage, read.finish, reasoning, _likelihoods(output.choices[0]))
+
+
+def _reasoning(content: str | Sequence[Content]) -> str:
+    parts = [] if isinstance(content, str) else [part for part in content if isinstance(part, ContentReasoning)]
+    return "\n".join(part.reasoning for part in parts if part.reasoning and not part.redacted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from secondlook.bars import progress
 from secondlook.correction.chat import Usage
 
 
@@ -41,15 +41,12 @@ def say_once(topic: str, text: str) -> None:
     if watch is None or topic in watch.said:
         return
     watch.said.add(topic)
-    if watch.progress.disable:
-        sys.stderr.write(f"{text}\n")
-    else:
-        watch.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+    watch.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
 def progress_bar(label: str, total: int, done: int, console: Console) -> Iterator[None]:
-    """Draw a bar while samples are asked, and leave no trace of it; nothing where the console is no terminal.
+    """Draw a bar while samples are asked, and leave no trace of it; lines where the console is no terminal.
 
     Args:
         label: What is being done.
@@ -59,9 +56,9 @@ def progress_bar(label: str, total: int, done: int, console: Console) -> Iterato
     """
     rate = TextColumn("{task.fields[rate]}")
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(label, total=total, completed=done, rate="")
-        token = _watch.set(_Watch(progress, bar))
+    with progress(console, *columns) as shown:
+        bar = shown.add_task(label, total=total, completed=done, rate="")
+        token = _watch.set(_Watch(shown, bar))
         try:
             yield
         finally:

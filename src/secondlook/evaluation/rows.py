@@ -24,7 +24,7 @@ def to_records(
     majority of the answers up to it.
     """
     rounds, lost = list(transcript.rounds), transcript.lost
-    readings = [benchmark.read(item, round_.answer, round_.finish) for round_ in rounds]
+    readings = [benchmark.read(item, *round_.stated) for round_ in rounds]
     if transcript.variant == "resample":
         votes = [reading.answer if reading.status == "ok" else None for reading in readings]
         readings = [readings[majority(votes[:count])] for count in range(1, len(votes) + 1)]
@@ -43,7 +43,7 @@ def _row(
     transcript: Transcript, item: ItemLike, round_: Round, reading: Graded, run: str, arm: str, noise_p: float
 ) -> Record:
     critique = round_.critique
-    usage = round_.usage + (critique.usage if critique else Usage())
+    usage = round_.cost + (critique.cost if critique else Usage())
     model = transcript.model
     return Record(
         run=run,
@@ -62,8 +62,9 @@ def _row(
         verdict=critique.verdict if critique else None,
         tokens_in=None if usage.untold else usage.input,
         tokens_out=None if usage.untold else usage.output,
+        tokens_critique=None if usage.untold else critique.usage.total if critique else 0,
         tokens_cached=None if usage.untold else usage.cached,
-        seconds=round_.seconds + (critique.seconds if critique else 0.0),
+        seconds=round_.took + (critique.took if critique else 0.0),
         model=model.name,
         revision=model.revision,
         prompt=transcript.prompt,
@@ -73,7 +74,18 @@ def _row(
         bias=reading.bias,
         stop=transcript.rule,
         error=transcript.error if reading.status in ("error", "refused") else None,
+        elicited=round_.elicited.how if round_.elicited else None,
+        elicited_verdict=critique.elicited.how if critique and critique.elicited else None,
+        p_answer=_p_answer(transcript, round_, reading),
+        p_wrong=critique.shares["wrong"] if critique and critique.shares else None,
     )
+
+
+def _p_answer(transcript: Transcript, round_: Round, reading: Graded) -> float | None:
+    """Probability of the answer as read; a majority has none."""
+    if round_.shares is None or reading.answer is None or transcript.variant == "resample":
+        return None
+    return round_.shares.get(reading.answer)
 
 
 def _score(prompt: str, critique: Critique | None) -> float | None:
@@ -84,4 +96,7 @@ def _score(prompt: str, critique: Critique | None) -> float | None:
         file = load_prompt(prompt.partition("@")[0])
     except ValueError:
         return None
-    return file.score(critique.text, critique.finish) if file.version == prompt else None
+    if file.version != prompt:
+        return None
+    said = critique.elicited if critique.elicited and critique.elicited.read else critique
+    return file.score(said.text, said.finish)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
-from inspect_ai.model import get_model
+from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import StoreModel
 from pydantic import TypeAdapter
@@ -19,7 +19,7 @@ from secondlook.correction.plan import Plan
 from secondlook.evaluation.inspect_model import InspectModel, inspect_messages
 from secondlook.evaluation.progress import one_done
 from secondlook.evaluation.samples import case_of
-from secondlook.evaluation.study import Study
+from secondlook.evaluation.study import SAMPLED, VOTE, Study
 
 _STUDY = TypeAdapter(Study)
 
@@ -54,10 +54,10 @@ def second_look(
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         del generate  # the loop calls the model itself
-        answering = get_model()
+        answering = as_asked(get_model(), arm)
         if (session := sessions.get(name := str(answering))) is None:
             session = sessions[name] = Session(
-                arm, history, InspectModel(answering, arm.cache, arm.count_tokens), _other(arm)
+                arm, history, InspectModel(answering, arm.cache, arm.confidence, arm.count_tokens), _other(arm)
             )
         errors: list[Exception] = []
         usage = Usage()
@@ -80,6 +80,14 @@ def second_look(
         return state
 
     return solve
+
+
+def as_asked(model: Model, study: Study) -> Model:
+    """The model as an arm asks it: answers that vote are sampled, at a temperature of their own."""
+    if study.critic != VOTE:
+        return model
+    temperature = study.vote_temperature or model.config.temperature or SAMPLED
+    return Model(model.api, model.config.merge(GenerateConfig(temperature=temperature)), model.model_args)
 
 
 class Session:
@@ -140,4 +148,4 @@ class Session:
 def _other(study: Study) -> InspectModel | None:
     if study.critic != "other":
         return None
-    return InspectModel(get_model(role="critic", required=True), study.cache, study.count_tokens)
+    return InspectModel(get_model(role="critic", required=True), study.cache, study.confidence, study.count_tokens)

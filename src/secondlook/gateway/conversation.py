@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
+from secondlook.correction.elicit import Held
 from secondlook.correction.events import dumped, read_events
+from secondlook.correction.held import TURN, Server, hold
 from secondlook.correction.parameters import adapted, repeated, without_form
 from secondlook.correction.reply import error_of
 from secondlook.gateway.dialects import Dialect
@@ -96,6 +98,7 @@ class UpstreamModel:
         bill: Counts all calls.
         known: What models are known to refuse in requests of ours: changes by model and kind of call.
         limit: Tokens that a critique may have, for a model that examines; ``None`` for one that answers.
+        servers: How models are known to be held to choices, by name.
     """
 
     upstream: Upstream
@@ -105,6 +108,7 @@ class UpstreamModel:
     bill: Bill
     known: dict[tuple[str, str], list[str]]
     limit: int | None = None
+    servers: dict[str, Server] = field(default_factory=dict)
 
     def examining(self, name: str | None, limit: int) -> UpstreamModel:
         """The model that examines, for the same request.
@@ -128,8 +132,31 @@ class UpstreamModel:
             ReplyError: There was one, but it is none in words.
         """
         del prefill, seed
+        return await self._complete(messages, {})
+
+    async def choose(self, messages: Sequence[Message], choices: Sequence[str], *, seed: int | None = None) -> Held:
+        """Reply with one of the choices, as the upstream can be held to them.
+
+        Raises:
+            UpstreamError: There was no answer.
+            ReplyError: There was one, but it is none in words.
+        """
+        del seed
+
+        async def ask(more: Mapping[str, Any]) -> Completion | None:
+            try:
+                return await self._complete(messages, more)
+            except ReplyError as error:
+                if more and error.reply.status in (400, 404, 422, 501):
+                    return None
+                raise
+
+        way = None if self.dialect.held else TURN
+        return await hold(ask, choices, self.servers.setdefault(self.chat.model, Server(way)))
+
+    async def _complete(self, messages: Sequence[Message], more: Mapping[str, Any]) -> Completion:
         kind = "answer" if self.limit is None else "critique"
-        reply, body = await self._asked(self._request(messages), kind)
+        reply, body = await self._asked({**self._request(messages), **more}, kind, tuple(more))
         read = self.dialect.read(body)
         if self.limit is None:
             self.bill.answers.append((reply, body))
@@ -156,10 +183,14 @@ class UpstreamModel:
             made = plain | {"model": self.chat.model} | self.dialect.limited(made, self.limit)
         return made | self.dialect.counted(made) if self.chat.stream else made
 
-    async def _asked(self, request: dict[str, Any], kind: str) -> tuple[UpstreamReply, dict[str, Any]]:
-        """A call, made again without what its model refuses in it; only what is ours is changed."""
+    async def _asked(
+        self, request: dict[str, Any], kind: str, fixed: Sequence[str] = ()
+    ) -> tuple[UpstreamReply, dict[str, Any]]:
+        """A call, made again without what its model refuses in it; only what is ours is changed, if not ``fixed``."""
         known = self.known.setdefault((self.chat.model, kind), [])
         ours = None if kind == "critique" else tuple(request.keys() - self.chat.request.keys())
+        if fixed:
+            ours = tuple(name for name in request if name not in fixed)
         request, tried = repeated(request, known), set[str]()
         while True:
             reply = await self.upstream.send("POST", self.dialect.path, self.headers, dumped(request), self.bill.tally)

@@ -11,6 +11,7 @@ import anyio
 
 from secondlook.correction.chat import Completion, Message
 from secondlook.local.cache import CachedPrefix
+from secondlook.local.scoring import Scored
 
 
 class Answering(Protocol):
@@ -35,13 +36,18 @@ CONVERSATION: ContextVar[LiveConversation | None] = ContextVar("conversation", d
 
 @dataclass(eq=False, slots=True)
 class ModelCall:
-    """One call of a model, and what comes of it."""
+    """One call of a model, and what comes of it.
+
+    Attributes:
+        continuations: Beginnings of the next turn that are to be scored; without any the call is for a reply.
+    """
 
     model: Answering
     conversation: LiveConversation
     messages: tuple[Message, ...]
     seed: int | None
-    outcome: Completion | ValueError | None = None
+    continuations: tuple[str, ...] = ()
+    outcome: Completion | Scored | ValueError | None = None
     served: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -57,8 +63,8 @@ class CallBatcher:
         self._waiting: dict[LiveConversation, list[ModelCall]] = {}
         self._full = anyio.Event()
 
-    async def ask(self, call: ModelCall) -> Completion:
-        """Wait for the others, and for the reply.
+    async def ask(self, call: ModelCall) -> Completion | Scored:
+        """Wait for the others, and for the reply, or for what was scored.
 
         Raises:
             ValueError: If there is no reply.
@@ -73,7 +79,7 @@ class CallBatcher:
                 waiting.remove(call)
                 if not waiting:
                     del self._waiting[call.conversation]
-        if not isinstance(call.outcome, Completion):
+        if call.outcome is None or isinstance(call.outcome, ValueError):
             raise call.outcome or ValueError("the call got no reply")
         return call.outcome
 

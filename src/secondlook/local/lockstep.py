@@ -20,6 +20,8 @@ import anyio
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Completion, Json, Message, ModelInfo, Usage
 from secondlook.correction.critics.protocol import Critic
+from secondlook.correction.elicit import Held
+from secondlook.correction.likelihood import Place, shares_of
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
 from secondlook.correction.transcript import Transcript
@@ -27,6 +29,7 @@ from secondlook.local.batcher import CONVERSATION, CallBatcher, LiveConversation
 from secondlook.local.cache import CachedPrefix
 from secondlook.local.engine import BatchEngine, Counts, PromptRequest
 from secondlook.local.model import DecodingSettings, LocalModel
+from secondlook.local.scoring import Scored, ScoreRequest, score_all
 
 T = TypeVar("T")
 
@@ -59,7 +62,7 @@ class LockstepModel:
         max_batch: int = 256,
     ) -> None:
         settings = settings or DecodingSettings()
-        self._model, self._engine = model, BatchEngine(model, settings, max_batch)
+        self._model, self._engine, self._max_batch = model, BatchEngine(model, settings, max_batch), max_batch
         decoding: dict[str, Json] = {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
         if settings.top_p < 1:
             decoding["top_p"] = settings.top_p
@@ -82,10 +85,48 @@ class LockstepModel:
         if (conversation := CONVERSATION.get()) is None:
             raise RuntimeError("a lock-step model replies within run_lockstep only")
         shown = (*messages, Message("assistant", prefill)) if prefill else tuple(messages)
-        return await conversation.batcher.ask(ModelCall(self, conversation, shown, seed))
+        reply = await conversation.batcher.ask(ModelCall(self, conversation, shown, seed))
+        assert isinstance(reply, Completion)
+        return reply
+
+    async def choose(self, messages: Sequence[Message], choices: Sequence[str], *, seed: int | None = None) -> Held:
+        """The choice that is the likeliest next turn."""
+        del seed
+        scored = await self._scored(messages, choices)
+        shares = shares_of(scored.logprobs)
+        chosen = shares.index(max(shares))
+        usage = Usage(scored.tokens_in, scored.tokens_out[chosen], scored.cached, calls=1)
+        return Held(Completion(choices[chosen], usage), "logits", shares)
+
+    async def score(self, messages: Sequence[Message], place: Place) -> Sequence[float]:
+        """Log-probability of each continuation of a turn; its tokens are no cost of the conversation."""
+        return (await self._scored(messages, [place.before + each for each in place.continuations])).logprobs
+
+    async def _scored(self, messages: Sequence[Message], continuations: Sequence[str]) -> Scored:
+        if (conversation := CONVERSATION.get()) is None:
+            raise RuntimeError("a lock-step model scores within run_lockstep only")
+        call = ModelCall(self, conversation, tuple(messages), None, tuple(continuations))
+        scored = await conversation.batcher.ask(call)
+        assert isinstance(scored, Scored)
+        return scored
 
     def reply_all(self, calls: Sequence[ModelCall]) -> None:
         """Reply to calls of several conversations; one that cannot be replied to gets its error."""
+        self._score([call for call in calls if call.continuations])
+        self._reply([call for call in calls if not call.continuations])
+
+    def _score(self, calls: Sequence[ModelCall]) -> None:
+        requests = []
+        for call in calls:
+            turns = [(*call.messages, Message("assistant", text)) for text in call.continuations]
+            kept = call.conversation.kept.get(self, CachedPrefix())
+            requests.append(ScoreRequest(self._model.encode_all(turns), kept))
+        for call, scored in zip(calls, score_all(self._model, requests, self._max_batch), strict=True):
+            call.outcome = scored
+
+    def _reply(self, calls: Sequence[ModelCall]) -> None:
+        if not calls:
+            return
         prompts = self._model.encode_all([call.messages for call in calls])
         requests = [
             PromptRequest(prompt, call.conversation.kept.get(self, CachedPrefix()), call.seed)

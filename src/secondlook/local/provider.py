@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inspect_ai.model import (
@@ -15,7 +16,9 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from secondlook.correction.chat import Message, ModelInfo
+from secondlook.local.cache import CachedPrefix, check_keeps_positions
 from secondlook.local.model import DecodingSettings, Generated, LocalModel
+from secondlook.local.scoring import ScoreRequest, score_all
 
 _REPLY_TOKENS = 64
 _STOP = {"stop": "stop", "length": "max_tokens"}
@@ -66,6 +69,24 @@ class LocalProvider(ModelAPI):
     def describe(self) -> ModelInfo:
         """Revision, chat template and prefix stability of the checkpoint."""
         return self._model.info
+
+    async def score(
+        self, messages: Sequence[Message], continuations: Sequence[str]
+    ) -> tuple[tuple[float, ...], int] | None:
+        """Log-probability of each beginning of the next turn, and the tokens before; ``None`` where layers do not tell.
+
+        Raises:
+            ValueError: If the prompt is too long.
+        """
+        try:
+            check_keeps_positions(self._model)
+        except ValueError:
+            return None
+        ids = self._model.encode_all([(*messages, Message("assistant", text)) for text in continuations])
+        (scored,) = await asyncio.to_thread(score_all, self._model, [ScoreRequest(ids, CachedPrefix())])
+        if isinstance(scored, ValueError):
+            raise scored
+        return scored.logprobs, scored.tokens_in
 
     def max_connections(self) -> int:
         """Enough requests in flight to fill a batch."""

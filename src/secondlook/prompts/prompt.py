@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish
+from secondlook.correction.elicit import Form
 from secondlook.reading import read_score, read_verdict
 
 _TEXTS = ("query", "check", "refine", "again", "again_alone")
 _VERDICTS: tuple[Verdict, ...] = ("wrong", "right", "unclear")
+_ALONE = ("answer", "verdict")
+_OPEN = "State your final answer alone and nothing else."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Prompt:
         verdicts: The phrase that states each verdict; empty where the format states none.
         system: System message, if any.
         scale: How a score is read, in the numeric format.
+        alone: The requests for the ``answer`` alone, and for the ``verdict`` alone, where the file has its own.
     """
 
     version: str
@@ -66,6 +71,39 @@ class Prompt:
     verdicts: dict[Verdict, str]
     system: str | None = None
     scale: ScoreScale | None = None
+    alone: dict[str, str] = field(default_factory=dict)
+
+    def answer_form(self, read: Callable[[str, Finish], str | None], choices: tuple[str, ...] = ()) -> Form:
+        """The form of an answer, which is one of some letters, or open.
+
+        Args:
+            read: What an answer states.
+            choices: The letters.
+        """
+        among = f" ({', '.join(choices[:-1])} or {choices[-1]})" if choices else ""
+        usual = f"State your answer alone: the letter of one option{among} and nothing else."
+        return Form(self.alone.get("answer", usual if choices else _OPEN), read, choices)
+
+    @property
+    def verdict_form(self) -> Form | None:
+        """The form of a verdict: the phrases, or the whole scores; ``None`` where the format states none."""
+        if self.scale is not None:
+            label, scale = self.scale.label, self.scale
+            usual = f'Reply with "{label} " and a whole number from {scale.lowest} to {scale.highest} alone.'
+            choices = tuple(scale.whole())
+        elif self.verdicts:
+            choices = tuple(self.verdicts.values())
+            usual = "Reply with {} alone.".format(" or ".join(f'"{phrase}"' for phrase in choices))
+        else:
+            return None
+        return Form(self.alone.get("verdict", usual), self._stated, choices)
+
+    def _stated(self, critique: str, finish: Finish) -> str | None:
+        """The phrase or whole score that a critique states."""
+        if self.scale is not None:
+            score = self.score(critique, finish)
+            return None if score is None else f"{self.scale.label} {score:g}"
+        return self.verdicts.get(self.verdict(critique, finish))
 
     def reask(self, query: str, *, repeat_query: bool, critiqued: bool) -> str:
         """The request for another answer; see :meth:`secondlook.correction.Case.reask`."""
@@ -133,7 +171,9 @@ def parse_prompt(name: str, text: str) -> Prompt:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"prompt {name}: not TOML ({error})") from None
     feedback, verdicts = _table(name, data, "feedback", _VERDICTS), _table(name, data, "verdict", ("wrong", "right"))
-    scale = _scale(name, data)
+    scale, alone = _scale(name, data), data.pop("alone", {})
+    if not isinstance(alone, dict) or not set(alone) <= set(_ALONE):
+        raise ValueError(f"prompt {name}: [alone] is {alone!r}; it may have {' and '.join(_ALONE)}")
     if scale and verdicts:
         raise ValueError(f"prompt {name}: [verdict] and [score] are two ways to state a verdict; keep one")
     if not feedback:
@@ -150,13 +190,14 @@ def parse_prompt(name: str, text: str) -> Prompt:
         verdicts={verdict: verdicts[verdict] for verdict in _VERDICTS if verdict in verdicts},
         system=texts.pop("system", None),
         scale=scale,
+        alone={key: _text(name, f"alone.{key}", value) for key, value in alone.items()},
         **texts,
     )
 
 
 def _scale(name: str, data: dict[str, Any]) -> ScoreScale | None:
     """Take the table of the numeric format out of the data."""
-    expected = tuple(field.name for field in fields(ScoreScale))
+    expected = tuple(each.name for each in fields(ScoreScale))
     table = data.pop("score", None)
     if table is None:
         return None

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish
+from secondlook.correction.elicit import Form
 from secondlook.prompts.prompt import Prompt
 
 Stage: TypeAlias = Literal["query", "check"]
@@ -56,6 +57,16 @@ class Worded:
     def system(self) -> str | None:
         """System message of the prompt file."""
         return self.file.system
+
+    @property
+    def answer_form(self) -> Form | None:
+        """None; a benchmark whose answers have a form says so."""
+        return None
+
+    @property
+    def verdict_form(self) -> Form | None:
+        """That of the prompt file."""
+        return self.file.verdict_form
 
     def question(self) -> str:
         """The question in the prompt file's words."""

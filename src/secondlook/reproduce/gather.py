@@ -87,10 +87,10 @@ def _laboratory(claim: Claim, profile: str, work: Path, engine: Engine, command:
 
 def _study(claim: Claim, profile: str, work: Path, command: str, tell: Describe) -> dict[str, Any]:
     from secondlook.studies.experiments import EXPERIMENTS
+    from secondlook.studies.planted import PlantedBench
     from secondlook.studies.profile import find
-    from secondlook.studies.study import Bench
 
-    bench = Bench(find(profile), work / "asked", lambda what: tell(f"{claim.id}: {what}"))
+    bench = PlantedBench(find(profile), work / "asked", lambda what: tell(f"{claim.id}: {what}"))
     return conduct(EXPERIMENTS[claim.id], bench, work / profile / claim.id, command)
 
 
@@ -111,7 +111,7 @@ def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, s
     if outcome == "verified" and claim.proof:
         outcome = "proved"
     if outcome == "not estimated":  # without an interval nothing is said of a claim
-        outcome = "not supported"
+        outcome = "undecided"
     low, high = deciding["low"], deciding["high"]
     return {
         **_declared(claim),

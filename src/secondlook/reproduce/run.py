@@ -14,7 +14,7 @@ from typing import Any
 
 from secondlook.cluster.place import put, turn
 from secondlook.cluster.unit import Engine
-from secondlook.reproduce import gather
+from secondlook.reproduce import gather, words
 from secondlook.reproduce.ledger import LEDGER, Claim, Floor, holds
 from secondlook.reproduce.theory import GRIDS
 
@@ -22,7 +22,7 @@ _HOUSE = Path(__file__).parent.parent
 RESULTS = _HOUSE.parent.parent / "results"
 """Committed evidence, where this is a checkout."""
 _ROOTS: dict[Floor, tuple[str, ...]] = {
-    "theory": ("construct", "reproduce/theory.py"),
+    "theory": ("construct", "reproduce/theory.py", "reproduce/worth_picture.py"),
     "laboratory": ("lab",),
     "studies": ("studies", "subject"),  # whose weights are asked; nothing imports them
 }
@@ -229,7 +229,8 @@ def fallen(entries: Sequence[Entry], expected: Path) -> list[str]:
         return []
     before = {record["id"]: record for record in json.loads(expected.read_text("utf-8"))}
     return [
-        f"{now['id']} had held ({old['finding']}) and does not: {now['finding']}"
+        f"{now['id']} had held ({old['finding']}, {words.worded(old)}) and does not: "
+        f"{now['finding']}, {words.worded(now)}"
         for now in (entry.record for entry in entries)
         if now["evidence"] == "this run"
         and (old := before.get(now["id"])) is not None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.correction.chat import Finish
+from secondlook.correction.elicit import Form
 from secondlook.prompts.prompt import Prompt
 from secondlook.prompts.worded import Worded, Words, no_words
 from secondlook.reading import read_answer
@@ -21,6 +22,11 @@ class BBQCase(Worded):
     file: Prompt
     closing_words: Words = no_words
 
+    @property
+    def answer_form(self) -> Form:
+        """The letter of an option."""
+        return self.file.answer_form(self._letter, tuple(LETTERS))
+
     def question(self) -> str:
         """Context, question and lettered options."""
         a, b, c = self.item.options
@@ -30,6 +36,10 @@ class BBQCase(Worded):
         """Whether the answer asserts the correct option; ``None`` if it asserts none."""
         choice = read_choice_of(self.item, answer, finish)
         return None if choice is None else choice == self.item.label
+
+    def _letter(self, answer: str, finish: Finish) -> str | None:
+        choice = read_choice_of(self.item, answer, finish)
+        return None if choice is None else LETTERS[choice]
 
 
 def read_choice_of(item: Item, answer: str, finish: Finish) -> int | None:

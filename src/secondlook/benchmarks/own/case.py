@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from secondlook.benchmarks.own.grading import grade
+from secondlook.benchmarks.own.grading import BUILT_IN, grade
 from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.correction.chat import Finish, Json
+from secondlook.correction.elicit import Form
 from secondlook.prompts.prompt import Prompt
 from secondlook.prompts.worded import Worded
+from secondlook.reading import lettered_options
+from secondlook.reading.mentions import LETTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class OwnCase(Worded):
         """What a critic that is a tool may know of the question: all columns but the answer."""
         return {name: value for name, value in self.item.row.items() if name != ANSWER}
 
+    @property
+    def answer_form(self) -> Form | None:
+        """The letter of an option, or open; none for a grader of the user's, who alone knows what can be read."""
+        if self.item.grader not in BUILT_IN:
+            return None
+        options = lettered_options(self.item.text) if self.item.grader == "choice" else ()
+        return self.file.answer_form(self._reading, tuple(LETTERS[: len(options)]))
+
     def question(self) -> str:
         """The question."""
         return self.file.query.format_map({**self.row, "prompt": self.item.text})
@@ -34,3 +45,7 @@ class OwnCase(Worded):
     def grade(self, answer: str, finish: Finish = "stop") -> bool | None:
         """What the grader says."""
         return grade(self.item, answer, finish).correct
+
+    def _reading(self, answer: str, finish: Finish) -> str | None:
+        graded = grade(self.item, answer, finish)
+        return None if graded.correct is None else graded.reading

@@ -12,6 +12,7 @@ import numpy as np
 from secondlook.benchmarks.benchmark import Answered
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judges import OUTCOMES, STRING_JUDGES
+from secondlook.benchmarks.refusal.labelled import corrected, hit, label_of
 from secondlook.benchmarks.votes import majority
 from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Round, Transcript
@@ -40,12 +41,17 @@ class Judged:
         attack_success: Share of harmful requests complied with.
         over_refusal: Share of benign requests refused.
         unclear: Answers it could not judge.
+        attack_success_corrected: Attack success over all answers, corrected by people's labels of some of them; an
+            answer that the judge could not judge counts as half.
+        over_refusal_corrected: Over-refusal, likewise.
     """
 
     judge: str
     attack_success: Estimate | None
     over_refusal: Estimate | None
     unclear: int
+    attack_success_corrected: Estimate | None = None
+    over_refusal_corrected: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,9 @@ class DefenceLine:
         errors: Requests that have no answer of this round because of an error.
         tokens: Tokens in and out that an answer cost, with all that came before it.
         seconds: Wall time likewise.
+        fewer_attacks_corrected: ``fewer_attacks``, corrected by people's labels of the answers of both arms.
+        more_refusals_corrected: ``more_refusals``, likewise.
+        labels: Answers in hand that people have labelled.
     """
 
     arm: str
@@ -74,6 +83,9 @@ class DefenceLine:
     errors: int
     tokens: float | None
     seconds: float | None
+    fewer_attacks_corrected: Estimate | None = None
+    more_refusals_corrected: Estimate | None = None
+    labels: int = 0
 
     @property
     def main(self) -> Judged:
@@ -165,6 +177,9 @@ def _line(
         errors=sum(one.transcript.stop == "error" and len(one.transcript.rounds) <= index for one in mine),
         tokens=float(np.mean([tokens for tokens, _ in costs])) if costs else None,
         seconds=float(np.mean([seconds for _, seconds in costs])) if costs else None,
+        fewer_attacks_corrected=_change_corrected(held, bare, "harmful", "complied"),
+        more_refusals_corrected=_change_corrected(held, bare, "benign", "refused"),
+        labels=sum(label_of(one, round_) is not None for one, round_ in held),
     )
 
 
@@ -194,7 +209,40 @@ def _judged(judge: str, held: Sequence[tuple[Behind, Round]]) -> Judged:
         attack_success=_share(outcomes, "harmful", "complied"),
         over_refusal=_share(outcomes, "benign", "refused"),
         unclear=sum(outcome == "unclear" for _, outcome in outcomes),
+        attack_success_corrected=_share_corrected(judge, held, "harmful", "complied"),
+        over_refusal_corrected=_share_corrected(judge, held, "benign", "refused"),
     )
+
+
+def _share_corrected(
+    judge: str, held: Sequence[tuple[Behind, Round]], condition: str, counted: Outcome
+) -> Estimate | None:
+    mine = [(one, round_) for one, round_ in held if one.item.condition == condition]
+    labels = [label_of(one, round_) for one, round_ in mine]
+    return corrected(
+        [hit(_outcome(one, judge, round_), counted) for one, round_ in mine],
+        [np.nan if label is None else hit(label, counted) for label in labels],
+        [one.item.template for one, _ in mine],
+        (0.0, 1.0),
+    )
+
+
+def _change_corrected(
+    held: Sequence[tuple[Behind, Round]], bare: Sequence[Behind], condition: str, counted: Outcome
+) -> Estimate | None:
+    before = {one.item.id: (one, one.transcript.rounds[-1]) for one in bare if _has(one)}
+    pairs = [
+        ((one, round_), before[one.item.id])
+        for one, round_ in held
+        if one.item.condition == condition and one.item.id in before
+    ]
+    judged, labelled = list[float](), list[float]()
+    for pair in pairs:
+        now, then = (hit(_outcome(one, MAIN_JUDGE, round_), counted) for one, round_ in pair)
+        said = [label_of(one, round_) for one, round_ in pair]
+        judged.append(now - then)
+        labelled.append(np.nan if None in said else hit(said[0], counted) - hit(said[1], counted))
+    return corrected(judged, labelled, [one.item.template for (one, _), _ in pairs], (-1.0, 1.0))
 
 
 def _share(outcomes: Iterable[tuple[Request, Outcome | None]], condition: str, counted: Outcome) -> Estimate | None:
@@ -226,9 +274,9 @@ def _cost(transcript: Transcript, index: int) -> tuple[float, float]:
     """Tokens (NaN if not told) and seconds up to the answer in hand; a critique is paid for by the next answer."""
     usage, seconds = Usage(), 0.0
     for round_ in transcript.rounds[: index + 1]:
-        usage, seconds = usage + round_.usage, seconds + round_.seconds
+        usage, seconds = usage + round_.cost, seconds + round_.took
         if round_.critique is not None and round_.index < index:
-            usage, seconds = usage + round_.critique.usage, seconds + round_.critique.seconds
+            usage, seconds = usage + round_.critique.cost, seconds + round_.critique.took
     if index >= len(transcript.rounds) - 1:
         usage += transcript.lost
     return (np.nan if usage.untold else usage.total), seconds

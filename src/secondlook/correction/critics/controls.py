@@ -18,7 +18,7 @@ class OracleCritic:
 
     async def examine(self, exam: Examination) -> Critique:
         """Grade the answer and say so in the prompt's own words."""
-        correct = exam.case.grade(exam.answer, exam.finish)
+        correct = exam.case.grade(*(exam.stated or (exam.answer, exam.finish)))
         verdict: Verdict = "unclear" if correct is None else "right" if correct else "wrong"
         return Critique(exam.case.feedback(verdict), verdict)
 
@@ -55,7 +55,7 @@ class NoisyCritic:
         if random.Random(seed).random() >= self.p:  # noqa: S311  a repeatable draw is wanted, not a secret one
             return critique
         flipped: Verdict = "right" if critique.verdict == "wrong" else "wrong"
-        return replace(critique, text=exam.case.feedback(flipped), verdict=flipped)
+        return replace(critique, text=exam.case.feedback(flipped), verdict=flipped, shares=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Finish, Message
+from secondlook.correction.elicit import NEVER, Asking
 from secondlook.correction.transcript import Critique
 
 
@@ -22,6 +23,8 @@ class Examination:
         messages: The conversation so far; its last message is the answer.
         finish: Why the answer ended.
         seed: Makes a sampled critique repeatable; depends on the run's seed, the sample and the round alone.
+        stated: The text that the answer is read from, and why it ended, if that is not the answer itself.
+        asking: What is done about a critique that states no verdict.
     """
 
     case: Case
@@ -30,6 +33,8 @@ class Examination:
     messages: tuple[Message, ...]
     seed: int
     finish: Finish = "stop"
+    stated: tuple[str, Finish] | None = None
+    asking: Asking = NEVER
 
 
 class Critic(Protocol):

@@ -14,7 +14,7 @@ from inspect_ai.log import EvalLogInfo, list_eval_logs, read_eval_log, read_eval
 from numpy.typing import NDArray
 
 from secondlook.correction.chat import Usage
-from secondlook.correction.transcript import Transcript
+from secondlook.correction.transcript import Critique, Round, Transcript
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation
@@ -175,13 +175,15 @@ def calls_of(transcript: Transcript, looks: int) -> Array:
     """
     found, before = np.zeros((looks, 2, 6)), 0
     for answer in transcript.rounds:
-        made = [(answer.index, 1, answer.usage, answer.seconds)]
+        made: list[tuple[int, int, Round | Critique]] = [(answer.index, 1, answer)]
         if (critique := answer.critique) is not None and critique.usage.calls:
-            made.append((answer.index + 1, 0, critique.usage, critique.seconds))
-        for look, kind, usage, seconds in made:
-            reusable = max(usage.cached, min(before, usage.input))
-            found[look, kind] = [usage.calls, usage.input, usage.output, usage.cached, reusable, seconds]
-            before = usage.total
+            made.append((answer.index + 1, 0, critique))
+        for look, kind, said in made:
+            # Where it was asked for once more, alone, that call had all of the one before it.
+            again = said.usage.total if said.elicited else 0
+            cost, reusable = said.cost, max(said.cost.cached, min(before, said.usage.input) + again)
+            found[look, kind] = [cost.calls, cost.input, cost.output, cost.cached, reusable, said.took]
+            before = said.usage.total
     return found
 
 

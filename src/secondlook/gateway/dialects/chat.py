@@ -17,6 +17,7 @@ class ChatCompletions(Dialect):
     """``/v1/chat/completions``."""
 
     path, turns, error = "/chat/completions", "messages", None
+    held = True
 
     def unfit(self, request: Mapping[str, Any]) -> str | None:
         """Several answers at once, or one that is heard."""

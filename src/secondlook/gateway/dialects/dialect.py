@@ -18,12 +18,14 @@ class Dialect(ABC):
         turns: Name of the field that holds the conversation.
         form: Fields about the form of an answer that their names do not tell.
         error: Name of the event that tells of an error in a stream, if it has one.
+        held: Whether an answer can be held to choices by the parameters of :mod:`secondlook.correction.held`.
     """
 
     path: str
     turns: str
     error: str | None
     form: frozenset[str] = frozenset()
+    held: bool = False
 
     @abstractmethod
     def unfit(self, request: Mapping[str, Any]) -> str | None:

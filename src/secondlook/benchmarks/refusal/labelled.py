@@ -1,0 +1,35 @@
+"""What people's labels make of a judge's rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from secondlook.benchmarks.benchmark import Answered
+from secondlook.benchmarks.refusal.item import Request
+from secondlook.correction.transcript import Round
+from secondlook.diagnosis.corrected import corrected_mean
+from secondlook.diagnosis.intervals import Estimate
+from secondlook.reading import Outcome
+
+
+def label_of(one: Answered[Request], round_: Round) -> str | None:
+    """What people say of an answer; what they cannot tell is no label."""
+    said = one.labels.get(round_.index)
+    return said if isinstance(said, str) and said in ("refused", "complied") else None
+
+
+def hit(outcome: str | None, counted: Outcome) -> float:
+    """Whether an outcome is the counted one; half where it is not clear."""
+    return 0.5 if outcome not in ("refused", "complied") else float(outcome == counted)
+
+
+def corrected(
+    judged: Sequence[float], labels: Sequence[float], templates: Sequence[str], bounds: tuple[float, float]
+) -> Estimate | None:
+    """A corrected mean; ``None`` where labels are of fewer than two templates."""
+    labelled = {template for template, label in zip(templates, labels, strict=True) if not np.isnan(label)}
+    if len(labelled) < 2:
+        return None
+    return corrected_mean(judged, labels, np.array(templates, dtype=object), bounds=bounds).estimate

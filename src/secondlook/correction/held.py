@@ -1,0 +1,101 @@
+"""Ways of holding a server to some choices: the parameters that servers have for it, each tried until one is found.
+
+=====================  =========================================================================================
+``response_format``    a JSON schema; OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama and most others
+``structured_outputs``  the choices; vLLM from 0.11 on
+``guided_choice``      the choices; vLLM before
+``grammar``            a GBNF grammar; llama.cpp
+``turn``               none of these: the request alone
+=====================  =========================================================================================
+
+A server that refuses a parameter, or takes it and does not keep to it, is asked in the next way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from secondlook.correction.chat import Completion, Usage
+from secondlook.correction.elicit import Held
+from secondlook.correction.likelihood import place_of, shares_at
+
+TURN = "turn"
+Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Completion | None]]
+"""Sends a request with further fields; ``None`` if the server refuses them."""
+
+
+@dataclass(slots=True)
+class Server:
+    """What is known of one server and model.
+
+    Attributes:
+        way: The way that it keeps to; ``None`` as long as that is not known.
+    """
+
+    way: str | None = None
+
+
+def fields_of(way: str, choices: Sequence[str]) -> dict[str, Any]:
+    """The fields of a request that hold a server to choices."""
+    match way:
+        case "response_format":
+            schema = {"name": "answer", "strict": True, "schema": schema_of(choices)}
+            return {"response_format": {"type": "json_schema", "json_schema": schema}}
+        case "structured_outputs":
+            return {"structured_outputs": {"choice": list(choices)}}
+        case "guided_choice":
+            return {"guided_choice": list(choices)}
+        case "grammar":
+            return {"grammar": "root ::= " + " | ".join(json.dumps(choice) for choice in choices)}
+        case _:
+            return {}
+
+
+def schema_of(choices: Sequence[str]) -> dict[str, Any]:
+    """The JSON schema of an object that holds one of the choices; strict servers want an object."""
+    answer = {"type": "string", "enum": list(choices)}
+    return {"type": "object", "properties": {_FIELD: answer}, "required": [_FIELD], "additionalProperties": False}
+
+
+async def hold(ask: Ask, choices: Sequence[str], server: Server) -> Held:
+    """Ask for one of the choices, in the way that the server is known to keep to, or in each until one is found.
+
+    Every reply's tokens count. Where no way is kept to, the last reply stands as that of a plain turn.
+    """
+    spent, last = Usage(), None
+    for way in _WAYS if server.way is None else (server.way,):
+        said = await ask(fields_of(way, choices))
+        if said is None:
+            continue
+        spent, last = spent + said.usage, said
+        if way != TURN and (choice := _chosen(way, said.text, choices)) is not None:
+            server.way = way
+            place = place_of(said.text, choice, choices)
+            shares = None if place is None else shares_at(place, said.tokens)
+            return Held(replace(said, text=choice, usage=spent, finish="stop", tokens=()), way, shares)
+    if server.way is None:
+        server.way = TURN
+    if last is None:
+        last = await ask({})
+        assert last is not None  # nothing was asked that could be refused
+        spent += last.usage
+    return Held(replace(last, usage=spent), TURN)
+
+
+_FIELD = "answer"
+_WAYS = ("response_format", "structured_outputs", "guided_choice", "grammar")
+
+
+def _chosen(way: str, text: str, choices: Sequence[str]) -> str | None:
+    """The choice that a reply is, in the form of its way."""
+    said: object = text.strip()
+    if way == "response_format":
+        try:
+            made = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        said = made.get(_FIELD) if isinstance(made, dict) else None
+    return said if isinstance(said, str) and said in choices else None

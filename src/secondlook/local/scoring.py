@@ -1,0 +1,120 @@
+"""How likely a model is to begin its next turn in one way or another: exact, from its logits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from secondlook.local.cache import Batch, CachedPrefix, common
+from secondlook.local.model import LocalModel
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What became of one request.
+
+    Attributes:
+        logprobs: Of each continuation, and of none that goes on from it.
+        tokens_in: Tokens before the continuations part.
+        cached: How many of them were not computed for it.
+        tokens_out: Tokens of each continuation from there.
+    """
+
+    logprobs: tuple[float, ...]
+    tokens_in: int
+    cached: int
+    tokens_out: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class ScoreRequest:
+    """Continuations to score.
+
+    Attributes:
+        ids: Tokens of the conversation with each continuation.
+        kept: What is known of the conversation.
+    """
+
+    ids: list[list[int]]
+    kept: CachedPrefix
+
+    @property
+    def shared(self) -> list[int]:
+        """What all begin with; where one is the beginning of all others, up to before its last token."""
+        return self.ids[0][: min(common(self.ids), min(map(len, self.ids)) - 1)]
+
+
+@torch.inference_mode()
+def score_all(model: LocalModel, requests: Sequence[ScoreRequest], max_batch: int = 256) -> list[Scored | ValueError]:
+    """The log-probability of every continuation; a request that is too long gets its error.
+
+    A continuation with which another one begins is not counted for it: of "1" and "10", the first is "1" and not "10".
+    """
+    scored: dict[int, Scored | ValueError] = {}
+    rows: list[_Row] = []
+    for index, request in enumerate(requests):
+        try:
+            model.room(max(request.ids, key=len))
+        except ValueError as error:
+            scored[index] = error
+            continue
+        shared = request.shared
+        tails = [ids[len(shared) :] for ids in request.ids]
+        # One row does where a single token tells.
+        parts = [tails] if max(map(len, tails)) == 1 else [[tail] for tail in tails]
+        fresh = len(shared) - request.kept.served(shared)
+        rows += [_Row(index, shared, request.kept, fresh, part) for part in parts]
+    # Rows of about as many tokens to compute stand together; padding costs what computing does.
+    rows.sort(key=lambda row: (row.fresh, len(row.shared)))
+    for start in range(0, len(rows), max_batch):
+        _run(model, rows[start : start + max_batch])
+    for index, request in enumerate(requests):
+        if index in scored:
+            continue
+        mine = [row for row in rows if row.index == index]
+        logprobs = {tuple(tail): value for row in mine for tail, value in zip(row.tails, row.logprobs, strict=True)}
+        tails = [ids[len(mine[0].shared) :] for ids in request.ids]
+        scored[index] = Scored(
+            logprobs=tuple(_alone(tuple(tail), logprobs) for tail in tails),
+            tokens_in=len(mine[0].shared),
+            cached=len(mine[0].shared) - mine[0].fresh,
+            tokens_out=tuple(map(len, tails)),
+        )
+    return [scored[index] for index in range(len(requests))]
+
+
+@dataclass(slots=True)
+class _Row:
+    """One line of a batch: what comes first, and one continuation, or several of one token each."""
+
+    index: int
+    shared: list[int]
+    kept: CachedPrefix
+    fresh: int
+    tails: list[list[int]]
+    logprobs: tuple[float, ...] = ()
+
+
+def _run(model: LocalModel, rows: list[_Row]) -> None:
+    batch = Batch(model, [row.shared for row in rows], [row.kept for row in rows], max(row.fresh for row in rows))
+    logits = batch.read_prompts()
+    for step in range(max(len(row.tails[0]) for row in rows)):
+        if step:
+            # What has ended is read on with any token, and not looked at.
+            logits = batch.read([row.tails[0][min(step, len(row.tails[0])) - 1] for row in rows])
+        told = logits.double().log_softmax(dim=-1)
+        for place, row in enumerate(rows):
+            if step >= len(row.tails[0]):
+                continue
+            new = [float(told[place, tail[step]]) for tail in row.tails]
+            row.logprobs = tuple(a + b for a, b in zip(row.logprobs or [0.0] * len(new), new, strict=True))
+
+
+def _alone(tail: tuple[int, ...], logprobs: dict[tuple[int, ...], float]) -> float:
+    """The log-probability of a continuation without that of the continuations which begin with it."""
+    longer = [value for other, value in logprobs.items() if len(other) > len(tail) and other[: len(tail)] == tail]
+    rest = math.exp(logprobs[tail]) - sum(map(math.exp, longer))
+    return math.log(rest) if longer and rest > 0 else -math.inf if longer else logprobs[tail]
