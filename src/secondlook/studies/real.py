@@ -165,7 +165,7 @@ class RealBench(Bench):
         self, profile: RealProfile, file: Path, tool: str, critics: Sequence[str], study: Mapping[str, Any]
     ) -> pd.DataFrame:
         units = []
-        of_arm = {"tool": {"critic_command": tool}, "vote": {"votes": VOTES}}
+        of_arm: dict[str, dict[str, Any]] = {"tool": {"critic_command": tool}, "vote": {"votes": VOTES}}
         for critic in critics:
             evaluation = Evaluation(
                 benchmark="own",
