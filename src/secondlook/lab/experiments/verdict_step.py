@@ -21,7 +21,7 @@ ERRS = 0.25
 N, D, LONGER = 12, 2, 5.0
 """Verdicts of a context, width of an answer, and steps of training in units of the base's: counting takes longer.
 
-At 2.5 the base ended 0.11 nats above what a count reaches, and was not trained: that alone was changed for the second run.
+At 2.5 the base ended 0.11 nats above what a count reaches, and was not trained: only that was changed for another run.
 """
 _BINS = np.linspace(0, 1, 11)
 _FEW = 10  # steps in a bin, below which nothing is drawn
