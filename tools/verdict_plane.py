@@ -20,15 +20,18 @@ from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import FORMAT, Diagnosis, from_json
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evidence import figures
 from secondlook.layout import points as moved
 from secondlook.layout import share
+from secondlook.reproduce.worth_picture import picture
 from secondlook.studies.experiments import EXPERIMENTS
 from secondlook.studies.planted import PlantedBench
 from secondlook.studies.profile import find
 from secondlook.studies.real import read_records
 
 ROOT = Path(__file__).parent.parent
-RESULTS, PAGE, PICTURE = ROOT / "results", ROOT / "docs" / "theory.md", ROOT / "docs" / "verdicts"
+RESULTS, PAGE = ROOT / "results", ROOT / "docs" / "theory.md"
+PLANE, LOOKS = ROOT / "docs" / "verdicts.svg", ROOT / "docs" / "looks"
 KEPT = RESULTS / "diagnosis" / "alarms.json"
 
 
@@ -194,8 +197,7 @@ def draw(found: list[Point]) -> None:
         axes.set(xlabel="alarm precision P(wrong | alarm)", ylabel=says, xlim=(0, 1))
         axes.grid(visible=True, alpha=0.25, linewidth=0.6)
         axes.legend(fontsize=8, frameon=False)
-        figure.savefig(PICTURE.with_suffix(".svg"), metadata={"Date": None})
-        figure.savefig(PICTURE.with_suffix(".png"), dpi=150, metadata={"Software": None})
+        figure.savefig(PLANE, metadata={"Date": None})
 
 
 def main() -> int:
@@ -205,6 +207,7 @@ def main() -> int:
     found = points()
     if "--check" not in sys.argv[1:]:
         draw(found)
+        figures.draw(picture() | {"id": "T12", "title": "forward passes", "profile": "any"}, LOOKS, endings=(".svg",))
     return refresh(
         PAGE,
         lambda text: block(text, "plane", table(found)),
