@@ -8,7 +8,7 @@ from rich.console import Console
 
 from secondlook.correction.chat import Usage
 from secondlook.evaluation.asking import Endpoint, evaluate
-from secondlook.evaluation.progress import one_done, progress_bar
+from secondlook.evaluation.progress import one_done, progress_bar, say_once
 from secondlook.evaluation.task import task_of
 
 
@@ -35,9 +35,17 @@ def test_in_a_pipe_there_are_lines_from_the_first_step_on(monkeypatch):
         assert screen.file.getvalue() == "planted · self: 1 of 4\n"
         one_done(Usage())
         now[0] = 31.0
-        one_done(Usage())
+        one_done(Usage(output=62))
         one_done(Usage())
     assert screen.file.getvalue() == "planted · self: 1 of 4\nplanted · self: 3 of 4\n"
+
+
+def test_what_should_not_wait_is_said_once():
+    screen = console(terminal=False)
+    with progress_bar("planted · self", 4, 1, screen):
+        say_once("slow", "too slow")
+        say_once("slow", "too slow again")
+    assert screen.file.getvalue().splitlines()[1:] == ["too slow"]
 
 
 def test_nobody_need_watch():

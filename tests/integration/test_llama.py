@@ -30,7 +30,7 @@ def test_a_run_before_a_slow_real_server_is_killed_and_goes_on(tmp_path):
     with llama_server(tmp_path) as address:
         run = ("eval", "own", "--data", data, "--grader", "number", "--critic", "self", "--critic", "none")
         run += ("--model", "openai-api/local/smollm2", "--base-url", address, "--max-connections", 10)
-        run += ("--reply-tokens", 16, "--no-diagnose", "--out", tmp_path / "run")
+        run += ("--reply-tokens", 16, "--no-diagnose", "--no-preflight", "--elicit", "line", "--out", tmp_path / "run")
         process = start(*run, cwd=tmp_path)
         deadline = time.monotonic() + 600
         while len(before := finished(tmp_path / "run")) < 2:

@@ -27,7 +27,18 @@ def ask(server, folder, marks, *options):
     ]
     data.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     server.says = says
-    run = ("eval", "own", "--data", data, "--grader", "number", "--model", "openai-api/local/m", "--no-diagnose")
+    run = (
+        "eval",
+        "own",
+        "--data",
+        data,
+        "--grader",
+        "number",
+        "--model",
+        "openai-api/local/m",
+        "--no-diagnose",
+        "--no-preflight",
+    )
     return secondlook(*run, "--base-url", server.address, "--max-retries", 0, "--out", folder, *options)
 
 

@@ -13,7 +13,7 @@ from secondlook.evidence.outcome import side
 from secondlook.reproduce import gather, run, theory, words
 from secondlook.reproduce.ledger import LEDGER, find, holds
 
-IDS = [*(f"T{n}" for n in range(1, 14)), *(f"L{n}" for n in range(1, 11)), *(f"S{n}" for n in range(1, 9))]
+IDS = [*(f"T{n}" for n in range(1, 14)), *(f"L{n}" for n in range(1, 11)), *(f"S{n}" for n in range(1, 9)), "R1", "R2"]
 TINY = Grid((2,), (2, 3), (1,))
 
 
@@ -92,9 +92,9 @@ def test_a_construction_with_a_flipped_sign_is_refuted_and_said_to_have_held(tin
     outcomes = {each.record["id"]: each.record["outcome"] for each in after}
     assert outcomes["T3"] == "refuted"
     assert all(outcome != "refuted" for name, outcome in outcomes.items() if name != "T3")
-    (fell,) = run.fallen(after, tmp_path / "claims.json")
-    assert fell.startswith("T3 had held (verified, ")
-    assert ") and does not: refuted, 2.000, claimed < " in fell
+    (lost,) = run.fallen(after, tmp_path / "claims.json")
+    assert lost.startswith("T3 had held (verified, ")
+    assert ") and does not: refuted, 2.000, claimed < " in lost
 
 
 def test_what_is_done_is_not_run_again_unless_what_it_rests_on_changed(tiny, tmp_path, monkeypatch):
@@ -134,9 +134,10 @@ def test_only_like_is_compared_with_like(tmp_path):
     run.write([entry("L7", "supported", "quick"), entry("S2", "supported", "quick")], expected)
     assert run.fallen([entry("L7", "refuted", "demo")], expected) == []
     assert run.fallen([entry("L7", "refuted", "quick", "committed, quick, abc")], expected) == []
-    found = "0.200 [0.100, 0.300], claimed > 0"  # no sentence stands without its number
-    fell = [f"S2 had held (supported, {found}) and does not: refuted, {found}"]
-    assert run.fallen([entry("S2", "refuted", "quick")], expected) == fell
+    number = "0.200 [0.100, 0.300], claimed > 0"
+    assert run.fallen([entry("S2", "refuted", "quick")], expected) == [
+        f"S2 had held (supported, {number}) and does not: refuted, {number}"
+    ]
     assert len(run.fallen([entry("L7", "undecided", "quick")], expected)) == 1
 
 

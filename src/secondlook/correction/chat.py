@@ -115,7 +115,15 @@ class WithheldError(Exception):
 
 
 class ServerError(RuntimeError):
-    """A server's reply that is no answer, in its own words; asking again at once would bring the same."""
+    """A server's reply that is no answer, in its own words; asking again at once would bring the same.
+
+    Attributes:
+        status_code: Status of the reply, where it was one of an error.
+    """
+
+    def __init__(self, said: str, status_code: int | None = None) -> None:
+        super().__init__(said)
+        self.status_code = status_code
 
 
 class ChatModel(Protocol):

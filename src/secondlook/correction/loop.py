@@ -150,8 +150,11 @@ class _Conversation:
         spent = self.plan.max_tokens is not None and self.tokens >= self.plan.max_tokens
         asking = replace(self.plan.asking, elicit="line") if spent else self.plan.asking
         seed = self._seed(index, "answer")
-        elicited, shares = await self._in_time(asking.settle(self.model, shown, said, form, seed))
-        self.tokens += elicited.usage.total if elicited else 0
+        try:
+            elicited, shares = await self._in_time(asking.settle(self.model, shown, said, form, seed))
+        except WithheldError:
+            return
+        self._spend(elicited.usage if elicited else Usage())
         known = None if shares is None else dict(shares)
         self.rounds[index] = replace(self.rounds[index], elicited=elicited, shares=known)
 

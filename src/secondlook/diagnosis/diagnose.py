@@ -126,11 +126,11 @@ def _diagnose(
         advice=_advice(overall, others),
         cannot=cannot,
         notes=_notes(table, chosen, overall),
-        critic_confidence=_confidence(chosen, chosen.p_wrong[:, 0], WRONG),
-        answer_confidence=_confidence(chosen, chosen.p_answer[:, 0], RIGHT),
         stop=chosen.stop,
         max_tokens=_limit(chosen.decoding),
         chat_template=chosen.chat_template,
+        critic_confidence=_confidence(chosen, chosen.p_wrong[:, 0], WRONG),
+        answer_confidence=_confidence(chosen, chosen.p_answer[:, 0], RIGHT),
     )
 
 

@@ -110,10 +110,10 @@ class Diagnosis:
         advice: What to do next, in sentences.
         cannot: What cannot be estimated, in sentences.
         notes: What must be known to read it.
-        examiner: The critic in full, where the table came from a run's folder.
         stop: The stop rule under which it was asked again: ``fixed`` or ``satisfied``.
         max_tokens: Tokens that a reply, and so a critique, could have.
         chat_template: Hash of the chat template, where the provider tells it.
+        examiner: The critic in full, where the table came from a run's folder.
     """
 
     format: Literal["secondlook.diagnosis/2"]
@@ -137,12 +137,12 @@ class Diagnosis:
     advice: list[str]
     cannot: list[str]
     notes: list[str]
-    critic_confidence: Confidence | None = None
-    answer_confidence: Confidence | None = None
-    examiner: Examiner | None = None
     stop: str | None = None
     max_tokens: int | None = None
     chat_template: str | None = None
+    critic_confidence: Confidence | None = None
+    answer_confidence: Confidence | None = None
+    examiner: Examiner | None = None
 
 
 _ADAPTER: TypeAdapter[Diagnosis] = TypeAdapter(Diagnosis)

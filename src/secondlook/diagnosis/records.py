@@ -45,13 +45,13 @@ class Record:
         score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
         bias: 1 for an answer along a stereotype, -1 for one against it, 0 for one that names nobody; ``None`` where the
             item's biased option is not known, the answer cannot be read, or there is no such notion.
+        stop: The stop rule, ``fixed`` or ``satisfied``.
+        error: What the server or the program said where there is no answer.
         elicited: How the answer was asked for once more, alone, e.g. ``logits`` or ``response_format``; ``None`` where
             it was not.
         elicited_verdict: The same of the verdict.
         p_answer: Probability of the answer as read among all options, where the model tells.
         p_wrong: Probability of the verdict ``wrong`` against ``right``, where the model tells.
-        stop: The stop rule, ``fixed`` or ``satisfied``.
-        error: What the server or the program said where there is no answer.
     """
 
     run: str
@@ -79,13 +79,13 @@ class Record:
     decoding: str
     score: float | None = None
     bias: int | None = None
+    stop: str | None = None
+    error: str | None = None
     elicited: str | None = None
     elicited_verdict: str | None = None
     p_answer: float | None = None
     p_wrong: float | None = None
     tokens_critique: int | None = 0
-    stop: str | None = None
-    error: str | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
@@ -98,7 +98,8 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
         ValueError: If a sample has two rows for one round, or a status or verdict is unknown.
     """
     table = pd.DataFrame([asdict(record) for record in records], columns=list(COLUMNS))
-    table = table.astype({"correct": "boolean", "tokens_in": "Int64", "tokens_out": "Int64", "tokens_cached": "Int64"})
+    counts = [name for name in COLUMNS if name.startswith("tokens_")]
+    table = table.astype({"correct": "boolean", **dict.fromkeys(counts, "Int64")})
     for name, known in (("status", get_args(Status)), ("verdict", _VERDICTS)):
         if unknown := sorted(set(table[name].dropna()) - set(known)):
             raise ValueError(f"unknown {name} {unknown[0]!r}; known: {', '.join(known)}")

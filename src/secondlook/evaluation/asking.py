@@ -24,8 +24,8 @@ from secondlook.correction.chat import Json
 from secondlook.evaluation.progress import progress_bar
 
 _LONGEST = 400
-_NOT_THE_MODELS = re.compile(r"""(GradingError|CriticError)\(["'](?P<said>.*)["']\)""")  # as Inspect writes them down
 _PART = 50  # where writing the log after every sample costs little, since there are few
+_NOT_THE_MODELS = re.compile(r"""(GradingError|CriticError)\(["'](?P<said>.*)["']\)""")  # as Inspect writes them down
 _NO_KEY = "not-needed"
 _PATIENCE = 10.0  # seconds for a connection
 _SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"

@@ -124,14 +124,14 @@ class InspectModel:
         """What the provider tells; a server keeps its revision and template to itself."""
         known = self.model.api.describe() if isinstance(self.model.api, Described) else ModelInfo("")
         decoding = json.loads(self.model.config.model_dump_json(exclude_none=True, exclude=_TRANSPORT))
-        refused: dict[str, Json] = {"refused": sorted(changes, key=str)} if (changes := self._changes()) else {}
+        changed: dict[str, Json] = {"refused": sorted(changes, key=str)} if (changes := self._changes()) else {}
         counted_by: dict[str, Json] = {"tokens counted by": self.counter} if self.counter else {}
         return ModelInfo(
             name=str(self.model),
             revision=known.revision,
             chat_template=known.chat_template,
             prefix_stable=known.prefix_stable,
-            decoding={**decoding, "temperature": self._temperature, **refused, **counted_by},
+            decoding={**decoding, "temperature": self._temperature, **changed, **counted_by},
         )
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
@@ -228,6 +228,11 @@ class InspectModel:
         return self.model.config.temperature or 0.0
 
 
+def inspect_messages(messages: Sequence[Message]) -> list[ChatMessage]:
+    """A conversation as Inspect has it."""
+    return [_MESSAGE[message.role](content=message.content) for message in messages]
+
+
 def _held_to(more: Mapping[str, Any], body: Mapping[str, Any]) -> GenerateConfig:
     """Further fields of a request, as Inspect takes them; a schema it has a name for, in whatever provider."""
     if (form := more.get("response_format")) is None:
@@ -270,11 +275,6 @@ def _likelihoods(choice: ChatCompletionChoice) -> tuple[TokenLogprob, ...]:
     )
 
 
-def inspect_messages(messages: Sequence[Message]) -> list[ChatMessage]:
-    """A conversation as Inspect has it."""
-    return [_MESSAGE[message.role](content=message.content) for message in messages]
-
-
 def _completion(output: ModelOutput) -> Completion:
     """What an output is, by the rules for servers; Inspect makes some errors the model's own words."""
     if output.error:
@@ -302,9 +302,8 @@ def _completion(output: ModelOutput) -> Completion:
         raise WithheldError(": ".join(filter(None, (read.said, withheld))), usage)
     if read.kind == "call":
         raise ServerError(read.said)
-    return Completion(
-        read.text, usage, read.finish, reasoning=_reasoning(content), tokens=_likelihoods(output.choices[0])
-    )
+    reasoning = _reasoning(content) or read.thoughts
+    return Completion(read.text, usage, read.finish, reasoning, _likelihoods(output.choices[0]))
 
 
 def _reasoning(content: str | Sequence[Content]) -> str:

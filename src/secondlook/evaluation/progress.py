@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,10 +41,7 @@ def say_once(topic: str, text: str) -> None:
     if watch is None or topic in watch.said:
         return
     watch.said.add(topic)
-    if watch.progress.disable:
-        sys.stderr.write(f"{text}\n")
-    else:
-        watch.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+    watch.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def _row(
         verdict=critique.verdict if critique else None,
         tokens_in=None if usage.untold else usage.input,
         tokens_out=None if usage.untold else usage.output,
-        tokens_critique=_critique_tokens(critique),
+        tokens_critique=None if usage.untold else critique.usage.total if critique else 0,
         tokens_cached=None if usage.untold else usage.cached,
         seconds=round_.took + (critique.took if critique else 0.0),
         model=model.name,
@@ -79,13 +79,6 @@ def _row(
         p_answer=_p_answer(transcript, round_, reading),
         p_wrong=critique.shares["wrong"] if critique and critique.shares else None,
     )
-
-
-def _critique_tokens(critique: Critique | None) -> int | None:
-    """What the critique took, the call that elicited its verdict too; ``None`` if the server does not tell."""
-    if critique is None:
-        return 0
-    return None if critique.cost.untold else critique.cost.total
 
 
 def _p_answer(transcript: Transcript, round_: Round, reading: Graded) -> float | None:

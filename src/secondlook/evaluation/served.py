@@ -25,6 +25,8 @@ _Asks = Callable[..., Awaitable[Any]]
 _ENDS: Mapping[Finish, str | None] = {"stop": "stop", "length": "length", "filter": "content_filter", "other": None}
 _FILTERED = re.compile("content_?(filter|policy)|responsible", re.I)
 _FINAL = frozenset({400, 403, 413, 422})  # statuses that Inspect takes for the model's own words
+_MINDED = ("logprobs", "response_format", "json_schema", "structured_outputs", "guided_choice", "grammar")
+"""Fields whose sender wants to know that they are refused (see :mod:`secondlook.correction.held`)."""
 _SHOWN = 80
 
 
@@ -148,10 +150,13 @@ def as_served(api: object, silence: float | None = None) -> Served | None:
 
 
 def _change(request: Mapping[str, Any], status: int, body: object) -> str | None:
-    """What a model refuses in a request; ``None`` if it is refused for another reason."""
+    """What a model refuses in a request; ``None`` if it is refused for another reason, or one that its sender minds."""
+    said = error_of(body) or ""
+    if any(name in said for name in _MINDED):
+        return None
     if (changed := adapted(request, status, body)) is not None:
         return changed[1]
-    refuses = status in (400, 422) and re.search(r"\bstream(s|ed|ing)?\b", error_of(body) or "", re.I)
+    refuses = status in (400, 422) and re.search(r"\bstream(s|ed|ing)?\b", said, re.I)
     return "stream" if refuses else None
 
 
@@ -161,7 +166,7 @@ def _final(error: APIStatusError, body: object) -> Exception:
         return error
     said = error_of(body) or (body if isinstance(body, str) else "")[:_SHOWN] or "it does not say why"
     said = f"the server answered with status {error.status_code}: {said}"
-    return WithheldError(said) if _FILTERED.search(str(error.code)) else ServerError(said)
+    return WithheldError(said) if _FILTERED.search(str(error.code)) else ServerError(said, error.status_code)
 
 
 def _decoded(received: bytes, kind: str) -> object:

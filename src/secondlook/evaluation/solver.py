@@ -56,7 +56,9 @@ def second_look(
         del generate  # the loop calls the model itself
         answering = as_asked(get_model(), arm)
         if (session := sessions.get(name := str(answering))) is None:
-            session = sessions[name] = Session(arm, history, in_loop(answering, arm), _other(arm))
+            session = sessions[name] = Session(
+                arm, history, InspectModel(answering, arm.cache, arm.confidence, arm.count_tokens), _other(arm)
+            )
         errors: list[Exception] = []
         usage = Usage()
         try:
@@ -146,9 +148,4 @@ class Session:
 def _other(study: Study) -> InspectModel | None:
     if study.critic != "other":
         return None
-    return in_loop(get_model(role="critic", required=True), study)
-
-
-def in_loop(model: Model, study: Study) -> InspectModel:
-    """A model of Inspect's, asked as a study says."""
-    return InspectModel(model, study.cache, study.confidence, study.count_tokens)
+    return InspectModel(get_model(role="critic", required=True), study.cache, study.confidence, study.count_tokens)

@@ -86,8 +86,9 @@ class SecondLook:
         """
         done, found = anyio.Event(), list[Conclusion]()
         exchange.error_event = dialect.error
-        bill = Bill(exchange.tally)
-        model = UpstreamModel(self.upstream, dialect, chat, headers, bill, self._known, servers=self._servers)
+        model = UpstreamModel(
+            self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, servers=self._servers
+        )
 
         async def work() -> None:
             found.append(await self._look(exchange.row.id, model, decision))

@@ -17,7 +17,7 @@ from secondlook.reproduce import theory
 from secondlook.reproduce.ledger import DEMONSTRATED, Claim
 
 PROFILES = ("demo", "quick", "full")
-DEMO = ("L1", "L7", "S2")
+DEMO = ("L1", "L7", "S2", "R1")
 """What the demo profile runs beside the theory; of all others it shows what was committed."""
 _FEW = 72
 """Word problems that the demo asks: what two cores do in two minutes."""
@@ -57,7 +57,7 @@ def run(
 def runs_here(claim: Claim, profile: str, accelerated: bool = False) -> bool:
     """Whether a profile runs a claim on this machine, or where there is an accelerator."""
     if claim.floor == "real":
-        return find_model(DEMONSTRATED).path.is_file()
+        return (profile != "demo" or claim.id in DEMO) and find_model(DEMONSTRATED).path.is_file()
     if claim.floor == "theory" or profile == "quick":
         return True
     if profile == "demo":
@@ -147,6 +147,28 @@ def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, s
         "parts": parts,
         "notes": finding["notes"],
     }
+
+
+def on_real_models(claim: Claim, results: Path) -> list[dict[str, Any]]:
+    """What was committed of a claim on real models: outcome and deciding number of each, for that model alone."""
+    found = []
+    for file in claim.asked_of(results):
+        result: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        deciding = _deciding(result["parts"], result["outcome"])
+        low, high = deciding["low"], deciding["high"]
+        found.append(
+            {
+                "model": result["model"],
+                "date": result["date"],
+                "outcome": "undecided" if result["outcome"] == "not estimated" else result["outcome"],
+                "value": deciding["value"],
+                "interval": None if low is None or high is None else [low, high],
+                "n": deciding["n"],
+                "unit": deciding["says"],
+                "threshold": {side: deciding.get(side) for side in ("above", "below")},
+            }
+        )
+    return found
 
 
 def not_run(claim: Claim, profile: str, why: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Claim:
     """A claim of the ledger.
 
     Attributes:
-        id: T1 to T13, L1 to L10, S1 to S8, R1.
+        id: T1 to T13, L1 to L10, S1 to S8, R1, R2.
         title: A few words.
         statement: What is claimed, in our words.
         source: Theorem, figure or section of the paper; `ours` where the claim is not the paper's.
@@ -274,4 +274,4 @@ _REAL = tuple(
     for each in REAL.values()
 )
 LEDGER = {claim.id: claim for claim in (*_THEORY, *_LABORATORY, *_STUDIES, *_REAL)}
-"""Every claim by its id: T1–T13, L1–L10, S1–S8, R1."""
+"""Every claim by its id: T1–T13, L1–L10, S1–S8, R1, R2."""

@@ -114,6 +114,8 @@ def reproduce(
             for claim in missing:
                 found[claim.id] = replace(found[claim.id], earlier=gather.committed(claim, results))
         done()
+    for claim in claims:
+        found[claim.id].record["real"] = gather.on_real_models(claim, results)
     return [found[claim.id] for claim in claims]
 
 

@@ -78,3 +78,11 @@ class Bench(ABC):
         """
         del critics, study
         raise ValueError("word problems are put to a real model: give --model, e.g. --model smollm2-135m")
+
+    def grade_school(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of GSM8K's questions, likewise.
+
+        Raises:
+            ValueError: If the subject is planted.
+        """
+        return self.problems(*critics, **study)

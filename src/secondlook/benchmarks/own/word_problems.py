@@ -99,7 +99,8 @@ def _examine() -> str:
     exam = json.load(sys.stdin)
     a, sign, b = exam["row"]["sum"].split()
     result = _DO[sign](int(a), int(b))
-    verdict = "correct" if read_number(exam["answer"]) == result else "wrong"
+    said = read_number(exam["answer"]).value
+    verdict = "correct" if said is not None and said.value == result else "wrong"
     return f"{a} {sign} {b} = {result}\nVerdict: {verdict}"
 
 
