@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
-from secondlook.correction.elicit import Held
+from secondlook.correction.elicit import Form, Held
 from secondlook.correction.held import TURN, Server, hold
 from secondlook.correction.parameters import adapted, repeated, without_form
 from secondlook.correction.reply import error_of
@@ -136,8 +136,8 @@ class UpstreamModel:
         del prefill, seed
         return await self._complete(messages, {})
 
-    async def choose(self, messages: Sequence[Message], choices: Sequence[str], *, seed: int | None = None) -> Held:
-        """Reply with one of the choices, as the upstream can be held to them.
+    async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
+        """Reply in a form, as the upstream can be held to it.
 
         Raises:
             UpstreamError: There was no answer.
@@ -154,7 +154,7 @@ class UpstreamModel:
                 raise
 
         way = None if self.dialect.held else TURN
-        return await hold(ask, choices, self.servers.setdefault(self.chat.model, Server(way)))
+        return await hold(ask, form, self.servers.setdefault(self.chat.model, Server(way)))
 
     async def _complete(self, messages: Sequence[Message], more: Mapping[str, Any]) -> Completion:
         kind = "answer" if self.limit is None else "critique"
