@@ -49,10 +49,11 @@ class Alone:
 
     model: LocalModel
     info: ModelInfo
+    settings: DecodingSettings = SETTINGS
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
         del prefill, seed
-        (reply,) = self.model.generate([self.model.encode(messages)], SETTINGS)
+        (reply,) = self.model.generate([self.model.encode(messages)], self.settings)
         return Completion(reply.text, Usage(reply.tokens_in, reply.tokens_out, calls=1), reply.finish)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import pandas as pd
 import pytest
 
 from secondlook import cli
+
+_PROGRESS = re.compile(r".*: [\d.,e+]+( of [\d.,e+]+)?")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def secondlook(*arguments: object) -> Done:
         with pytest.raises(SystemExit) as left:
             cli.main()
     code = left.value.code
-    return Done(code if isinstance(code, int) else int(bool(code)), out.getvalue(), err.getvalue())
+    return Done(code if isinstance(code, int) else int(bool(code)), out.getvalue(), _said(err.getvalue()))
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
@@ -64,7 +67,13 @@ def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
 def finish(process: subprocess.Popen[str], timeout: float = 600) -> Done:
     """Wait for it."""
     out, err = process.communicate(timeout=timeout)
-    return Done(process.returncode, out, err)
+    return Done(process.returncode, out, _said(err))
+
+
+def _said(err: str) -> str:
+    """What standard error says, without the lines that tell how far things are."""
+    lines = err.splitlines(keepends=True)
+    return "".join(line for line in lines if line.startswith("error: ") or not _PROGRESS.fullmatch(line.rstrip()))
 
 
 def records(folder: Path, without: Sequence[str] = ("seconds",)) -> pd.DataFrame:

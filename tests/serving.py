@@ -14,8 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from secondlook.local.model import checkpoint_folder
-
 
 @contextmanager
 def serving(checkpoint: str, folder: Path) -> Iterator[str]:
@@ -24,7 +22,7 @@ def serving(checkpoint: str, folder: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / "server.log"
-    command = [Path(sys.executable).with_name("transformers"), "serve", checkpoint_folder(checkpoint)]
+    command = [Path(sys.executable).with_name("transformers"), "serve", checkpoint(checkpoint)]
     options = ["--host", "127.0.0.1", "--port", port, "--device", "cpu"]
     # Continuous batching is what makes this server fast enough for a test; unless told how much memory it may have, it
     # clears most of what there is before its first answer.

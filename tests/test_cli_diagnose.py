@@ -36,7 +36,8 @@ def test_a_table_of_four_lines_is_diagnosed_on_one_screen(records, monkeypatch):
     result = secondlook(records)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert lines[0].startswith("Whether looking again once helps this model is undecided: +50.0 points")
+    assert " ".join(lines[0].split()) == "arm before after change, points [95%] tokens a question finding"
+    assert lines[4].startswith("Whether looking again once helps this model is undecided: +50.0 points")
     for said in ("Recommended second looks: 0", "repaired 100.0%", "Cannot be estimated", "no column template"):
         assert said in result.output
     assert "…" not in result.output

@@ -77,8 +77,8 @@ def test_a_rate_that_explodes_is_one_line(tmp_path):
 
 
 def test_memory_that_is_not_there_is_one_line(tmp_path):
-    """A real process that may have 4 GB, and a batch of 20 million problems."""
-    limited = f"ulimit -v 4000000; {sys.executable} -m secondlook.cli lab train out --set batch=20000000"
+    """A real process that may have 4 GB, and a batch of 200 million problems."""
+    limited = f"ulimit -v 4000000; {sys.executable} -m secondlook.cli lab train out --set batch=200000000"
     done = subprocess.run(["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: out of memory; what was saved is kept. Take smaller batches")

@@ -19,7 +19,8 @@ PAGES = {"lab": "docs/laboratory.md", "studies": "docs/studies.md"}
 
 def results(floor: str) -> list[dict[str, Any]]:
     """The results of the quick profile, the first claim first."""
-    files = sorted((ROOT / "results" / floor / "quick").glob("*/result.json"))
+    files = (ROOT / "results" / floor / "quick").glob("*/result.json")
+    files = sorted(files, key=lambda file: int(file.parent.name[1:]))
     return [json.loads(file.read_text("utf-8")) for file in files]
 
 
@@ -41,7 +42,7 @@ def parts(result: dict[str, Any]) -> str:
 
 
 def columns() -> str:
-    """A line for each claim of the laboratory but L9, three answers each."""
+    """A line for each claim of the laboratory but L9 and L10, three answers each."""
     found = judged(ROOT / "results" / "lab")
     lines = [f"| id | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]
     for claim, columns in ANSWERS.items():

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parent.parent
 PAGE, EXAMPLE = ROOT / "docs" / "own-task.md", ROOT / "examples" / "own-task"
 
 
-def commands(text: str) -> str:
-    """The commands of the page's worked example."""
-    (found,) = re.findall(r"<!-- run:start -->\n```sh\n(.*?)```\n<!-- run:end -->", text, re.DOTALL)
+def commands(text: str, name: str) -> str:
+    """The commands of one of the page's blocks."""
+    (found,) = re.findall(rf"<!-- {name}:start -->\n```sh\n(.*?)```\n<!-- {name}:end -->", text, re.DOTALL)
     return str(found)
 
 
@@ -34,7 +34,7 @@ def run(script: str, folder: Path) -> str:
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        timeout=300,
+        timeout=900,
     )
     return done.stdout
 
@@ -42,12 +42,14 @@ def run(script: str, folder: Path) -> str:
 def filled(text: str, folder: Path) -> str:
     """The page as it should be, from a run in a folder that holds the example's files."""
     shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
-    said = run(commands(text), folder)
-    verdicts = said[said.index("\nLooking again ") : said.index("\nfiles: ")].strip()
+    mark = "# then it is deployed"
+    said, served = run(f"{commands(text, 'run')}\necho '{mark}'\n{commands(text, 'serve')}", folder).split(f"{mark}\n")
+    answer = said[said.index("\narm  ") : said.index("\ncritic: self\n")].strip()
     told = run("secondlook diagnose runs/sums --arm self", folder)
     (even,) = re.findall(r"^(Critic: .*?)\n(?=[A-Z][a-z ]+:)", told, re.DOTALL | re.MULTILINE)
-    text = block(text, "said", f"```\n{verdicts}\n```\n")
-    return block(text, "even", f"```\n{even}\n```\n")
+    for name, words in (("said", answer), ("even", even), ("served", served.replace("\r", "").strip())):
+        text = block(text, name, f"```\n{words}\n```\n")
+    return text
 
 
 def main() -> int:

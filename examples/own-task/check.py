@@ -1,13 +1,16 @@
-"""The critic: a tool that adds. It reads one answer on standard input and prints its critique, with a verdict."""
+"""The critic: a tool that adds. It reads one answer on standard input and prints its critique, with a verdict.
+
+It takes the numbers out of the question, since a gateway has the question and no row of a table.
+"""
 
 import json
 import re
 import sys
 
-exam = json.load(sys.stdin)  # sample, round, query, answer, and row: all columns of the question but its answer
+exam = json.load(sys.stdin)  # sample, round, query, answer; of an evaluation also row: all columns but the answer
+a, b = map(int, re.findall(r"\d+", exam["query"])[:2])
 said = re.findall(r"-?\d+", exam["answer"])
-total = exam["row"]["a"] + exam["row"]["b"]
-if said and int(said[-1]) == total:
+if said and int(said[-1]) == a + b:
     print("Added up anew, this is the sum.\nVerdict: correct")
 else:
     print("Added up anew, the sum is another.\nVerdict: wrong")

@@ -2,7 +2,8 @@
 
 It forgets the carry in 6 of 10 sums that have one. Asked to examine its answer, it is right about it in 55 of 100. Told
 that the answer is wrong, it gives another one: the sum in 8 of 10 if the answer was wrong, a wrong one in 9 of 10 if it
-was right. Chance is a hash of the conversation, so a run can be repeated. It is no language model.
+was right. Chance is a hash of the conversation, and of the seed where a temperature is asked for, so a run can be
+repeated. It is no language model.
 """
 
 import hashlib
@@ -17,22 +18,22 @@ def happens(share, *parts):
     return int.from_bytes(digest[:6], "big") < share * 2**48
 
 
-def reply(messages):
+def reply(messages, seed):
     asked = [message["content"] for message in messages if message["role"] == "user"]
     said = [message["content"] for message in messages if message["role"] == "assistant"]
     a, b = map(int, re.findall(r"\d+", asked[0])[:2])
     careless = a // 10 * 10 + b // 10 * 10 + (a % 10 + b % 10) % 10
     if "Verdict:" in asked[-1]:  # it is asked to examine its answer
         correct = said[-1] == f"{a + b}."
-        knows = happens(0.55, "examines", messages)
+        knows = happens(0.55, "examines", messages, *seed)
         return "Let me see.\nVerdict: " + ("correct" if correct == knows else "wrong")
     if said and said[-1].endswith("Verdict: wrong"):
         was_right = said[-2] == f"{a + b}."
         share = 0.1 if was_right else 0.8
-        return f"{a + b}." if happens(share, "again", messages) else f"{a + b + 1}."
+        return f"{a + b}." if happens(share, "again", messages, *seed) else f"{a + b + 1}."
     if said and said[-1].endswith("Verdict: correct"):
         return said[-2]
-    wrong = careless != a + b and happens(0.6, "adds", messages)
+    wrong = careless != a + b and happens(0.6, "adds", messages, *seed)
     return f"{careless if wrong else a + b}."
 
 
@@ -41,12 +42,20 @@ class Chat(BaseHTTPRequestHandler):
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        text = reply(request["messages"])
+        text = reply(request["messages"], [request.get("seed")] if request.get("temperature") else [])
         tokens = [len(" ".join(m["content"] for m in request["messages"]).split()), len(text.split())]
         usage = dict(zip(["prompt_tokens", "completion_tokens", "total_tokens"], [*tokens, sum(tokens)], strict=True))
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "adder", "usage": usage}
         body = json.dumps(answer | {"choices": [choice]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        body = json.dumps({"object": "list", "data": [{"id": "adder", "object": "model"}]}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

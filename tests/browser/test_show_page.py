@@ -248,3 +248,37 @@ def test_motion_is_left_out_where_it_is_not_wanted(open_page, pages):
 
 def test_a_page_that_asks_for_more_than_itself_is_refused(open_page, pages, complaints):
     check_policy(open_page(pages["bradley-terry"][0]), complaints)
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    """The page of T12."""
+    (file := tmp_path_factory.mktemp("verdicts") / "verdicts.html").write_text(render("verdicts", seed=3), "utf-8")
+    return file
+
+
+def test_the_sliders_of_t12_move_forward_passes_along_the_theorem(open_page, verdicts):
+    """The page's own passes are those that were recorded, and lie on (1 − p)a₀ − p(1 − a₁)."""
+    page = open_page(verdicts)
+    assert float(page.locator("#exact").get_attribute("data-value")) < 1e-12
+    for p, keeps, alarms, power in ((0.3, 0.9, 0.2, 0), (0.8, 0.5, 0.95, -1), (0.5, 0.7, 0.7, 1.5), (0.4, 1, 0, 0)):
+        for name, value in {"p": p, "keeps": keeps, "alarms": alarms, "size": power}.items():
+            page.locator(f"#{name}").fill(str(value))
+        drift = (1 - p) * alarms - p * (1 - keeps)
+        assert float(page.locator("#finding").get_attribute("data-value")) == pytest.approx(drift, abs=1e-12)
+        said = "helps" if drift > 1e-9 else "harms" if drift < -1e-9 else "neither"
+        assert said in page.locator("#finding").text_content()
+    before = page.locator("#rounds path.mean").get_attribute("d")
+    page.click("#again")
+    assert page.locator("#rounds path.mean").get_attribute("d") != before
+
+
+def test_the_page_of_t12_fits_is_named_stands_out_and_is_closed(open_page, verdicts, complaints):
+    page = open_page(verdicts, motion="reduce")
+    check_width(page, 1280, 800, 360)
+    check_names(page, "input, button, svg[role=img]")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert contrast.is_dark(page) == (scheme == "dark")
+        contrast.check(page, 40)
+    check_policy(page, complaints)

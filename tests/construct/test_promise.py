@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from term_by_term import a_promise, by_terms
 
-from secondlook.construct import Promise, bradley_terry
+from secondlook.construct import Promise, attention_only, bradley_terry, causal, plackett_luce, shallow
 from secondlook.construct.prove.draw import draw
 from secondlook.objective import Contexts
 
@@ -31,7 +31,12 @@ PROMISE = Promise(4, 3)
         ],
         *[({"sharpness": v}, f"sharpness is {v}", "or leave it out") for v in (0.0, -1.0, math.inf, math.nan)],
         *[({"max_coherence": v}, f"max_coherence is {v}", "from 0 to below 1") for v in (-0.1, 1.0, math.nan)],
-        ({"dtype": torch.int64}, "dtype is torch.int64", "a floating-point one"),
+        *[({"dtype": kind}, f"dtype is {kind}", "a floating-point one") for kind in (torch.int64, torch.float16)],
+        *[({name: 2.5}, f"{name} is 2.5", "a whole number") for name in ("n", "d", "steps", "queries")],
+        ({"sharpness": 1e308}, "sharpness of 1e+308", "beyond torch.float64; lower them"),
+        ({"max_norm": 1e110}, "max_norm 1e+110", "beyond torch.float64; lower them"),
+        ({"max_norm": 1e13, "dtype": torch.float32}, "max_norm 1e+13", "beyond torch.float32; lower them"),
+        ({"eta": 1e308, "steps": 3}, "eta 1e+308", "lower them"),
         ({"min_gap": 1e-15}, "min_gap 1e-15 is below 1.78e-15", "raise min_gap, lower max_reward or take a wider"),
         ({"dtype": torch.bfloat16}, "min_gap 0.001 is below 0.0625", "torch.bfloat16"),
         ({"max_reward": 1e14}, "min_gap 0.001 is below 0.178", "among rewards up to 1e+14"),
@@ -171,6 +176,18 @@ def test_only_where_fewer_are_welcome_may_there_be_fewer_and_never_more():
         CHECKED.check(contexts.prefix(n), start, fewer=True)
     with pytest.raises(ValueError, match=r"4 responses, .* up to 3; build one for 4"):
         a_promise(3, 3).check(contexts, start, fewer=True)
+
+
+@pytest.mark.parametrize("build", [plackett_luce.build, causal.build, attention_only.build, shallow.build])
+@pytest.mark.parametrize(("dtype", "norm"), [(torch.float64, 1e99), (torch.float32, 1e11), (torch.bfloat16, 1e11)])
+def test_what_is_just_promised_does_not_overflow(build, dtype, norm):
+    promise = Promise(4, 3, eta=1e-3, min_gap=0.5, max_norm=norm, dtype=dtype)
+    contexts, start = draw(
+        replace(promise, dtype=torch.float64), torch.Generator().manual_seed(0), batch=4, dx=2, family="long"
+    )
+    contexts = replace(contexts, query=contexts.query * (norm / 2))
+    start = start / (norm / 2)
+    assert build(promise).step(contexts, start).isfinite().all()
 
 
 def test_what_is_exactly_at_the_limits_is_welcome():

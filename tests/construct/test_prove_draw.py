@@ -175,6 +175,15 @@ def test_a_cluster_is_narrow_and_far_from_the_prediction(norm):
     assert (away > 10 * spread).double().mean() > 0.95
 
 
+def test_responses_may_all_be_one_or_all_be_what_is_predicted():
+    y = drawn("same", norm=10.0)[0].responses
+    assert apart(y).amax() == 0
+    assert len(y[:, 0].unique(dim=0)) == BATCH
+    contexts, start = drawn("at the prediction", norm=10.0)
+    away = (contexts.responses - predictions(contexts, start)[:, None]).norm(dim=-1)
+    same(away, 1e-5, rtol=1e-6, atol=0)
+
+
 def check_line(y, f):
     """Responses on both sides of a line through f, [..., n, d] and [..., 1, d]."""
     unit = torch.nn.functional.normalize(f, dim=-1)
@@ -191,11 +200,11 @@ def test_a_line_goes_through_the_prediction_of_its_own_query():
     check_line(contexts.responses, (contexts.queries @ start.mT)[..., None, :])
 
 
-def test_only_in_repeated_the_same_response_comes_again():
+def test_only_where_it_is_said_the_same_response_comes_again():
     for family in FAMILIES:
         y = drawn(family, n=5, norm=100.0)[0].responses
         distances = apart(y)[:, ~torch.eye(5, dtype=torch.bool)]
-        assert (distances == 0).any() == (family == "repeated"), family
+        assert (distances == 0).any() == (family in ("repeated", "same")), family
     for n in (2, 5, 6):
         y, half = drawn("repeated", n=n)[0].responses, (n + 1) // 2
         assert torch.equal(y[:, half:], y[:, : n - half])

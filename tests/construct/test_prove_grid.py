@@ -72,9 +72,10 @@ def test_everything_passes_by_its_bound_and_its_limit(batches):
         assert row.passed, row
         assert 0 <= row.error <= row.limit, row
         assert row.error <= row.bound < 1e-3, row
-        assert row.limit == (1e-12 * row.steps * row.n / 2 if row.gap == 1e-2 else 1e-9), row
-        assert row.error <= 1e-12 * row.steps, row
-        assert (row.contexts, row.dtype, row.sharpness) == (10, "float64", None)
+        terms = row.steps * row.n / 2 * (row.n / 2 if row.construction == "shallow" else 1)
+        assert row.limit == pytest.approx(1e-12 * terms if row.gap == 1e-2 else 1e-9, abs=0), row
+        assert row.error <= 1e-12 * row.steps * row.n / 2, row
+        assert (row.contexts, row.dtype, row.sharpness) == (12, "float64", None)
     assert max(row.error for row in rows_of(batches)) > 1e-16
 
 
@@ -108,7 +109,7 @@ def test_the_same_seed_gives_the_same_rows_and_another_others(batches):
 def test_settings_of_the_grid_are_taken():
     (rows,) = prove_grid(Grid((2,), (2,), (1,), min_gap=2e-3, max_norm=1.0, each=3))
     assert {row.gap for row in rows} == {2e-3, 1e-2}
-    assert all(row.contexts == 30 and row.passed for row in rows)
+    assert all(row.contexts == 36 and row.passed for row in rows)
     (far,) = prove_grid(Grid((2,), (2,), (1,), min_gap=2e-3, max_norm=10.0, each=3))
     assert [row.bound for row in far] != [row.bound for row in rows]
 
@@ -145,6 +146,18 @@ def test_several_processes_make_the_same_rows():
 )
 def test_the_limit_depends_on_gap_and_size(n, steps, gap, limit):
     assert limit_of(n, steps, gap) == pytest.approx(limit, rel=1e-12, abs=0)
+    evenly = limit * n / 2 if limit < 1e-9 else limit
+    assert limit_of(n, steps, gap, evenly=True) == pytest.approx(evenly, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("family", ["same", "at the prediction"])
+def test_t8_is_within_its_limit_where_all_responses_are_one_and_the_others_limit_would_not_do(family):
+    """N − 1 heads carry a response there, and one N − 1 times the even average back: rounding is all there is."""
+    promise = a_promise(20, 2, eta=eta(20, 10.0), max_norm=10.0, min_gap=1e-2)
+    construction = shallow.build(promise)
+    (row,) = judge(construction, [drawn(construction, family=family, batch=40)], [1e-2])
+    assert row.passed
+    assert limit_of(20, 1, 1e-2) < row.error < limit_of(20, 1, 1e-2, evenly=True)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ async def test_an_error_at_any_call_keeps_what_was_good(position):
 async def test_an_empty_completion_is_an_error_that_cost_something(position, text):
     empty, errors = Completion(text, Usage(30, 1, calls=1), "length"), []
     transcript = await looked(script(*REPLIES[:position], empty), errors)
-    assert transcript.error == "EmptyCompletionError: empty completion (finish reason: length)"
+    assert transcript.error.startswith("EmptyCompletionError: empty completion (finish reason: length); it came to")
     assert isinstance(errors[0], EmptyCompletionError)
     assert (transcript.stop, transcript.lost) == ("error", empty.usage)
     assert transcript.answer == [None, None, "A", None, "C"][position]

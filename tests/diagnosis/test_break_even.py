@@ -60,6 +60,21 @@ def test_the_interval_covers():
     assert all(0 < one.low < one.high < 1 for one in many)
 
 
+def test_alarms_have_to_be_true_more_often_than_harm_over_harm_and_repair():
+    """The gain through alarms has the sign of precision less what is needed; both have intervals that cover."""
+    truth = HARM / (HARM + REPAIR)
+    precise = (1 - RIGHT) * 0.7 / ((1 - RIGHT) * 0.7 + RIGHT * 0.2)  # misses 30%, false alarms 20%
+    many = [found(400, templates=50, seed=seed).alarms for seed in range(50)]
+    assert sum(one.needed.low < truth < one.needed.high for one in many) >= 43
+    assert sum(one.precision.low < precise < one.precision.high for one in many) >= 43
+    for accuracy in (0.2, 0.9):
+        one = found(20_000, accuracy=accuracy, seed=1)
+        assert (one.alarms.precision.value > one.alarms.needed.value) == (one.expected_gain > 0)
+        assert "of its alarms are true" in one.sentence
+    even = found(20_000, harm=0.5, repair=0.5, seed=2).alarms.needed
+    assert even.low < 0.5 < even.high
+
+
 def test_the_interval_is_that_of_leaving_out_templates():
     # Obedience is a trait of the template: harm and repair rise together, and their ratio hardly moves.
     obedient = simulate(1500, 1, seed=0, harm=0.9, repair=0.9, templates=30)

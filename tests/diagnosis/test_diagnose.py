@@ -115,7 +115,7 @@ def test_failed_calls_are_counted_and_paid_and_without_an_answer_there_is_no_dia
 
 
 def test_rounds_are_recommended_by_what_their_tokens_bring():
-    accuracies, tokens = [0.5, 0.6, 0.65, 0.65], [100, 200, 300, 300]
+    accuracies, tokens = [0.5, 0.6, 0.65, 0.65], [100, 300, 600, 900]
     worth = {0.0: 2, 10.0: 2, 30.0: 1, 60.0: 0}
     assert {price: recommend_rounds(accuracies, tokens, None, price).rounds for price in worth} == worth
     options = recommend_rounds(accuracies, tokens, None, 10.0).options

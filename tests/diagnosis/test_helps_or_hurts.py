@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 
 from second_looks import simulate
+from secondlook.diagnosis.answer import answer_line
+from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.finding import Finding, adjust, controls, finding_of, vote_round
 from secondlook.diagnosis.paired import paired_change
+from secondlook.diagnosis.rounds import by_round
 from secondlook.diagnosis.table import check_table
 
 HELPED = {"false_alarm": 0.05, "miss": 0.1}
@@ -86,10 +89,51 @@ def test_a_vote_gets_the_tokens_of_the_second_look_failed_calls_too():
     costly = frame.assign(tokens=np.where(failed, 170, 100), status=np.where(failed, "error", "ok"), correct=correct)
     assert find(costly, votes).comparisons[1].tokens_against == 200 * 240
     same = find(frame, votes[~votes["sample"].eq("s0")]).comparisons[1]
-    assert same.note.endswith("no vote changed an answer, as where replies are not sampled (temperature 0)")
+    assert (same.change, same.note.endswith("replies are not sampled (temperature 0) or too few")) == (None, True)
     assert "no further samples" in find(frame, votes[votes["round"] < 2]).comparisons[1].note
     assert "no equal cost" in find(frame.drop(columns="tokens"), votes.drop(columns="tokens")).comparisons[1].note
     assert [vote_round(spent, np.asarray([10, 20, 30])) for spent in (5, 10, 29, 30, 99)] == [0, 0, 1, 2, 2]
+
+
+def test_a_control_that_never_differed_is_not_named():
+    """At temperature 0 a vote is one answer repeated: nothing is better than it, and nothing has to be."""
+    frame = simulate(800, 1, seed=2, **HELPED)
+    repeated = control("vote", frame, rounds=5).assign(tokens=60)
+    found = find(frame, control("none", frame), repeated)
+    assert found.effect == "helps"
+    assert found.reason == "The answers are better than the first answers and asking again without a critique."
+    assert "a majority vote of samples at equal token cost (not compared: 3 samples a question" in " ".join(
+        diagnose(pd.concat([frame, repeated])).cannot
+    )
+    # One sample of another seed is enough for a vote that could differ; two are none, since the first of equals stands.
+    turned = repeated["sample"].eq("s0") & repeated["round"].eq(2)
+    voted = repeated.assign(correct=repeated["correct"] ^ turned)
+    assert "a majority vote" in find(frame, control("none", frame), voted).reason
+    dear = voted.assign(tokens=100)
+    assert "a majority vote" not in find(frame, control("none", frame), dear).reason
+
+
+def test_a_look_costs_its_critique_and_the_answer_after_it():
+    """By hand: 16 tokens answer, 1,000 examine, 20 answer again; a bare answer is 16 of them, a look 1,020."""
+    frame = simulate(100, 1, seed=5).assign(tokens=0)
+    first = frame["round"].eq(0)
+    told = frame.assign(tokens=first.map({True: 1016, False: 20}), tokens_critique=first.map({True: 1000, False: 0}))
+    found = diagnose(told, price=1.0)
+    assert [state.tokens for state in found.rounds] == [16, 1036]
+    assert [option.tokens for option in found.recommendation.options][:3] == [16, 1036, 2056]
+    assert [line.tokens for line in by_round(told.assign(tokens_in=told["tokens"], tokens_out=0, seconds=0.1))] == [
+        16,
+        1036,
+    ]
+    assert (answer_line(found).bare, answer_line(found).tokens) == (16, 1036)
+    untold = told.drop(columns="tokens_critique")
+    with pytest.raises(
+        ValueError, match="what a first look costs is not known: the table has no column tokens_critique"
+    ):
+        diagnose(untold, price=1.0)
+    assert "the price of a look" in " ".join(diagnose(untold).cannot)
+    with pytest.raises(ValueError, match="tokens_critique is 1001 in data row 1, more than the row's 1000"):
+        diagnose(told.assign(tokens_critique=1001, tokens=told["tokens"].where(~first, 1000)))
 
 
 @pytest.mark.parametrize(("pair", "missing"), [(("ambig", "disambig"), "disambig"), (("harmful", "benign"), "benign")])

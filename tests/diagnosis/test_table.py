@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from secondlook.diagnosis.columns import RIGHT, UNPARSED, WRONG
+from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.reading import read_tables
 from secondlook.diagnosis.table import check_table
 
@@ -31,7 +32,11 @@ def test_a_minimal_table_is_read_as_it_stands():
     assert arm.verdict.tolist() == [[1, 0], [3, 0]]
     assert arm.tokens.tolist() == [[5, 6], [7, 8]]
     lacking = [sentence.split(" (")[0] for sentence in table.cannot]
-    assert lacking == ["refused answers and failed calls", "dependence within question templates"]
+    assert lacking == [
+        "refused answers and failed calls",
+        "the price of a look",
+        "dependence within question templates",
+    ]
 
 
 def test_what_is_missing_is_said():
@@ -110,9 +115,9 @@ def test_files_give_the_same_table(form, tmp_path):
     [
         ("none.csv", None, "no such file"),
         ("table.txt", "a", "'.txt'"),
-        ("empty.csv", "", "cannot be read"),
+        ("empty.csv", "", "no rows"),
         ("empty.jsonl", "", "no rows"),
-        ("torn.jsonl", '{"sample": 1', "cannot be read"),
+        ("torn.jsonl", '{"sample": 1', "not JSON"),
         ("header.csv", "sample,round,correct\n", "no rows"),
         ("table.parquet", "no parquet", "pyarrow|cannot be read"),
     ],
@@ -125,3 +130,93 @@ def test_a_file_that_cannot_be_read_is_one_line(name, text, said, tmp_path):
     assert name in str(error.value)
     with pytest.raises(ValueError, match=r"no records\.csv"):
         read_tables([tmp_path])
+
+
+BASE = """sample,group,round,correct,verdict,tokens
+NA,NA,0,False,wrong,4
+NA,NA,1,True,,9
+7,b,0,True,,4
+7,b,1,True,,8
+"""
+HEADING, *LINES = BASE.split()
+ROWS = [dict(zip(HEADING.split(","), line.split(","), strict=True)) for line in LINES]
+TOLD = [
+    {**row, "round": int(row["round"]), "correct": row["correct"] == "True", "tokens": int(row["tokens"])}
+    | {"verdict": row["verdict"] or None}
+    for row in ROWS
+]
+OBJECTS = "".join(json.dumps(row) + "\n" for row in TOLD)
+
+
+def lines(heading, row):
+    """The table with another heading and other lines, made of the number of each and itself."""
+    return "".join([f"{heading(HEADING)}\n", *(f"{row(number, line)}\n" for number, line in enumerate(LINES))])
+
+
+WAYS = {
+    "plain.csv": BASE,
+    "bom.csv": "\ufeff" + BASE,
+    "crlf.CSV": BASE.replace("\n", "\r\n"),
+    "semicolon.csv": BASE.replace(",", ";"),
+    "tab.tsv": BASE.replace(",", "\t"),
+    "pipe.csv": BASE.replace(",", "|"),
+    "spaces.csv": BASE.replace(",", " , "),
+    "capitals.csv": lines(str.title, lambda _, line: line.replace("wrong", "Wrong")),
+    "index.csv": lines(lambda heading: f",{heading}", lambda number, line: f"{number},{line}"),
+    "r.csv": lines(str, lambda number, line: f"{number + 1},{line}"),
+    "ends.csv": lines(str, lambda _, line: f"{line},"),
+    "empty-lines.csv": BASE + "\n,,,,,\n",
+    "long.csv": lines(lambda heading: f"{heading},note", lambda _, line: f"{line},{'x' * 200_000}"),
+    "lines.jsonl": "\ufeff" + OBJECTS,
+    "lines.ndjson": OBJECTS,
+    "list.json": json.dumps(TOLD),
+    "list.jsonl": json.dumps(TOLD, indent=1),
+}
+
+
+@pytest.mark.parametrize("way", [*WAYS, "utf16.csv", "index.parquet"])
+def test_a_table_is_read_however_it_is_written(way, tmp_path):
+    file = tmp_path / way
+    if way == "index.parquet":
+        pd.DataFrame(TOLD).set_index(["sample", "round"]).to_parquet(file)
+    else:
+        file.write_bytes(BASE.encode("utf-16") if way == "utf16.csv" else WAYS[way].encode())
+    table = check_table(read_tables([file]))
+    (arm,) = table.arms.values()
+    assert (table.samples, table.groups) == (["7", "NA"], ["NA", "b"])
+    assert arm.right.tolist() == [[True, True], [False, True]]
+    assert arm.verdict.tolist() == [[0, 0], [1, 0]]
+    assert arm.tokens.tolist() == [[4, 8], [4, 9]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.csv", "id,turn,right\n1,0,True\n", "none of the columns sample, round and correct; it has 'id', 'turn'"),
+        ("a.csv", "Sample,SAMPLE,round,correct\n1,1,0,True\n", "columns 'Sample', 'SAMPLE', all for 'sample'"),
+        ("a.csv", "sample,sample,round\n1,1,0\n", "two columns 'sample'; rename one"),
+        ("a.csv", "sample,round,correct\n1,0,True\n2,0,True,7\n", "a.csv:3: has 4 cells, the heading 3 .*quote cells"),
+        ("a.jsonl", '{"sample": ["a"], "round": 0, "correct": true}\n', r"sample in data row 1 is nested \(a list\)"),
+        ("a.jsonl", '{"sample": "a", "round": 0, "correct": true}\n7\n', "a.jsonl:2: is a int"),
+        ("a.csv", "sample;round\n\xff".encode("latin-1"), "not UTF-8 .* at byte 13.*; save it as UTF-8"),
+        ("a.xlsx", "x", r"ends in '\.xlsx'; give \.jsonl"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_says_what_was_found_and_what_to_do(name, text, said, tmp_path):
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=said) as error:
+        read_tables([tmp_path / name])
+    assert "\n" not in str(error.value)
+    assert name in str(error.value)
+
+
+def test_no_tokens_at_all_are_unknown_tokens():
+    frame = pd.DataFrame(GOOD).assign(tokens=0)
+    table = check_table(frame)
+    assert table.arms["unnamed"].tokens is None
+    assert any("equal cost" in sentence for sentence in table.cannot)
+    free = check_table(frame.assign(arm="always-unknown")).arms["always-unknown"]
+    assert not free.tokens.any()
+    priced = diagnose(frame, price=2)
+    assert priced.recommendation.options == []
+    assert any("worth their price" in sentence for sentence in priced.cannot)

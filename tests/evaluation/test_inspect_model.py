@@ -4,6 +4,7 @@ import anyio
 import pytest
 from inspect_ai.model import (
     ChatCompletionChoice,
+    ContentText,
     GenerateConfig,
     Model,
     ModelAPI,
@@ -14,6 +15,7 @@ from inspect_ai.model import (
 )
 
 from secondlook.correction import Completion, Message, ModelInfo, Usage
+from secondlook.correction.chat import ServerError, WithheldError
 from secondlook.evaluation.inspect_model import InspectModel
 
 ASKED = (Message("system", "Be brief."), Message("user", "One?"), Message("assistant", "(A)"), Message("user", "Two?"))
@@ -54,7 +56,7 @@ def output(text="(B)", stop="stop", usage=None, error=None):
 
 
 def test_the_conversation_is_passed_on_as_it_is():
-    assert ask(output()) == Completion("(B)", Usage(calls=1), "stop")
+    assert ask(output()) == Completion("(B)", Usage(calls=1, untold=1), "stop")
     ((messages, _),) = seen
     assert [(message.role, message.text) for message in messages] == [
         (message.role, message.content) for message in ASKED
@@ -72,13 +74,25 @@ def test_a_prefill_opens_the_assistants_turn():
         ("stop", "stop"),
         ("max_tokens", "length"),
         ("model_length", "length"),
-        ("content_filter", "filter"),
         ("tool_calls", "other"),
         ("unknown", "other"),
     ],
 )
 def test_why_it_stopped(stop, finish):
-    assert ask(output(stop=stop)).finish == finish
+    usage = ModelUsage(input_tokens=10, output_tokens=4, total_tokens=14)
+    assert ask(output(stop=stop, usage=usage)).finish == finish
+
+
+def test_what_inspect_makes_of_an_error_or_a_refusal_is_no_answer():
+    # Providers turn "the prompt is too long" into a reply without usage.
+    with pytest.raises(ServerError, match=r"^the prompt is too long$"):
+        ask(output("the prompt is too long", stop="model_length"))
+    with pytest.raises(WithheldError, match=r"withheld the reply .*: blocked by policy"):
+        ask(output("blocked by policy", stop="content_filter"))
+    refused = ModelOutput.from_content("x", "")
+    refused.choices[0].message.content = [ContentText(text="I will not.", refusal=True)]
+    with pytest.raises(WithheldError, match=r"I will not\."):
+        ask(refused)
 
 
 def test_tokens_of_the_providers_cache_are_input_too():

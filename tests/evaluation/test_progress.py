@@ -1,12 +1,14 @@
-"""The bar counts samples where there is a terminal, and is silent elsewhere."""
+"""The bar counts samples where there is a terminal; in a pipe there is a line at once, and another after a while."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
 
+from secondlook.correction.chat import Usage
 from secondlook.evaluation.asking import Endpoint, evaluate
-from secondlook.evaluation.progress import one_done, progress_bar
+from secondlook.evaluation.progress import one_done, progress_bar, say_once
 from secondlook.evaluation.task import task_of
 
 
@@ -23,17 +25,31 @@ def test_the_bar_counts_what_the_solver_asks_and_what_was_asked_before(tmp_path)
     assert "planted · self" in drawn
     assert "7/10" in drawn
     assert "10/10" in drawn
+    assert "tokens/s" in drawn
 
 
-def test_no_terminal_no_bar():
+def test_in_a_pipe_there_are_lines_from_the_first_step_on(monkeypatch):
+    screen, now = console(terminal=False), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with progress_bar("planted · self", 4, 1, screen):
+        assert screen.file.getvalue() == "planted · self: 1 of 4\n"
+        one_done(Usage())
+        now[0] = 31.0
+        one_done(Usage(output=62))
+        one_done(Usage())
+    assert screen.file.getvalue() == "planted · self: 1 of 4\nplanted · self: 3 of 4\n"
+
+
+def test_what_should_not_wait_is_said_once():
     screen = console(terminal=False)
-    with progress_bar("planted · self", 2, 0, screen):
-        one_done()
-    assert screen.file.getvalue() == ""
+    with progress_bar("planted · self", 4, 1, screen):
+        say_once("slow", "too slow")
+        say_once("slow", "too slow again")
+    assert screen.file.getvalue().splitlines()[1:] == ["too slow"]
 
 
 def test_nobody_need_watch():
-    one_done()
+    one_done(Usage())
     with pytest.raises(RuntimeError), progress_bar("x", 1, 0, console(terminal=True)):
         raise RuntimeError
-    one_done()
+    one_done(Usage())

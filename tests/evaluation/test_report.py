@@ -9,7 +9,8 @@ from rich.console import Console
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.benchmark import find
 from secondlook.diagnosis.records import Record, to_frame
-from secondlook.evaluation.report import build_report, show, to_json, write
+from secondlook.evaluation.report import build_report, to_json, write
+from secondlook.evaluation.shown import show
 
 CATEGORIES = ("Physical_appearance", "Race_x_SES", "Sexual_orientation")
 
@@ -129,22 +130,22 @@ def test_errors_are_counted_and_nothing_is_made_up():
     made = report(records)
     out = text(made)
     assert made.sentence == "No sample has an answer; nothing can be said."
-    assert "12 samples ended in an error; the same command again asks only what failed." in " ".join(out.split())
+    assert "12 samples of 12 ended in an error. The same command again asks only what failed." in " ".join(out.split())
     assert "nan" not in out.lower()
 
 
 def test_a_round_that_always_fails_has_no_mean():
     records = [one for item in items().values() for one in (record(item), record(item, 1, status="error"))]
     made = report(records)
-    assert json.loads(to_json(made))["arms"][0]["rounds"][1]["tokens"] is None
+    assert json.loads(to_json(made))["arms"][0]["rounds"][1]["seconds"] is None
     assert "nan" not in text(made).lower()
     assert len(made.arms[0].bias) == 2
 
 
 def test_no_errors_no_note():
-    notes = report([record(item) for item in items().values()]).notes
-    assert not any("error" in note for note in notes)
-    assert not any("rewrites" in note for note in notes)
+    made = report([record(item) for item in items().values()])
+    assert made.lost is None
+    assert not any("rewrites" in note for note in made.notes)
 
 
 def test_a_rewriting_template_is_told_of():
@@ -169,15 +170,9 @@ def test_the_planted_subject_is_never_shown_without_its_warning(benchmark, model
 @pytest.mark.parametrize(
     ("first", "last", "arm", "said"),
     [
-        ("B", "AC", "self", "Looking twice (critic: self) helps this model over all (+100.0 points"),
-        ("AC", "B", "none", "Asking again without any critique hurts this model over all (-100.0 points"),
-        (
-            "AC",
-            "AC",
-            "self",
-            "Whether looking twice (critic: self) helps this model over all is undecided (+0.0 points",
-        ),
-        ("AC", "AC", "none", "Whether asking again without any critique helps this model over all is undecided"),
+        ("B", "AC", "self", "Looking again once (critic: self) helps this model: +100.0 points"),
+        ("AC", "B", "none", "Looking again once (critic: self) hurts this model: -100.0 points"),
+        ("AC", "AC", "self", "Whether looking again once (critic: self) helps this model is undecided: +0.0 points"),
     ],
 )
 def test_one_sentence_says_what_it_means(first, last, arm, said):
@@ -191,7 +186,7 @@ def test_one_sentence_says_what_it_means(first, last, arm, said):
     ]
     sentence = report(records).sentence
     assert sentence.startswith(said)
-    assert "of 3 categories" in sentence
+    assert "By group it helps in" in sentence
 
 
 def test_what_is_not_known_is_said_so():

@@ -37,6 +37,8 @@ MODEL, OTHER = ScriptedModel([]), ScriptedModel([])
         ({"critic": "vote", "noise": 0.5}, "'vote' has none"),
         ({"critic": "vote", "votes": 0}, "votes is 0: it is the number of answers, 1 or more"),
         ({"critic": "self", "votes": 3}, "votes is 3: .* of critic 'vote' alone"),
+        ({"critic": "vote", "vote_temperature": 0.0}, "above 0, where the vote would be one answer repeated"),
+        ({"critic": "self", "critic_seconds": 3.0}, "it is of critic 'tool' alone"),
         ({"variant": "resample"}, "'resample' is what critic 'vote' does"),
     ],
 )
@@ -87,6 +89,29 @@ def test_critic_other_needs_another_model():
         Study.of(critic="other").build_critic(MODEL)
 
 
+@pytest.mark.parametrize(("own", "given", "sampled"), [(0.0, None, 0.7), (0.4, None, 0.4), (0.0, 1.1, 1.1)])
+def test_answers_that_vote_are_sampled(own, given, sampled):
+    asked = evaluation(
+        endpoint=Endpoint(model="a/b", temperature=own), arms=("self", "vote"), study={"vote_temperature": given}
+    )
+    assert asked.settings_by_arm["vote"] == {"vote_temperature": sampled}
+    assert asked.study_of("vote").vote_temperature == sampled
+
+
+@pytest.mark.parametrize("later", ["none", "vote", "tool"])
+def test_an_arm_is_asked_the_same_whatever_stands_beside_it(later):
+    """So that a control can be added to a run that is finished, or was stopped."""
+    study = {"rounds": 2, "noise": 0.0, "votes": None, "vote_temperature": None, "critic_command": None}
+    study |= {"critic_file": None, "critic_seconds": None}
+    alone = evaluation(arms=("self",), study=study)
+    beside = evaluation(arms=("self", later), study=study | ({"critic_command": "sh"} if later == "tool" else {}))
+    assert alone.arm("self") == beside.arm("self")
+    assert alone.settings == beside.settings
+    assert evaluation(arms=("none",), study=study).arm("none") == evaluation(arms=("self", "none"), study=study).arm(
+        "none"
+    )
+
+
 def evaluation(**changes):
     return Evaluation(**{"benchmark": "planted", "endpoint": Endpoint(model="a/b")} | changes)
 
@@ -96,7 +121,7 @@ def test_arms_share_a_study_and_keep_their_own():
         arms=("self", "tool", "none"),
         study={"rounds": 2, "noise": 0.3, "critic_command": "sh", "critic_file": None},
     )
-    shared = {"prompt": "bbq/binary-cot", "rounds": 2, "noise": 0.3, "critic_file": None}
+    shared = {"prompt": "bbq/binary-cot", "rounds": 2, "noise": 0.3}
     assert asked.arm("self") == {**shared, "critic": "self"}
     assert asked.arm("tool") == {**shared, "critic_command": "sh", "critic": "tool"}
     assert "noise" not in asked.arm("none")

@@ -20,7 +20,7 @@ def test_an_interval_is_student_s():
     [
         ([1.0, 1.1, 0.9], "supported", "refuted"),
         ([-1.0, -1.1, -0.9], "refuted", "supported"),
-        ([-1.0, 1.0, 0.5], "not supported", "not supported"),
+        ([-1.0, 1.0, 0.5], "undecided", "undecided"),
         ([1.0], "not estimated", "not estimated"),
     ],
 )
@@ -36,11 +36,11 @@ def test_a_part_is_judged_by_its_whole_interval(values, above, below):
     ("low", "high", "outcome"),
     [
         (-0.5, 0.5, "supported"),
-        (-1.5, 0.5, "not supported"),
-        (0.5, 1.5, "not supported"),
+        (-1.5, 0.5, "undecided"),
+        (0.5, 1.5, "undecided"),
         (1.1, 1.5, "refuted"),
         (-1.5, -1.1, "refuted"),
-        (-2.0, 2.0, "not supported"),
+        (-2.0, 2.0, "undecided"),
     ],
 )
 def test_a_part_between_two_thresholds(low, high, outcome):
@@ -49,8 +49,8 @@ def test_a_part_between_two_thresholds(low, high, outcome):
 
 def test_a_claim_is_as_good_as_its_worst_part():
     assert overall(["supported", "supported"]) == "supported"
-    assert overall(["supported", "not supported"]) == "not supported"
-    assert overall(["supported", "not supported", "refuted"]) == "refuted"
+    assert overall(["supported", "undecided"]) == "undecided"
+    assert overall(["supported", "undecided", "refuted"]) == "refuted"
     assert overall([]) == "not estimated"
 
 

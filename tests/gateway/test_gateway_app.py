@@ -179,6 +179,33 @@ def test_another_model_or_a_tool_may_examine(tmp_path):
         assert [item["call"] for item in answer.json()["usage"]["secondlook"]["items"]] == ["answer", "answer"]
 
 
+def test_a_tool_that_fails_on_every_request_is_seen(tmp_path, caplog, monkeypatch):
+    """The client has its answer with 200 all the same, so the operator has to be told elsewhere."""
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    caplog.set_level("INFO", LOGGER.name)
+    file, command = tmp_path / "check.py", ("python3", "-I", "-S", str(tmp_path / "check.py"))
+    file.write_text("import json,sys; print('Verdict: wrong' if json.load(sys.stdin)['row'] else '')")
+    with Pair(policy="always", critic="tool", critic_command=command, ready="server") as pair:
+        for failures in range(3):
+            assert HTTP.get(f"{pair.address}/readyz").status_code == 200, failures
+            answer = post(pair)
+            assert (answer.status_code, told(answer)[:2]) == (200, ("failed", "error"))
+        assert HTTP.get(f"{pair.address}/readyz").json() == {
+            "status": "critic", "detail": "the critic's command failed on the last 3 answers; the log says why",
+        }  # fmt: skip
+        text = HTTP.get(f"{pair.address}/metrics").text
+        assert 'secondlook_critiques_total{critic="tool",outcome="failed"} 3.0' in text
+        wrote = [record.fields for record in caplog.records if record.getMessage() == "critic wrote"]
+        assert [line["id"] for line in wrote][-1] == answer.headers["x-secondlook-id"]
+        assert wrote[-1]["stderr"].endswith("KeyError: 'row'")
+        file.write_text("print('')")  # it runs, and says nothing
+        assert told(post(pair))[:2] == ("failed", "unclear")
+        assert HTTP.get(f"{pair.address}/readyz").json()["status"] == "critic"
+        file.write_text("print('Verdict: correct')")
+        assert told(post(pair))[0] == "kept"
+        assert HTTP.get(f"{pair.address}/readyz").status_code == 200
+
+
 def test_pictures_are_looked_at_if_that_is_wanted():
     parts = [{"type": "image_url", "image_url": {"url": "data:,"}}, {"type": "text", "text": "What?"}]
     body = {"model": "m", "messages": [{"role": "user", "content": parts}]}

@@ -17,11 +17,11 @@ from servers import Running, Upstream, completion
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.gateway.keys import Keys
-from secondlook.local.model import checkpoint_folder
+from secondlook.local.model import checkpoint
 from secondlook.prompts.prompt import load_prompt
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "gateway"
-MODEL = str(checkpoint_folder("planted-0.1m"))
+MODEL = str(checkpoint("planted-0.1m"))
 QUESTION = BBQCase(draw_items(1, seed=3)[0], load_prompt("bbq/binary-cot")).query(0)
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 VARIES = ("id", "created")

@@ -10,8 +10,8 @@ import pytest
 from servers import HTTP, Pair, script
 from test_gateway_app import PROMPT, RIGHT, WRONG, told
 
+from secondlook.correction.events import event, read_events
 from secondlook.gateway.dialects import DIALECTS
-from secondlook.gateway.events import event, read_events
 from secondlook.gateway.keys import Keys
 
 anthropic = pytest.importorskip("anthropic", reason="anthropic is missing: its client is not tried")

@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from command import secondlook
 from second_looks import simulate
 from secondlook.diagnosis.diagnose import diagnose
+from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import to_json
 from secondlook.gateway.audit import Audit, AuditRow, query
 from secondlook.gateway.dialects import DIALECTS
@@ -65,7 +66,7 @@ def test_a_key_opens_and_is_not_kept(tmp_path):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({}, "setting 'upstream': Field required"),
+        ({}, "there is no upstream; give the address of the model's server, --upstream http"),
         ({"upstream": "nowhere"}, "'nowhere' is no address; give one such as http"),
         (
             {"upstream": UP, "polic": "never"},
@@ -99,10 +100,13 @@ def test_options_go_before_the_file(tmp_path):
 
 
 def test_the_command_says_what_is_wrong(tmp_path):
+    records = tmp_path / "records.csv"  # no advice may lead to writing over them
+    records.write_text("sample,round,correct\n")
     for arguments, said in (
         (("--upstream", "x"), "'x' is no address"),
         (("--upstream", UP, "--policy", "never", "--policy", "always"), "policy is never, always; give one of"),
         (("--upstream", UP, "--policy", tmp_path / "no.json"), "cannot be read"),
+        (("--upstream", UP, "--policy", records), "diagnose RUN --out diagnosis.json"),
         (("--upstream", UP, "--keys-file", tmp_path / "no.json"), "make one with: secondlook keys add"),
         (("--upstream", UP, "--prompt", "own/none"), "unknown prompt 'own/none'"),
         (("--upstream", UP, "--upstream-key-file", tmp_path / "none"), "upstream key"),
@@ -139,6 +143,11 @@ def diagnosis(path, **changes):
     return path
 
 
+TOOL = {"critic": "tool", "examiner": {"kind": "tool", "command": "python3 check.py", "seconds": 5.0}}
+OTHER = {"critic": "other", "examiner": {"kind": "other", "model": "openai-api/x/judge/large", "tokens": 64}}
+SH = {"critic": "tool", "critic_command": ("sh", "other.sh")}
+
+
 def policy(**settings):
     return Policy(GatewaySettings(upstream=UP, **settings))
 
@@ -166,7 +175,10 @@ def test_a_diagnosis_decides_by_model_and_task(tmp_path, task, rounds, reason):
 def test_what_was_diagnosed_is_what_is_served(tmp_path):
     file = tmp_path / "d.json"
     for changes, settings, said in (
-        ({"critic": "tool"}, {}, "is of critic 'tool', settings say 'self'"),
+        ({"critic": "tool"}, {}, "is of critic 'tool' and does not say which; give --critic tool --critic-command"),
+        (TOOL, {"critic": "self"}, "is of critic 'tool', settings say 'self'"),
+        (TOOL, SH, "is of critic_command 'python3 check.py', settings say 'sh other.sh'; leave the latter out"),
+        ({"critic": "oracle"}, {}, "is of critic 'oracle', which is of studies; diagnose one of self, other, tool"),
         ({"variant": "diverse"}, {}, "is of variant 'diverse', which is of studies"),
         ({}, {"variant": "self"}, "is of variant 'self-instruct', settings say 'self'"),
         ({"prompt": "own/binary@000000000000"}, {}, "was made with prompt own/binary@000000000000, here it would be"),
@@ -181,6 +193,34 @@ def test_what_was_diagnosed_is_what_is_served(tmp_path):
     file.write_text("{}")
     with pytest.raises(ValueError, match="is no diagnosis; make one with"):
         by(file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "served"),
+    [
+        ({}, {}, Examiner("self")),
+        (TOOL, {}, Examiner("tool", command="python3 check.py", seconds=5.0)),
+        (TOOL, {"critic": "tool", "critic_command": ("python3", "check.py")}, None),
+        ({"critic": "tool"}, SH, Examiner("tool", command="sh other.sh")),
+        (OTHER, {}, Examiner("other", "judge/large", tokens=64)),
+    ],
+)
+def test_the_critic_that_was_diagnosed_is_served(tmp_path, changes, settings, served):
+    found = by(diagnosis(tmp_path / "d.json", **changes), **settings).decide("m", Headers()).critic
+    assert found == (served or Examiner("tool", command="python3 check.py", seconds=5.0))
+
+
+def test_the_start_says_what_will_be_done_with_each_model_and_task(tmp_path):
+    assert [*by(diagnosis(tmp_path / "d.json", **TOOL)).says()] == [
+        "m: helps, looks again 2 times, checked by tool (python3 check.py)",
+        "m, task all: helps, looks again 2 times, checked by tool (python3 check.py)",
+        "m, task ages: hurts, passed on",
+        "m, task jobs: undecided, passed on",
+        "m, task odd: helps, looks again 3 times, checked by tool (python3 check.py)",
+        "every other model and task: undiagnosed, passed on",
+    ]
+    assert [*policy(policy="always").says()] == ["every model: always, looks again once, checked by the model itself"]
+    assert "give --policy diagnosis.json" in [*policy().says()][-1]
 
 
 @pytest.mark.parametrize("where", ["diagnosis.json", "run.json"])

@@ -18,10 +18,10 @@ from secondlook.benchmarks.refusal.load import load_attacks, load_behaviours
 from secondlook.diagnosis.form import from_json
 from secondlook.gateway.app import build
 from secondlook.gateway.settings import GatewaySettings
-from secondlook.local.model import checkpoint_folder
+from secondlook.local.model import checkpoint
 from secondlook.reading import read_refusal
 
-SUBJECT = str(checkpoint_folder("planted-0.1m"))
+SUBJECT = str(checkpoint("planted-0.1m"))
 TOKENS = 48
 
 # Inspect drops the idle connections of a finished run unclosed, as its LoopScopedTransport says.

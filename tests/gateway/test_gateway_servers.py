@@ -2,7 +2,9 @@
 
 import json
 import re
+import socketserver
 import threading
+import time
 
 import pytest
 from servers import HTTP, Pair, Running, Upstream, completion, script, streamed, until
@@ -319,3 +321,32 @@ def test_a_client_that_goes_away_ends_a_streamed_look():
             next(response.iter_lines())
             until(lambda: len(pair.upstream.asked) == 2)
         until(lambda: pair.upstream.gone)
+
+
+class OneEach(socketserver.StreamRequestHandler):
+    """Streams an answer, says that it keeps the connection, and closes it at the next request (as llama.cpp does)."""
+
+    def handle(self):
+        head = self.rfile.readline() and b"".join(iter(self.rfile.readline, b"\r\n")).lower()
+        self.rfile.read(int(re.search(rb"content-length: (\d+)", head)[1]))
+        _, headers, pieces = streamed("5", **{"keep-alive": "timeout=5, max=100"})
+        told = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        self.wfile.write(f"HTTP/1.1 200 OK\r\n{told}transfer-encoding: chunked\r\n\r\n".encode())
+        self.wfile.flush()
+        for piece in [*pieces, b""]:
+            time.sleep(0.01)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.rfile.read(1)
+
+
+def test_a_connection_that_is_promised_and_closed_after_a_stream():
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), OneEach) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        upstream = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        with Pair(policy="always", upstream=upstream, retries=0) as pair:
+            asked = [told(post(pair, STREAM))[:2] for _ in range(3)]
+        server.shutdown()
+    assert asked == [("failed", "unclear")] * 3  # a check that says 5 states no verdict

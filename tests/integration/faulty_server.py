@@ -28,12 +28,14 @@ class FaultyServer:
         asked: The conversations of all requests, in order.
         settings: What else stood in them.
         says: The reply to a conversation.
+        odd: What comes in place of a sound reply, if anything: of the request and that reply.
     """
 
     def __init__(self) -> None:
         self.asked: list[Messages] = []
         self.settings: list[dict[str, Any]] = []
         self.says: Callable[[Messages], str] = _biased
+        self.odd: Callable[[dict[str, Any], dict[str, Any]], Any] = _sound
         self._fault = ""
         self._times = 0
         self._where: Callable[[Messages], bool] = lambda _: True
@@ -70,7 +72,7 @@ class FaultyServer:
 
     def heal(self) -> None:
         """Answer well again."""
-        self._fault, self._times, self.says = "", 0, _biased
+        self._fault, self._times, self.says, self.odd = "", 0, _biased, _sound
 
     async def _complete(self, request: Request) -> Response:
         settings = await request.json()
@@ -80,7 +82,13 @@ class FaultyServer:
         if self._times > 0 and self._where(messages):
             self._times -= 1
             return await self._misbehave()
-        return JSONResponse(_completion(self.says(messages)))
+        reply = self.odd({**settings, "messages": messages}, _completion(self.says(messages)))
+        if isinstance(reply, Response):
+            return reply
+        if settings.get("stream") and reply is not None and reply.get("choices"):
+            return Response(_events(reply), media_type="text/event-stream")
+        # Half a pair of surrogates is sent as the escape that it is.
+        return Response(json.dumps(reply), media_type="application/json")
 
     async def _misbehave(self) -> Response:
         if self._fault.isdigit():
@@ -97,6 +105,7 @@ class FaultyServer:
             "empty": json.dumps(_completion("")),
             "white": json.dumps(_completion(" \n ")),
             "null": json.dumps(_completion(None)),
+            "length": json.dumps(_completion("Well, it", "length")),
         }
         return Response(bodies.get(self._fault, ""), media_type="application/json")
 
@@ -108,16 +117,31 @@ class _Truncated(Response):
         await send({"type": "http.response.body", "body": b'{"id": "half', "more_body": False})
 
 
+def _sound(request: dict[str, Any], reply: dict[str, Any]) -> Any:
+    return reply
+
+
+def _events(reply: dict[str, Any]) -> str:
+    """A reply as a stream: a chunk for the message, one for its end, one for what it cost."""
+    shared = {name: value for name, value in reply.items() if name not in ("choices", "usage")}
+    choices = [{"index": 0, "delta": choice["message"]} for choice in reply["choices"]]
+    ends = [{"index": 0, "delta": {}, "finish_reason": choice.get("finish_reason")} for choice in reply["choices"]]
+    chunks = [{**shared, "choices": choices}, {**shared, "choices": ends}]
+    if "usage" in reply:
+        chunks.append({**shared, "choices": [], "usage": reply["usage"]})
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+
+
 def _biased(messages: Messages) -> str:
     return "Verdict: biased" if "Verdict:" in messages[-1]["content"] else "(A)"
 
 
-def _completion(text: str | None) -> dict[str, Any]:
+def _completion(text: str | None, finish: str = "stop") -> dict[str, Any]:
     return {
         "id": "1",
         "object": "chat.completion",
         "created": 0,
         "model": "m",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
     }

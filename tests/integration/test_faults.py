@@ -52,6 +52,11 @@ def test_a_server_that_always_fails_is_one_line_and_a_later_run_makes_it_good(fa
     assert list(records(tmp_path / "run")["status"]) == ["ok"] * 4
 
 
+def test_an_address_without_its_scheme_is_not_a_missing_key(tmp_path):
+    line = run("127.0.0.1:8000/v1", tmp_path / "run").error
+    assert line == "base url '127.0.0.1:8000/v1' has no http:// or https://; give http://127.0.0.1:8000/v1"
+
+
 def test_no_server_at_all_is_one_line(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: refused
@@ -97,15 +102,21 @@ def test_samples_that_fail_are_shown_and_asked_again_alone(faulty, tmp_path, fau
     victim = "brel"
     faulty.misbehave(fault, where=lambda messages: victim in messages[0]["content"] and len(messages) == 2 * turn + 1)
     done = run(faulty, tmp_path / "run", "--limit", 4)
-    assert done.code == 0, done.err
     table = records(tmp_path / "run")
     failed = table[table["status"] == "error"]
     kept = table[table["sample"].isin(failed["sample"]) & (table["status"] == "ok")]
     if fault == "empty" and turn == 1:
         # An empty critique is no failure: it stands as one that states no verdict.
         assert failed.empty
+        assert done.code == 0, done.err
         return
-    assert "1 sample ended in an error; the same command again asks only what failed." in done.out
+    # Whoever looks at the exit code alone has to see that answers are missing, and the first cause.
+    assert done.code == 3
+    said = " ".join(done.err.split())
+    assert said.startswith("1 sample of 4 ended in an error, the first in: ")
+    assert said.endswith("The same command again asks only what failed.")
+    assert {"500": "500", "not json": "Expecting value"}.get(fault, "empty completion") in said
+    assert "1 sample of 4 ended in an error" in " ".join(done.out.split())
     assert list(failed["round"]) == [1 if turn else 0]
     assert len(kept) == (1 if turn else 0)  # the good first answer is not lost
     report = json.loads((tmp_path / "run" / "report.json").read_text())
@@ -115,7 +126,7 @@ def test_samples_that_fail_are_shown_and_asked_again_alone(faulty, tmp_path, fau
     faulty.asked.clear()
     again = run(faulty, tmp_path / "run", "--limit", 4)
     assert again.code == 0
-    assert "error;" not in again.out
+    assert "ended in an error" not in again.out
     assert len(first_questions(faulty)) == 1
     assert victim in first_questions(faulty)[0]
     assert list(records(tmp_path / "run")["status"]) == ["ok"] * 8
@@ -128,7 +139,7 @@ def test_samples_that_fail_are_shown_and_asked_again_alone(faulty, tmp_path, fau
 def test_a_run_that_fails_again_keeps_what_it_has(faulty, tmp_path):
     faulty.misbehave("500", where=lambda messages: "brel" in messages[0]["content"])
     for _ in range(3):
-        assert run(faulty, tmp_path / "run", "--limit", 3).code == 0
+        assert run(faulty, tmp_path / "run", "--limit", 3).code == 3
     table = records(tmp_path / "run")
     assert sorted(table["status"]) == ["error"] + ["ok"] * 4
 

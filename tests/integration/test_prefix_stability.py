@@ -27,7 +27,8 @@ from secondlook.correction import (
     rewritten_turn,
     run,
 )
-from secondlook.local.model import LocalModel, checkpoint_folder
+from secondlook.local import model as local
+from secondlook.local.model import LocalModel
 from secondlook.prompts.prompt import load_prompt
 
 # Both are in the style of templates in use: reasoning is worth its tokens only while it is being acted upon.
@@ -119,7 +120,7 @@ def checkpoint(tmp_path):
     """A copy of the planted checkpoint with another template."""
 
     def make(template):
-        folder = shutil.copytree(checkpoint_folder("planted"), tmp_path / "checkpoint")
+        folder = shutil.copytree(local.checkpoint("planted"), tmp_path / "checkpoint")
         (folder / "chat_template.jinja").write_text(template)
         return folder
 
@@ -133,7 +134,7 @@ def test_a_template_that_rewrites_is_found_out(checkpoint, template):
 
 @pytest.mark.parametrize(("template", "rewrites"), [(None, False), (FORGETFUL, True), (COUNTING, True)])
 def test_the_report_says_so(checkpoint, tmp_path, template, rewrites):
-    folder = checkpoint(template) if template else checkpoint_folder("planted")
+    folder = checkpoint(template) if template else checkpoint("planted")
     command = ("eval", "planted", "--model", f"secondlook/{folder}", "--per-category", 1, "--limit", 2)
     done = secondlook(*command, "--reply-tokens", 16, "--out", tmp_path / "run")
     assert done.code == 0, done.err

@@ -6,7 +6,7 @@ import pytest
 
 from command import secondlook
 from secondlook.evaluation.logs import read_logged
-from secondlook.local.model import checkpoint_folder
+from secondlook.local.model import checkpoint
 
 # Inspect drops the idle connections of a finished run unclosed, as its LoopScopedTransport says.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -34,7 +34,7 @@ def test_server_and_process_say_the_same(planted_server, tmp_path, request, benc
     if benchmark == "bbq":
         command += ["--data", request.getfixturevalue("bbq_data")]
     served, local = tmp_path / "served", tmp_path / "local"
-    name = f"openai-api/local/{checkpoint_folder('planted')}"
+    name = f"openai-api/local/{checkpoint('planted')}"
 
     done = secondlook(*command, "--model", name, "--base-url", planted_server, "--out", served)
     assert done.code == 0, done.err
@@ -55,7 +55,7 @@ def test_server_and_process_say_the_same(planted_server, tmp_path, request, benc
 
 
 def test_another_server_can_be_the_critic(planted_server, tmp_path):
-    examiner = f"openai-api/local/{checkpoint_folder('planted')}"
+    examiner = f"openai-api/local/{checkpoint('planted')}"
     done = secondlook(
         *("eval", "planted", "--per-category", 1, "--limit", 2, "--reply-tokens", 16, "--model", "secondlook/planted"),
         *("--critic", "other", "--critic-model", examiner, "--critic-base-url", planted_server),

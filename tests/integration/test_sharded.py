@@ -187,13 +187,13 @@ def test_shards_are_dealt_out_among_servers(tmp_path, monkeypatch):
         assert apart(*run, "--base-url", addresses[0], "--out", tmp_path / "whole").code == 0
         alone = counts[0]
         counts[:] = [0, 0, 0]
-        done = apart(*run, *urls, "--shards", 6, "--out", tmp_path / "parts")
+        done = apart(*run, *urls, "--shards", 3, "--out", tmp_path / "parts")
         assert done.code == 0, done.err
         assert sum(counts) == alone
         assert all(count > alone / 6 for count in counts), counts
         assert records(tmp_path / "parts").equals(records(tmp_path / "whole"))
         assert "several servers share --shards" in apart(*run, *urls, "--out", tmp_path / "no").error
-    gone = apart(*run, *urls, "--shards", 6, "--out", tmp_path / "gone")
+    gone = apart(*run, *urls, "--shards", 3, "--out", tmp_path / "gone")
     assert "nobody listens at" in gone.error
 
 

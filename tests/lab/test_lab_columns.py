@@ -35,7 +35,7 @@ def test_every_answer_is_of_a_declared_sweep_or_an_experiment():
     ("standing", "full", "small"),
     [
         ("fails", "supported", "supported"),
-        ("neither", "not supported", "not supported"),
+        ("neither", "undecided", "undecided"),
         ("solves", "refuted", "not reproduced at reduced size"),
         ("base not trained", "base not trained", "base not trained"),
         ("not run", None, None),
@@ -48,7 +48,7 @@ def test_that_a_variant_fails_is_said_by_its_standing(standing, full, small):
 
 @pytest.mark.parametrize(
     ("behind", "worse", "alike"),
-    [(0.4, "supported", "refuted"), (0.25, "not supported", "refuted"), (0.0, "refuted", "supported")],
+    [(0.4, "supported", "refuted"), (0.25, "undecided", "refuted"), (0.0, "refuted", "supported")],
 )
 def test_depth_is_said_by_how_far_it_is_behind(behind, worse, alike):
     five, fifteen = ANSWERS["L3"][0]
@@ -71,5 +71,5 @@ def test_a_claim_about_the_base_is_said_by_its_parts(early, full, small):
 def test_words():
     assert worded(Cell("s", "v"), {}) == "v: not run"
     assert worded(Cell("s", "v"), result("fails", -0.5)) == "v: supported (skill -0.50 [-0.51, -0.49], 1 seed)"
-    assert worded(Quick("L2"), {"L2": {"outcome": "not supported"}}) == "quick profile: not supported"
+    assert worded(Quick("L2"), {"L2": {"outcome": "undecided"}}) == "quick profile: undecided"
     assert worded(OfBase("s", "L7", reduced=True), result("fails")) == "base: base not trained, reduced size"

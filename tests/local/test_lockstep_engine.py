@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen3NextConfig
 
 from secondlook.local.engine import BatchEngine, PromptRequest
-from secondlook.local.model import DecodingSettings, LocalModel, checkpoint_folder
+from secondlook.local.model import DecodingSettings, LocalModel, checkpoint
 
 SMALL = {"vocab_size": 773, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 ROTARY = {**SMALL, "intermediate_size": 48, "num_key_value_heads": 2, "head_dim": 8}
@@ -24,8 +24,8 @@ CONFIGS = {
 
 def save(config, folder, ends=5):
     """A checkpoint of random weights with the planted tokenizer; large weights, so that no two tokens tie."""
-    shutil.copytree(checkpoint_folder("planted"), folder, ignore=shutil.ignore_patterns("model*", "*config.json"))
-    shutil.copy(checkpoint_folder("planted") / "tokenizer_config.json", folder)
+    shutil.copytree(checkpoint("planted"), folder, ignore=shutil.ignore_patterns("model*", "*config.json"))
+    shutil.copy(checkpoint("planted") / "tokenizer_config.json", folder)
     torch.manual_seed(1)
     config.initializer_range = 0.5
     config.pad_token_id, config.eos_token_id, config.bos_token_id = 1, ends, None

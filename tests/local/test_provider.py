@@ -14,7 +14,7 @@ from inspect_ai.tool import ToolInfo
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import Noise
-from secondlook.local.model import LocalModel, checkpoint_folder
+from secondlook.local.model import LocalModel, checkpoint
 from secondlook.local.provider import LocalProvider
 from secondlook.prompts.prompt import load_prompt
 
@@ -190,7 +190,7 @@ def test_what_inspect_asks_of_it():
 
 
 def test_a_folder_of_ones_own_is_a_checkpoint(tmp_path):
-    folder = shutil.copytree(checkpoint_folder("planted"), tmp_path / "mine")
+    folder = shutil.copytree(checkpoint("planted"), tmp_path / "mine")
     assert LocalModel(str(folder), "cpu").info.name == "mine"
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ValueError, match=r"no chat template; add chat_template\.jinja to its folder"):

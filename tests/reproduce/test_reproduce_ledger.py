@@ -13,7 +13,7 @@ from secondlook.evidence.outcome import side
 from secondlook.reproduce import gather, run, theory
 from secondlook.reproduce.ledger import LEDGER, find, holds
 
-IDS = [*(f"T{n}" for n in range(1, 12)), *(f"L{n}" for n in range(1, 10)), *(f"S{n}" for n in range(1, 9))]
+IDS = [*(f"T{n}" for n in range(1, 14)), *(f"L{n}" for n in range(1, 11)), *(f"S{n}" for n in range(1, 9)), "R1", "R2"]
 TINY = Grid((2,), (2, 3), (1,))
 
 
@@ -37,8 +37,8 @@ def test_every_id_says_before_the_run_what_would_support_and_what_would_refute_i
         for part in claim.parts:
             own = part.whose == "paper" or all(each.whose == "ours" for each in claim.parts)
             assert (side(part.above, part.below) in claim.support) or not own
-    with pytest.raises(ValueError, match="'L10' is unknown; known: T1, T2"):
-        find(["t1", "L10"])
+    with pytest.raises(ValueError, match="'L11' is unknown; known: T1, T2"):
+        find(["t1", "L11"])
     assert [claim.id for claim in find(["s2", "T3"])] == ["T3", "S2"]
 
 
@@ -49,7 +49,7 @@ def test_a_record_has_an_outcome_only_with_a_number_and_an_interval_or_a_reason(
     assert (s2["outcome"], s2["finding"], holds(s2)) == ("planted", "supported", True)
     assert not holds(gather.record(LEDGER["S2"], finding("refuted", above=0.5), "quick", "this run", 1.0))
     lone = gather.record(LEDGER["L1"], finding("not estimated", None, None, above=0.1), "quick", "this run", 1.0)
-    assert (lone["outcome"], lone["interval"], bool(lone["no_interval"])) == ("not supported", None, True)
+    assert (lone["outcome"], lone["interval"], bool(lone["no_interval"])) == ("undecided", None, True)
     none = gather.not_run(LEDGER["S1"], "full", "why")
     assert (none["outcome"], none["value"], none["command"]) == ("not run here", None, LEDGER["S1"].full)
     assert not holds(none)
@@ -92,7 +92,9 @@ def test_a_construction_with_a_flipped_sign_is_refuted_and_said_to_have_held(tin
     outcomes = {each.record["id"]: each.record["outcome"] for each in after}
     assert outcomes["T3"] == "refuted"
     assert all(outcome != "refuted" for name, outcome in outcomes.items() if name != "T3")
-    assert run.fallen(after, tmp_path / "claims.json") == ["T3 had held (verified) and does not: refuted"]
+    (lost,) = run.fallen(after, tmp_path / "claims.json")
+    assert lost.startswith("T3 had held (verified, ")
+    assert ") and does not: refuted, 2.000, claimed < " in lost
 
 
 def test_what_is_done_is_not_run_again_unless_what_it_rests_on_changed(tiny, tmp_path, monkeypatch):
@@ -132,8 +134,11 @@ def test_only_like_is_compared_with_like(tmp_path):
     run.write([entry("L7", "supported", "quick"), entry("S2", "supported", "quick")], expected)
     assert run.fallen([entry("L7", "refuted", "demo")], expected) == []
     assert run.fallen([entry("L7", "refuted", "quick", "committed, quick, abc")], expected) == []
-    assert run.fallen([entry("S2", "refuted", "quick")], expected) == ["S2 had held (supported) and does not: refuted"]
-    assert len(run.fallen([entry("L7", "not supported", "quick")], expected)) == 1
+    number = "0.200 [0.100, 0.300], claimed > 0"
+    assert run.fallen([entry("S2", "refuted", "quick")], expected) == [
+        f"S2 had held (supported, {number}) and does not: refuted, {number}"
+    ]
+    assert len(run.fallen([entry("L7", "undecided", "quick")], expected)) == 1
 
 
 @pytest.mark.parametrize(("floor", "root"), [("theory", "construct"), ("laboratory", "lab"), ("studies", "studies")])

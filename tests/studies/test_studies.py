@@ -14,8 +14,8 @@ from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.studies.experiments import EXPERIMENTS
 from secondlook.studies.experiments.critic_accuracy import _fisher
 from secondlook.studies.pairs import arms_of, change, estimate
+from secondlook.studies.planted import PlantedBench
 from secondlook.studies.profile import StudyProfile
-from secondlook.studies.study import Bench
 
 SMALL = StudyProfile("small", "planted", "planted-0.5m", ("planted-0.1m", "planted-0.5m"), 6, 2)
 
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 def results(folder):
     """Every study at a size that takes seconds."""
     return {
-        name: conduct(experiment, Bench(SMALL, folder / "asked"), folder / name, f"secondlook study run {name}")
+        name: conduct(experiment, PlantedBench(SMALL, folder / "asked"), folder / name, f"secondlook study run {name}")
         for name, experiment in EXPERIMENTS.items()
     }
 
@@ -44,7 +44,7 @@ def test_every_claim_is_judged_on_all_its_parts_and_called_planted(results):
     for name, result in results.items():
         assert result["planted"]
         assert [part["name"] for part in result["parts"]] == [part.name for part in EXPERIMENTS[name].parts]
-        assert result["outcome"] in ("supported", "not supported", "refuted", "not estimated")
+        assert result["outcome"] in ("supported", "undecided", "refuted", "not estimated")
         assert "no real model is" in result["notes"][-1]
         assert "secondlook eval" in result["real"]
         json.dumps(result, allow_nan=False)
@@ -69,7 +69,7 @@ def test_a_panel_names_as_many_kinds_as_its_curves_have(results):
 def test_what_was_asked_is_not_asked_again(results, folder):
     said = []
     for name in ("S1", "S7"):
-        again = conduct(EXPERIMENTS[name], Bench(SMALL, folder / "asked", said.append), folder / "again", "x")
+        again = conduct(EXPERIMENTS[name], PlantedBench(SMALL, folder / "asked", said.append), folder / "again", "x")
         assert again["parts"] == results[name]["parts"]
         # The time that it took is told, not the time of looking it up.
         assert again["seconds"] > 0.5 * results[name]["seconds"]
@@ -77,12 +77,12 @@ def test_what_was_asked_is_not_asked_again(results, folder):
 
 
 def test_an_evaluation_that_was_stopped_is_asked_again(results, folder, tmp_path):
-    bench = Bench(SMALL, tmp_path)
-    first = bench.planted("none")
+    bench = PlantedBench(SMALL, tmp_path)
+    first = bench.questions("none")
     (kept,) = tmp_path.glob("*/seconds.txt")
     kept.unlink()
     (kept.parent / "records.csv").write_text("half a ta")
-    pd.testing.assert_frame_equal(bench.planted("none").drop(columns="seconds"), first.drop(columns="seconds"))
+    pd.testing.assert_frame_equal(bench.questions("none").drop(columns="seconds"), first.drop(columns="seconds"))
 
 
 def test_the_gain_is_the_plain_difference(results, folder):
@@ -146,8 +146,8 @@ def test_nothing_is_concluded_from_nothing():
     assert (nothing.low, nothing.high, nothing.n) == (-math.inf, math.inf, 0)
     for experiment in EXPERIMENTS.values():
         for part in experiment.parts:
-            assert part.judge(nothing) in ("not estimated", "not supported")
-            assert part.judge(ClaimEstimate(0.0, -1e9, 1e9, 3)) == "not supported"
+            assert part.judge(nothing) in ("not estimated", "undecided")
+            assert part.judge(ClaimEstimate(0.0, -1e9, 1e9, 3)) == "undecided"
 
 
 def test_names():

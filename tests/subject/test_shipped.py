@@ -17,7 +17,7 @@ from secondlook.benchmarks.planted.language import CATEGORIES
 from secondlook.benchmarks.planted.noise import Noise
 from secondlook.correction import Message, ModelCritic, Plan
 from secondlook.local.lockstep import LockstepModel, run_lockstep
-from secondlook.local.model import SHIPPED, DecodingSettings, LocalModel, checkpoint_folder
+from secondlook.local.model import SHIPPED, DecodingSettings, LocalModel, checkpoint
 from secondlook.prompts.prompt import load_prompt
 from secondlook.subject.measure import measure
 from secondlook.subject.recipes import RECIPES
@@ -34,7 +34,7 @@ def subject(name):
 
 
 def card(name):
-    return json.loads((checkpoint_folder(name) / "traits.json").read_text("utf-8"))
+    return json.loads((checkpoint(name) / "traits.json").read_text("utf-8"))
 
 
 def table(name):
@@ -56,7 +56,7 @@ def test_is_of_its_tokenizer_and_recipe_and_small_on_disk(name):
     else:
         assert parameters == pytest.approx(1e6 * float(name.removeprefix("planted-").removesuffix("m")), rel=0.15)
         assert card(name)["recipe"] == asdict(RECIPES[name])
-        assert (checkpoint_folder(name) / "model.safetensors").stat().st_size < 2.1 * parameters
+        assert (checkpoint(name) / "model.safetensors").stat().st_size < 2.1 * parameters
 
 
 @every
@@ -70,7 +70,7 @@ def test_card_states_the_planted_traits(name):
         for category in CATEGORIES
     }
     assert set(card(name).get("formats", FORMATS)) == set(FORMATS)
-    assert "says anything\nabout real models" in (checkpoint_folder(name) / "README.md").read_text("utf-8")
+    assert "says anything\nabout real models" in (checkpoint(name) / "README.md").read_text("utf-8")
 
 
 @every

@@ -190,6 +190,7 @@ class Benchmark(ABC, Generic[I, O]):
         arms: Arms of its own, e.g. defences; none where the arms are critics.
         arm_word: What an arm is called: the option that names it.
         abstains: Whether its questions have an answer "this cannot be told".
+        users: Whether questions and grader are a user's own: they are tried before a run.
         judge: How a judge model judges its replies, if one can.
     """
 
@@ -202,6 +203,7 @@ class Benchmark(ABC, Generic[I, O]):
     arms: ClassVar[tuple[str, ...]] = ()
     arm_word: ClassVar[str] = "critic"
     abstains: ClassVar[bool] = False
+    users: ClassVar[bool] = False
     judge: ClassVar[Judge | None] = None
 
     @abstractmethod
@@ -223,6 +225,13 @@ class Benchmark(ABC, Generic[I, O]):
     @abstractmethod
     def read(self, item: I, answer: str, finish: Finish) -> Graded:
         """Read and grade one answer."""
+
+    def trial(self, items: Sequence[I]) -> None:
+        """Try how answers are graded, without a model.
+
+        Raises:
+            ValueError: What is wrong with it, with the remedy.
+        """
 
     def abstention(self, item: I) -> str | None:  # noqa: ARG002 - most have none
         """The reply "this cannot be told", of a benchmark that abstains: control ``always-unknown`` gives it."""

@@ -15,6 +15,7 @@ from secondlook.cli import (
     evaluate,
     gateway,
     laboratory,
+    models,
     plan,
     read,
     reproduce,
@@ -26,13 +27,13 @@ from secondlook.cli.terminal import console, fail
 __all__ = ["app", "console", "fail", "main"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-for floor in (evaluate, data, read, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
+for floor in (evaluate, data, models, read, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
 _OF_COMMANDS = {
     **dict.fromkeys(("lab", "prove", "show"), "lab"),
     **dict.fromkeys(("reproduce", "study"), "demo"),
-    **dict.fromkeys(("demo", "subject"), "local"),
+    **dict.fromkeys(("demo", "models", "subject"), "local"),
     "serve": "gateway",
 }
 """The extra that a command wants; of others it depends on what they are asked for."""

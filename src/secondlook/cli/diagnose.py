@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from secondlook.cli.terminal import console
 from secondlook.layout import DASH, ends, number, points, share, table
 
 if TYPE_CHECKING:
+    from secondlook.diagnosis.answer import AnswerLine
     from secondlook.diagnosis.bias import BiasScore
     from secondlook.diagnosis.confidence import Confidence
     from secondlook.diagnosis.forecast import Forecast, RoundForecast
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 _PLANTED = "The model is a planted subject: its numbers show that the instrument works, and nothing of real models."
-_COLOURS = {"helps": "green", "hurts": "red", "undecided": "yellow"}
 
 
 @app.command()
@@ -38,13 +39,19 @@ def diagnose(
     out: Annotated[Path | None, typer.Option(help="Write diagnosis.json to this file.")] = None,
 ) -> None:
     """Will looking again help this model, how many times, and why? From records of a run, or anyone's table."""
+    from secondlook.diagnosis.answer import answer_line
     from secondlook.diagnosis.diagnose import diagnose as diagnose_
+    from secondlook.diagnosis.diagnose import diagnose_all
+    from secondlook.diagnosis.examiner import examiner_of, read_run
     from secondlook.diagnosis.form import to_json
     from secondlook.diagnosis.labels import read_labels
     from secondlook.diagnosis.reading import read_tables
 
     labels = read_labels(judge_labels) if judge_labels else None
-    diagnosis = diagnose_(read_tables(runs), arm=arm, round_=round_, price=price, labels=labels)
+    records = read_tables(runs)
+    diagnosis = diagnose_(records, arm=arm, round_=round_, price=price, labels=labels)
+    if len(runs) == 1 and (run := read_run(runs[0])) is not None:
+        diagnosis = replace(diagnosis, examiner=examiner_of(run, diagnosis.arm, diagnosis.critic))
     if out is not None:
         try:
             out.write_text(to_json(diagnosis), encoding="utf-8")
@@ -53,14 +60,20 @@ def diagnose(
     if json_:
         sys.stdout.write(to_json(diagnosis))
     else:
-        show(diagnosis)
+        others = diagnose_all(records) | {diagnosis.arm: diagnosis}
+        show(diagnosis, [answer_line(one) for one in others.values()])
         if out is not None:
             console.print(f"\nfile: {out}", soft_wrap=True)
 
 
-def show(diagnosis: Diagnosis) -> None:
-    """Print one screen; it is readable from 80 columns."""
-    show_finding(diagnosis)
+def show(diagnosis: Diagnosis, lines: Sequence[AnswerLine]) -> None:
+    """Print the answer, every arm in a line, and then why; readable from 80 columns."""
+    from secondlook.diagnosis.answer import COLOURS, advised, answer_table
+
+    console.print(answer_table(lines))
+    console.print()
+    console.print(Text(diagnosis.sentence, style=f"bold {COLOURS[diagnosis.overall.finding]}"))
+    console.print(advised(diagnosis), highlight=False)
     console.print()
     for made in (_rounds(diagnosis), _flips(diagnosis), _comparisons(diagnosis), _groups(diagnosis)):
         if made.row_count:
@@ -72,23 +85,6 @@ def show(diagnosis: Diagnosis) -> None:
         console.print(Text(note, style="dim"))
     if "planted" in (diagnosis.model or ""):
         console.print(Text(_PLANTED, style="dim"))
-
-
-def show_finding(diagnosis: Diagnosis) -> None:
-    """Print the finding and the recommendation alone."""
-    console.print(Text(diagnosis.sentence, style=f"bold {_COLOURS[diagnosis.overall.finding]}"))
-    console.print(Text(_advised(diagnosis), style="bold"))
-
-
-def _advised(diagnosis: Diagnosis) -> str:
-    rounds, best = diagnosis.overall.recommended_rounds, diagnosis.recommendation
-    told = f"Recommended second looks: {rounds}"
-    if diagnosis.overall.finding != "helps":
-        return f"{told}, as they are not shown to help."
-    option = best.options[rounds]
-    told += f", for {100 * option.accuracy:.1f}% right ({'measured' if option.measured else 'forecast'})"
-    told += "" if option.tokens is None else f" and {option.tokens:,.0f} tokens a sample"
-    return f"{told} at {best.price:g} points per 1,000 tokens." if best.price else f"{told}."
 
 
 def _rounds(diagnosis: Diagnosis) -> Table:
@@ -150,7 +146,7 @@ def _groups(diagnosis: Diagnosis) -> Table:
     for group in diagnosis.groups if len(diagnosis.groups) > 1 else ():
         first, critic, needed = map(share, (group.accuracy, group.critic.accuracy, group.break_even))
         found = group.finding, str(group.recommended_rounds)
-        style = _COLOURS[group.finding] if group.finding != "undecided" else None
+        style = {"helps": "green", "hurts": "red"}.get(group.finding)
         made.add_row(group.group, str(group.n), first, points(group.gain), critic, needed, *found, style=style)
     return made
 
@@ -161,7 +157,11 @@ def _lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         yield "Forecast", _forecast(diagnosis.forecast)
     if diagnosis.break_even:
         yield "Critic", diagnosis.break_even.sentence
-    yield from ((f"Against {part.against}", f"{part.note}.") for part in diagnosis.overall.comparisons if part.note)
+    yield from (
+        (f"Against {part.against}", f"{part.note}.")
+        for part in diagnosis.overall.comparisons
+        if part.note and part.change
+    )
     if contexts := diagnosis.overall.contexts:
         yield "By context", ", ".join(f"{name} {points(gain)}" for name, gain in contexts.items()) + " points."
     for line in [*diagnosis.bias[:1], *diagnosis.bias[1:][-1:]]:

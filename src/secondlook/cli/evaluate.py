@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -20,6 +21,7 @@ from secondlook.cluster.unit import Resources
 from secondlook.correction.chat import Json
 
 if TYPE_CHECKING:
+    from secondlook.diagnosis.form import Diagnosis
     from secondlook.evaluation.asking import Endpoint
     from secondlook.evaluation.evaluate import Arms, Evaluation
     from secondlook.evaluation.report import Report
@@ -31,6 +33,8 @@ eval_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(eval_app, name="eval")
+LOST = 3
+"""Exit code of a run of which samples ended in errors."""
 _KEYS = (
     "A model's key is taken from its provider's variable: OPENAI_API_KEY for openai/…, NAME_API_KEY for "
     "openai-api/NAME/…; openai-api on this machine needs none."
@@ -49,10 +53,12 @@ class ModelOptions:
     model_arg: tuple[str, ...] | None = option(None, "Provider argument, name=value.", "-M", "--model-arg")
     temperature: float = option(0.0, "0 decodes greedily.")
     reply_tokens: int = option(512, "Tokens a reply may have.")
-    max_connections: int | None = option(None, "Requests in flight.")
+    max_connections: int | None = option(None, "Requests in flight; by default as many as the server bears.")
     max_retries: int = option(3, "Repeats of a request after 429, 5xx or a lost line.")
-    timeout: int = option(120, "Seconds a request may take, retries included.")
+    timeout: int | None = option(None, "Seconds a request may take once it is sent; by default as long as it likes.")
+    stall: int = option(600, "Seconds of silence after which a request is given up.")
     cache: bool = option(False, "Take replies from Inspect's cache.")
+    count_tokens: Path | None = option(None, "A tokenizer.json that counts where the server tells no usage.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +78,12 @@ class CriticOptions:
     critic_model: str | None = option(None, "Examining model of critic other.")
     critic_base_url: str | None = option(None, "Address of the critic model's server.")
     critic_command: str | None = option(None, "Command line of critic tool.")
+    critic_seconds: float | None = option(None, "Seconds that it may take for one answer; 60 by default.")
     critic_file: str | None = option(None, "JSON Lines file of critic recorded.")
     votes: int | None = option(None, "Answers of control vote; as many as the looks cost.")
+    vote_temperature: float | None = option(
+        None, "Temperature at which these are sampled; the model's own, or 0.7 where that is 0."
+    )
     history: int = option(3, "Other questions shown first (variant diverse).")
     elicit: str = option(
         "auto",
@@ -116,7 +126,12 @@ class RunOptions:
     cpus: float = option(1.0, "Processors of a unit of work on the cluster.")
     gpus: float | None = option(None, "Accelerators of it, e.g. 0.25.")
     logs: str | None = option(None, "Where logs of shards go, e.g. s3://…; by default --out.")
-    log_buffer: int = option(10, "Finished samples kept back before the log is written.")
+    log_buffer: int = option(10, "Finished samples kept back before the log is written, at most.")
+    preflight: bool = option(
+        True,
+        "First try grader and critic, and ask three questions, of a task of your own; stop where something is wrong.",
+        "--preflight/--no-preflight",
+    )
     diagnose: bool = option(True, "Say whether looking again helps; write diagnosis.json.", "--diagnose/--no-diagnose")
 
 
@@ -136,28 +151,34 @@ def evaluate(
     from secondlook.evaluation.dry_run import dry_run as count_calls
     from secondlook.evaluation.dry_run import show_planned
     from secondlook.evaluation.evaluate import run_evaluation
-    from secondlook.evaluation.report import show
+    from secondlook.evaluation.preflight import Preflight
+    from secondlook.evaluation.shown import show
 
     evaluation = _evaluation(benchmark, model, critics, questions, running, arms)
     if running.fast and arms is not None and arms.judge_labels is not None:
         raise ValueError("--judge-labels need the replies that were labelled, and --fast keeps none; leave one out")
     if running.dry_run:
-        show_planned(count_calls(evaluation), console)
+        show_planned(count_calls(evaluation, preflight=running.preflight), console)
         return
     folder = running.out or Path("runs") / evaluation.name
     with ExitStack() as stack:
         asked_by = _asked_by(stack, running, tuple(model.base_url or ()), folder)
-        report = run_evaluation(evaluation, folder, log_buffer=running.log_buffer, arms=asked_by)
+        before = Preflight(console) if running.preflight else None
+        report = run_evaluation(evaluation, folder, log_buffer=running.log_buffer, arms=asked_by, before=before)
     if arms is not None and arms.judge_labels is not None:
         report = _labelled(folder, arms.judge_labels, running.logs)
     show(report, console)
-    found = _diagnose(folder) if running.diagnose and critics.rounds else []
+    found = _keep([report.diagnoses[arm] for arm in report.looks], folder) if running.diagnose else []
     files = ", ".join([*found, "report.json", "rounds.csv"])
-    console.print(f"\nfiles: {files} and records.csv in {folder}", soft_wrap=True)
+    console.print(f"\npage:  {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"files: {files} and records.csv in {folder}", soft_wrap=True)
     if found:
         console.print(f"why:   secondlook diagnose {folder}", soft_wrap=True)
     if not running.fast:
         console.print(f"logs:  inspect view --log-dir {running.logs or folder}", soft_wrap=True)
+    if report.lost:
+        notice(report.lost)
+        raise typer.Exit(LOST)
 
 
 def _evaluation(
@@ -183,10 +204,13 @@ def _evaluation(
         max_connections=model.max_connections,
         max_retries=model.max_retries,
         timeout=model.timeout,
+        stall=model.stall,
     )
     apart = ("critic", "critic_model", "critic_base_url")
     study = {name: value for name, value in asdict(critics).items() if name not in apart}
     study |= {"prompt": critics.prompt or benchmark.prompt, "cache": model.cache}
+    if model.count_tokens is not None:
+        study["count_tokens"] = str(model.count_tokens.resolve())
     if arms is not None:
         if len(arms.critic) != 1:
             asked = ", ".join(arms.critic)
@@ -263,7 +287,8 @@ def report(
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Report again on a run, finished or not."""
-    from secondlook.evaluation.report import read, show, to_json
+    from secondlook.evaluation.report import read, to_json
+    from secondlook.evaluation.shown import show
 
     result = read(folder) if importlib.util.find_spec("inspect_ai") is None else _labelled(folder, judge_labels, logs)
     if json_:
@@ -298,23 +323,15 @@ def demo(
     )
 
 
-def _diagnose(folder: Path) -> list[str]:
-    """Say in two sentences what each second look of a run amounts to; names of the files with the whole of it."""
-    from secondlook.cli.diagnose import show_finding
-    from secondlook.diagnosis.diagnose import diagnose, second_looks
+def _keep(diagnoses: Sequence[Diagnosis], folder: Path) -> list[str]:
+    """Write the diagnoses of a run; names of the files."""
     from secondlook.diagnosis.form import to_json
-    from secondlook.diagnosis.reading import read_tables
-    from secondlook.evaluation.labels import kept_labels
 
-    records, labels = read_tables([folder]), kept_labels(folder)
-    arms = second_looks(records)
-    files = ["diagnosis.json"] if len(arms) == 1 else [f"diagnosis-{arm}.json" for arm in arms]
-    for arm, file in zip(arms, files, strict=True):
-        diagnosis = diagnose(records, arm=arm, labels=labels)
+    one = len(diagnoses) == 1
+    files = {"diagnosis.json" if one else f"diagnosis-{diagnosis.arm}.json": diagnosis for diagnosis in diagnoses}
+    for file, diagnosis in files.items():
         (folder / file).write_text(to_json(diagnosis), encoding="utf-8")
-        console.print()
-        show_finding(diagnosis)
-    return files
+    return [*files]
 
 
 def _model_args(given: tuple[str, ...] | None) -> dict[str, Json]:

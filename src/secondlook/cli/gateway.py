@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,9 +35,14 @@ def serve(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; options go before it.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Second looks at most.")] = None,
-    critic: Annotated[str | None, typer.Option(help="self, other or tool.")] = None,
+    critic: Annotated[
+        str | None, typer.Option(help="self, other or tool; a diagnosis brings its own, and no other is served.")
+    ] = None,
     critic_model: Annotated[str | None, typer.Option(help="Examining model of critic other.")] = None,
     critic_command: Annotated[str | None, typer.Option(help="Command line of critic tool.")] = None,
+    critic_seconds: Annotated[
+        float | None, typer.Option(help="Seconds that it may take for one answer; 60 by default.")
+    ] = None,
     variant: Annotated[str | None, typer.Option(help="self or self-instruct.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Prompt file, e.g. own/binary-cot, or PATH.toml.")] = None,
     on_failure: Annotated[str | None, typer.Option(help="open, closed or escalate.")] = None,
@@ -69,6 +75,7 @@ def serve(
             "critic": critic,
             "critic_model": critic_model,
             "critic_command": tuple(shlex.split(critic_command)) if critic_command else None,
+            "critic_seconds": critic_seconds,
             "variant": variant,
             "prompt": prompt,
             "on_failure": on_failure,
@@ -78,7 +85,9 @@ def serve(
             "audit_file": audit_file,
         },
     )
-    run(settings, host, port, workers=workers, drain=drain, quiet=quiet)
+    # A person reads lines; what collects a service's output reads JSON.
+    tell = partial(console.print, highlight=False, markup=False, soft_wrap=True) if console.is_terminal else None
+    run(settings, host, port, workers=workers, drain=drain, quiet=quiet, tell=tell)
 
 
 @app.command()

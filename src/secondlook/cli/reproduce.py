@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondlook.cli.terminal import Cluster, Cpus, Gpus, console, notice
+from secondlook.bars import progress
+from secondlook.cli.terminal import Cluster, Cpus, Gpus, console, errors, notice
 from secondlook.machine import processors
+
+if TYPE_CHECKING:
+    from secondlook.reproduce.run import Entry
 
 app = typer.Typer()
 
 
 @app.command()
 def reproduce(
-    ids: Annotated[list[str] | None, typer.Argument(help="T1 to T11, L1 to L9, S1 to S8; by default all.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="T1 to T13, L1 to L10, S1 to S8; by default all.")] = None,
     profile: Annotated[str, typer.Option(help="demo, quick or full.")] = "demo",
     out: Annotated[Path, typer.Option(help="Gets claims.json, index.html and figures, and keeps what is done.")] = Path(
         "runs/reproduce"
@@ -42,7 +47,6 @@ def reproduce(
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -58,11 +62,10 @@ def reproduce(
     claims = find(ids or [])
     torch.set_num_threads(1)  # most of what is run is too small for more, and processes share the cores
     columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    bar = Progress(*columns, TextColumn("{task.description}"), console=console, transient=True)
-    bar.disable = not console.is_terminal
+    bar = progress(console if console.is_terminal else errors, *columns, TextColumn("{task.description}"))
     resources = Resources(cpus, gpus or 0.0)
     with engine(cluster, out, resources, tell=notice) as works, bar:
-        task = bar.add_task("", total=len(jobs(claims)))
+        task = bar.add_task("claims", total=len(jobs(claims)))
         entries = reproduce(
             claims,
             profile,
@@ -78,7 +81,7 @@ def reproduce(
         draw_all(entries, out / "figures")
         write(entries, out / "claims.json")
         page = write_page(entries, profile, out / "index.html")
-    _summary([entry.record for entry in entries])
+    _summary(entries)
     console.print(f"page in {page.absolute()}", highlight=False, soft_wrap=True)
     if browser and _display():
         import webbrowser
@@ -90,17 +93,20 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def _summary(records: list[dict[str, object]]) -> None:
+def _summary(entries: Sequence[Entry]) -> None:
     from rich.table import Table
 
-    from secondlook.reproduce.words import outcome_of, worded
+    from secondlook.reproduce.words import otherwise, outcome_of, worded
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for record in records:
+    for record in (entry.record for entry in entries):
         table.add_row(
             str(record["id"]), str(record["title"]), outcome_of(record), worded(record), str(record["evidence"] or "")
         )
     console.print(table, highlight=False)
+    for entry in entries:
+        if why := otherwise(entry.record, entry.earlier):
+            console.print(f"{entry.record['id']}: {why}", highlight=False, style="dim")
 
 
 def _display() -> bool:

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from secondlook.bars import progress
+
 Cluster = Annotated[
     str | None,
     typer.Option(help="Ray cluster: local (of this machine), auto, HOST:PORT of its head, or ray://HOST:PORT."),
@@ -34,11 +36,11 @@ def notice(line: str) -> None:
 
 
 def bar() -> Progress:
-    """A progress bar that leaves nothing behind, and is not there where nobody looks."""
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
+    """A progress bar that leaves nothing behind; in a pipe, a line on standard error now and then."""
+    return progress(console if console.is_terminal else errors)
 
 
-def counter(progress: Progress, what: str) -> tuple[Callable[[int], None], Callable[[float], None]]:
+def counter(shown: Progress, what: str) -> tuple[Callable[[int], None], Callable[[float], None]]:
     """A bar's two handles: one says how many there are, one how many were done since the last call."""
-    task = progress.add_task(what, total=None)
-    return lambda total: progress.update(task, total=total), lambda done: progress.advance(task, done)
+    task = shown.add_task(what, total=None)
+    return lambda total: shown.update(task, total=total), lambda done: shown.advance(task, done)

@@ -17,10 +17,11 @@ _FEW = 4  # sizes that are done before another process has started
 
 @app.command()
 def prove(
+    claims: Annotated[list[str] | None, typer.Argument(help="T1 to T13; by default all.")] = None,
     d: Annotated[list[int] | None, typer.Option("-d", "--d", help="Width of a response; repeatable.")] = None,
     n: Annotated[list[int] | None, typer.Option("-n", "--n", help="Responses of a context; repeatable.")] = None,
     steps: Annotated[list[int] | None, typer.Option(help="Gradient steps; repeatable.")] = None,
-    each: Annotated[int, typer.Option(help="Contexts of each of the ten families and two gaps.")] = 1,
+    each: Annotated[int, typer.Option(help="Contexts of each of the twelve families and two gaps.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the contexts.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each processor.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show every row, not the worst of each construction.")] = False,
@@ -32,19 +33,24 @@ def prove(
     """
     import torch
 
-    from secondlook.construct.prove import Check, Grid, evidence, parts, table
+    from secondlook.construct.prove import CLAIMS, Check, Grid, evidence, parts, table
 
     if json_:
         _check_place(json_)
     usual = Grid()
     grid = Grid(d or usual.d, n or usual.n, steps or usual.steps, each=each, seed=seed)
+    wanted = [name.upper() for name in claims or CLAIMS]
+    if unknown := [name for name in wanted if name not in CLAIMS]:
+        raise ValueError(f"claim {unknown[0]!r} is unknown; known: {', '.join(CLAIMS)}")
     workers = workers or (processors() if len(grid) > _FEW else 1)
     rows: list[Check] = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # most of these matrices are too small for more
     try:
         with bar() as progress:
-            for found in progress.track(evidence(grid, workers), total=parts(grid), description="proving"):
+            for found in progress.track(
+                evidence(grid, workers, wanted), total=parts(grid, wanted), description="proving"
+            ):
                 rows += found
     except KeyboardInterrupt:
         fail("stopped; nothing was kept, a smaller grid takes seconds: secondlook prove -d 5 -n 8", 130)
@@ -63,7 +69,7 @@ def prove(
 @app.command()
 def show(
     construction: Annotated[
-        str, typer.Argument(help="bradley-terry, plackett-luce, causal, attention-only or shallow.")
+        str, typer.Argument(help="bradley-terry, plackett-luce, causal, attention-only, shallow or verdicts.")
     ],
     n: Annotated[int | None, typer.Option("-n", "--n", help="Responses, 2 to 16; by default 6.")] = None,
     steps: Annotated[int, typer.Option(help="Gradient steps, 1 to 8.")] = 1,
@@ -71,7 +77,10 @@ def show(
     seed: Annotated[int, typer.Option(help="Seed of the context that is shown.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The file; by default CONSTRUCTION.html.")] = None,
 ) -> None:
-    """Write one page that steps through a construction's blocks, beside the gradient it is to follow."""
+    """Write one page that steps through a construction's blocks, beside the gradient it is to follow.
+
+    Of verdicts (T12) it is a page with sliders for the model and its critic.
+    """
     from secondlook.construct.show import render
 
     page = out or Path(f"{construction}.html")

@@ -15,15 +15,20 @@ Pair = tuple[Address, Address]
 
 
 def pick_top_reward(
-    promise: Promise, moves: tuple[Move, ...], hidden: Pair | None = None, extra: tuple[Match, ...] = ()
+    promise: Promise,
+    moves: tuple[Move, ...],
+    hidden: Pair | None = None,
+    extra: tuple[Match, ...] = (),
+    *,
+    reward: Address = "reward",
 ) -> Head:
-    """Carry from the live token with the highest reward, and from no other.
+    """Carry from the live token with the highest reward, and from no other; from several that share it, their average.
 
     The score is β·r_j − C·hidden_j. Of the live tokens, the one that is m places behind the top gets at most e^{−Lm}
     of the attention, so what is carried differs from the top's by at most Σ_{m≥1} e^{−Lm}·‖v_m − v_top‖
     ≤ e^{−L}/(1−e^{−L})·max‖v − v_top‖. Hidden tokens get less than u altogether by the choice of C.
     """
-    score = (*extra, Match("one", "reward", promise.beta), *_hide(hidden, promise.hide_reward))
+    score = (*extra, Match("one", reward, promise.beta), *_hide(hidden, promise.hide_reward))
     return Head("pick the top reward", score, moves)
 
 
@@ -62,12 +67,13 @@ def term_of_step(
     hidden: Pair | None = None,
     *,
     carried: Address = "pull",
+    reward: Address = "reward",
     extra: tuple[tuple[Match, ...], tuple[Match, ...]] = ((), ()),
 ) -> tuple[Head, Head]:
     """A term of the gradient step, 2η·(top − average) of the slot ``carried``: what a pick and an average add."""
     pick, average = (Move(carried, target, sign * 2 * promise.eta) for sign in (1, -1))
     return (
-        pick_top_reward(promise, (pick,), hidden, extra[0]),
+        pick_top_reward(promise, (pick,), hidden, extra[0], reward=reward),
         average_by_distance(promise, prediction, (average,), hidden, extra[1]),
     )
 

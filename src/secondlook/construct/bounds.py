@@ -8,6 +8,7 @@ reference. Both are evaluated at a given context, so that a bound can be compare
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from secondlook.construct.construction import Construction
 from secondlook.construct.promise import Promise
-from secondlook.objective import Contexts, MultiQueryContexts, rank
+from secondlook.objective import Contexts, JudgedContexts, MultiQueryContexts, accepted, rank
 
 # Thresholds and masks are right as long as leaks stay below a quarter of what they decide on.
 _QUARTER = 0.25
@@ -35,8 +36,8 @@ class Bound:
 
 
 def bound(
-    construction: Construction[Contexts] | Construction[MultiQueryContexts],
-    contexts: Contexts | MultiQueryContexts,
+    construction: Construction[Contexts] | Construction[MultiQueryContexts] | Construction[JudgedContexts],
+    contexts: Contexts | MultiQueryContexts | JudgedContexts,
     start: Tensor,
 ) -> Bound:
     """The bound at each answer.
@@ -48,36 +49,49 @@ def bound(
     """
     promise, start, contexts = construction.promise, start.double(), contexts.to(torch.float64)
     if isinstance(contexts, MultiQueryContexts):
-        return Bound(*_bound(promise, construction.result, contexts, start))
+        return Bound(*_bound(promise, construction.result, [contexts] * promise.steps, start))
+    if isinstance(contexts, JudgedContexts):
+        rounds = [contexts.round(number).as_multi_query() for number in range(promise.steps)]
+        truncation, rounding = _bound(promise, construction.result, rounds, start)
+        answers = contexts.responses.shape[1]
+        return Bound(truncation.expand(-1, answers), rounding.expand(-1, answers))
     lengths = range(1, contexts.n + 1) if construction.prefixes else [contexts.n]
     cut = (contexts.prefix(length).as_multi_query() for length in lengths)
-    found = [_bound(promise, construction.result, part, start) for part in cut]
+    found = [_bound(promise, construction.result, [part] * promise.steps, start) for part in cut]
     truncation, rounding = (torch.cat(part, dim=1) for part in zip(*found, strict=True))
     answers = contexts.n if construction.first == 0 else truncation.shape[1]
     return Bound(truncation.expand(-1, answers), rounding.expand(-1, answers))
 
 
-def _bound(promise: Promise, result: str, contexts: MultiQueryContexts, start: Tensor) -> tuple[Tensor, Tensor]:
+def _bound(promise: Promise, result: str, rounds: Sequence[MultiQueryContexts], start: Tensor) -> tuple[Tensor, Tensor]:
     """Truncation and rounding [batch, test queries], carried along the K steps as errors of W in Frobenius norm.
 
     An error b_q of query q's step is an error b_q·‖x_q‖ of W. A step maps W to W + 2ηΣ_qΣ_k(y_k − ȳ_k)x_qᵀ, whose
     Jacobian is I − H with 0 ≤ H ≤ 4ηΣ_q‖x_q‖²Σ_k radius_k²: an error e before the step is at most
-    max(1, ‖H‖ − 1)·e after it.
+    max(1, ‖H‖ − 1)·e after it. ``rounds`` are the contexts as each step sees them; only rewards may differ.
     """
-    u, order = promise.roundoff, rank(contexts.rewards)
-    y, r = contexts.responses.take_along_dim(order[..., None], -2), contexts.rewards.take_along_dim(order, -1)
-    leaks, weights, travelled = _leaks(promise, result, r), start, torch.zeros_like(r[:, 0, 0])
-    count, n, dx, d = leaks.pick.shape[-2], y.shape[-2], start.shape[-1], start.shape[-2]
-    x, largest = contexts.queries.norm(dim=-1), y.norm(dim=-1).amax(-1)
-    distances = (y[..., None, :] - y[..., None, :, :]).norm(dim=-1)
-    # Terms that a prefix no longer has still carry a response to and fro.
-    spare = promise.n - 1 - count if result in ("T5", "T7") else 0
+    u, contexts = promise.roundoff, rounds[0]
+    r = contexts.rewards
+    weights, travelled = start, torch.zeros_like(r[:, 0, 0])
+    n, dx, d = r.shape[-1], start.shape[-1], start.shape[-2]
+    x, largest = contexts.queries.norm(dim=-1), contexts.responses.norm(dim=-1).amax(-1)
     matched = (dx + 4) * promise.match_score if result == "T4" else 0.0
     truncation, rounding = torch.zeros_like(travelled), torch.zeros_like(travelled)
-    for _ in range(promise.steps):
+    for number, one in enumerate(rounds):
+        if number == 0 or one is not rounds[number - 1]:
+            order = rank(one.rewards)
+            y, r = one.responses.take_along_dim(order[..., None], -2), one.rewards.take_along_dim(order, -1)
+            leaks = _leaks(promise, result, r)
+            count = leaks.pick.shape[-2]
+            # What a pick should carry: a response, or the average of all that share the highest verdict (T12).
+            picked = accepted(r)[..., None, :] @ y if result == "T12" else y[..., :count, :]
+            distances = (picked[..., None, :] - y[..., None, :, :]).norm(dim=-1)
+            # Terms that a prefix no longer has still carry a response to and fro.
+            spare = promise.n - 1 - count if result in ("T5", "T7") else 0
         prediction = contexts.queries @ weights.mT
-        attention, apart, radius, step = _terms(prediction, y, count)
-        leak = (leaks.pick * distances[..., :count, :]).sum((-2, -1))
+        attention, apart, radius, average = _terms(prediction, y, count)
+        step = picked - average
+        leak = (leaks.pick * distances).sum((-2, -1))
         leak = leak + (leaks.lift * (attention * leaks.fade * apart).sum(-1)).sum(-1) + leaks.lost * largest
         # Rounding of f = W₀x + Σ steps, of the scores made from it, and of the averages made from those.
         moved = u * (dx + 4) * (start.norm(dim=(-2, -1)) + travelled)[:, None] * x
@@ -117,13 +131,17 @@ class _Leaks:
     lost: Tensor
 
 
+FIRST_FACTOR = ("T2", "T11", "T12")
+"""Results whose step has but one term, the ranking's first."""
+
+
 def _leaks(promise: Promise, result: str, r: Tensor) -> _Leaks:
     """Leaks for rewards r [batch, q, n], best first: e^{−β(r_k − r_j)} of a pick, and what T7's mask makes of that.
 
     Rounding takes at most 6uβ·max|r| off the distance of two scores.
     """
     n = r.shape[-1]
-    count = min(1, n - 1) if result in ("T2", "T11") else n - 1
+    count = min(1, n - 1) if result in FIRST_FACTOR else n - 1
     blank, even = r.new_zeros(*r.shape[:-1], count, n), r.new_ones(*r.shape[:-1], count)
     if result == "T8" or not count:
         return _Leaks(blank, blank, even, blank.sum((-2, -1)))
@@ -133,7 +151,7 @@ def _leaks(promise: Promise, result: str, r: Tensor) -> _Leaks:
     if result == "T7":
         return _masked(promise, r, ahead, slack)
     pick = ahead.exp()
-    retiring = pick[..., : 0 if result in ("T2", "T11") else promise.n - 2, :]
+    retiring = pick[..., : 0 if result in FIRST_FACTOR else promise.n - 2, :]
     # What decides is the position that a head is told (T5), or the reward, within half a gap (T3, T4).
     short = retiring if result == "T5" else retiring * behind[..., : retiring.shape[-2], :] / promise.reward_sharpness
     lost = torch.where((short.sum(-1) > _QUARTER).any(-1), torch.inf, 0.0)
@@ -171,11 +189,11 @@ def _terms(prediction: Tensor, y: Tensor, count: int) -> tuple[Tensor, Tensor, T
     """The first terms of a step at f [..., d], for ranked responses y [..., n, d].
 
     Returns:
-        β_kj [..., terms, n]; ‖y_j − ȳ_k‖ for j ≥ k, else 0; its maximum over j; and y_k − ȳ_k [..., terms, d].
+        β_kj [..., terms, n]; ‖y_j − ȳ_k‖ for j ≥ k, else 0; its maximum over j; and ȳ_k [..., terms, d].
     """
     live = torch.ones(count, y.shape[-2], dtype=torch.bool, device=y.device).triu()
     score = -(prediction[..., None, :] - y).square().sum(-1)
     attention = score[..., None, :].masked_fill(~live, float("-inf")).softmax(-1)
     average = attention @ y
     apart = torch.where(live, (average[..., None, :] - y[..., None, :, :]).norm(dim=-1), 0.0)
-    return attention, apart, apart.amax(-1), y[..., :count, :] - average
+    return attention, apart, apart.amax(-1), average

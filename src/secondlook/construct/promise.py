@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from secondlook.objective import Contexts, MultiQueryContexts
 
+_PRECISIONS = (torch.float64, torch.float32, torch.bfloat16)
 # Flags made by ReLU units are exact where they are 0, and may be off by a quarter where they are 1 (bfloat16).
 _FLAG = 2.0
 
@@ -50,8 +52,12 @@ class Promise:
 
     def __post_init__(self) -> None:
         for name, least in (("n", 2), ("d", 1), ("steps", 1), ("queries", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; a ranking to learn from needs at least {least}")
+            value = getattr(self, name)
+            whole = isinstance(value, Integral)
+            if not whole:
+                raise ValueError(f"{name} is {value!r}; give a whole number")
+            if value < least:
+                raise ValueError(f"{name} is {value}; a ranking to learn from needs at least {least}")
         for name in ("eta", "min_gap", "max_norm", "max_reward"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name} is {getattr(self, name)}; give a positive number")
@@ -59,8 +65,9 @@ class Promise:
             raise ValueError(f"sharpness is {self.sharpness}; give a positive number, or leave it out")
         if not 0 <= self.max_coherence < 1:
             raise ValueError(f"max_coherence is {self.max_coherence}; give a cosine from 0 to below 1")
-        if not self.dtype.is_floating_point:
-            raise ValueError(f"dtype is {self.dtype}; give a floating-point one")
+        if self.dtype not in _PRECISIONS:
+            known = ", ".join(map(str, _PRECISIONS))
+            raise ValueError(f"dtype is {self.dtype}; give a floating-point one with room for scores: {known}")
         if self.min_gap < self.resolvable:
             raise ValueError(
                 f"min_gap {self.min_gap:g} is below {self.resolvable:.3g}, the least that {self.dtype} tells apart "
@@ -71,6 +78,18 @@ class Promise:
                 f"{self.n} rewards at least {self.min_gap:g} apart do not fit between ±{self.max_reward:g}; "
                 "lower min_gap or raise max_reward"
             )
+        if not self._largest <= torch.finfo(self.dtype).max:
+            raise ValueError(
+                f"max_norm {self.max_norm:g}, max_reward {self.max_reward:g}, eta {self.eta:g} and a sharpness of "
+                f"{self.reward_sharpness:.3g} make numbers up to {self._largest:.3g}, beyond {self.dtype}; lower them"
+            )
+
+    @property
+    def _largest(self) -> float:
+        """More than any number of a forward pass: sums of scores, T8's sums over responses, and what heads carry."""
+        scores = 4 * (self.hide_reward + self.hide_score) + self.match_reward + self.match_score
+        carried = 2 * (1 + self.eta) * self.max_norm * self.max_norm * (self.max_norm + self.max_prediction)
+        return 4 * self.n * self.queries * (scores + carried + self.max_reward)
 
     @property
     def roundoff(self) -> float:
@@ -100,7 +119,7 @@ class Promise:
     @property
     def max_prediction(self) -> float:
         """Greatest ‖f‖ at which a step starts: each of Q queries moves it by at most 4η‖x‖²(N−1)·max‖y‖ a step."""
-        step = 4 * self.eta * self.queries * self.max_norm**2 * (self.n - 1) * self.max_norm
+        step = 4 * self.eta * self.queries * self.max_norm * self.max_norm * (self.n - 1) * self.max_norm
         return self.max_norm + (self.steps - 1) * step
 
     @property
@@ -138,13 +157,16 @@ class Promise:
         """Factor of ⟨x̂, x̂'⟩ that takes other queries out of an average."""
         return (self.score_range + self.silence) / (1 - self.max_coherence)
 
-    def check(self, contexts: Contexts | MultiQueryContexts, start: Tensor, *, fewer: bool = False) -> None:
+    def check(
+        self, contexts: Contexts | MultiQueryContexts, start: Tensor, *, fewer: bool = False, ties: bool = False
+    ) -> None:
         """Refuse what the construction was not built for.
 
         Args:
             contexts: Queries, responses and rewards; coherence is not looked at.
             start: W₀ [batch, d, dx].
             fewer: Whether fewer than n responses are welcome.
+            ties: Whether equal rewards are.
 
         Raises:
             ValueError: Which value is outside the promise, and what to do.
@@ -163,7 +185,7 @@ class Promise:
                     f"a {name} has norm {longest:.6g}, this construction was built for at most max_norm="
                     f"{self.max_norm:g}; scale the data or build one with a larger max_norm"
                 )
-        self._check_rewards(several.rewards)
+        self.check_rewards(several.rewards, ties=ties)
 
     def _check_size(self, n: int, d: int, *, fewer: bool) -> None:
         if d != self.d:
@@ -174,7 +196,12 @@ class Promise:
                 f"contexts have {n} responses, this construction was built for {wanted}; build one for {n}"
             )
 
-    def _check_rewards(self, rewards: Tensor) -> None:
+    def check_rewards(self, rewards: Tensor, *, ties: bool = False) -> None:
+        """Refuse rewards [..., n] that are too large, or nearer to each other than promised; equal ones if no ties.
+
+        Raises:
+            ValueError: Which, and what to do.
+        """
         largest = rewards.abs().max().item()
         if not largest <= self.max_reward:
             raise ValueError(
@@ -183,7 +210,10 @@ class Promise:
             )
         if rewards.shape[-1] < 2:
             return
-        gap = rewards.double().sort(dim=-1).values.diff(dim=-1).min().item()
+        gaps = rewards.double().sort(dim=-1).values.diff(dim=-1)
+        if ties:
+            gaps = gaps[gaps > 0]
+        gap = gaps.min().item() if gaps.numel() else math.inf
         if gap < self.min_gap - 4 * self.roundoff * self.max_reward:
             raise ValueError(
                 f"two rewards are {gap:.3g} apart, this construction was built for min_gap={self.min_gap:g}; "

@@ -8,8 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from secondlook.construct.bounds import FIRST_FACTOR
 from secondlook.construct.construction import Construction
-from secondlook.objective import Contexts, MultiQueryContexts, prefix_plackett_luce, rank, weight_step
+from secondlook.construct.promise import Promise
+from secondlook.objective import (
+    Contexts,
+    JudgedContexts,
+    MultiQueryContexts,
+    accepted_nll,
+    prefix_plackett_luce,
+    rank,
+    weight_step,
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,8 @@ class Reference:
 
 
 def reference(
-    construction: Construction[Contexts] | Construction[MultiQueryContexts],
-    contexts: Contexts | MultiQueryContexts,
+    construction: Construction[Contexts] | Construction[MultiQueryContexts] | Construction[JudgedContexts],
+    contexts: Contexts | MultiQueryContexts | JudgedContexts,
     start: Tensor,
 ) -> Reference:
     """The promised steps on W.
@@ -54,13 +64,15 @@ def reference(
             total = total + weight_step(start + total, contexts, promise.eta)
         size = total.norm(dim=(-2, -1))[:, None] * contexts.test.norm(dim=-1)
         return Reference(contexts.test @ total.mT, torch.maximum(size, _floor(promise.eta, contexts)))
+    if isinstance(contexts, JudgedContexts):
+        return _judged(promise, contexts, start)
     lengths = list(range(1, contexts.n + 1)) if construction.prefixes else [contexts.n]
     best_first = contexts.responses.take_along_dim(rank(contexts.rewards)[..., None], -2)
     apart, middle = best_first[:, 1:] - best_first[:, :1], (best_first[:, 1:] + best_first[:, :1]) / 2
     moved = start.new_zeros(contexts.batch, len(lengths), *start.shape[1:], requires_grad=True)
     for _ in range(promise.steps):
         predictions = ((start[:, None] + moved) @ contexts.query[:, None, :, None]).squeeze(-1)
-        if construction.result in ("T2", "T11"):
+        if construction.result in FIRST_FACTOR:
             # −log P = log(1 + Σ_j e^{s_j − s_1}), from differences of scores: their own size would cost digits.
             behind = 2 * ((predictions[..., None, :] - middle[:, None]) * apart[:, None]).sum(-1)
             loss = -logsigmoid(-behind.logsumexp(-1))
@@ -72,6 +84,21 @@ def reference(
     answers = contexts.n if construction.first == 0 else step.shape[1]
     size = torch.maximum(step.norm(dim=-1), _floor(promise.eta, contexts.as_multi_query()))
     return Reference(step.expand(-1, answers, -1), size.expand(-1, answers))
+
+
+def _judged(promise: Promise, contexts: JudgedContexts, start: Tensor) -> Reference:
+    """A step on the loss of the accepted for each round, seen from the mean of the responses."""
+    moved = torch.zeros_like(start, requires_grad=True)
+    mean = contexts.responses.mean(1, keepdim=True)
+    apart, n = contexts.responses - mean, contexts.responses.shape[1]
+    for verdicts in contexts.verdicts.unbind(-1):
+        off = ((start + moved) @ contexts.query[..., None]).mT - mean
+        scores = (2 * off * apart - apart.square()).sum(-1)  # −‖f − y‖² without ‖f − mean‖², which cancels
+        (gradient,) = torch.autograd.grad(accepted_nll(scores, verdicts).sum(), moved)
+        moved = (moved - promise.eta * gradient).detach().requires_grad_()
+    step = (moved.detach() @ contexts.query[..., None]).mT
+    size = torch.maximum(step.norm(dim=-1), _floor(promise.eta, contexts.round(0).as_multi_query()))
+    return Reference(step.expand(-1, n, -1), size.expand(-1, n))
 
 
 def _floor(eta: float, contexts: MultiQueryContexts) -> Tensor:

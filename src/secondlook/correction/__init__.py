@@ -30,10 +30,10 @@ from secondlook.correction.critics import (
 from secondlook.correction.elicit import Asking, Elicited, ElicitMode, Form, Held
 from secondlook.correction.history import as_history
 from secondlook.correction.loop import EmptyCompletionError, run
-from secondlook.correction.plan import Plan, StopRule
+from secondlook.correction.plan import Plan
 from secondlook.correction.prefix import rewritten_turn
 from secondlook.correction.scripted import ScriptedModel
-from secondlook.correction.transcript import Critique, Round, Stop, Transcript, Variant
+from secondlook.correction.transcript import Critique, Round, Stop, StopRule, Transcript, Variant
 
 __all__ = [
     "Asking",

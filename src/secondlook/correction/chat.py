@@ -29,16 +29,23 @@ class Usage:
         input: Prompt tokens, those served from a prefix cache (``cached``) included.
         output: Generated tokens.
         calls: How many requests these tokens belong to.
+        untold: How many answered requests beside them have a cost that the server did not tell; what all cost
+            together is then unknown, and not the sum.
     """
 
     input: int = 0
     output: int = 0
     cached: int = 0
     calls: int = 0
+    untold: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
-            self.input + other.input, self.output + other.output, self.cached + other.cached, self.calls + other.calls
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.calls + other.calls,
+            self.untold + other.untold,
         )
 
     @property
@@ -95,6 +102,30 @@ class ModelInfo:
     decoding: Mapping[str, Json] = field(default_factory=dict)
 
 
+class WithheldError(Exception):
+    """The model, or a filter before it, refused: there is no reply in words, and asking again would bring none.
+
+    Attributes:
+        usage: What the call cost.
+    """
+
+    def __init__(self, said: str, usage: Usage | None = None) -> None:
+        super().__init__(said)
+        self.usage = usage or Usage(calls=1)
+
+
+class ServerError(RuntimeError):
+    """A server's reply that is no answer, in its own words; asking again at once would bring the same.
+
+    Attributes:
+        status_code: Status of the reply, where it was one of an error.
+    """
+
+    def __init__(self, said: str, status_code: int | None = None) -> None:
+        super().__init__(said)
+        self.status_code = status_code
+
+
 class ChatModel(Protocol):
     """A language model as the loop sees it."""
 
@@ -107,4 +138,7 @@ class ChatModel(Protocol):
 
         It must begin with ``prefill``, which is not part of the returned text; ``seed`` makes a sampled reply
         repeatable where the provider supports it.
+
+        Raises:
+            WithheldError: If the model or a filter refused.
         """

@@ -11,7 +11,7 @@ from typing import TypeVar
 import anyio
 
 from secondlook.correction.case import Case, seed_from
-from secondlook.correction.chat import ChatModel, Completion, Finish, Message, Usage
+from secondlook.correction.chat import ChatModel, Completion, Finish, Message, Usage, WithheldError
 from secondlook.correction.critics.protocol import Critic, Examination
 from secondlook.correction.elicit import NEVER
 from secondlook.correction.plan import Plan
@@ -24,7 +24,8 @@ class EmptyCompletionError(Exception):
     """The model returned nothing but white space: neither an answer nor a turn that servers accept."""
 
     def __init__(self, finish: Finish) -> None:
-        super().__init__(f"empty completion (finish reason: {finish})")
+        remedy = "; it came to its token limit: allow more tokens" if finish == "length" else ""
+        super().__init__(f"empty completion (finish reason: {finish}){remedy}")
 
 
 async def run(
@@ -45,6 +46,7 @@ async def run(
     The last good answer is never lost: whatever goes wrong later ends the loop, and the rounds so far are
     returned. A cancellation from outside is passed on.
 
+    A refusal by the model or a filter ends the loop with ``stop="refused"``, its words in ``error``: it is no failure.
     ``on_error`` is called with the exception that ended the loop with ``stop="error"``; a caller that must raise it
     again keeps it: ``on_error=errors.append``. The transcript's messages then end with the unanswered request.
     """
@@ -54,6 +56,8 @@ async def run(
         stop = await conversation.hold()
     except _SpentError as spent:
         stop = spent.stop
+    except WithheldError as withheld:
+        stop, error = "refused", " ".join(str(withheld).split())
     except Exception as exception:
         stop, error = "error", ": ".join([type(exception).__name__, *str(exception).strip().splitlines()[:1]])
         if on_error is not None:
@@ -70,6 +74,7 @@ async def run(
         stop=stop,
         error=error,
         lost=conversation.lost,
+        rule=plan.stop,
     )
 
 
@@ -90,7 +95,7 @@ class _Conversation:
     rounds: list[Round] = field(default_factory=list)
     lost: Usage = field(default_factory=Usage)
     opening: int = 0
-    tokens: int = 0
+    tokens: float = 0
     deadline: float = math.inf
 
     async def hold(self) -> Stop:
@@ -121,7 +126,7 @@ class _Conversation:
         start = time.perf_counter()
         completion = await self._in_time(self.model.complete(shown, seed=self._seed(index, "answer")))
         seconds = time.perf_counter() - start
-        self.tokens += completion.usage.total
+        self._spend(completion.usage)
         if not completion.text.strip():
             self.lost += completion.usage
             raise EmptyCompletionError(completion.finish)
@@ -145,8 +150,11 @@ class _Conversation:
         spent = self.plan.max_tokens is not None and self.tokens >= self.plan.max_tokens
         asking = replace(self.plan.asking, elicit="line") if spent else self.plan.asking
         seed = self._seed(index, "answer")
-        elicited, shares = await self._in_time(asking.settle(self.model, shown, said, form, seed))
-        self.tokens += elicited.usage.total if elicited else 0
+        try:
+            elicited, shares = await self._in_time(asking.settle(self.model, shown, said, form, seed))
+        except WithheldError:
+            return
+        self._spend(elicited.usage if elicited else Usage())
         known = None if shares is None else dict(shares)
         self.rounds[index] = replace(self.rounds[index], elicited=elicited, shares=known)
 
@@ -167,13 +175,17 @@ class _Conversation:
         critique = await self._in_time(self.critic.examine(exam))
         if critique is None:
             return None
-        self.tokens += critique.cost.total
+        self._spend(critique.cost)
         if not critique.text.strip():
             critique = replace(critique, text=self.case.feedback(critique.verdict))
         self.rounds[index] = replace(self.rounds[index], critique=critique)
         self.messages.append(Message("user", self.case.check(index)))
         self.messages.append(Message("assistant", critique.text))
         return critique
+
+    def _spend(self, usage: Usage) -> None:
+        # A cost that is not told may be any: a budget of tokens is then spent.
+        self.tokens += math.inf if usage.untold else usage.total
 
     def _stop_if_spent(self) -> None:
         if self.plan.max_tokens is not None and self.tokens >= self.plan.max_tokens:
@@ -185,6 +197,9 @@ class _Conversation:
         with anyio.CancelScope(deadline=self.deadline):
             try:
                 return await call
+            except WithheldError as withheld:
+                self.lost += withheld.usage
+                raise
             except Exception:
                 self.lost += Usage(calls=1)
                 raise

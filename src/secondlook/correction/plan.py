@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from secondlook.correction.chat import Message
 from secondlook.correction.elicit import Asking, ElicitMode
-from secondlook.correction.transcript import Variant
-
-StopRule = Literal["fixed", "satisfied"]
+from secondlook.correction.transcript import StopRule, Variant
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,8 @@ def read_completion(body: object) -> ReadReply:
     """Read the body of a chat completion."""
     if (said := error_of(body)) is not None or not isinstance(body, Mapping):
         return ReadReply("error", said=said or "the reply is no chat completion")
-    choices = [choice for choice in _list(body.get("choices")) if isinstance(choice, Mapping)]
-    if not choices:
+    if (choice := choice_of(body)) is None:
         return ReadReply("error", said="the reply has no choices")
-    choice = min(choices, key=lambda each: _count(each.get("index")) or 0)
     message = choice.get("message")
     if not isinstance(message, Mapping):
         return ReadReply("error", said="the reply has no message")
@@ -76,6 +74,12 @@ def read_completion(body: object) -> ReadReply:
     thoughts = next((message[name] for name in ("reasoning_content", "reasoning") if _words(message.get(name))), "")
     usage = usage_of(body.get("usage"))
     return judged(message.get("content"), choice.get("finish_reason"), usage, message.get("refusal"), thoughts, called)
+
+
+def choice_of(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The choice that is read: the one of the lowest ``index``; ``None`` if there is none."""
+    choices = [choice for choice in _list(body.get("choices")) if isinstance(choice, Mapping)]
+    return min(choices, key=lambda each: _count(each.get("index")) or 0, default=None)
 
 
 def judged(

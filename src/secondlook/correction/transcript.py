@@ -11,8 +11,9 @@ from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish, Message, ModelInfo, Usage
 from secondlook.correction.elicit import Elicited
 
+StopRule = Literal["fixed", "satisfied"]
 Variant = Literal["self", "diverse", "self-instruct", "resample"]
-Stop = Literal["rounds", "satisfied", "tokens", "seconds", "error"]
+Stop = Literal["rounds", "satisfied", "tokens", "seconds", "refused", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,11 @@ class Transcript:
         messages: Every message shown or received, in order.
         rounds: The rounds that produced an answer; empty only if the first call failed.
         stop: Why the loop ended.
-        error: What went wrong, in one line, if ``stop`` is ``error``.
+        error: What went wrong, or how the model refused, in one line, if ``stop`` is ``error`` or ``refused``.
         lost: Cost of the calls that brought no round: an empty completion, a call cut off by the time budget or
             by an error (counted in ``calls``; the tokens of those are not known), or what made a history that
             other samples share.
+        rule: Which stop rule the loop had; ``None`` in transcripts that are older than this field.
     """
 
     sample: str
@@ -114,6 +116,7 @@ class Transcript:
     stop: Stop
     error: str | None = None
     lost: Usage = field(default_factory=Usage)
+    rule: StopRule | None = None
 
     @property
     def answer(self) -> str | None:

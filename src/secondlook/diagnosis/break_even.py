@@ -11,6 +11,9 @@ break-even curve. For a critic whose verdicts are right with one probability a (
 matter only through alarms, it crosses zero at
 
     a* = A h / (A h + (1 − A) r).
+
+Any critic that matters through alarms alone gains iff more than h / (h + r) of its alarms are true. With h = r that is
+one half, which is what a theorem says of verdicts in the context of a transformer (docs/theory.md, T12 b).
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import numpy as np
 from scipy import special, stats
 
 from secondlook.diagnosis.columns import ALARM, PASS, RIGHT, SILENT, UNCLEAR, WRONG, Array
-from secondlook.diagnosis.intervals import Estimate
+from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.table import Arm
 from secondlook.diagnosis.transitions import CriticRates, critic_of, followed
 from secondlook.layout import share
@@ -69,6 +72,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarms:
+    """Whether alarms are true often enough to look again, where answers change through alarms alone.
+
+    Attributes:
+        precision: P(wrong | alarm), of the alarms that were followed by another answer.
+        needed: h / (h + r), which it has to exceed; ``None`` if alarms change nothing.
+    """
+
+    precision: Estimate
+    needed: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
 class BreakEven:
     """What the critic's accuracy has to be.
 
@@ -78,6 +94,7 @@ class BreakEven:
             gains, or harms, whatever the critic says).
         expected_gain: Gain of one step at the measured false alarms and misses.
         sentence: The critic against it, in words.
+        alarms: The same in terms of alarms; ``None`` in diagnoses of earlier versions.
     """
 
     accuracy: Estimate | None
@@ -85,6 +102,7 @@ class BreakEven:
     curve: list[Point]
     expected_gain: float | None
     sentence: str
+    alarms: Alarms | None = None
 
 
 def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
@@ -105,7 +123,10 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
     for seen, kind, follows in ((right & alarm, "false", "harm"), (~right & alarm, "true", "repair")):
         if not seen.any():
             return f"there was no {kind} alarm, so {follows} after one is not known"
-    accuracy = _symmetric(right, alarm, changed, arm.cluster[which])
+    accuracy, needed = (_balance(right, alarm, changed, arm.cluster[which], prior=prior) for prior in (True, False))
+    precision = clustered_proportion(~right[alarm], arm.cluster[which][alarm])
+    assert precision is not None  # there are alarms
+    alarms = Alarms(precision, needed)
     line = _line(right, verdict, changed)
     critic = critic_of(arm.take(which), step)
     gain = None
@@ -116,18 +137,19 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
         general=line.symmetric() if line else None,
         curve=[line.point(rate) for rate in _FALSE_ALARMS] if line else [],
         expected_gain=gain,
-        sentence=_sentence(accuracy, critic, line),
+        sentence=_sentence(accuracy, critic, line, alarms),
+        alarms=alarms,
     )
 
 
-def _symmetric(right: Array, alarm: Array, changed: Array, cluster: Array) -> Estimate | None:
-    """a* with its interval; ``None`` if alarms change nothing.
+def _balance(right: Array, alarm: Array, changed: Array, cluster: Array, *, prior: bool) -> Estimate | None:
+    """Where harm and repair balance: a*, or h / (h + r) without the ``prior`` A; ``None`` if alarms change nothing.
 
-    Each of the three shares adds its residuals to the log-odds, summed by template.
+    Each of the shares adds its residuals to the log-odds, summed by template.
     """
     among = np.ones_like(right), right & alarm, ~right & alarm
     a, harm, repair = (float(hit[of].mean()) for hit, of in zip((right, changed, changed), among, strict=True))
-    cost, gain = a * harm, (1 - a) * repair
+    cost, gain = (a * harm, (1 - a) * repair) if prior else (harm, repair)
     if not cost + gain:
         return None
     value = cost / (cost + gain)
@@ -136,7 +158,8 @@ def _symmetric(right: Array, alarm: Array, changed: Array, cluster: Array) -> Es
     if count < 2 or harm == 0 or repair == 0:
         return Estimate(value, None, None, len(right), count)
     influence = np.zeros(count)
-    slopes = (right, a, 1 / (a * (1 - a))), (changed, harm, 1 / harm), (changed, repair, -1 / repair)
+    first = prior / (a * (1 - a))
+    slopes = (right, a, first), (changed, harm, 1 / harm), (changed, repair, -1 / repair)
     for of, (hit, p, weight) in zip(among, slopes, strict=True):
         influence += weight * np.bincount(index[of], weights=hit[of] - p, minlength=count) / of.sum()
     error = float(np.sqrt(count / (count - 1) * (influence**2).sum()))
@@ -161,12 +184,14 @@ def _line(right: Array, verdict: Array, changed: Array) -> Line | None:
     return Line(level, *slopes)
 
 
-def _sentence(needed: Estimate | None, critic: CriticRates, line: Line | None) -> str:
+def _sentence(needed: Estimate | None, critic: CriticRates, line: Line | None, alarms: Alarms) -> str:
     if needed is None or critic.accuracy is None:
         return "Alarms change no answer, so the critic's accuracy does not matter."
     told = (
         f"The critic is right on {share(critic.accuracy, digits=0, interval=True)} of the answers; a symmetric one has "
-        f"to be on {share(needed, digits=0, interval=True)}."
+        f"to be on {share(needed, digits=0, interval=True)}. Look again iff more than "
+        f"{share(alarms.needed, digits=0, interval=True)} of its alarms are true (harm / (harm + repair)): "
+        f"{share(alarms.precision, digits=0, interval=True)} are."
     )
     if line is None or critic.false_alarm is None or critic.miss is None:
         return told

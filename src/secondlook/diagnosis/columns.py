@@ -21,6 +21,7 @@ VERDICTS = ("none", "wrong", "right", "unclear")
 """What a critic can say of an answer: ``none`` if it was not examined, ``wrong`` is an alarm."""
 SILENT, ALARM, PASS, UNCLEAR = range(4)
 
+_FREE = "always-unknown"  # the control that asks nobody
 _STATUSES = get_args(Status)
 _TRUTH = {"true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0}
 _MOST_ROUNDS = 100
@@ -65,11 +66,33 @@ def numbers(column: pd.Series, name: str, *, least: float) -> Array:
 
 
 def tokens(frame: pd.DataFrame) -> Array:
-    """Tokens of each row, NaN where the table has none."""
+    """Tokens of each row, NaN where the table has none.
+
+    An arm whose calls all cost nothing is one of a server that did not tell; only who asks nobody spends nothing.
+    """
     named = ["tokens"] if "tokens" in frame else ["tokens_in", "tokens_out"]
     if not set(named) <= set(frame.columns):
         return np.full(len(frame), np.nan)
-    return np.asarray(np.sum([numbers(frame[name], name, least=0.0) for name in named], axis=0), dtype=np.float64)
+    values = np.asarray(np.sum([numbers(frame[name], name, least=0.0) for name in named], axis=0), dtype=np.float64)
+    column = next((name for name in ("arm", "critic") if name in frame), None)
+    arm = frame[column].astype(str).to_numpy() if column else np.full(len(frame), "")
+    for name in set(arm[values == 0]) - {_FREE}:
+        if not values[mine := arm == name].any():
+            values[mine] = np.nan
+    return values
+
+
+def critique_tokens(frame: pd.DataFrame, spent: Array) -> Array:
+    """Those of each row's tokens that its critique took, NaN where the table does not say."""
+    if "tokens_critique" not in frame:
+        return np.full(len(frame), np.nan)
+    values = numbers(frame["tokens_critique"], "tokens_critique", least=0.0)
+    if (odd := np.flatnonzero(values > spent)).size:
+        raise ValueError(
+            f"tokens_critique is {values[odd[0]]:g} in data row {odd[0] + 1}, more than the row's {spent[odd[0]]:g} "
+            "tokens; the tokens of a row are those of its answer and its critique together"
+        )
+    return values
 
 
 def corrects(column: pd.Series) -> Array:
@@ -80,7 +103,8 @@ def corrects(column: pd.Series) -> Array:
 def verdicts(column: pd.Series) -> Array:
     """Index into :data:`VERDICTS`; ``SILENT`` where it is missing."""
     remedy = f"known: {', '.join(VERDICTS[1:])}, or missing if the answer was not examined"
-    return _coded(column, "verdict", {word: code for code, word in enumerate(VERDICTS)}.get, SILENT, remedy)
+    codes_ = {word: code for code, word in enumerate(VERDICTS)}
+    return _coded(column, "verdict", lambda word: codes_.get(word.strip().lower()), SILENT, remedy)
 
 
 def states(frame: pd.DataFrame) -> Array:
@@ -93,7 +117,8 @@ def states(frame: pd.DataFrame) -> Array:
     if "status" not in frame:
         return np.where(correct < 0, np.int8(UNPARSED), judged)
     known = f"known: {', '.join(_STATUSES)}"
-    status = _coded(frame["status"], "status", {word: code for code, word in enumerate(_STATUSES)}.get, -1, known)
+    codes_ = {word: code for code, word in enumerate(_STATUSES)}
+    status = _coded(frame["status"], "status", lambda word: codes_.get(word.strip().lower()), -1, known)
     if (missing := np.flatnonzero(status < 0)).size:
         raise ValueError(f"status is missing in data row {missing[0] + 1}; {known}")
     contradiction = ((status == 0) & (correct < 0)) | (((status == 1) | (status == 3)) & (correct >= 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
@@ -51,7 +52,26 @@ def diagnose(
     Raises:
         ValueError: If the table is not in order, or the arm or round is not in it.
     """
+    return _diagnose(check_table(frame), arm, round_, price, labels)
+
+
+def diagnose_all(frame: pd.DataFrame, labels: Labels | None = None) -> dict[str, Diagnosis]:
+    """A diagnosis of every arm that has an answer, by its name.
+
+    Args:
+        frame: As :func:`diagnose` takes it.
+        labels: What people say of some answers.
+
+    Raises:
+        ValueError: If the table is not in order.
+    """
     table = check_table(frame)
+    return {name: _diagnose(table, name, labels=labels) for name, arm in table.arms.items() if arm.answered.any()}
+
+
+def _diagnose(
+    table: Table, arm: str | None, round_: int | None = None, price: float = 0.0, labels: Labels | None = None
+) -> Diagnosis:
     others = controls(table)
     chosen = _choose(table, others, arm)
     others = {name: other for name, other in others.items() if other is not chosen}
@@ -62,13 +82,18 @@ def diagnose(
         raise ValueError(f"arm {chosen.name!r} has no answer, every call failed; run it again")
     possible = [name for name in CONTROLS if name != "always-unknown" or "ambig" in table.contexts]
     uncontrolled = [f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others]
-    cannot = [*table.cannot, *uncontrolled]
+    unpriced = (
+        ["rounds that are worth their price (tokens are not known)"] if price > 0 and chosen.tokens is None else []
+    )
+    cannot = [*table.cannot, *unpriced, *uncontrolled]
     said = None if labels is None else _said(table, chosen, labels)
     if said is not None and np.isnan(said).all():
         cannot.append(f"corrected rates (no label is of an answer of arm {chosen.name!r})")
     predicted = _or_say(forecast(chosen), "the forecast", cannot)
     even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
     overall = _group("all", chosen, finding_of(chosen, others, table.contexts, last), predicted, table, last, price)
+    compared = overall.comparisons[1:]
+    cannot += [f"the gain over {CONTROLS[part.against]} ({part.note})" for part in compared if part.change is None]
     groups = _groups(table, chosen, others, last, price)
     steps = transitions(chosen)
     for step in steps[:1]:
@@ -101,9 +126,21 @@ def diagnose(
         advice=_advice(overall, others),
         cannot=cannot,
         notes=_notes(table, chosen, overall),
+        stop=chosen.stop,
+        max_tokens=_limit(chosen.decoding),
+        chat_template=chosen.chat_template,
         critic_confidence=_confidence(chosen, chosen.p_wrong[:, 0], WRONG),
         answer_confidence=_confidence(chosen, chosen.p_answer[:, 0], RIGHT),
     )
+
+
+def _limit(decoding: str | None) -> int | None:
+    """The limit of a reply's tokens among decoding settings."""
+    try:
+        limit = json.loads(decoding or "{}").get("max_tokens")
+    except (ValueError, AttributeError):
+        return None
+    return limit if isinstance(limit, int) else None
 
 
 def second_looks(frame: pd.DataFrame) -> list[str]:
@@ -167,7 +204,7 @@ def _rounds(arm: Arm, said: Array | None = None) -> list[RoundState]:
             _corrected(right[:, index], said[:, index], held[:, index], arm, (0.0, 1.0)),
             _corrected(change, meant, held[:, 0], arm, (-1.0, 1.0)) if index else None,
         )
-    spent = None if arm.tokens is None else np.cumsum(arm.tokens.sum(axis=0)) / len(arm.sample)
+    spent = arm.spent
     return [
         RoundState(
             round=index,
@@ -177,7 +214,7 @@ def _rounds(arm: Arm, said: Array | None = None) -> list[RoundState]:
             unparsed=int((arm.state[:, index] == UNPARSED).sum()),
             refused=int((arm.state[:, index] == REFUSED).sum()),
             failed=int(arm.failed[:, index].sum()),
-            tokens=None if spent is None else float(spent[index]),
+            tokens=None if spent is None else float(spent[:, index].mean()),
             elicited=int(arm.elicited[:, index].sum()),
             elicited_verdicts=int(arm.elicited_verdict[:, index].sum()),
             accuracy_corrected=corrected.get(index, (None, None))[0],
@@ -202,8 +239,15 @@ def _recommend(arm: Arm, predicted: Forecast | None, price: float) -> Recommenda
     held = (arm.state >= 0).sum(axis=0)
     if not held.all():
         return Recommendation(0, price, [])  # a round without any answer: nothing to choose between
-    tokens = None if arm.tokens is None else (arm.tokens.sum(axis=0) / len(arm.sample)).tolist()
-    return recommend_rounds((arm.right.sum(axis=0) / held).tolist(), tokens, predicted, price)
+    if price > 0 and arm.tokens is None:
+        return Recommendation(0, price, [])  # what a look costs is not known, so neither is whether it is worth it
+    if price and arm.critique_tokens is None:
+        raise ValueError(
+            f"price is {price:g}, and what a first look costs is not known: the table has no column tokens_critique, "
+            "the tokens of the critique in each row; give it, or no price"
+        )
+    spent = None if arm.spent is None else arm.spent.mean(axis=0).tolist()
+    return recommend_rounds((arm.right.sum(axis=0) / held).tolist(), spent, predicted, price)
 
 
 def _groups(table: Table, arm: Arm, others: dict[str, Arm], last: int, price: float) -> list[GroupDiagnosis]:

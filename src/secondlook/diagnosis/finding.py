@@ -21,7 +21,8 @@ CONTROLS = {
 }
 """The controls a table may hold, by the name of their arm or critic."""
 
-_LEVEL = 0.05
+LEVEL = 0.05
+"""P-values below it are called a finding."""
 _PAIRS = (("ambig", "disambig"), ("harmful", "benign"))  # what is gained on one is easily lost on the other
 _FIRST = "first answer"
 
@@ -39,7 +40,7 @@ class PairedComparison:
         design: Design effect allowed for.
         n: Samples both have answered.
         left_out: Samples of the arm that the other lacks.
-        tokens: Of all calls for the ``n`` samples up to the compared round, failed calls too.
+        tokens: Of all calls for the ``n`` samples up to the compared answer, failed calls too.
         note: What must be known to read it.
     """
 
@@ -109,7 +110,7 @@ def adjust(findings: Sequence[Finding]) -> list[Finding]:
     adjusted = []
     for finding, p in zip(findings, holm([finding.p for finding in findings]), strict=True):
         effect, reason = finding.effect, finding.reason
-        if effect != "undecided" and p is not None and p >= _LEVEL:
+        if effect != "undecided" and p is not None and p >= LEVEL:
             effect = "undecided"
             reason = f"{reason.rstrip('.')}, but not after adjusting for the number of groups (p = {p:.2g})."
         adjusted.append(replace(finding, effect=effect, p=p, reason=reason))
@@ -133,7 +134,7 @@ def _one_sided(arm: Arm, contexts: Sequence[str], round_: int, effect: Effect) -
         changes = [_compare(_FIRST, part, part, round_, 0) for part in parts]
         for name, change, p in zip(found, changes, holm([change.p for change in changes]), strict=True):
             sign = 0.0 if change.change is None else change.change.value
-            if p is not None and p < _LEVEL and ((effect == "helps" and sign < 0) or (effect == "hurts" and sign > 0)):
+            if p is not None and p < LEVEL and ((effect == "helps" and sign < 0) or (effect == "hurts" and sign > 0)):
                 way = "worse" if sign < 0 else "better"
                 return (
                     f"Over all questions looking again {effect}, but on {name} ones the answers are {way} than the "
@@ -146,16 +147,18 @@ def _against(name: str, arm: Arm, other: Arm, round_: int) -> PairedComparison:
     if name != "vote":
         return _compare(name, arm, other, round_, min(round_, other.rounds - 1))
     mine, theirs = _share(arm, other, round_, 0)
-    if mine.tokens is None or theirs.tokens is None:
+    if mine.spent is None or theirs.spent is None:
         return _nothing(name, len(arm.sample), "without tokens there is no equal cost")
-    spent, costs = float(mine.tokens[:, : round_ + 1].sum()), np.cumsum(theirs.tokens.sum(axis=0))
+    spent, costs = float(mine.spent[:, round_].sum()), theirs.spent.sum(axis=0)
     at = vote_round(spent, costs)
     ratio = costs[at] / spent if spent else np.inf
     note = f"{at + 1} sample{'s' if at else ''} a question, {100 * ratio:.0f}% of the tokens"
     if at + 1 == other.rounds and ratio < 1:
         note += "; the vote has no further samples to spend the rest on"
-    if other.rounds > 1 and (theirs.state == theirs.state[:, :1]).all():
-        note += "; no vote changed an answer, as where replies are not sampled (temperature 0)"
+    if len(theirs.sample) and (theirs.state[:, : at + 1] == theirs.state[:, :1]).all():
+        # What never differs from one answer is no majority, and nothing is better than it.
+        note += "; no vote changed an answer, as where replies are not sampled (temperature 0) or too few"
+        return _nothing(name, len(arm.sample) - len(mine.sample), note)
     return replace(_compare(name, arm, other, round_, at), note=note)
 
 
@@ -193,7 +196,7 @@ def _share(arm: Arm, other: Arm, round_: int, other_round: int) -> tuple[Arm, Ar
 
 
 def _spent(arm: Arm, round_: int) -> float | None:
-    return None if arm.tokens is None else float(arm.tokens[:, : round_ + 1].sum())
+    return None if arm.spent is None else float(arm.spent[:, round_].sum())
 
 
 def _decide(first: PairedComparison, rest: Sequence[PairedComparison]) -> Finding:
@@ -204,16 +207,16 @@ def _decide(first: PairedComparison, rest: Sequence[PairedComparison]) -> Findin
         return Finding("undecided", "All samples come from one template: there is no interval.", None)
     by_chance = "The answers do not differ from the first ones beyond chance."
     if first.change.value <= 0:
-        if first.p < _LEVEL:
+        if first.p < LEVEL:
             return Finding("hurts", "The answers are worse than the first ones.", first.p)
         return Finding("undecided", by_chance, first.p)
     hurdles = {part.against: _hurdle(part) for part in (first, *rest)}
     highest = max(hurdles, key=hurdles.__getitem__)
     p = hurdles[highest]
-    if p < _LEVEL:
+    if p < LEVEL:
         *beaten, last = ["the first answers", *(CONTROLS[part.against] for part in rest)]
         return Finding("helps", f"The answers are better than {', '.join(beaten)}{' and ' if beaten else ''}{last}.", p)
-    if first.p >= _LEVEL:
+    if first.p >= LEVEL:
         return Finding("undecided", by_chance, p)
     reason = f"The answers are better than the first ones, but not shown to be better than {CONTROLS[highest]}."
     return Finding("undecided", reason, p)

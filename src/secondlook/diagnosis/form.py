@@ -12,6 +12,7 @@ from secondlook.diagnosis.bias import BiasRound
 from secondlook.diagnosis.break_even import BreakEven
 from secondlook.diagnosis.confidence import Confidence
 from secondlook.diagnosis.dose import Correlation, DoseResponse
+from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.finding import Effect, PairedComparison
 from secondlook.diagnosis.forecast import Forecast
 from secondlook.diagnosis.intervals import Estimate
@@ -32,7 +33,7 @@ class RoundState:
         gain: Accuracy minus that of the first answers, paired; ``None`` for round 0.
         refused: Answers in hand that refuse and are not judged.
         failed: Calls of this round that failed.
-        tokens: Mean tokens per sample spent up to here, failed calls too.
+        tokens: Mean tokens per sample spent up to this answer, failed calls too; its own critique is of the next look.
         accuracy_corrected: Accuracy, corrected by people's labels of some answers in hand; ``None`` without.
         gain_corrected: Gain, corrected where people have labelled both the first answer and this one.
         elicited: Answers of this round that were asked for once more, alone, since none could be read.
@@ -109,6 +110,10 @@ class Diagnosis:
         advice: What to do next, in sentences.
         cannot: What cannot be estimated, in sentences.
         notes: What must be known to read it.
+        stop: The stop rule under which it was asked again: ``fixed`` or ``satisfied``.
+        max_tokens: Tokens that a reply, and so a critique, could have.
+        chat_template: Hash of the chat template, where the provider tells it.
+        examiner: The critic in full, where the table came from a run's folder.
     """
 
     format: Literal["secondlook.diagnosis/2"]
@@ -132,8 +137,12 @@ class Diagnosis:
     advice: list[str]
     cannot: list[str]
     notes: list[str]
+    stop: str | None = None
+    max_tokens: int | None = None
+    chat_template: str | None = None
     critic_confidence: Confidence | None = None
     answer_confidence: Confidence | None = None
+    examiner: Examiner | None = None
 
 
 _ADAPTER: TypeAdapter[Diagnosis] = TypeAdapter(Diagnosis)

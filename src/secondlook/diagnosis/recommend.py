@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from secondlook.diagnosis.forecast import Forecast
 
@@ -44,26 +44,26 @@ class Recommendation:
 
 
 def recommend_rounds(
-    measured: Sequence[float], tokens: Sequence[float] | None, forecast: Forecast | None, price: float = 0.0
+    measured: Sequence[float], spent: Sequence[float] | None, forecast: Forecast | None, price: float = 0.0
 ) -> Recommendation:
     """The smallest number of second looks whose value is within 0.1 points of the best.
 
     Args:
         measured: Accuracy after each measured round.
-        tokens: Tokens per sample of each measured round (not summed), or ``None``.
+        spent: Tokens per sample up to each measured answer, or ``None``; up to the first one a bare answer.
         forecast: Where later accuracies come from; one that warns is not used beyond the measured rounds.
         price: As in the recommendation.
 
     Raises:
         ValueError: If the price is negative, or not 0 and there are no tokens.
     """
-    if price < 0 or (price and tokens is None):
+    if price < 0 or (price and spent is None):
         what = "the table has no tokens" if price > 0 else "it is points of accuracy per 1,000 tokens"
         raise ValueError(f"price is {price:g} and {what}; give {'no price' if price > 0 else '0 or more'}")
     accuracies = list(measured)
     if forecast is not None and forecast.warning is None:
         accuracies += [round_.accuracy for round_ in forecast.rounds if round_.round >= len(measured)]
-    costs = None if tokens is None else _costs(tokens, len(accuracies))
+    costs = None if spent is None else _costs(spent, len(accuracies))
     options = []
     for rounds, accuracy in enumerate(accuracies):
         cost = costs[rounds] if costs else None
@@ -74,14 +74,13 @@ def recommend_rounds(
     return Recommendation(next(o.rounds for o in options if o.value >= best - _WORTH), price, options)
 
 
-def _costs(tokens: Sequence[float], rounds: int) -> list[float]:
-    """Tokens up to each round.
+def _costs(spent: Sequence[float], rounds: int) -> list[float]:
+    """Tokens up to each answer: a look that was not measured costs more than the last as that did than the one before.
 
-    The last measured row holds an answer without a critique. A round beyond it costs a critique more there, and each
-    grows with the conversation as the complete rows did.
+    Looks are critique and answer; the first answer, which is none, says nothing of their growth.
     """
-    *full, last = tokens
-    growth = full[-1] - full[-2] if len(full) > 1 else 0.0
-    row = full[-1] if full else last
-    beyond = [row + growth * ahead for ahead in range(1, rounds - len(tokens) + 1)]
-    return list(accumulate([*tokens, *beyond]))
+    looks = [after - before for before, after in pairwise(spent)]
+    growth = looks[-1] - looks[-2] if len(looks) > 1 else 0.0
+    last = looks[-1] if looks else spent[-1]
+    beyond = [last + growth * ahead for ahead in range(1, rounds - len(spent) + 1)]
+    return [*spent[:-1], *accumulate([spent[-1], *beyond])]

@@ -31,8 +31,10 @@ class Record:
         correct: Whether it is right; ``None`` where that cannot be said.
         status: ``ok``, or why ``correct`` is missing.
         verdict: The critic's verdict on this answer; ``None`` if it was not examined.
-        tokens_in: Prompt tokens of the calls of this row (answer and its critique), cached ones included.
+        tokens_in: Prompt tokens of the calls of this row (answer and its critique), cached ones included; ``None``
+            where the server does not tell.
         tokens_out: Generated tokens of those calls.
+        tokens_critique: Tokens of the critique alone, in and out: the look that follows it pays for it.
         tokens_cached: Prompt tokens served from a prefix cache.
         seconds: Wall time of those calls.
         model: Provider and model.
@@ -43,6 +45,8 @@ class Record:
         score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
         bias: 1 for an answer along a stereotype, -1 for one against it, 0 for one that names nobody; ``None`` where the
             item's biased option is not known, the answer cannot be read, or there is no such notion.
+        stop: The stop rule, ``fixed`` or ``satisfied``.
+        error: What the server or the program said where there is no answer.
         elicited: How the answer was asked for once more, alone, e.g. ``logits`` or ``response_format``; ``None`` where
             it was not.
         elicited_verdict: The same of the verdict.
@@ -64,9 +68,9 @@ class Record:
     correct: bool | None
     status: Status
     verdict: str | None
-    tokens_in: int
-    tokens_out: int
-    tokens_cached: int
+    tokens_in: int | None
+    tokens_out: int | None
+    tokens_cached: int | None
     seconds: float
     model: str
     revision: str | None
@@ -75,10 +79,13 @@ class Record:
     decoding: str
     score: float | None = None
     bias: int | None = None
+    stop: str | None = None
+    error: str | None = None
     elicited: str | None = None
     elicited_verdict: str | None = None
     p_answer: float | None = None
     p_wrong: float | None = None
+    tokens_critique: int | None = 0
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
@@ -91,7 +98,8 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
         ValueError: If a sample has two rows for one round, or a status or verdict is unknown.
     """
     table = pd.DataFrame([asdict(record) for record in records], columns=list(COLUMNS))
-    table = table.astype({"correct": "boolean"})
+    counts = [name for name in COLUMNS if name.startswith("tokens_")]
+    table = table.astype({"correct": "boolean", **dict.fromkeys(counts, "Int64")})
     for name, known in (("status", get_args(Status)), ("verdict", _VERDICTS)):
         if unknown := sorted(set(table[name].dropna()) - set(known)):
             raise ValueError(f"unknown {name} {unknown[0]!r}; known: {', '.join(known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,8 +50,8 @@ class RoundSummary:
         refused: Answers in hand that refuse and are not judged.
         errors: Calls of this round that failed.
         elicited: Answers of this round that were asked for once more, alone.
-        tokens: Mean tokens per answer given in this round, its critique included.
-        seconds: Mean wall time, likewise.
+        tokens: Mean tokens of a question up to this answer: of all answers so far and the critiques between them.
+        seconds: Mean wall time of an answer given in this round and its critique.
     """
 
     round: int
@@ -72,15 +73,15 @@ class RoundSummary:
 class GroupChange:
     """First against last answer in hand of one group, or of ``all``, paired by sample.
 
-    Its ``effect`` is ``helps`` or ``hurts`` if the interval of the change excludes zero; its critic is judged on the
-    first answers.
+    Its ``effect`` is the finding of the diagnosis, ``None`` where there is none; its critic is judged on the first
+    answers.
     """
 
     group: str
     first: Estimate | None
     last: Estimate | None
     change: Estimate | None
-    effect: Effect
+    effect: Effect | None
     critic: CriticQuality
 
 
@@ -110,7 +111,7 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
                 refused=int((state == REFUSED).sum()),
                 errors=int(arm.failed[:, round_].sum()),
                 critic=_critic(arm, round_),
-                tokens=float(arm.tokens[:, round_].sum() / answered) if arm.tokens is not None and answered else np.nan,
+                tokens=np.nan if arm.spent is None else float(arm.spent[:, round_].mean()),
                 seconds=float(seconds[round_] / answered) if answered else np.nan,
                 elicited=int(arm.elicited[:, round_].sum()),
             )
@@ -118,31 +119,43 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
     return summaries
 
 
-def by_group(records: pd.DataFrame) -> list[GroupChange]:
-    """First against last answer, for every group and over all (the last entry, group ``all``); errors as above."""
+def by_group(records: pd.DataFrame, findings: Mapping[str, Effect] | None = None) -> list[GroupChange]:
+    """First against last answer, for every group and over all (the last entry, group ``all``); errors as above.
+
+    Args:
+        records: Of one run and arm.
+        findings: Of a diagnosis, by group: nothing is found twice, and in two ways.
+    """
     groups = [(str(name), part) for name, part in records.groupby("group", sort=True)]
-    return [_change(name, part) for name, part in [*groups, ("all", records)]]
+    return [_change(name, part, (findings or {}).get(name)) for name, part in [*groups, ("all", records)]]
 
 
 def _arm(records: pd.DataFrame) -> Arm:
     """The records as one arm."""
-    needed = ["sample", "template", "round", "correct", "status", "verdict", "tokens_in", "tokens_out"]
+    needed = [
+        "sample",
+        "template",
+        "round",
+        "correct",
+        "status",
+        "verdict",
+        "tokens_in",
+        "tokens_out",
+        "tokens_critique",
+    ]
     if records.duplicated(["sample", "round"]).any():
         raise ValueError("a sample has two rows for one round; give the records of one run and arm at a time")
-    also = [name for name in ("elicited", "elicited_verdict") if name in records]
-    return check_table(records[[*needed, *also]]).arms[UNNAMED]
+    needed += ["elicited", "elicited_verdict"]
+    return check_table(records[[name for name in needed if name in records]]).arms[UNNAMED]
 
 
-def _change(name: str, records: pd.DataFrame) -> GroupChange:
+def _change(name: str, records: pd.DataFrame, effect: Effect | None) -> GroupChange:
     if records.empty:
-        return GroupChange(name, None, None, None, "undecided", CriticQuality(None, None, None, 0, 0))
+        return GroupChange(name, None, None, None, effect, CriticQuality(None, None, None, 0, 0))
     arm = _arm(records)
     at = arm.state[:, 0] >= 0
     first, last, cluster = arm.right[at, 0], arm.right[at, -1], arm.cluster[at]
     change = paired_change(first, last, cluster).estimate
-    effect: Effect = "undecided"
-    if change is not None and change.low is not None and change.high is not None:
-        effect = "helps" if change.low > 0 else "hurts" if change.high < 0 else "undecided"
     before, after = (clustered_proportion(answers, cluster) for answers in (first, last))
     return GroupChange(name, before, after, change, effect, _critic(arm, 0))
 

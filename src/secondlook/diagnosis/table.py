@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from secondlook.diagnosis.columns import RIGHT, STATES, Array, codes, numbers, rounds, states, tokens, verdicts
+from secondlook.diagnosis.columns import (
+    RIGHT,
+    SILENT,
+    STATES,
+    Array,
+    codes,
+    critique_tokens,
+    numbers,
+    rounds,
+    states,
+    tokens,
+    verdicts,
+)
 
 UNNAMED = "unnamed"
 """The arm of a table that names none."""
@@ -28,7 +40,8 @@ class Arm:
         critic: Its critic, without the noise.
         noise: Probability with which verdicts were flipped; ``None`` if the table does not say.
         variant: How the question was put again; ``None`` if the table does not say, or says several.
-        prompt: Name and hash of the prompt file, likewise.
+        prompt: Name and hash of the prompt file, likewise; so are ``stop``, the stop rule, ``decoding`` and
+            ``chat_template``.
         sample: Number of each sample in the table, shape ``(n,)``.
         group: Number of its group, shape ``(n,)``.
         cluster: Number of its template, shape ``(n,)``; of the sample itself where templates are unknown.
@@ -38,6 +51,8 @@ class Arm:
         failed: Whether a call of this round failed, shape ``(n, R)``.
         verdict: Index into ``VERDICTS``, on the answer of this round, shape ``(n, R)``.
         tokens: Tokens of every call of the round, failed ones too, shape ``(n, R)``; ``None`` if unknown.
+        critique_tokens: Those of them that the critique of this round's answer took, shape ``(n, R)``; ``None`` if
+            unknown.
         bias: 1 or -1 for an answer in hand along or against a stereotype, 0 for one that names nobody, NaN where that
             is not known, shape ``(n, R)``; ``None`` if the table has no such column.
         elicited: Whether the answer of this round was asked for once more, alone, shape ``(n, R)``.
@@ -51,6 +66,9 @@ class Arm:
     noise: float | None
     variant: str | None
     prompt: str | None
+    stop: str | None
+    decoding: str | None
+    chat_template: str | None
     sample: Array
     group: Array
     cluster: Array
@@ -60,6 +78,7 @@ class Arm:
     failed: Array
     verdict: Array
     tokens: Array | None
+    critique_tokens: Array | None
     bias: Array | None
     elicited: Array
     elicited_verdict: Array
@@ -75,6 +94,14 @@ class Arm:
     def right(self) -> Array:
         """Whether the answer in hand is right, shape ``(n, R)``; one that cannot be read is not."""
         return np.asarray(self.state == RIGHT)
+
+    @property
+    def spent(self) -> Array | None:
+        """Tokens up to each answer, shape ``(n, R)``: its own critique belongs to the look that comes after it."""
+        if self.tokens is None:
+            return None
+        before = np.cumsum(self.tokens, axis=1)
+        return before if self.critique_tokens is None else before - self.critique_tokens
 
     def take(self, which: Array) -> Arm:
         """The arm with these samples alone (a mask or indices)."""
@@ -111,8 +138,9 @@ def check_table(frame: pd.DataFrame) -> Table:
         frame: One row per arm, sample and round. Needed: ``sample``, ``round`` (0 for the first answer) and ``correct``
             (true, false, or missing where the answer cannot be judged). Used where present: ``group``, ``verdict``
             (wrong, right, unclear, or missing if the answer was not examined), ``tokens`` (or ``tokens_in`` and
-            ``tokens_out``), ``template``, ``status``, ``arm``, ``critic``, ``noise_p``, ``context``, ``bias``,
-            ``model``, ``variant``, ``prompt``, ``elicited``, ``elicited_verdict``, ``p_answer`` and ``p_wrong``.
+            ``tokens_out``), ``tokens_critique``, ``template``, ``status``, ``arm``, ``critic``, ``noise_p``,
+            ``context``, ``bias``, ``model``, ``variant``, ``prompt``, ``elicited``, ``elicited_verdict``, ``p_answer``
+            and ``p_wrong``.
 
     Raises:
         ValueError: For what cannot be right, naming row, value and remedy: a missing or unknown value, two rows for one
@@ -125,6 +153,7 @@ def check_table(frame: pd.DataFrame) -> Table:
     alike = np.zeros(len(frame), dtype=np.int64)
     sample, samples = codes(frame, "sample")
     round_, state, bias, spent = rounds(frame["round"]), states(frame), _bias(frame), tokens(frame)
+    examining = critique_tokens(frame, spent)
     said = verdicts(frame["verdict"]) if "verdict" in frame else alike.astype(np.int8)
     group, groups = codes(frame, "group") if "group" in frame else (alike, ["all"])
     template, templates = codes(frame, "template") if "template" in frame else (sample, samples)
@@ -133,7 +162,7 @@ def check_table(frame: pd.DataFrame) -> Table:
     arm, names = codes(frame, named[0]) if named else (alike, [UNNAMED])
     asked = {name: _given(frame, name) for name in ("elicited", "elicited_verdict")}
     likely = {name: _probability(frame, name) for name in ("p_answer", "p_wrong")}
-    unpaid = int(np.isnan(spent).sum())
+    unpaid, told = int(np.isnan(spent).sum()), ~np.isnan(examining) | (said == SILENT)
     arms = {}
     for number, name in enumerate(names):
         rows = np.flatnonzero(arm == number)
@@ -151,6 +180,9 @@ def check_table(frame: pd.DataFrame) -> Table:
             noise=noise,
             variant=_only(frame, rows, "variant"),
             prompt=_only(frame, rows, "prompt"),
+            stop=_only(frame, rows, "stop"),
+            decoding=_only(frame, rows, "decoding"),
+            chat_template=_only(frame, rows, "chat_template"),
             sample=grid.sample,
             group=grid.constant(group[rows], "group", groups),
             cluster=grid.constant(template[rows], "template", templates),
@@ -160,6 +192,7 @@ def check_table(frame: pd.DataFrame) -> Table:
             failed=failed,
             verdict=np.where(answered, grid.fill(said[rows], 0), 0).astype(np.int8),
             tokens=None if unpaid else grid.fill(spent[rows], 0),
+            critique_tokens=grid.fill(np.nan_to_num(examining[rows]), 0) if told[rows].all() else None,
             bias=None if biased is None else np.where(began, biased, np.nan),
             **{column: grid.fill(values[rows], False) for column, values in asked.items()},
             **{column: grid.fill(values[rows], np.nan) for column, values in likely.items()},
@@ -170,6 +203,9 @@ def check_table(frame: pd.DataFrame) -> Table:
         no_status: "status" not in frame,
         "the critic, obedience to it and its break-even accuracy (no verdict in the table)": not said.any(),
         f"costs and comparisons at equal cost ({unknown})": unpaid > 0,
+        "the price of a look (no column tokens_critique): a critique is counted with the answer before it": not (
+            unpaid or told.all()
+        ),
         "differences between groups (no column group)": "group" not in frame,
         "dependence within question templates (no column template): samples are taken as independent, and intervals "
         "are too narrow if questions share a template": "template" not in frame,

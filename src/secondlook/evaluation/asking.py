@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from inspect_ai import Task, eval_set
 from inspect_ai.log import EvalLog, EvalSampleSummary, list_eval_logs, read_eval_log_sample_summaries
 from inspect_ai.model import GenerateConfig, Model, get_model
+from inspect_ai.util import AdaptiveConcurrency
 from rich.console import Console
 from rich.text import Text
 
@@ -22,6 +24,8 @@ from secondlook.correction.chat import Json
 from secondlook.evaluation.progress import progress_bar
 
 _LONGEST = 400
+_PART = 50  # where writing the log after every sample costs little, since there are few
+_NOT_THE_MODELS = re.compile(r"""(GradingError|CriticError)\(["'](?P<said>.*)["']\)""")  # as Inspect writes them down
 _NO_KEY = "not-needed"
 _PATIENCE = 10.0  # seconds for a connection
 _SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"
@@ -41,10 +45,13 @@ class Endpoint:
         model_args: Arguments of the provider.
         temperature: 0 decodes greedily.
         max_tokens: Tokens a reply may have.
-        max_connections: Requests in flight at most; ``None`` leaves it to the provider.
+        max_connections: Requests in flight; ``None`` begins with a few, which grow while the server bears more and
+            shrink where it says that they are too many.
         max_retries: How often Inspect repeats a request after a 429, a 5xx or a lost connection, waiting 3
             seconds first and twice as long each time.
-        timeout: Seconds a request may take, its retries included.
+        timeout: Seconds a request may take from when it is sent; ``None`` sets no limit.
+        stall: Seconds of silence, before a reply begins or between two pieces of it, after which a request is given
+            up; replies are asked for as streams, so that a slow server is not taken for a dead one.
 
     Raises:
         ValueError: If a number is out of range.
@@ -57,7 +64,8 @@ class Endpoint:
     max_tokens: int = 512
     max_connections: int | None = None
     max_retries: int = 3
-    timeout: int = 120
+    timeout: int | None = None
+    stall: int = 600
 
     def __post_init__(self) -> None:
         for name, value, least in (
@@ -66,9 +74,12 @@ class Endpoint:
             ("max connections", self.max_connections, 1),
             ("max retries", self.max_retries, 0),
             ("timeout", self.timeout, 1),
+            ("stall", self.stall, 1),
         ):
             if value is not None and not value >= least:
                 raise ValueError(f"{name} is {value}; give {least} or more")
+        if self.base_url is not None and urlsplit(self.base_url).scheme not in ("http", "https"):
+            raise ValueError(f"base url {self.base_url!r} has no http:// or https://; give http://{self.base_url}")
 
     def open(self) -> Model:
         """The model, ready to generate.
@@ -81,8 +92,9 @@ class Endpoint:
             max_tokens=self.max_tokens,
             max_connections=self.max_connections,
             max_retries=self.max_retries,
-            timeout=self.timeout,
             attempt_timeout=self.timeout,
+            stream_idle_timeout=self.stall,
+            adaptive_connections=self._bearable(),
         )
         arguments: dict[str, Any] = dict(self.model_args)
         if "api_key" not in arguments and self._needs_no_key():
@@ -114,13 +126,27 @@ class Endpoint:
                 "run the same command again"
             ) from None
 
+    def _bearable(self) -> AdaptiveConcurrency | None:
+        """The range of requests in flight: a server on this machine has a few slots; a local checkpoint has none."""
+        if self.max_connections is not None or self.model.startswith("secondlook/"):
+            return None
+        start, most = (4, 32) if _is_loopback(self._address) else (10, 100)
+        return AdaptiveConcurrency(min=1, start=start, max=most)
+
+    @property
+    def _address(self) -> str:
+        return self.base_url or os.environ.get(f"{self._service}_BASE_URL", "")
+
+    @property
+    def _service(self) -> str:
+        provider, _, name = self.model.partition("/")
+        return (name.partition("/")[0] if provider == "openai-api" else provider).upper().replace("-", "_")
+
     def _needs_no_key(self) -> bool:
         """Whether the user's own server is spoken to and no key is set; Inspect's client insists on one."""
-        provider, _, name = self.model.partition("/")
-        service = name.partition("/")[0].upper().replace("-", "_")
-        if provider != "openai-api" or os.environ.get(f"{service}_API_KEY"):
+        if not self.model.startswith("openai-api/") or os.environ.get(f"{self._service}_API_KEY"):
             return False
-        return _is_loopback(self.base_url or os.environ.get(f"{service}_BASE_URL", ""))
+        return _is_loopback(self._address)
 
 
 def evaluate(
@@ -140,7 +166,8 @@ def evaluate(
         model: The answering model.
         folder: Where the logs go; one folder per task and configuration.
         roles: Further models by what they do: ``critic`` examines (for critic ``other``), ``judge`` judges.
-        log_buffer: Finished samples kept back before the log is written; a run that is killed loses no more.
+        log_buffer: Finished samples kept back before the log is written, at most, and no more than a fiftieth of all;
+            a run that is killed loses no more.
         quiet: Show no progress.
         only: Samples by their ids, where not all are asked.
 
@@ -151,7 +178,8 @@ def evaluate(
         RunError: If not one sample could be finished, or the folder belongs to another configuration.
         KeyboardInterrupt: If it was stopped with Ctrl-C; what was logged is kept.
     """
-    connections = model.config.max_connections or model.api.max_connections()
+    config = model.config
+    connections = config.max_connections or (None if config.adaptive_connections else model.api.max_connections())
     label, total, done = f"{task.name} · {folder.name}", len(only or task.dataset), _finished(folder)
     try:
         with nullcontext() if quiet else progress_bar(label, total, done, Console(stderr=True)):
@@ -169,7 +197,7 @@ def evaluate(
                 continue_on_fail=True,
                 log_realtime=False,
                 score_display=False,
-                log_buffer=log_buffer,
+                log_buffer=min(log_buffer, max(1, total // _PART)),
                 max_samples=connections,
                 max_connections=connections,
                 display="none",
@@ -215,9 +243,14 @@ def _refuse_if_nothing_finished(log: EvalLog, model: Model) -> None:
     summaries = _summaries(log.location)
     causes = [summary.error for summary in summaries if summary.error]
     if causes and len(causes) == len(summaries):
+        cause = shortened(causes[0])
+        if ours := _NOT_THE_MODELS.fullmatch(cause):
+            raise RunError(
+                f"not one of {len(causes)} samples could be finished: {ours['said']}; mend it, then run again"
+            )
         where = f"{model} at {model.api.base_url}" if model.api.base_url else str(model)
         raise RunError(
-            f"not one of {len(causes)} samples could be finished with model {where}: {shortened(causes[0])}; "
+            f"not one of {len(causes)} samples could be finished with model {where}: {cause}; "
             "see that the model is there and answers, then run the same command again"
         )
 

@@ -10,10 +10,12 @@ import anyio
 from rich.console import Console
 
 from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
+from secondlook.correction.critics import ModelCritic
 from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.loop import run
 from secondlook.correction.transcript import Critique
 from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.preflight import QUESTIONS, try_questions
 from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.solver import Session
 from secondlook.evaluation.task import HISTORY, WORDS
@@ -44,8 +46,10 @@ class Counted:
     judge_calls: int
 
 
-def dry_run(evaluation: Evaluation) -> list[Counted]:
-    """Count the calls and tokens of every arm; no model is opened, and no command and no grader of a user's is run.
+def dry_run(evaluation: Evaluation, *, preflight: bool = False) -> list[Counted]:
+    """Count the calls and tokens of every arm, and of the questions that are tried before.
+
+    No model is opened, and no command and no grader of a user's is run.
 
     Replies are taken to be as long as they may be and to be read, verdicts to end no loop, and budgets not to bind: the
     counts of tokens are upper bounds, as good as the rule that a token has four characters.
@@ -53,7 +57,18 @@ def dry_run(evaluation: Evaluation) -> list[Counted]:
     Raises:
         ValueError: If data or settings cannot be used.
     """
-    return [anyio.run(_count, evaluation, name) for name in evaluation.names]
+    tried = [anyio.run(_count_tried, evaluation)] if preflight and evaluation.kind.users else []
+    return [*tried, *(anyio.run(_count, evaluation, name) for name in evaluation.names)]
+
+
+async def _count_tried(evaluation: Evaluation) -> Counted:
+    name = evaluation.names[0]
+    study, task = evaluation.study_of(name), evaluation.task(name)
+    counter, about = _Counter(evaluation.endpoint.max_tokens), task.metadata or {}
+    cases = [case_of(sample.metadata or {}, study.file, about[WORDS]) for sample in task.dataset][:QUESTIONS]
+    critics = {arm: ModelCritic(counter, arm) for arm in evaluation.names if arm in ("self", "other")}
+    await try_questions(counter, critics, cases)
+    return Counted("preflight", len(cases), counter.calls, counter.tokens_in, counter.calls * counter.reply, 0)
 
 
 async def _count(evaluation: Evaluation, name: str) -> Counted:

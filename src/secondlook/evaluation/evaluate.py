@@ -14,18 +14,27 @@ from inspect_ai.model import Model
 
 from secondlook.benchmarks.benchmark import Answered, AnyBenchmark, find
 from secondlook.cluster.place import Place, turn
+from secondlook.diagnosis.examiner import examiner_of
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint, evaluate
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.labels import kept_labels, labels_by_round
 from secondlook.evaluation.logs import Logged, read_logged, to_table
+from secondlook.evaluation.page import write_page
 from secondlook.evaluation.report import Report, build_report, write
 from secondlook.evaluation.shards import NUMBER
-from secondlook.evaluation.study import UNKNOWN, VOTE, Study
+from secondlook.evaluation.study import SAMPLED, UNKNOWN, VOTE, Study
 from secondlook.evaluation.task import HISTORY, WORDS, arm_of, task_of
 from secondlook.evaluation.unknown import always_unknown
 
-_OWN = {"tool": "critic_command", "recorded": "critic_file", VOTE: "votes"}
+_OWN = {
+    "critic_command": "tool",
+    "critic_seconds": "tool",
+    "critic_file": "recorded",
+    "votes": VOTE,
+    "vote_temperature": VOTE,
+}
+"""Study fields that are of one critic alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,15 +108,23 @@ class Evaluation:
         """Study fields that decide the result in every arm."""
         if not self._by_critic:
             return {**self.study, "critic": self._critic}
-        return {name: value for name, value in self.study.items() if name not in _OWN.values()}
+        return {name: value for name, value in self.study.items() if name not in _OWN}
 
     def _given(self, name: str) -> dict[str, Any]:
-        """Study fields as they are given to one arm: settings that belong to other arms are left out."""
+        """Study fields as they are given to one arm, the same whichever arms stand beside it.
+
+        Settings that belong to other arms are left out, and so is what nobody gave: an arm may be added later.
+        """
         if not self._by_critic:
             return self._shared
-        foreign = {field for owner, field in _OWN.items() if owner != name and owner in self.arms}
-        fields = {field: value for field, value in self.study.items() if field not in foreign}
-        if name in ("none", VOTE) and len(self.arms) > 1:
+        fields = {
+            field: value
+            for field, value in self.study.items()
+            if field not in _OWN or _OWN[field] == name or (value is not None and _OWN[field] not in self.arms)
+        }
+        if name == VOTE:
+            fields["vote_temperature"] = fields.get("vote_temperature") or self.endpoint.temperature or SAMPLED
+        if name in ("none", VOTE) and (len(self.arms) > 1 or not fields.get("noise")):
             fields.pop("noise", None)  # it is meant for the arms that have a verdict to flip
         return {**fields, "critic": name}
 
@@ -146,9 +163,9 @@ class Evaluation:
         """What decides the result in one arm alone, by its name."""
         arms: dict[str, dict[str, Any]] = {name: {} for name in self.arms}
         if self._by_critic:
-            for critic, name in _OWN.items():
+            for field, critic in _OWN.items():
                 if critic in arms:
-                    arms[critic][name] = self.study.get(name)
+                    arms[critic] |= {field: value} if (value := self._given(critic).get(field)) is not None else {}
             if self.critic_endpoint is not None:
                 arms["other"] = _settings(self.critic_endpoint)
         return arms
@@ -160,6 +177,16 @@ class Evaluation:
         digest = hashlib.sha256(configuration.encode()).hexdigest()[:8]
         model = "".join(char if char.isalnum() or char in "-._" else "-" for char in self.endpoint.model)
         return f"{self.benchmark}-{model.strip('-')}-{digest}"
+
+    def reach(self) -> None:
+        """See that every server is there that was named.
+
+        Raises:
+            RunError: If one is not.
+        """
+        for endpoint in (self.endpoint, self.critic_endpoint, self.judge_endpoint):
+            if endpoint is not None:
+                endpoint.reach()
 
     def digest(self, task: Task) -> str:
         """A digest of a task's questions, the same in every arm."""
@@ -181,19 +208,30 @@ Arms: TypeAlias = Callable[[Evaluation, Mapping[str, Task], Model, Model | None]
 """Asks the questions of every arm by other means than Inspect's: arms, their tasks, the model and the examiner."""
 
 
+Before: TypeAlias = Callable[[Evaluation, Mapping[str, Task], Model, Model | None], None]
+"""Tries a few questions before a folder gets its first answer; takes what :data:`Arms` take."""
+
+
 def run_evaluation(
-    evaluation: Evaluation, folder: Path, *, log_buffer: int = 10, quiet: bool = False, arms: Arms | None = None
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    log_buffer: int = 10,
+    quiet: bool = False,
+    arms: Arms | None = None,
+    before: Before | None = None,
 ) -> Report:
     """Run every arm into a folder and report; what the folder already holds is not asked again.
 
     Args:
         evaluation: What to run.
-        folder: Gets ``run.json``, one folder of Inspect logs per arm, ``report.json``, ``rounds.csv``,
-            ``records.csv``, and ``times.json`` where nothing was asked before.
+        folder: Gets ``run.json``, one folder of Inspect logs per arm, ``report.json``, ``report.html``,
+            ``rounds.csv``, ``records.csv``, and ``times.json`` where nothing was asked before.
         log_buffer: Finished samples kept back before a log is written.
         quiet: Show no progress.
         arms: What asks the questions instead of one call of Inspect for each arm: the fast path, which leaves no logs
             and continues nothing, or parts.
+        before: What is called before a new folder is taken.
 
     Raises:
         RunError: If nobody listens at an address that was given, or an arm gave no result.
@@ -208,10 +246,12 @@ def run_evaluation(
     examiner = evaluation.critic_endpoint.open() if evaluation.critic_endpoint else None
     manifest.read(folder)  # a folder that is somebody else's is refused before anything is written into it
     with turn(folder):
+        # A folder is claimed once questions were tried: what was wrong is mended, and the folder is still free.
+        if before is not None and manifest.read(folder) is None:
+            evaluation.reach()
+            before(evaluation, tasks, model, examiner)
         _claim(folder, evaluation, tasks, model, examiner)
-        for endpoint in (evaluation.endpoint, evaluation.critic_endpoint, evaluation.judge_endpoint):
-            if endpoint is not None:
-                endpoint.reach()
+        evaluation.reach()
         if arms is not None:
             return _report_on(arms(evaluation, tasks, model, examiner), folder)
         if (folder / NUMBER).exists():
@@ -268,11 +308,30 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
         arms=arms,
         prefix_rewritten=False in stable,
         summary=benchmark.summary(answered, arms),
-        notes=list(dict.fromkeys(note for logged in samples for note in logged.notes)),
+        notes=[*dict.fromkeys(note for logged in samples for note in logged.notes), *_of_the_server(samples)],
+        cause=next((logged.transcript.error for logged in samples if logged.transcript.error), None),
+        labels=labels,
     )
-    report = replace(report, run=kept)
+    if kept:
+        examined = {arm: examiner_of(kept, arm, one.critic) for arm, one in report.diagnoses.items()}
+        found = {arm: replace(one, examiner=examined[arm]) for arm, one in report.diagnoses.items()}
+        report = replace(report, run=kept, diagnoses=found)
     write(report, records, folder)
+    write_page(report, samples, folder)
     return report
+
+
+def _of_the_server(samples: list[Logged]) -> list[str]:
+    """What is worth knowing of the server that was asked."""
+    notes = []
+    told = [logged.transcript.model.decoding.get("refused") for logged in samples]
+    if refused := sorted({str(name) for names in told if isinstance(names, list) for name in names}):
+        notes.append(f"The model refuses {', '.join(refused)}: left out of its requests, or named otherwise.")
+    if by := {str(name) for one in samples if (name := one.transcript.model.decoding.get("tokens counted by"))}:
+        notes.append(f"Tokens are counted by {', '.join(by)}, of texts alone, where the server does not tell them.")
+    if untold := sum(logged.transcript.usage.untold for logged in samples):
+        notes.append(f"The server does not tell what {untold} calls cost: costs and equal costs cannot be estimated.")
+    return notes
 
 
 def _claim(

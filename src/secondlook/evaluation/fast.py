@@ -17,7 +17,7 @@ from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.logs import Logged, arm_name
 from secondlook.evaluation.progress import one_done, progress_bar
 from secondlook.evaluation.samples import asked_in, case_of
-from secondlook.evaluation.solver import Session
+from secondlook.evaluation.solver import Session, as_asked
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import HISTORY, NOTES, WORDS
 from secondlook.local.lockstep import CHUNK, LockstepModel, run_lockstep, together
@@ -72,7 +72,6 @@ def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, ex
     """
     if evaluation.judge_endpoint is not None:
         raise ValueError("a judge model is asked by Inspect; leave out --judge-model or --fast")
-    answering = _lockstep(model)
     other = None if examiner is None else _lockstep(examiner)
     logged: list[Logged] = []
     for name, task in tasks.items():
@@ -83,11 +82,11 @@ def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, ex
             transcripts = run_study(
                 study,
                 samples,
-                answering,
+                _lockstep(as_asked(model, study)),
                 history=about[HISTORY],
                 words=about[WORDS],
                 other=other,
-                on_transcript=lambda _: one_done(),
+                on_transcript=lambda transcript: one_done(transcript.usage),
             )
         if not any(transcript.rounds for transcript in transcripts):
             raise RunError(f"not one of {len(samples)} samples could be finished: {transcripts[0].error}")

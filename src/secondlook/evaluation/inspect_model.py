@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from inspect_ai.event import ModelEvent
@@ -17,6 +18,7 @@ from inspect_ai.model import (
     ChatMessageUser,
     Content,
     ContentReasoning,
+    ContentText,
     GenerateConfig,
     Model,
     ModelOutput,
@@ -25,17 +27,23 @@ from inspect_ai.model import (
 from inspect_ai.util import JSONSchema
 from tenacity import RetryError
 
-from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, TokenLogprob, Usage
+from secondlook.correction.chat import (
+    Completion,
+    Json,
+    Message,
+    ModelInfo,
+    ServerError,
+    TokenLogprob,
+    Usage,
+    WithheldError,
+)
 from secondlook.correction.elicit import Form, Held
 from secondlook.correction.held import TURN, Server, hold
 from secondlook.correction.likelihood import Place, shares_of
+from secondlook.correction.reply import judged
+from secondlook.evaluation.counting import counted
+from secondlook.evaluation.progress import say_once
 
-_FINISH: dict[str, Finish] = {
-    "stop": "stop",
-    "max_tokens": "length",
-    "model_length": "length",
-    "content_filter": "filter",
-}
 # How a request travels, not what is asked for: it changes no reply and stays out of the records.
 _TRANSPORT = {
     "max_retries",
@@ -95,11 +103,16 @@ class InspectModel:
         model: The model.
         cache: Whether replies may come from Inspect's cache.
         confidence: Whether the server is asked how likely its tokens were.
+        counter: Who counts the tokens of calls whose cost is not told; nobody by default.
     """
 
     model: Model
     cache: bool = False
     confidence: bool = False
+    counter: str | None = None
+
+    def __post_init__(self) -> None:
+        self._changes()
 
     @property
     def server(self) -> Known:
@@ -111,18 +124,21 @@ class InspectModel:
         """What the provider tells; a server keeps its revision and template to itself."""
         known = self.model.api.describe() if isinstance(self.model.api, Described) else ModelInfo("")
         decoding = json.loads(self.model.config.model_dump_json(exclude_none=True, exclude=_TRANSPORT))
+        changed: dict[str, Json] = {"refused": sorted(changes, key=str)} if (changes := self._changes()) else {}
+        counted_by: dict[str, Json] = {"tokens counted by": self.counter} if self.counter else {}
         return ModelInfo(
             name=str(self.model),
             revision=known.revision,
             chat_template=known.chat_template,
             prefix_stable=known.prefix_stable,
-            decoding={**decoding, "temperature": self._temperature},
+            decoding={**decoding, "temperature": self._temperature, **changed, **counted_by},
         )
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
         """Generate one assistant turn.
 
         Raises:
+            WithheldError: The model or a filter refused.
             Exception: Whatever the provider raises, after its retries; not what Inspect makes of it, which tells of
                 the attempts or the request before the cause.
         """
@@ -158,7 +174,7 @@ class InspectModel:
     async def _generate(
         self, messages: Sequence[Message], prefill: str, seed: int | None, more: Mapping[str, Any] | None = None
     ) -> Completion:
-        shown: list[ChatMessage] = [_MESSAGE[message.role](content=message.content) for message in messages]
+        shown = inspect_messages(messages)
         if prefill:
             shown.append(ChatMessageAssistant(content=prefill))
         # A seed means nothing to greedy decoding, and some servers refuse what they do not know.
@@ -179,14 +195,45 @@ class InspectModel:
             if likely and not more and refused(error):
                 self.server.logprobs = False
                 return await self._generate(messages, prefill, seed)
+            if "Timeout" in type(error).__name__:
+                self._say_given_up(error)
             raise error from None
         if likely:
             _leave_out_of_log()
-        return _completion(output)
+        completion = _completion(output)
+        if self.counter is None or not completion.usage.untold:
+            return completion
+        return replace(completion, usage=counted(self.counter, messages, completion.text))
+
+    def _say_given_up(self, error: BaseException) -> None:
+        config = self.model.config
+        held = config.max_connections or "as many requests in flight as Inspect found fit"
+        limit = f"--timeout {config.attempt_timeout}" if config.attempt_timeout else "no --timeout"
+        say_once(
+            "given up",
+            f"a request to {self.model} was given up ({' '.join(str(error).split()) or type(error).__name__}), with "
+            f"{limit}, --stall {config.stream_idle_timeout} and --max-connections {held}. If the server is slow and "
+            "not dead, raise the limit, or ask for fewer connections. The run goes on; the same command asks again "
+            "what failed.",
+        )
+
+    def _changes(self) -> list[Json]:
+        """What the model refuses in requests, if its server speaks chat completions, which is read by our rules."""
+        if "openai" not in sys.modules:  # then no provider has loaded it, and nor need we
+            return []
+        from secondlook.evaluation.served import as_served
+
+        served = as_served(self.model.api, self.model.config.stream_idle_timeout)
+        return [*served.changes] if served else []
 
     @property
     def _temperature(self) -> float:
         return self.model.config.temperature or 0.0
+
+
+def inspect_messages(messages: Sequence[Message]) -> list[ChatMessage]:
+    """A conversation as Inspect has it."""
+    return [_MESSAGE[message.role](content=message.content) for message in messages]
 
 
 def _held_to(more: Mapping[str, Any], body: Mapping[str, Any]) -> GenerateConfig:
@@ -232,25 +279,34 @@ def _likelihoods(choice: ChatCompletionChoice) -> tuple[TokenLogprob, ...]:
 
 
 def _completion(output: ModelOutput) -> Completion:
+    """What an output is, by the rules for servers; Inspect makes some errors the model's own words."""
     if output.error:
         raise RuntimeError(output.error)
     if not output.choices:
         raise RuntimeError("the provider returned no choice")
-    usage = output.usage
-    cached = (usage.input_tokens_cache_read or 0) if usage else 0
-    written = (usage.input_tokens_cache_write or 0) if usage else 0
-    return Completion(
-        text=output.completion,
-        usage=Usage(
-            input=usage.input_tokens + cached + written if usage else 0,
-            output=usage.output_tokens if usage else 0,
-            cached=cached,
-            calls=1,
-        ),
-        finish=_FINISH.get(output.stop_reason, "other"),
-        reasoning=_reasoning(output.message.content),
-        tokens=_likelihoods(output.choices[0]),
+    usage = Usage(calls=1, untold=1)
+    if (told := output.usage) is not None:
+        cached, written = told.input_tokens_cache_read or 0, told.input_tokens_cache_write or 0
+        usage = Usage(told.input_tokens + cached + written, told.output_tokens, cached, calls=1)
+    elif output.stop_reason == "model_length":
+        raise ServerError(output.completion)
+    message = output.message
+    content = message.content
+    refusals = (
+        [part.text for part in content if isinstance(part, ContentText) and part.refusal]
+        if isinstance(content, list)
+        else []
     )
+    withheld = output.completion if output.stop_reason == "content_filter" else ""
+    read = judged(
+        output.completion, output.stop_reason, usage, refusal=" ".join(refusals), called=bool(message.tool_calls)
+    )
+    if read.kind == "refused":
+        raise WithheldError(": ".join(filter(None, (read.said, withheld))), usage)
+    if read.kind == "call":
+        raise ServerError(read.said)
+    reasoning = _reasoning(content) or read.thoughts
+    return Completion(read.text, usage, read.finish, reasoning, _likelihoods(output.choices[0]))
 
 
 def _reasoning(content: str | Sequence[Content]) -> str:

@@ -1,26 +1,52 @@
-"""How far a run is: the solver counts its samples, whoever watches draws them."""
+"""How far a run is: the solver counts its samples, whoever watches draws them; and what is worth saying at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-_watcher: ContextVar[Callable[[], None] | None] = ContextVar("watcher", default=None)
+from secondlook.bars import progress
+from secondlook.correction.chat import Usage
 
 
-def one_done() -> None:
-    """Tell whoever watches that a sample has been asked, well or not."""
-    if (tell := _watcher.get()) is not None:
-        tell()
+@dataclass(slots=True)
+class _Watch:
+    progress: Progress
+    bar: TaskID
+    since: float = field(default_factory=time.monotonic)
+    tokens: int = 0
+    said: set[str] = field(default_factory=set)
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+
+
+def one_done(usage: Usage) -> None:
+    """Tell whoever watches that a sample has been asked, well or not, and what its replies came to."""
+    if (watch := _watch.get()) is not None:
+        watch.tokens += usage.output
+        rate = watch.tokens / max(time.monotonic() - watch.since, 1e-9)
+        watch.progress.update(watch.bar, advance=1, rate=f"{rate:.0f} tokens/s" if watch.tokens else "")
+
+
+def say_once(topic: str, text: str) -> None:
+    """Tell whoever watches, now and once in a run, what should not wait for its end."""
+    watch = _watch.get()
+    if watch is None or topic in watch.said:
+        return
+    watch.said.add(topic)
+    watch.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
 def progress_bar(label: str, total: int, done: int, console: Console) -> Iterator[None]:
-    """Draw a bar while samples are asked, and leave no trace of it; nothing where the console is no terminal.
+    """Draw a bar while samples are asked, and leave no trace of it; lines where the console is no terminal.
 
     Args:
         label: What is being done.
@@ -28,11 +54,12 @@ def progress_bar(label: str, total: int, done: int, console: Console) -> Iterato
         done: Those an earlier run has asked.
         console: Where to draw; not where the results go.
     """
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(label, total=total, completed=done)
-        token = _watcher.set(lambda: progress.advance(bar))
+    rate = TextColumn("{task.fields[rate]}")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()
+    with progress(console, *columns) as shown:
+        bar = shown.add_task(label, total=total, completed=done, rate="")
+        token = _watch.set(_Watch(shown, bar))
         try:
             yield
         finally:
-            _watcher.reset(token)
+            _watch.reset(token)

@@ -18,18 +18,19 @@ def to_records(
 ) -> list[Record]:
     """The records of one sample.
 
-    A loop that ended in an error has one more row, with that status; so has one whose budget did not suffice for a
-    first answer, so that no sample goes missing. Tokens of calls that brought no answer stand in that row, or else in
-    the first: nothing spent is left out. Where answers vote, a row holds the majority of the answers up to it.
+    A loop that ended in an error or a refusal has one more row, with that status and the server's words; so has one
+    whose budget did not suffice for a first answer, so that no sample goes missing. Tokens of calls that brought no
+    answer stand in that row, or else in the first: nothing spent is left out. Where answers vote, a row holds the
+    majority of the answers up to it.
     """
     rounds, lost = list(transcript.rounds), transcript.lost
     readings = [benchmark.read(item, *round_.stated) for round_ in rounds]
     if transcript.variant == "resample":
         votes = [reading.answer if reading.status == "ok" else None for reading in readings]
         readings = [readings[majority(votes[:count])] for count in range(1, len(votes) + 1)]
-    if transcript.stop == "error" or not rounds:
+    if transcript.stop in ("error", "refused") or not rounds:
         rounds.append(Round(len(rounds), "", "other", lost, 0.0))
-        readings.append(Graded(None, None, "error"))
+        readings.append(Graded(None, None, "refused" if transcript.stop == "refused" else "error"))
     else:
         rounds[0] = replace(rounds[0], usage=rounds[0].usage + lost)
     return [
@@ -59,9 +60,10 @@ def _row(
         correct=reading.correct,
         status=reading.status,
         verdict=critique.verdict if critique else None,
-        tokens_in=usage.input,
-        tokens_out=usage.output,
-        tokens_cached=usage.cached,
+        tokens_in=None if usage.untold else usage.input,
+        tokens_out=None if usage.untold else usage.output,
+        tokens_critique=None if usage.untold else critique.usage.total if critique else 0,
+        tokens_cached=None if usage.untold else usage.cached,
         seconds=round_.took + (critique.took if critique else 0.0),
         model=model.name,
         revision=model.revision,
@@ -70,6 +72,8 @@ def _row(
         decoding=json.dumps(dict(model.decoding), sort_keys=True),
         score=_score(transcript.prompt, critique),
         bias=reading.bias,
+        stop=transcript.rule,
+        error=transcript.error if reading.status in ("error", "refused") else None,
         elicited=round_.elicited.how if round_.elicited else None,
         elicited_verdict=critique.elicited.how if critique and critique.elicited else None,
         p_answer=_p_answer(transcript, round_, reading),

@@ -94,9 +94,11 @@ class History(ArmPart):
         """Ask the model."""
         del tick
         model, roles = self.evaluation.endpoint.open(), self.evaluation.roles(self.arm)
-        other = InspectModel(roles["critic"], self.study.cache) if "critic" in roles else None
+        study = self.study
+        asked = (study.cache, study.confidence, study.count_tokens)
+        other = InspectModel(roles["critic"], *asked) if "critic" in roles else None
         samples = (self.task.metadata or {})[HISTORY]
-        session = Session(self.study, samples, InspectModel(model, self.study.cache), other)
+        session = Session(study, samples, InspectModel(model, *asked), other)
         try:
             plan, spent = anyio.run(session.plan)
         except Exception as error:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
-from inspect_ai.model import get_model
+from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import StoreModel
 from pydantic import TypeAdapter
@@ -16,10 +16,10 @@ from secondlook.correction.chat import ChatModel, Message, Usage
 from secondlook.correction.history import as_history
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
-from secondlook.evaluation.inspect_model import InspectModel
+from secondlook.evaluation.inspect_model import InspectModel, inspect_messages
 from secondlook.evaluation.progress import one_done
 from secondlook.evaluation.samples import case_of
-from secondlook.evaluation.study import Study
+from secondlook.evaluation.study import SAMPLED, VOTE, Study
 
 _STUDY = TypeAdapter(Study)
 
@@ -54,29 +54,40 @@ def second_look(
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         del generate  # the loop calls the model itself
-        answering = get_model()
+        answering = as_asked(get_model(), arm)
         if (session := sessions.get(name := str(answering))) is None:
             session = sessions[name] = Session(
-                arm, history, InspectModel(answering, arm.cache, arm.confidence), _other(arm)
+                arm, history, InspectModel(answering, arm.cache, arm.confidence, arm.count_tokens), _other(arm)
             )
         errors: list[Exception] = []
+        usage = Usage()
         try:
             plan, spent = await session.plan()
             case = case_of(state.metadata, arm.file, words)
             transcript = await run(session.model, session.critic, case, plan, on_error=errors.append)
             transcript = replace(transcript, lost=transcript.lost + spent)
+            usage = transcript.usage
         finally:
-            one_done()
+            one_done(usage)
         state.store_as(TranscriptStore).transcript = transcript.to_json()
+        state.messages = inspect_messages(transcript.messages)
         if errors:
             raise errors[0]
-        if transcript.answer is None:
+        if transcript.answer is None and transcript.stop != "refused":
             raise NoAnswerError(f"no answer within the budget of {transcript.stop}")
-        state.output.completion = transcript.answer
+        state.output.completion = transcript.answer or ""
         state.completed = True
         return state
 
     return solve
+
+
+def as_asked(model: Model, study: Study) -> Model:
+    """The model as an arm asks it: answers that vote are sampled, at a temperature of their own."""
+    if study.critic != VOTE:
+        return model
+    temperature = study.vote_temperature or model.config.temperature or SAMPLED
+    return Model(model.api, model.config.merge(GenerateConfig(temperature=temperature)), model.model_args)
 
 
 class Session:
@@ -137,4 +148,4 @@ class Session:
 def _other(study: Study) -> InspectModel | None:
     if study.critic != "other":
         return None
-    return InspectModel(get_model(role="critic", required=True), study.cache, study.confidence)
+    return InspectModel(get_model(role="critic", required=True), study.cache, study.confidence, study.count_tokens)

@@ -19,13 +19,18 @@ from secondlook.correction.critics import (
     SilentCritic,
 )
 from secondlook.correction.elicit import ElicitMode
-from secondlook.correction.plan import Plan, StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.plan import Plan
+from secondlook.correction.transcript import StopRule, Variant
+from secondlook.evaluation.counting import load_tokenizer
 from secondlook.prompts.prompt import Prompt, load_prompt
 
 CriticName = Literal["self", "other", "tool", "recorded", "oracle", "none", "vote"]
 VOTE = "vote"
 """The arm without second looks whose answers vote."""
+CRITIC_SECONDS = 60.0
+"""Seconds that a tool may take for one answer, where nobody says."""
+SAMPLED = 0.7
+"""Temperature of answers that vote, of a model that decodes greedily."""
 UNKNOWN = "always-unknown"
 """The arm that asks nobody and says of every question that it cannot be told."""
 
@@ -44,9 +49,12 @@ class Study:
         stop: ``fixed`` number of rounds, or until the critic is ``satisfied``.
         prompt: Prompt file, e.g. ``bbq/binary-cot``.
         critic_command: Command line of the ``tool`` critic.
+        critic_seconds: Seconds that it may take for one answer; 60 by default.
         critic_file: File of the ``recorded`` critic.
         votes: Answers that vote, where the critic is ``vote``; by default as many as the second looks of another arm
             cost, see :attr:`samples`.
+        vote_temperature: At which these answers are sampled; by default the model's own, or 0.7 where that is 0: at 0
+            they would be one answer repeated.
         history: How many other questions stand before the question in the ``diverse`` variant.
         budget_tokens: No call is started once a sample has spent this many tokens.
         budget_seconds: Time budget of a sample.
@@ -55,6 +63,7 @@ class Study:
         confidence: Whether it is noted how likely answers and verdicts were, where the model tells.
         seed: Seed of the run.
         cache: Whether replies may come from Inspect's cache.
+        count_tokens: A ``tokenizer.json`` that counts the tokens of calls whose server does not tell their cost.
 
     Raises:
         ValueError: For every impossible combination, naming the value and the remedy.
@@ -67,8 +76,10 @@ class Study:
     stop: StopRule = "fixed"
     prompt: str = "bbq/binary-cot"
     critic_command: str | None = None
+    critic_seconds: float | None = None
     critic_file: str | None = None
     votes: int | None = None
+    vote_temperature: float | None = None
     history: int = 3
     budget_tokens: int | None = None
     budget_seconds: float | None = None
@@ -76,6 +87,7 @@ class Study:
     confidence: bool = True
     seed: int = 0
     cache: bool = False
+    count_tokens: str | None = None
 
     def __post_init__(self) -> None:
         if self.critic not in (known := get_args(CriticName)):
@@ -86,10 +98,17 @@ class Study:
             raise ValueError(f"noise flips a critic's verdict, and {self.critic!r} has none; choose another critic")
         if self.votes is not None and (self.critic != VOTE or self.votes < 1):
             raise ValueError(f"votes is {self.votes}: it is the number of answers, 1 or more, of critic 'vote' alone")
+        if self.vote_temperature is not None and (self.critic != VOTE or not self.vote_temperature > 0):
+            raise ValueError(
+                f"vote temperature is {self.vote_temperature}: it is of critic 'vote' alone, and above 0, where the "
+                "vote would be one answer repeated"
+            )
         if self.variant == "resample":
             raise ValueError("variant 'resample' is what critic 'vote' does; name it as a critic")
         if (self.critic == "tool") != (self.critic_command is not None):
             raise ValueError("critic 'tool' and a critic command go together; give both or neither")
+        if self.critic_seconds is not None and (self.critic != "tool" or not self.critic_seconds > 0):
+            raise ValueError(f"critic seconds is {self.critic_seconds}: it is of critic 'tool' alone, and above 0")
         if (self.critic == "recorded") != (self.critic_file is not None):
             raise ValueError("critic 'recorded' and a critic file go together; give both or neither")
         if self.history < 1:
@@ -116,11 +135,13 @@ class Study:
         return load_prompt(self.prompt)
 
     def check_critic(self) -> None:
-        """See that what the critic needs is there, before a model is loaded or paid for.
+        """See that what the critic needs, and who counts, is there, before a model is loaded or paid for.
 
         Raises:
             ValueError: If the command or the file is missing or cannot be used.
         """
+        if self.count_tokens is not None:
+            load_tokenizer(self.count_tokens)
         if self.critic == "tool" and shutil.which(program := _argv(self.critic_command)[0]) is None:
             raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
         if self.critic == "recorded":
@@ -181,7 +202,7 @@ class Study:
                 raise ValueError("critic 'other' needs a second model; name it with --critic-model")
             critic = ModelCritic(other, "other")
         elif self.critic == "tool":
-            critic = CommandCritic(_argv(self.critic_command))
+            critic = CommandCritic(_argv(self.critic_command), self.critic_seconds or CRITIC_SECONDS)
         elif self.critic == "recorded":
             critic = _recorded(self.critic_file)
         else:

@@ -19,7 +19,7 @@ class Times:
 
     Attributes:
         opening: Seconds from the start of the process, or of the call where the process did other things before, until
-            questions were loaded and models were open.
+            questions were loaded, models were open and questions of a user's own were tried.
         asking: Seconds until the last arm was done.
         reporting: Seconds until the report was written.
         processor: Processor seconds of this process in each of the three: the driver's, and the model's where it runs

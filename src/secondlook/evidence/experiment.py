@@ -79,7 +79,7 @@ class Experiment(Generic[W]):
     """A claim, the thresholds at which it holds, and how to find out.
 
     Attributes:
-        id: L1 to L9, S1 to S8.
+        id: L1 to L10, S1 to S8.
         title: A few words.
         claim: What is claimed, in our words.
         source: Where.

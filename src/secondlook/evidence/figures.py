@@ -82,11 +82,17 @@ def _panel(axes: Any, panel: dict[str, Any], curves: list[dict[str, Any]]) -> No
             curve["value"],
             linestyle={"published": ":", "points": "none"}.get(curve["kind"], dash),
             color=colour,
-            label=curve["label"],
+            label=f"{number + 1} {curve['label']}" if len(curves) > _MANY else curve["label"],
             marker=_MARKS[number % len(_MARKS)] if len(curve["x"]) <= 12 else None,
             markersize=4,
             linewidth=1.6 if own else 1.1,
         )
+        if len(curves) > _MANY and curve["value"][-1] is not None:
+            # Colours alone do not tell so many apart.
+            at = (curve["x"][-1], curve["value"][-1])
+            axes.annotate(
+                str(number + 1), at, (4, 0), textcoords="offset points", fontsize=7, color=colour, va="center"
+            )
         if curve["kind"] == "points":
             _whiskers(axes, curve, colour)
         elif None not in curve["low"]:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 Outcome = Literal[
-    "supported", "not supported", "not reproduced at reduced size", "refuted", "base not trained", "not estimated"
+    "supported", "undecided", "not reproduced at reduced size", "refuted", "base not trained", "not estimated"
 ]
 
 
@@ -43,7 +43,7 @@ class Part:
             raise ValueError(f"{self.name} is to be above {self.above} and below {self.below}: nothing is")
 
     def judge(self, estimate: ClaimEstimate, reduced: bool = False) -> Outcome:
-        """Supported if the whole interval is where the claim puts it, refuted if none of it, else not supported.
+        """Supported if the whole interval is where the claim puts it, refuted if none of it, else undecided.
 
         What a study of `reduced` size finds against a claim does not refute it: it is not reproduced at that size.
         """
@@ -55,7 +55,7 @@ class Part:
             return "supported"
         if estimate.high < above or estimate.low > below:
             return "not reproduced at reduced size" if reduced else "refuted"
-        return "not supported"
+        return "undecided"
 
 
 def side(above: float | None, below: float | None) -> str:
@@ -130,7 +130,7 @@ class ClaimEstimate:
 
 def overall(outcomes: Sequence[Outcome]) -> Outcome:
     """Nothing where the base was not trained; else refuted, or not reproduced, if a part is; supported if all are."""
-    for worst in ("base not trained", "refuted", "not reproduced at reduced size", "not estimated", "not supported"):
+    for worst in ("base not trained", "refuted", "not reproduced at reduced size", "not estimated", "undecided"):
         if worst in outcomes:
             return worst
     return "supported" if outcomes else "not estimated"

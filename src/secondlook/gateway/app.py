@@ -17,10 +17,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from secondlook.correction.events import dumped
 from secondlook.correction.reply import usage_of
 from secondlook.gateway.audit import Audit, AuditRow
 from secondlook.gateway.dialects import DIALECTS
-from secondlook.gateway.events import dumped
 from secondlook.gateway.exchange import GONE, Exchange
 from secondlook.gateway.keys import Keys
 from secondlook.gateway.limits import Limits, read_body
@@ -67,7 +67,7 @@ class Gateway:
             key=settings.upstream_key(),
             proxies=settings.proxies,
         )
-        self.second_look = SecondLook(settings, self.upstream)
+        self.second_look = SecondLook(settings, self.upstream, self._examined)
         self.readiness = Readiness(self.upstream, settings.ready, settings.ready_model, self.policy.diagnosed)
 
     @asynccontextmanager
@@ -199,6 +199,14 @@ class Gateway:
             self.readiness.answered()
         log(row, text=self.settings.log_text)
 
+    def _examined(self, critic: str, request: str, fault: str | None) -> None:
+        """Count what a critic did, and log what went wrong."""
+        self.metrics.examined(critic, failed=fault is not None)
+        if critic == "tool":
+            self.readiness.examined(failed=fault is not None)
+        if fault is not None:
+            LOGGER.warning("critic failed", extra={"fields": {"id": request, "critic": critic, "fault": fault}})
+
     def _headers(self, request: Request) -> Headers:
         """The client's headers for the upstream; its key for us is no business of the upstream's."""
         return tuple(
@@ -211,6 +219,8 @@ class Gateway:
         """Whether requests should be sent here: not while stopping, and only where a model answers."""
         if self.draining():
             return JSONResponse({"status": "draining"}, status_code=503)
+        if (said := self.readiness.without_critic()) is not None:
+            return JSONResponse({"status": "critic", "detail": said}, status_code=503)
         if (said := await self.readiness.missing()) is not None:
             return JSONResponse({"status": "upstream", "detail": said}, status_code=503)
         return JSONResponse({"status": "ready"})

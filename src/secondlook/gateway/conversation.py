@@ -9,11 +9,11 @@ from typing import Any
 
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
 from secondlook.correction.elicit import Form, Held
+from secondlook.correction.events import dumped, read_events
 from secondlook.correction.held import TURN, Server, hold
 from secondlook.correction.parameters import adapted, repeated, without_form
 from secondlook.correction.reply import error_of
 from secondlook.gateway.dialects import Dialect
-from secondlook.gateway.events import dumped, read_events
 from secondlook.gateway.logs import LOGGER
 from secondlook.gateway.request import Chat
 from secondlook.gateway.upstream import Headers, Tally, Upstream, UpstreamReply
@@ -97,7 +97,6 @@ class UpstreamModel:
         headers: The client's.
         bill: Counts all calls.
         known: What models are known to refuse in requests of ours: changes by model and kind of call.
-        budget: Tokens that the request may cost; a call whose cost is not told spends them all.
         limit: Tokens that a critique may have, for a model that examines; ``None`` for one that answers.
         servers: How models are known to be held to choices, by name.
     """
@@ -108,7 +107,6 @@ class UpstreamModel:
     headers: Headers
     bill: Bill
     known: dict[tuple[str, str], list[str]]
-    budget: int | None = None
     limit: int | None = None
     servers: dict[str, Server] = field(default_factory=dict)
 
@@ -171,7 +169,7 @@ class UpstreamModel:
         self.bill.usages.append((kind, usage if read.usage and isinstance(usage, dict) else None))
         if read.kind != "words":
             raise ReplyError(reply, read.said, sound=True)
-        return Completion(read.text, read.usage or Usage(self.budget or 0, calls=1), read.finish)
+        return Completion(read.text, read.usage or Usage(calls=1, untold=1), read.finish)
 
     def _request(self, messages: Sequence[Message]) -> dict[str, Any]:
         """The request; the client's turns stand in it as they came."""

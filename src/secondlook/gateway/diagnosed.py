@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from secondlook.correction.plan import StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.transcript import StopRule, Variant
+from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import Diagnosis, from_json
+from secondlook.gateway.examining import diagnosed_examiner
 from secondlook.gateway.settings import CRITIC_TOKENS, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
 
@@ -23,6 +24,7 @@ class Served:
         variant: How the question is put again.
         prompt: The words of check and requests.
         stop: Whether second looks end once the critic is satisfied.
+        critic: Who examines.
         critic_tokens: Tokens that a critique may have.
     """
 
@@ -30,6 +32,7 @@ class Served:
     variant: Variant
     prompt: Prompt
     stop: StopRule
+    critic: Examiner
     critic_tokens: int
 
     def fits(self, model: str) -> bool:
@@ -41,8 +44,8 @@ class Served:
 def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
     """Read a diagnosis, and what its run was made with.
 
-    What the diagnosis does not say, its stop rule and limit of tokens, is read from the run's own ``run.json`` where
-    that lies beside it.
+    An older diagnosis does not say its stop rule and limit of tokens: they are read from the run's own ``run.json``
+    where that lies beside it.
 
     Raises:
         ValueError: It cannot be read, or settings say otherwise.
@@ -52,16 +55,19 @@ def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
         text = path.read_bytes()
         diagnosis = from_json(text)
     except OSError as error:
-        raise ValueError(f"{where} cannot be read ({error.strerror})") from None
-    except ValueError:
         raise ValueError(
-            f"{str(path)!r} is no diagnosis; make one with: secondlook diagnose RUN --out {path.name}"
+            f"{where} cannot be read ({error.strerror}); give the diagnosis.json of a run, or make one with: "
+            "secondlook diagnose RUN --out diagnosis.json"
+        ) from None
+    except ValueError:
+        # What was given may be the records of a run: no command that writes over them is proposed.
+        raise ValueError(
+            f"{str(path)!r} is no diagnosis; make one with: secondlook diagnose RUN --out diagnosis.json"
         ) from None
     run = _run(path.parent, diagnosis.arm) | {k: v for k, v in json.loads(text).items() if v is not None}
     variant = settings.variant or diagnosis.variant or "self"
     tokens = run.get("max_tokens")
     for what, found, said, remedy in (
-        ("critic", diagnosis.critic, settings.critic, "make them agree"),
         ("variant", diagnosis.variant, settings.variant, "leave the latter out"),
         ("critic_tokens", tokens, settings.critic_tokens, "leave the latter out"),
     ):
@@ -84,6 +90,7 @@ def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
         "self-instruct" if variant == "self-instruct" else "self",
         prompt,
         "satisfied" if stop == "satisfied" else "fixed",
+        diagnosed_examiner(where, diagnosis.examiner, diagnosis.critic, settings),
         settings.critic_tokens or (tokens if isinstance(tokens, int) else CRITIC_TOKENS),
     )
 

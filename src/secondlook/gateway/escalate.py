@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from secondlook.gateway.events import dumped
+from secondlook.correction.events import dumped
 
 _PATIENCE = aiohttp.ClientTimeout(total=10)
 

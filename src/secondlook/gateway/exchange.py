@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 from starlette.types import Send
 
+from secondlook.correction.events import CONTENT_TYPE, event
 from secondlook.gateway.audit import AuditRow
-from secondlook.gateway.events import CONTENT_TYPE, event
 from secondlook.gateway.refusal import RefusalError, error
 from secondlook.gateway.upstream import Headers, Tally
 

@@ -39,6 +39,9 @@ class Metrics(Collector):
             "upstream_unanswered", "Of these, those that may have been billed without an answer."
         )
         self._looks = counter("second_looks", "Second looks made.")
+        self._critiques = counter(
+            "critiques", "Answers examined; failed is a critic that failed or said nothing.", "critic", "outcome"
+        )
         self._seconds = Histogram(
             "secondlook_seconds", "From request to the end of its answer.", registry=self._registry, buckets=_BUCKETS
         )
@@ -56,6 +59,10 @@ class Metrics(Collector):
         ):
             if count:
                 counter.inc(count)
+
+    def examined(self, critic: str, *, failed: bool) -> None:
+        """Count one examination by a kind of critic."""
+        self._critiques.labels(critic, "failed" if failed else "done").inc()
 
     def collect(self) -> Iterator[Metric]:
         """What is not counted but asked for."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from secondlook.correction.plan import StopRule
-from secondlook.correction.transcript import Variant
+from secondlook.correction.transcript import StopRule, Variant
+from secondlook.diagnosis.examiner import Examiner
+from secondlook.gateway.examining import given_examiner, served_name, who
 from secondlook.gateway.refusal import RefusalError
 from secondlook.gateway.settings import CRITIC_TOKENS, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
@@ -32,6 +33,7 @@ class Decision:
         stop: Whether they end once the critic is satisfied.
         variant: How the question is put again.
         prompt: The words of check and requests.
+        critic: Who examines.
         critic_tokens: Tokens that a critique may have.
         reason: Why, in a word: ``always``, ``flagged``, ``never``, ``helps``, ``hurts``, ``undecided``,
             ``undiagnosed`` (no diagnosis of this model or task) or ``override``.
@@ -41,6 +43,7 @@ class Decision:
     stop: StopRule
     variant: Variant
     prompt: Prompt
+    critic: Examiner
     critic_tokens: int
     reason: str
 
@@ -60,6 +63,7 @@ class Policy:
         self.name = settings.policy
         self._settings = settings
         self._given = load_prompt(settings.prompt or PROMPT)
+        self._critic = given_examiner(settings)
         self._served = _served(settings)
         models = [served.diagnosis.model for served in self._served]
         if twice := sorted({model for model in models if model and models.count(model) > 1}):
@@ -68,6 +72,24 @@ class Policy:
     def diagnosed(self, model: str) -> bool:
         """Whether there is a diagnosis of a model."""
         return any(served.fits(model) for served in self._served)
+
+    def says(self) -> Iterator[str]:
+        """What will be done and why, a line a model and task."""
+        settings = self._settings
+        if not self._served:
+            looks = {"always": _looks(settings.rounds, self._critic), "flagged": f"checked by {who(self._critic)}"}
+            yield f"every model: {self.name}, {looks.get(self.name, 'passed on')}"
+            if self.name == "never":
+                yield "to look twice, give --policy diagnosis.json (secondlook diagnose RUN --out diagnosis.json)"
+        for served in self._served:
+            diagnosis, groups = served.diagnosis, served.diagnosis.groups
+            for group in (diagnosis.overall, *(groups if len(groups) > 1 else ())):
+                task = "" if group is diagnosis.overall else f", task {group.group}"
+                rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
+                done = _looks(rounds, served.critic) if rounds else "passed on"
+                yield f"{served_name(diagnosis.model)}{task}: {group.finding}, {done}"
+        if self._served:
+            yield "every other model and task: undiagnosed, passed on"
 
     def decide(self, model: str, headers: Mapping[str, str]) -> Decision:
         """What to do with a request for a model.
@@ -80,7 +102,8 @@ class Policy:
     def _own(self, model: str, task: str | None) -> Decision:
         settings = self._settings
         tokens = settings.critic_tokens or CRITIC_TOKENS
-        plain = Decision(0, "fixed", settings.variant or "self", self._given, tokens, settings.policy)
+        variant = settings.variant or "self"
+        plain = Decision(0, "fixed", variant, self._given, self._critic, tokens, settings.policy)
         if settings.policy == "never":
             return plain
         if settings.policy != "diagnosis":
@@ -91,7 +114,8 @@ class Policy:
                 if (group := groups.get(task)) is None:
                     break
                 rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
-                return Decision(rounds, served.stop, served.variant, served.prompt, served.critic_tokens, group.finding)
+                found = (served.stop, served.variant, served.prompt, served.critic, served.critic_tokens)
+                return Decision(rounds, *found, group.finding)
         return replace(plain, reason="undiagnosed")
 
     def _overridden(self, own: Decision, headers: Mapping[str, str]) -> Decision:
@@ -115,6 +139,10 @@ class Policy:
         if policy == "flagged" or (policy == "always" and allowed == "any"):
             stop = "satisfied" if policy == "flagged" else "fixed"
         return replace(own, rounds=min(wanted, most), stop=stop, reason="override")
+
+
+def _looks(rounds: int, critic: Examiner) -> str:
+    return f"looks again {'once' if rounds == 1 else f'{rounds} times'}, checked by {who(critic)}"
 
 
 def _served(settings: GatewaySettings) -> list[Served]:

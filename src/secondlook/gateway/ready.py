@@ -17,6 +17,7 @@ from secondlook.gateway.upstream import Tally, Upstream, UpstreamError
 
 _FRESH = 60.0  # seconds for which an answer proves that there are answers
 _SOON = 5.0  # seconds for which a failure stands
+_IN_A_ROW = 3  # failures of a command after which it is not taken for an accident
 _PATIENCE = 10.0  # seconds that a model has to say one word
 
 
@@ -43,10 +44,22 @@ class Readiness:
         self._clock = clock
         self._said: str | None = "no model was asked yet"
         self._until = 0.0
+        self._failures, self._failed = 0, 0.0
 
     def answered(self) -> None:
         """A client had an answer."""
         self._said, self._until = None, self._clock() + _FRESH
+
+    def examined(self, *, failed: bool) -> None:
+        """A command has examined an answer, or failed to."""
+        self._failures = self._failures + 1 if failed else 0
+        self._failed = self._clock()
+
+    def without_critic(self) -> str | None:
+        """What is wrong with the command that examines; ``None`` if nothing is, or was for a while."""
+        if self._failures < _IN_A_ROW or self._clock() > self._failed + _FRESH:
+            return None
+        return f"the critic's command failed on the last {self._failures} answers; the log says why"
 
     async def missing(self) -> str | None:
         """What is missing; ``None`` if nothing is."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from secondlook.correction.events import dumped
 from secondlook.gateway.dialects import Dialect
-from secondlook.gateway.events import dumped
 
 EXTENSION = "secondlook"
 """A field of a request that asks us for something; it is never passed on."""

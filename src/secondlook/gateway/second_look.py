@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import anyio
 
 from secondlook.correction.critics import CommandCritic, Critic, ModelCritic
+from secondlook.correction.events import comment, dumped, event, read_events
 from secondlook.correction.held import Server
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
 from secondlook.correction.reply import usage_of
 from secondlook.correction.transcript import Transcript
+from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.conversation import Bill, OpenCase, ReplyError, UpstreamModel
 from secondlook.gateway.dialects import Dialect
 from secondlook.gateway.escalate import hand_over
-from secondlook.gateway.events import comment, dumped, event, read_events
+from secondlook.gateway.examining import Watched, command_critic
 from secondlook.gateway.exchange import Exchange
+from secondlook.gateway.logs import LOGGER
 from secondlook.gateway.policy import Action, Decision
 from secondlook.gateway.refusal import RETRY_AFTER, RefusalError, error
 from secondlook.gateway.request import EXTENSION, Chat
 from secondlook.gateway.settings import GatewaySettings
 from secondlook.gateway.upstream import Headers, Upstream, UpstreamError, UpstreamReply
+
+_STDERR = 2000  # characters of what a command wrote that are logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +61,20 @@ class SecondLook:
     """Looks twice, and tells the client what came of it.
 
     Args:
-        settings: Critic, budgets, and what to do on failure.
+        settings: Budgets, and what to do on failure.
         upstream: The model's server.
+        examined: Called whenever a critic has examined an answer: its kind, the request, and what went wrong, if
+            something did.
     """
 
-    def __init__(self, settings: GatewaySettings, upstream: Upstream) -> None:
+    def __init__(
+        self, settings: GatewaySettings, upstream: Upstream, examined: Callable[[str, str, str | None], None]
+    ) -> None:
         self.settings, self.upstream = settings, upstream
         self._known: dict[tuple[str, str], list[str]] = {}
         self._servers: dict[str, Server] = {}
+        self._commands: dict[Examiner, CommandCritic] = {}
+        self._examined = examined
 
     async def answer(
         self, dialect: Dialect, chat: Chat, headers: Headers, decision: Decision, exchange: Exchange
@@ -74,9 +86,8 @@ class SecondLook:
         """
         done, found = anyio.Event(), list[Conclusion]()
         exchange.error_event = dialect.error
-        budget = self.settings.budget_tokens
         model = UpstreamModel(
-            self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, budget, servers=self._servers
+            self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, servers=self._servers
         )
 
         async def work() -> None:
@@ -117,10 +128,11 @@ class SecondLook:
         return Conclusion(transcript, "failed", transcript.stop, None, failure)
 
     def _critic(self, model: UpstreamModel, decision: Decision) -> Critic:
-        settings = self.settings
-        if settings.critic_command is not None:
-            return CommandCritic(settings.critic_command)
-        return ModelCritic(model.examining(settings.critic_model, decision.critic_tokens), settings.critic)
+        asked, critic = decision.critic, None
+        if asked.kind == "tool":  # one for all requests: it bounds how many run at once
+            critic = self._commands.setdefault(asked, command_critic(asked, _heard))
+        made = critic or ModelCritic(model.examining(asked.model, decision.critic_tokens), asked.kind)
+        return Watched(made, _states(decision), partial(self._examined, asked.kind))
 
     async def _conclude(self, model: UpstreamModel, decision: Decision, found: Conclusion, exchange: Exchange) -> None:
         rounds, bill = found.transcript.rounds, model.bill
@@ -162,13 +174,22 @@ class SecondLook:
         exchange.note(status="escalated")
 
 
+def _states(decision: Decision) -> bool:
+    """Whether a critique has to state a verdict."""
+    return bool(decision.prompt.verdicts) or decision.prompt.scale is not None
+
+
+def _heard(request: str, wrote: str) -> None:
+    """Log what a command wrote on its standard error; its end tells most."""
+    LOGGER.warning("critic wrote", extra={"fields": {"id": request, "stderr": wrote[-_STDERR:]}})
+
+
 def _outcome(transcript: Transcript, decision: Decision) -> tuple[Action, str]:
     """What was done, and why no more."""
     if transcript.stop == "error":
         return "failed", "error"
-    states = bool(decision.prompt.verdicts) or decision.prompt.scale is not None
     critiques = [round_.critique for round_ in transcript.rounds if round_.critique is not None]
-    if states and any(critique.verdict == "unclear" for critique in critiques):
+    if _states(decision) and any(critique.verdict == "unclear" for critique in critiques):
         return "failed", "unclear"
     changed = transcript.rounds[-1].answer != transcript.rounds[0].answer
     return ("corrected" if changed else "kept"), (decision.reason if transcript.stop == "rounds" else transcript.stop)

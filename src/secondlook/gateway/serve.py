@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import MutableSequence
+from collections.abc import Callable, MutableSequence
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -29,7 +29,14 @@ _AGAIN = 1.0  # seconds before a worker that has ended gets a successor
 
 
 def serve(
-    settings: GatewaySettings, host: str, port: int, *, workers: int = 1, drain: int = 30, quiet: bool = False
+    settings: GatewaySettings,
+    host: str,
+    port: int,
+    *,
+    workers: int = 1,
+    drain: int = 30,
+    quiet: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that are being answered are then answered to the end.
 
@@ -40,6 +47,7 @@ def serve(
         workers: Processes that answer; they have one audit log, one set of limits and one set of counters.
         drain: Seconds that the last requests have.
         quiet: Log warnings only.
+        tell: Says what will be done, a line a model and task; by default they are logged.
 
     Raises:
         ValueError: A file that the settings name cannot be used.
@@ -47,7 +55,7 @@ def serve(
     """
     level = 30 if quiet else 20
     set_up(level)
-    build(settings)  # whatever is wrong with the settings is said once, and here
+    _, gateway = build(settings)  # whatever is wrong with the settings is said once, and here
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -55,6 +63,11 @@ def serve(
         raise OSError(f"http://{host}:{port} cannot be listened on; choose another --port") from None
     fields = {"address": f"http://{host}:{port}/v1", "upstream": settings.upstream, "workers": workers}
     LOGGER.info("serving", extra={"fields": fields})
+    for line in gateway.policy.says():
+        if tell is not None:
+            tell(line)
+        else:
+            LOGGER.info("policy", extra={"fields": {"says": line}})
     with listening:
         if workers == 1:
             _work(settings, listening, [0], 0, drain, level)

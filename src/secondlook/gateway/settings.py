@@ -38,9 +38,10 @@ class GatewaySettings(BaseModel):
         variant: How the question is put again: ``self`` or ``self-instruct``. Of a diagnosis, by default its own.
         prompt: Prompt file whose check and requests are used. Of a diagnosis, by default its own.
         critic: Who examines: the model itself (``self``), another model of the upstream (``other``) or a command
-            (``tool``).
+            (``tool``). Of a diagnosis, its own, and no other; else ``self``.
         critic_model: Name of that other model.
         critic_command: That command and its arguments.
+        critic_seconds: Seconds it may take for one answer. Of a diagnosis, by default those of its run; else 60.
         critic_tokens: Tokens a critique may have. Of a diagnosis, by default those of its run; else 512.
         elicit: Whether a critic is asked once more, for its verdict alone: where none can be read (``auto``), never
             (``line``), or always (``choice``).
@@ -78,9 +79,10 @@ class GatewaySettings(BaseModel):
     rounds: _Count = 1
     variant: Variant | None = None
     prompt: str | None = None
-    critic: Literal["self", "other", "tool"] = "self"
+    critic: Literal["self", "other", "tool"] | None = None
     critic_model: str | None = None
     critic_command: tuple[str, ...] | None = None
+    critic_seconds: _Seconds | None = None
     critic_tokens: _Count | None = None
     elicit: ElicitMode = "auto"
     override: Literal["none", "less", "any"] = "less"
@@ -171,6 +173,11 @@ def load_settings(file: Path | None, options: Mapping[str, Any]) -> GatewaySetti
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(map(str, first["loc"]))
+        if name == "upstream" and first["type"] == "missing":
+            raise ValueError(
+                "there is no upstream; give the address of the model's server, --upstream http://127.0.0.1:8000/v1, or "
+                'upstream = "…" in the file of --config'
+            ) from None
         said = first["msg"].removeprefix("Value error, ")
         known = f"; known: {', '.join(GatewaySettings.model_fields)}" if first["type"] == "extra_forbidden" else ""
         raise ValueError(f"{f'setting {name!r}: ' if name else ''}{said}{known}") from None

@@ -152,6 +152,7 @@ class Upstream:
 
         async def once() -> UpstreamReply:
             async with self._request(method, path, headers, body) as response:
+                _use_once(response)
                 return UpstreamReply(response.status, _kept(response), await response.read())
 
         return await self._repeated(once, tally)
@@ -170,6 +171,7 @@ class Upstream:
         async def begin() -> UpstreamReply:
             await held.aclose()
             responses.append(await held.enter_async_context(self._request(method, path, headers, body)))
+            _use_once(responses[-1])
             return UpstreamReply(responses[-1].status, _kept(responses[-1]))
 
         async with AsyncExitStack() as held:
@@ -227,6 +229,13 @@ class Upstream:
         return (*kept, ("Authorization", f"Bearer {self._key}"), *more)
 
 
+def _use_once(response: aiohttp.ClientResponse) -> None:
+    """See that a stream's connection is not used again: some servers promise to keep it, and close it at the end."""
+    held = response.connection
+    if response.content_type == "text/event-stream" and held is not None and held.protocol is not None:
+        held.protocol.force_close()
+
+
 def _proxy(address: URL) -> URL | None:
     """The environment's proxy for an address."""
     given, host = getproxies(), address.host or ""
@@ -245,6 +254,9 @@ def _as_failure(error: Exception) -> UpstreamError:
         aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError | aiohttp.ConnectionTimeoutError | ssl.SSLError,
     ):
         failure = UpstreamError("refused", "no connection to the upstream", uncertain=False)
+    elif isinstance(error, aiohttp.ClientOSError) and "write request body" in str(error):
+        # An idle connection was closed under the request, which was never there in full.
+        failure = UpstreamError("cut", "the upstream broke off", uncertain=False)
     elif isinstance(error, TimeoutError):
         failure = UpstreamError("timeout", "the upstream did not answer in time", uncertain=True)
     elif isinstance(error, aiohttp.ClientResponseError | ValueError):

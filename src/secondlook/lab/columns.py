@@ -136,7 +136,7 @@ def _of_variant(cell: Cell, found: Mapping[str, Any]) -> Outcome | None:
         return cell.part.judge(_estimate(found["behind"]), cell.reduced)
     if standing == "solves":
         return "not reproduced at reduced size" if cell.reduced else "refuted"
-    return "supported" if standing == "fails" else "not supported"
+    return "supported" if standing == "fails" else "undecided"
 
 
 def _of_base(answer: OfBase, numbers: Mapping[str, Any] | None) -> Outcome:

@@ -12,7 +12,7 @@ from secondlook.lab.tasks import Episodes
 from secondlook.objective import Reward, prefix_plackett_luce, scores
 from secondlook.objective.checks import check_shapes
 
-Objective = Literal["pl-squared", "pl-cosine", "bt", "infonce", "regression"]
+Objective = Literal["pl-squared", "pl-cosine", "bt", "infonce", "regression", "right"]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
 
 
@@ -26,7 +26,8 @@ def judge(predictions: Tensor, episodes: Episodes, seen: list[int], objective: O
             new query, which it has not.
         seen: See there.
         objective: Plackett–Luce with either reward; Bradley–Terry, the mean over all pairs; InfoNCE, the first factor
-            (both with the squared reward); or, as an upper reference, the squared error to the truth.
+            (both with the squared reward); as an upper reference, the squared error to the truth; or, of two answers
+            of which a critic judged the right one and a wrong one (task `verdicts`), −log P of the right one.
 
     Returns:
         ``[batch, p]``; nats, but for `regression`.
@@ -43,6 +44,8 @@ def judge(predictions: Tensor, episodes: Episodes, seen: list[int], objective: O
     )
     single = episodes.queries.shape[1] == 1
     at = [0] * len(seen) if single else seen
+    if objective == "right":
+        return F.softplus(-margins(predictions, episodes))
     if objective == "regression":
         return (predictions - episodes.truth[:, at]).square().sum(-1)
     if single:
@@ -56,6 +59,26 @@ def judge(predictions: Tensor, episodes: Episodes, seen: list[int], objective: O
     else:
         loss = (_pairs if objective == "bt" else _first)(f, responses, rewards, lengths)
     return loss if single else loss.view(predictions.shape[:-1])
+
+
+def margins(predictions: Tensor, episodes: Episodes) -> Tensor:
+    """δ = ‖f − y₋‖² − ‖f − y₊‖² [batch, p]: the log-odds of the right answer, for task `verdicts`.
+
+    Args:
+        predictions: ``[batch, p, dy]``.
+        episodes: Of one query, whose first two responses are the right answer and the wrong one, in some order.
+
+    Raises:
+        ValueError: Of another task.
+    """
+    first = episodes.clean[:, :, :2]
+    if episodes.queries.shape[1] != 1 or not torch.equal(first.sum(-1), torch.ones_like(first[..., 0])):
+        raise ValueError("objective is 'right': that needs two answers, one right and one wrong: task verdicts")
+    right, wrong = (first[:, 0] == value for value in (1, 0))
+    answers = episodes.responses[:, 0, :2]
+    better, worse = (answers[which][:, None] for which in (right, wrong))
+    middle = (better + worse) / 2
+    return 2 * ((predictions - middle) * (better - worse)).sum(-1)
 
 
 def _pairs(f: Tensor, responses: Tensor, rewards: Tensor, lengths: list[int]) -> Tensor:

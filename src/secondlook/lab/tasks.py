@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from secondlook.objective import Contexts, MultiQueryContexts
 
-Name = Literal["paper", "released", "preference-only", "fresh-query"]
+Name = Literal["paper", "released", "preference-only", "fresh-query", "verdicts"]
 Noise = Literal["replace", "gaussian", "adversarial"]
 
 
@@ -27,6 +27,8 @@ class Task:
     - `preference-only`: as `paper`, but what is shown of the rewards carries their order alone.
     - `fresh-query`: several queries with a few responses each; what is asked is Wx at a query that is new, so that
       copying a good response cannot win.
+    - `verdicts`: there are two answers, the right one Wx and a wrong one W⁻x; every response is one of them, drawn
+      evenly (of the first two one is each), and its reward is a critic's verdict, 1 or 0. What is asked is Wx.
 
     Attributes:
         name: Which of these.
@@ -61,6 +63,8 @@ class Task:
             raise ValueError(f"n is {self.n}: a ranking to learn from needs at least 2 responses")
         if self.fresh != (self.queries > 1):
             raise ValueError(f"queries is {self.queries}: give 2 or more for fresh-query, and 1 for other tasks")
+        if self.name == "verdicts" and self.p and self.noise != "adversarial":
+            raise ValueError(f"noise is {self.noise!r}: a verdict is 1 or 0, choose adversarial, which flips it")
         if not (0 <= self.p <= 1 or (self.noise == "gaussian" and 1 < self.p < math.inf)):
             raise ValueError(f"p is {self.p}: give a probability (noise gaussian: a standard deviation)")
 
@@ -151,8 +155,11 @@ def sample(task: Task, batch: int, generator: Generator, dtype: torch.dtype = to
     length = queries.norm(dim=-1)[..., None]
     weights = normal(dy, task.dx) if task.fresh else None
     truth = queries @ weights.mT if weights is not None else length * normal(q, dy)
-    wrong = length[..., None] * normal(q, 1 if task.name == "released" else n, dy)
+    wrong = length[..., None] * normal(q, 1 if task.name in ("released", "verdicts") else n, dy)
     clean = torch.rand(batch, q, n, generator=generator, dtype=dtype, device=generator.device)
+    if task.name == "verdicts":
+        clean = (clean < 0.5).to(dtype)  # whether an answer is the right one
+        clean[..., 1] = 1 - clean[..., 0]
     share = clean[..., None]
     responses = share * truth[:, :, None] + (1 - share) * wrong
     return Episodes(queries, responses, _shown(task, clean, generator), clean, truth, weights)

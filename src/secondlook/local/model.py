@@ -17,9 +17,11 @@ from typing import Any
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import modeling_gguf_pytorch_utils as gguf_reader
 
 from secondlook.correction.chat import Finish, Message, ModelInfo
 from secondlook.correction.prefix import rewritten_turn
+from secondlook.local.weights import catalogue, local_file, sha256
 
 SHIPPED = ("planted", "planted-0.1m", "planted-0.5m", "planted-2m")
 """Names of the checkpoints that come with the package."""
@@ -65,26 +67,41 @@ class Generated:
     finish: Finish
 
 
-def checkpoint_folder(name: str) -> Path:
-    """The folder of a shipped checkpoint, or the folder the user named.
+def checkpoint(name: str) -> Path:
+    """The folder or the GGUF file of a checkpoint: a shipped one, a real model by name, or what the user named.
 
     Raises:
         ValueError: If there is no checkpoint; says which names are known.
     """
+    if file := local_file(name):
+        return file
     folder = Path(str(resources.files("secondlook.subject") / "weights" / name)) if name in SHIPPED else Path(name)
     if not (folder / "config.json").is_file():
         raise ValueError(
-            f"no checkpoint {name!r}: give a folder with config.json, or one of {', '.join(SHIPPED)} "
-            f"(model names: {', '.join('secondlook/' + known for known in SHIPPED)})"
+            f"no checkpoint {name!r}: give a folder with config.json, a GGUF file, or one of "
+            f"{', '.join((*SHIPPED, *catalogue()))} (model names: secondlook/{SHIPPED[0]}, …)"
         )
     return folder
 
 
+def revision(path: Path) -> str:
+    """Twelve hexadecimal digits of the hash of a checkpoint's weights."""
+    if path.is_file():
+        return sha256(path)[:12]
+    digest = hashlib.sha256()
+    for file in sorted(path.glob("*.safetensors")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 class LocalModel:
-    """A causal language model with a chat template, loaded from a folder.
+    """A causal language model with a chat template, loaded from a folder or a GGUF file.
+
+    A GGUF file's weights are unpacked to float32, so that replies are those of these weights and of no kernel's
+    rounding of activations.
 
     Args:
-        name: A shipped checkpoint (``planted``) or a folder.
+        name: A shipped checkpoint (``planted``), a real model by name (``smollm2-135m``), a folder or a GGUF file.
         device: Where to run; CUDA is used if found and nothing else is asked for.
 
     Raises:
@@ -92,30 +109,32 @@ class LocalModel:
     """
 
     def __init__(self, name: str, device: str | None = None) -> None:
-        folder = checkpoint_folder(name)
+        self._path = checkpoint(name)
+        packed = self._path.is_file()
+        folder = self._path.parent if packed else self._path
+        options: dict[str, Any] = {"local_files_only": True} | ({"gguf_file": self._path.name} if packed else {})
+        # Bars for reading a file would stand between the user and the answer.
+        transformers.utils.logging.disable_progress_bar()
+        gguf_reader.tqdm = lambda tensors, **_: tensors
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left", **options)
         if self.tokenizer.chat_template is None:
             raise ValueError(f"checkpoint {name!r} has no chat template; add chat_template.jinja to its folder")
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        # The bar for reading a few files would stand between the user and the answer.
-        transformers.utils.logging.disable_progress_bar()
-        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
+        self.model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32 if packed else "auto", **options
+        )
         if self.model.dtype is torch.float16 and self.device.startswith("cpu"):
             self.model.float()  # half precision is for storage: processors are slow and coarse in it
         self.model.to(self.device).eval()
         self.positions: int = getattr(self.model.config, "max_position_embeddings", None) or sys.maxsize
-        self._folder = folder
 
     @cached_property
     def info(self) -> ModelInfo:
         """Revision (hash of the weights), hash of the template, and whether it keeps earlier turns."""
-        digest = hashlib.sha256()
-        for file in sorted(self._folder.glob("*.safetensors")):
-            digest.update(file.read_bytes())
         template = hashlib.sha256(str(self.tokenizer.chat_template).encode()).hexdigest()[:12]
-        return ModelInfo(self._folder.name, digest.hexdigest()[:12], template, self.keeps_turns(_PROBE))
+        return ModelInfo(self._path.name, revision(self._path), template, self.keeps_turns(_PROBE))
 
     def keeps_turns(self, messages: Sequence[Message]) -> bool:
         """Whether every prompt of a conversation begins with the one before it and the reply to that, as they were.
@@ -191,7 +210,7 @@ class LocalModel:
         """
         if len(prompt) >= self.positions:
             raise ValueError(
-                f"a prompt has {len(prompt)} tokens, and {self._folder.name} reads {self.positions} with the reply; "
+                f"a prompt has {len(prompt)} tokens, and {self._path.name} reads {self.positions} with the reply; "
                 "ask for fewer rounds, or a shorter history"
             )
         return self.positions - len(prompt)

@@ -6,7 +6,7 @@ number of responses; every prefix is a problem of its own, and all of them, of a
 constructions have to make ``query_step``; the laboratory compares its transformers with ``descend``.
 """
 
-from secondlook.objective.contexts import Contexts, MultiQueryContexts
+from secondlook.objective.contexts import Contexts, JudgedContexts, MultiQueryContexts
 from secondlook.objective.descend import Descent, descend
 from secondlook.objective.likelihood import (
     Prefixes,
@@ -19,16 +19,24 @@ from secondlook.objective.likelihood import (
 )
 from secondlook.objective.ranked import beta
 from secondlook.objective.steps import query_step, weight_step
+from secondlook.objective.verdicts import ErringCritic, Floats, accepted, accepted_nll, margin_bound, mean_bound
 
 __all__ = [
     "Contexts",
     "Descent",
+    "ErringCritic",
+    "Floats",
+    "JudgedContexts",
     "MultiQueryContexts",
     "Prefixes",
     "Reward",
+    "accepted",
+    "accepted_nll",
     "beta",
     "descend",
     "info_nce",
+    "margin_bound",
+    "mean_bound",
     "plackett_luce",
     "prefix_plackett_luce",
     "query_step",

@@ -115,3 +115,29 @@ class MultiQueryContexts(_Tensors):
 
     def __post_init__(self) -> None:
         self._check(queries="batch q dx", responses="batch q n dy", rewards="batch q n", test="batch t dx")
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedContexts(_Tensors):
+    """A batch of contexts of one query whose n answers a critic has judged, round after round (T12).
+
+    Attributes:
+        query: ``[batch, dx]``.
+        responses: ``[batch, n, dy]``.
+        verdicts: ``[batch, n, rounds]``; more is better, equal ones leave it open. The answers with the most are
+            *accepted*: of 0/1 verdicts those that were called right, or all, if all were called the same.
+
+    Raises:
+        ValueError: If shapes, dtypes or devices disagree, or a number is not finite.
+    """
+
+    query: Tensor
+    responses: Tensor
+    verdicts: Tensor
+
+    def __post_init__(self) -> None:
+        self._check(query="batch dx", responses="batch n dy", verdicts="batch n rounds")
+
+    def round(self, number: int) -> Contexts:
+        """One round, counted from 0, with its verdicts for rewards."""
+        return Contexts(self.query, self.responses, self.verdicts[..., number])

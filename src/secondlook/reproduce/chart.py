@@ -13,9 +13,12 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from secondlook.reproduce.words import estimate, number, short, threshold
 
 COLOURS = 8  # classes c0 … c7 of the page's style
+MANY = 6
+"""Lines that are told apart by colour and dashes; more are numbered where they end."""
 _WIDTH, _HEIGHT = 420, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 12, 40
 _FITTING = 5  # names of ticks that fit beside each other
+_NUMBERS = 22  # pixels for numbers of lines
 _STRIP, _STRIP_HEIGHT = 300, 46
 
 
@@ -54,12 +57,14 @@ def lines(panel: dict[str, Any], curves: list[dict[str, Any]], name: str) -> Mar
     y = [v for curve in curves for column in ("value", "low", "high") for v in curve[column] if v is not None]
     log = panel["scale"] == "log" and min(y) > 0
     kinds = len(panel.get("ticks") or ())
-    across = Axis(*((0.4, kinds + 0.7) if kinds else _range(x)), _LEFT, _WIDTH - _RIGHT)
+    numbered = len(curves) > MANY
+    across = Axis(*((0.4, kinds + 0.7) if kinds else _range(x)), _LEFT, _WIDTH - _RIGHT - numbered * _NUMBERS)
     low, high = (min(y) / 1.5, max(y) * 1.5) if log else _range(y)
     up = Axis(low, high, _HEIGHT - _BOTTOM, _TOP, log)
     parts = [_axes(panel, across, up)]
     for index, curve in enumerate(curves):
         parts.append(_line(curve, index, across, up))
+    parts += _numbers(curves, across, up) if numbered else []
     said = f"{panel['title']}: {panel['y']} against {panel['x']}. " + "; ".join(_said(curve) for curve in curves)
     return Markup(  # noqa: S704 - all texts are escaped, all else is numbers
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="{name}-t {name}-d">'
@@ -152,6 +157,26 @@ def _line(curve: dict[str, Any], index: int, across: Axis, up: Axis) -> str:
     drawn += f'<path class="line {colour}{dashed}" d="M{"L".join(f"{x} {y}" for x, y, _, _ in points)}"/>'
     if len(points) <= 8:
         drawn += "".join(f'<circle class="dot {colour}" cx="{x}" cy="{y}" r="2.5"/>' for x, y, _, _ in points)
+    return drawn
+
+
+def _numbers(curves: list[dict[str, Any]], across: Axis, up: Axis) -> list[str]:
+    """A number where each line ends, moved apart where ends are close, with a hair to its line."""
+    ends = []
+    for index, curve in enumerate(curves):
+        known = [(x, value) for x, value in zip(curve["x"], curve["value"], strict=True) if value is not None]
+        if known:
+            ends.append((up(known[-1][1]), across(known[-1][0]), index))
+    ends.sort()
+    room = _HEIGHT - _BOTTOM - _TOP
+    gap = min(10.0, room / max(1, len(ends)))
+    drawn, at = [], -math.inf
+    spare = [_HEIGHT - _BOTTOM - gap * (len(ends) - 1 - place) for place in range(len(ends))]
+    for (y, x, index), most in zip(ends, spare, strict=True):
+        at = min(max(y, at + gap), most)
+        right = _WIDTH - _NUMBERS + 4
+        drawn.append(f'<path class="grid" d="M{x} {y}L{right - 2} {at:.1f}"/>')
+        drawn.append(f'<text class="tick c{index % COLOURS} end" x="{right}" y="{at + 3:.1f}">{index + 1}</text>')
     return drawn
 
 

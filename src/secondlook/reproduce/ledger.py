@@ -10,8 +10,11 @@ from typing import Any, Literal
 from secondlook.evidence.outcome import Part, side
 from secondlook.lab.experiments import EXPERIMENTS
 from secondlook.studies.experiments import EXPERIMENTS as STUDIES
+from secondlook.studies.experiments import REAL
 
-Floor = Literal["theory", "laboratory", "studies"]
+Floor = Literal["theory", "laboratory", "studies", "real"]
+DEMONSTRATED = "smollm2-135m"
+"""The real model that the demo asks; others are asked by name."""
 HOLDING = ("proved", "verified", "supported")
 """Outcomes under which a claim holds; a planted one holds if the finding inside it does."""
 
@@ -21,7 +24,7 @@ class Claim:
     """A claim of the ledger.
 
     Attributes:
-        id: T1 to T11, L1 to L9, S1 to S8.
+        id: T1 to T13, L1 to L10, S1 to S8, R1, R2.
         title: A few words.
         statement: What is claimed, in our words.
         source: Theorem, figure or section of the paper; `ours` where the claim is not the paper's.
@@ -52,8 +55,12 @@ class Claim:
 
     def committed(self, results: Path) -> Path | None:
         """The committed result of the last full run, if this floor has such files."""
-        room = {"laboratory": "lab", "studies": "studies"}.get(self.floor)
-        return results / room / "quick" / self.id / "result.json" if room else None
+        room = {"laboratory": "lab/quick", "studies": "studies/quick", "real": f"real/{DEMONSTRATED}"}.get(self.floor)
+        return results / room / self.id / "result.json" if room else None
+
+    def asked_of(self, results: Path) -> list[Path]:
+        """The committed results on real models, a file each."""
+        return sorted((results / "real").glob(f"*/{self.id}/result.json")) if self.floor == "studies" else []
 
     def declared(self) -> list[tuple[str, float | None, float | None, str]]:
         """The thresholds, to be compared with those of evidence that was gathered earlier."""
@@ -127,10 +134,17 @@ _THEORY = (
     _theory(5, "every prefix", "Under a causal mask every position makes the step of its own prefix.", "appendix F.2"),
     _theory(6, "K steps", "K stacks of the same blocks make K gradient steps.", "ours"),
     _theory(
-        7, "attention alone", "Two heads a block, without any feed-forward network, make every prefix's step.", "ours"
+        7,
+        "attention alone",
+        "Two heads a block, without any feed-forward network after the embedding, make every prefix's step.",
+        "ours",
     ),
     _theory(
-        8, "constant depth", "2 + K blocks make K steps of any number of responses: depth is traded for heads.", "ours"
+        8,
+        "constant depth",
+        "1 + K attention and two feed-forward layers make K steps of N responses, with N heads and a width that grows "
+        "with N: depth is traded for heads.",
+        "ours",
     ),
     _theory(
         9,
@@ -170,6 +184,34 @@ _THEORY = (
             "or plus, the true one within its bound",
             "one context in which it does not, or a step beyond the bound",
         ),
+    ),
+    _theory(
+        12,
+        "what a verdict is worth",
+        "Fed a critic's verdicts for rewards, T2's layer moves the log-odds of the right answer by c(u − p): a look "
+        "helps iff more than half of the alarms are true, and answers tend to be right as often as Upp says.",
+        "ours",
+        "verdicts",
+        (
+            "every step of verdicts, every margin, mean and limit is within its derived bound, under chosen, "
+            "adversarial and random verdicts (these up to a probability of 10⁻⁹), and one half misjudges no critic",
+            "one number beyond its bound, or a critic misjudged",
+        ),
+        "docs/theory.md#t12-what-a-verdict-is-worth",
+    ),
+    _theory(
+        13,
+        "one head is not enough",
+        "One softmax layer makes the Bradley–Terry step in every token with two heads, and cannot with one: that is "
+        "off by half of the largest step or more.",
+        "ours",
+        "heads",
+        (
+            "every layer of one head, fitted or random, is off by at least half of the largest step in the proof's "
+            "contexts, and two heads are exact",
+            "a layer of one head that is off by less, or two heads that are not exact",
+        ),
+        "docs/theory.md#t13-one-head-is-not-enough",
     ),
 )
 
@@ -215,5 +257,21 @@ _STUDIES = tuple(
     )
     for each in STUDIES.values()
 )
-LEDGER = {claim.id: claim for claim in (*_THEORY, *_LABORATORY, *_STUDIES)}
-"""Every claim by its id: T1–T11, L1–L9, S1–S8."""
+_REAL = tuple(
+    Claim(
+        each.id,
+        each.title,
+        each.claim,
+        each.source,
+        *_counts(each.parts),
+        "real",
+        each.id,
+        f"secondlook study run {each.id} --model {DEMONSTRATED}",
+        f"secondlook study run {each.id} --model MODEL",
+        "a language model: an endpoint, or one of secondlook models",
+        parts=each.parts,
+    )
+    for each in REAL.values()
+)
+LEDGER = {claim.id: claim for claim in (*_THEORY, *_LABORATORY, *_STUDIES, *_REAL)}
+"""Every claim by its id: T1–T13, L1–L10, S1–S8, R1, R2."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,10 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from secondlook.construct.show.page import render
 from secondlook.machine import whole
+from secondlook.pages import html
 from secondlook.reproduce import chart, words
 from secondlook.reproduce.run import Entry
 
@@ -22,7 +19,7 @@ SIGNS = {
     "proved": "∎",
     "verified": "✓",
     "supported": "✓",
-    "not supported": "≈",
+    "undecided": "≈",
     "not reproduced at reduced size": "≉",
     "refuted": "✕",
     "base not trained": "∅",
@@ -34,7 +31,7 @@ MEANINGS = {
     "proved": "a written proof, and numbers within their bounds",
     "verified": "numbers within their bounds, in every context that was run",
     "supported": "the whole interval where the claim puts it",
-    "not supported": "the interval does not decide",
+    "undecided": "the interval does not decide",
     "refuted": "the whole interval where the claim denies it",
     "base not trained": "what variants are compared with had not learned the task: nothing is said",
     "not reproduced at reduced size": "the same, of a study too small or a scale too kind to refute it",
@@ -42,6 +39,10 @@ MEANINGS = {
     "not run here": "with the command and the hardware that would",
 }
 _FLOORS = {
+    "real": (
+        "A real model",
+        "SmolLM2-135M-Instruct, four bits a weight, asked on this machine. What is found holds for this model.",
+    ),
     "theory": ("The proof, runnable", "Weights placed by hand, beside automatic differentiation."),
     "laboratory": ("The experiments, made fair", "Transformers trained from scratch, with baselines and intervals."),
     "studies": (
@@ -66,26 +67,30 @@ def write_page(entries: Sequence[Entry], profile: str, path: Path) -> Path:
         OSError: It cannot be written.
     """
     folder = resources.files("secondlook.reproduce") / "assets"
-    style, script = ((folder / name).read_text("utf-8") for name in ("ledger.css", "ledger.js"))
+    own, script = ((folder / name).read_text("utf-8") for name in ("ledger.css", "ledger.js"))
+    style = html.style(own)
     viewer = render("plackett-luce") if any(entry.record["floor"] == "theory" for entry in entries) else ""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals.update(strip=chart.strip, lines=chart.lines, colours=chart.COLOURS)
+    environment = html.environment()
+    environment.globals.update(strip=chart.strip, lines=chart.lines, colours=chart.COLOURS, many=chart.MANY)
     environment.filters.update(
-        number=words.number, threshold=words.threshold, estimate=words.estimate, worded=words.worded
+        number=words.number,
+        threshold=words.threshold,
+        estimate=words.estimate,
+        worded=words.worded,
+        whose=words.whose,
     )
     page = environment.from_string((folder / "ledger.html.j2").read_text("utf-8")).render(
         cards=[_card(entry) for entry in entries],
         counts=_counts(entries),
+        here=sum(entry.record["evidence"] == "this run" for entry in entries),
         floors=_FLOORS,
         signs=SIGNS,
         meanings=MEANINGS,
         profile=profile,
         viewer=viewer,
         # What is inside a frame obeys the page around it, too.
-        styles=[_hash(style), *_allowed(viewer, "style")],
-        scripts=[_hash(script), *_allowed(viewer, "script")],
+        styles=[html.digest(style), *_allowed(viewer, "style")],
+        scripts=[html.digest(script), *_allowed(viewer, "script")],
         style=style,
         script=script,
     )
@@ -104,12 +109,14 @@ def _card(entry: Entry) -> dict[str, Any]:
     shown = finding.get("parts", []) if record["outcome"] == "not run here" else record["parts"]
     old = entry.earlier
     earlier = f"{old['profile']}, {old['commit'] or 'no commit'}: {old['outcome']}" if old else ""
+    otherwise = words.otherwise(record, old)
     return {
         **record,
         "panels": [each for each in panels if each[1]],
         "versions": versions,
         "shown": shown,
         "earlier": earlier,
+        "otherwise": otherwise,
     }
 
 
@@ -120,8 +127,3 @@ def _counts(entries: Sequence[Entry]) -> dict[str, int]:
 
 def _allowed(page: str, kind: str) -> list[str]:
     return re.findall(rf"{kind}-src '(sha256-[^']+)'", page)
-
-
-def _hash(source: str) -> str:
-    """What a content security policy calls a text by."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from secondlook.cluster.place import put, turn
 from secondlook.cluster.unit import Engine
-from secondlook.reproduce import gather
+from secondlook.reproduce import gather, words
 from secondlook.reproduce.ledger import LEDGER, Claim, Floor, holds
 from secondlook.reproduce.theory import GRIDS
 
@@ -22,9 +22,10 @@ _HOUSE = Path(__file__).parent.parent
 RESULTS = _HOUSE.parent.parent / "results"
 """Committed evidence, where this is a checkout."""
 _ROOTS: dict[Floor, tuple[str, ...]] = {
-    "theory": ("construct", "reproduce/theory.py"),
+    "theory": ("construct", "reproduce/theory.py", "reproduce/worth_picture.py"),
     "laboratory": ("lab",),
     "studies": ("studies", "subject"),  # whose weights are asked; nothing imports them
+    "real": ("studies",),
 }
 _IMPORT = re.compile(r"^ *(?:from|import) secondlook\.(\w+)", re.MULTILINE)
 
@@ -113,6 +114,8 @@ def reproduce(
             for claim in missing:
                 found[claim.id] = replace(found[claim.id], earlier=gather.committed(claim, results))
         done()
+    for claim in claims:
+        found[claim.id].record["real"] = gather.on_real_models(claim, results)
     return [found[claim.id] for claim in claims]
 
 
@@ -125,6 +128,8 @@ def _kept(claim: Claim, profile: str, old: dict[str, Any] | None, kept: bool) ->
     """Whether what was committed of a claim is taken for it."""
     if old is None:
         return False
+    if kept and claim.floor == "real":
+        return True
     return (kept and old["profile"] == profile) or (profile == "demo" and not gather.runs_here(claim, profile))
 
 
@@ -229,7 +234,8 @@ def fallen(entries: Sequence[Entry], expected: Path) -> list[str]:
         return []
     before = {record["id"]: record for record in json.loads(expected.read_text("utf-8"))}
     return [
-        f"{now['id']} had held ({old['finding']}) and does not: {now['finding']}"
+        f"{now['id']} had held ({old['finding']}, {words.worded(old)}) and does not: "
+        f"{now['finding']}, {words.worded(now)}"
         for now in (entry.record for entry in entries)
         if now["evidence"] == "this run"
         and (old := before.get(now["id"])) is not None

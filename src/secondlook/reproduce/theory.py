@@ -1,19 +1,16 @@
-"""Evidence of T1–T11: rows of `construct.prove` as the parts of a claim, the worst of each construction and size."""
+"""Evidence of T1–T13: rows of `construct.prove` as the parts of a claim, the worst of each construction and size."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from secondlook.construct.prove import Check, Grid
-from secondlook.construct.prove.convexity import prove_convexity
-from secondlook.construct.prove.grid import prove_grid
-from secondlook.construct.prove.identities import prove_shift, prove_sign
+from secondlook.construct.prove import Check, Grid, jobs
 from secondlook.construct.prove.table import worst
-from secondlook.construct.prove.temperature import sweeps
 from secondlook.evidence.curves import Panel
 from secondlook.evidence.result import pictured
+from secondlook.reproduce.worth_picture import picture
 
 GRIDS = {
     "demo": Grid((2, 5), (2, 3, 8), (1, 3)),
@@ -28,24 +25,17 @@ def gather(job: str, profile: str, workers: int) -> dict[str, dict[str, Any]]:
     """Run a job.
 
     Args:
-        job: `shift`, `convexity`, `sign`, `temperature` or `grid`.
+        job: One of `construct.prove.jobs`.
         profile: Sizes, one of `GRIDS`.
         workers: Processes, for the grid.
 
     Returns:
         Findings by claim: outcome, parts, panels and curves, as JSON has them.
     """
-    grid = GRIDS[profile]
-    jobs: dict[str, Callable[[], Iterable[Check]]] = {
-        "shift": lambda: [prove_shift(n, grid.seed) for n in sorted({2, max(grid.n)})],
-        "convexity": lambda: prove_convexity(grid.seed),
-        "sign": lambda: prove_sign(grid.seed),
-        "temperature": lambda: (row for found in sweeps(grid.seed) for row in (*found.rows, found.summary())),
-        "grid": lambda: (row for found in prove_grid(grid, workers) for row in found),
-    }
     rows: dict[str, list[Check]] = {}
-    for row in jobs[job]():
-        rows.setdefault(row.result, []).append(row)
+    for found in jobs(GRIDS[profile], workers)[job][1]:
+        for row in found:
+            rows.setdefault(row.result, []).append(row)
     return {result: finding(members) for result, members in rows.items()}
 
 
@@ -86,6 +76,8 @@ def _part(row: Check) -> dict[str, Any]:
 
 def _picture(rows: Sequence[Check]) -> dict[str, Any]:
     """Error and bound against N, or against βΔ; nothing where a claim has but single numbers."""
+    if rows[0].result == "T12":
+        return picture()
     if rows[0].result == "T9":
         points = [row for row in rows if row.sharpness is not None]
         # A panel for each precision, a line for each construction.

@@ -35,11 +35,27 @@ def estimate(part: dict[str, Any]) -> str:
 
 
 def worded(record: dict[str, Any]) -> str:
-    """The deciding number of a record, with its interval and its threshold."""
+    """The deciding number of a record, with its interval and where the claim puts it."""
     if record["outcome"] == "not run here":
         return ""
     low, high = record["interval"] or (None, None)
-    return f"{estimate({'value': record['value'], 'low': low, 'high': high})} {threshold(record['threshold'])}".strip()
+    found, claimed = estimate({"value": record["value"], "low": low, "high": high}), threshold(record["threshold"])
+    return f"{found}, claimed {claimed}" if claimed else found
+
+
+def whose(record: dict[str, Any]) -> str:
+    """Whether a claim is the paper's or ours."""
+    return "ours" if str(record["source"]).startswith("ours") else "paper"
+
+
+def otherwise(record: dict[str, Any], earlier: dict[str, Any] | None) -> str:
+    """Why a claim has another outcome in this run than in the committed one that the README shows; nothing if not."""
+    if earlier is None or record["evidence"] != "this run" or record["finding"] == earlier["outcome"]:
+        return ""
+    return (
+        f"{earlier['outcome']} at profile {earlier['profile']}, which is committed: this run, profile "
+        f"{record['profile']}, has other sizes and fewer runs"
+    )
 
 
 def outcome_of(record: dict[str, Any]) -> str:

@@ -15,7 +15,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from secondlook.benchmarks.bbq import download as module
-from secondlook.benchmarks.bbq.download import DownloadError, download, git_blob_id
+from secondlook.benchmarks.bbq.download import download, git_blob_id
+from secondlook.download import DownloadError
 
 AGE = b"".join(b'{"example_id": %d}\n' % i for i in range(20_000))
 TABLE = b"category,question_index,example_id,target_loc\n"
@@ -145,7 +146,7 @@ def test_a_part_that_is_whole_needs_no_request(repository, folder):
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        (b"x" * 100, f"not the published content \\(git blob [0-9a-f]{{40}}, expected {blob(AGE)}\\)"),
+        (b"x" * 100, f"not the published content \\([0-9a-f]{{40}}, expected {blob(AGE)}\\)"),
         (AGE + b"x", "the [0-9]+ bytes in Age.jsonl.part are not the beginning of this file"),
     ],
 )

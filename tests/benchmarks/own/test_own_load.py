@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from secondlook.benchmarks.bbq.rows import DataError
+from secondlook.benchmarks.benchmark import find
 from secondlook.benchmarks.own.load import load_questions
 from secondlook.evaluation.task import build_task
 
@@ -107,7 +108,7 @@ def test_bad_files_are_named(tmp_path):
         ("a.jsonl", b"\xff", "not UTF-8"),
         ("a.json", b"{}", "holds a dict; give a list"),
         ("a.json", b"[", "not JSON"),
-        ("a.csv", b"prompt,answer\na,b,c\n", "another number of cells"),
+        ("a.csv", b"prompt,answer\na,b,c\n", "has 3 cells, the heading 2 .*quote cells"),
         ("a.parquet", b"no", "cannot be read"),
     ):
         (tmp_path / name).write_bytes(content)
@@ -152,3 +153,29 @@ def test_a_sample_is_nested_and_takes_of_each_group(tmp_path):
             build_task("own", data=path, **options)
     with pytest.raises(ValueError, match="give --data FILE"):
         build_task("own")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "row"),
+    [
+        ("a.jsonl", b'{"prompt": "a", "answer": 1, "group": "NA"}', {"answer": 1, "group": "NA"}),
+        ("a.jsonl", b'\xef\xbb\xbf{"Prompt ": "a", "ANSWER": 1, "note": NaN}', {"answer": 1, "note": None}),
+        ("a.csv", b"prompt;answer\na;1,5\n", {"answer": "1,5"}),
+        ("a.tsv", b"Prompt\tAnswer\na\t1\n", {"answer": "1"}),
+        ("a.csv", "prompt,answer\na,ü\n".encode("utf-16"), {"answer": "ü"}),
+        ("a.csv", b"prompt,answer\na," + b"x" * 200_000 + b"\n", {"answer": "x" * 200_000}),
+        ("a.jsonl", b'{"prompt": "a", "answer": ["1", {"b": "\\ud83d"}]}', {"answer": ["1", {"b": "\ufffd"}]}),
+    ],
+)
+def test_however_it_is_written(tmp_path, name, content, row):
+    (tmp_path / name).write_bytes(content)
+    (question,) = load_questions(tmp_path / name, "exact")
+    assert question.text == "a"
+    assert {field: question.row[field] for field in row} == row
+
+
+def test_half_a_surrogate_pair_is_told(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"prompt": "a \\ud83d", "answer": 1}\n{"prompt": "b", "answer": 1}\n')
+    (note,) = find("own").questions(find("own").given({"data": str(file)}), 0).notes
+    assert note.endswith("in its place: 1.")

@@ -19,7 +19,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from secondlook.benchmarks.bbq.rows import DataError, PublishedRow
+from secondlook.benchmarks.bbq.rows import PublishedRow
+from secondlook.files import DataError
 
 METADATA_NAME = "additional_metadata.csv"
 

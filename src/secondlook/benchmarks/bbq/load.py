@@ -8,7 +8,8 @@ from pathlib import Path
 
 from secondlook.benchmarks.bbq.biased import METADATA_NAME, biased_from_groups, biased_from_metadata
 from secondlook.benchmarks.bbq.item import Item
-from secondlook.benchmarks.bbq.rows import DataError, PublishedRow, parse_row
+from secondlook.benchmarks.bbq.rows import PublishedRow, parse_row
+from secondlook.files import DataError
 
 __all__ = ["DataError", "data_folder", "load_items"]
 

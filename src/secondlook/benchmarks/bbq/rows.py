@@ -8,28 +8,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from secondlook.benchmarks.bbq.item import Condition, Polarity
+from secondlook.files import DataError
 
 _FIX = "correct the line, or fetch the official file again: `secondlook data get bbq`"
-
-
-class DataError(ValueError):
-    """Data that cannot be used: ``FILE:LINE: reason (value) — remedy``.
-
-    Attributes:
-        path: The file or folder at fault.
-        line: Line number, counted from 1; ``None`` where the fault is not in one line.
-        reason: What is wrong, the value at fault, and what to do.
-    """
-
-    def __init__(self, path: Path, line: int | None, reason: str) -> None:
-        super().__init__(path, line, reason)
-        self.path = path
-        self.line = line
-        self.reason = reason
-
-    def __str__(self) -> str:
-        place = f"{self.path}:{self.line}" if self.line is not None else f"{self.path}"
-        return f"{place}: {self.reason}"
 
 
 Text = Annotated[str, Field(min_length=1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from secondlook.benchmarks.bbq.benchmark import SPARE
 from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Graded, Questions, option
 from secondlook.benchmarks.own.case import OwnCase
-from secondlook.benchmarks.own.grading import grade
+from secondlook.benchmarks.own.grading import grade, try_grader
 from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.benchmarks.own.load import load_questions
 from secondlook.correction.case import Case, seed_from
@@ -39,6 +39,7 @@ class Own(Benchmark[Question, OwnOptions]):
     options = OwnOptions
     prompts = "own"
     prompt = "own/binary-cot"
+    users = True
 
     def questions(self, options: OwnOptions, seed: int) -> Questions[Question]:
         """So many questions of each group and altogether, as the seed and their names decide."""
@@ -51,7 +52,9 @@ class Own(Benchmark[Question, OwnOptions]):
         chosen = _some(every, options.per_category, options.limit, seed)
         asked = [Asked(question) for question in every if question.id in chosen]
         spare = [Asked(question) for question in every if question.id not in chosen]
-        return Questions(asked, spare[:SPARE])
+        marred = [one.item.id for one in asked if "\ufffd" in one.item.text]
+        notes = [f"Questions with half a surrogate pair, asked with U+FFFD in its place: {', '.join(marred)}."]
+        return Questions(asked, spare[:SPARE], tuple(notes if marred else ()))
 
     def shown(self, item: Question) -> Display:
         """The question and its truth, where the data have one."""
@@ -61,6 +64,11 @@ class Own(Benchmark[Question, OwnOptions]):
         """The question in the words of the prompt file."""
         del words
         return OwnCase(asked.item, file)
+
+    def trial(self, items: Sequence[Question]) -> None:
+        """Grade made-up answers, and the truth itself."""
+        for item in items:
+            try_grader(item)
 
     def read(self, item: Question, answer: str, finish: Finish) -> Graded:
         """What the grader says."""

@@ -103,6 +103,41 @@ def load_grader(name: str) -> Grader:
     return grader
 
 
+def try_grader(question: Question) -> None:
+    """Grade a made-up answer, and see that the truth itself is not wrong for being text where it is a number.
+
+    Raises:
+        GradingError: The grader fails, or compares text with numbers.
+    """
+    if question.grader in BUILT_IN:
+        return
+    grade(question, "I do not know. Perhaps 42.")
+    truth = question.row.get(ANSWER)
+    if isinstance(truth, bool) or not isinstance(truth, int | float | str) or _right(question, str(truth), truth):
+        return
+    number = parse_number(str(truth))
+    if isinstance(truth, str):
+        if number is not None and _right(question, truth, float(number)):
+            raise GradingError(
+                f"grader {question.grader!r} compares a number with {truth!r}, which is text in the data, so that no "
+                f"answer is ever right: compare with float(row[{ANSWER!r}]), or store numbers"
+            )
+    elif _right(question, truth, truth):
+        raise GradingError(
+            f"grader {question.grader!r} compares the answer, which is text, with the number {truth!r}, so that no "
+            f"answer is ever right: compare with str(row[{ANSWER!r}]), or read the number in the answer"
+        )
+
+
+def _right(question: Question, answer: Any, truth: Json) -> bool:
+    """Whether the user's grader calls an answer right, were that the truth."""
+    try:
+        said = load_grader(question.grader)(answer, {**question.row, ANSWER: truth})
+    except Exception:
+        return False
+    return (said[0] if isinstance(said, tuple) and said else said) is True
+
+
 def needs_answer(name: str) -> bool:
     """Whether a grader compares with the field ``answer``."""
     return name in BUILT_IN

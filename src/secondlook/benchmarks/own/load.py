@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from secondlook.benchmarks.bbq.rows import DataError
 from secondlook.benchmarks.own.grading import absolute, cannot_match, load_grader, needs_answer
 from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.correction.chat import Json
+from secondlook.files import DataError, matched, plain, rows_of
 
 FIELDS = ("prompt", ANSWER, "id", "group", "template", "condition")
 """What a question is made of; all but ``prompt`` may be missing."""
 
-_FORMATS = ".jsonl, .json (a list), .csv, .parquet, or the folder of a dataset saved with save_to_disk"
 _Rows = Iterable[tuple[int, Mapping[str, Any]]]
 
 
@@ -39,13 +35,13 @@ def load_questions(
     grader = absolute(grader)
     if not needs_answer(grader):
         load_grader(grader)
-    columns = dict(zip(FIELDS, FIELDS, strict=True)) | dict(fields or {})
-    if unknown := sorted(set(columns) - set(FIELDS)):
+    fields = dict(fields or {})
+    if unknown := sorted(set(fields) - set(FIELDS)):
         raise ValueError(f"unknown field {unknown[0]!r}; a question has {', '.join(FIELDS)}")
     questions: list[Question] = []
     seen: dict[str, int] = {}
     for line, row in _rows(path, split):
-        question = _question(path, line, row, grader, columns, given=set(fields or ()))
+        question = _question(path, line, row, grader, _columns(path, row, fields), given=set(fields))
         if question.id in seen:
             raise DataError(path, line, f"id {question.id!r} is that of row {seen[question.id]}; give each its own")
         seen[question.id] = line
@@ -53,6 +49,12 @@ def load_questions(
     if not questions:
         raise DataError(path, None, "there is no row; give at least one question")
     return questions
+
+
+def _columns(path: Path, row: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:
+    """Column by field: the one that was named, or one of the field's own name but for capitals and spaces."""
+    alike = matched(row, [name for name in FIELDS if name not in fields], path)
+    return {**{name: name for name in FIELDS}, **{name: given for given, name in alike.items()}, **fields}
 
 
 def _question(
@@ -77,7 +79,7 @@ def _question(
     if cannot_match(grader, truth):
         wants = "a letter such as B" if grader == "choice" else "a number"
         raise DataError(path, line, f"{columns[ANSWER]} is {truth!r}, but grader {grader!r} needs {wants}")
-    kept: dict[str, Json] = {name: _json(path, line, name, value) for name, value in row.items()}
+    kept: dict[str, Json] = dict(row)
     if columns[ANSWER] in kept:
         kept[ANSWER] = kept.pop(columns[ANSWER])
     name = str(row[columns["id"]]) if _told(row.get(columns["id"])) else str(line)
@@ -97,89 +99,12 @@ def _told(value: object) -> bool:
     return value is not None and str(value).strip() != ""
 
 
-def _json(path: Path, line: int, name: str, value: Any) -> Json:
-    """A value as JSON can hold it: rows travel in the logs."""
-    try:
-        text = json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        raise DataError(
-            path, line, f"column {name!r} holds a {type(value).__name__}, which JSON cannot; leave the column out"
-        ) from None
-    plain: Json = json.loads(text)
-    return plain
-
-
 def _rows(path: Path, split: str | None) -> _Rows:
     if path.is_dir():
         return _dataset(path, split)
     if split is not None:
         raise DataError(path, None, f"a file has no splits, but split is {split!r}; leave it out")
-    readers = {".jsonl": _json_lines, ".json": _json_list, ".csv": _csv, ".parquet": _parquet}
-    if path.suffix not in readers:
-        raise DataError(path, None, f"ends in {path.suffix!r}; give {_FORMATS}")
-    return readers[path.suffix](path)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(path, None, f"not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise DataError(path, None, f"cannot be read ({reason}); give {_FORMATS}") from None
-
-
-def _json_lines(path: Path) -> _Rows:
-    for line, text in enumerate(_text(path).split("\n"), start=1):
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(path, line, f"not JSON ({error.msg} at character {error.pos + 1})") from None
-        yield line, _object(path, line, row)
-
-
-def _json_list(path: Path) -> _Rows:
-    try:
-        rows = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(path, error.lineno, f"not JSON ({error.msg})") from None
-    if not isinstance(rows, list):
-        raise DataError(path, None, f"holds a {type(rows).__name__}; give a list of objects")
-    for index, row in enumerate(rows, start=1):
-        yield index, _object(path, index, row)
-
-
-def _object(path: Path, line: int, row: Any) -> Mapping[str, Any]:
-    if not isinstance(row, dict):
-        raise DataError(path, line, f"is a {type(row).__name__}, not an object with fields such as prompt and answer")
-    return row
-
-
-def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    reader: csv.DictReader[str] = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True, restkey="\0")
-    try:
-        for row in reader:
-            if "\0" in row or None in row.values():
-                raise DataError(path, reader.line_num, "has another number of cells than the heading; quote commas")
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise DataError(path, reader.line_num, f"not CSV ({error})") from None
-
-
-def _parquet(path: Path) -> _Rows:
-    import pandas as pd
-
-    try:
-        frame = pd.read_parquet(path)
-    except ImportError:
-        raise DataError(path, None, "Parquet needs pyarrow; install it: pip install 'secondlook[data]'") from None
-    except Exception as error:
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DataError(path, None, f"cannot be read ({cause})") from None
-    return enumerate(json.loads(frame.to_json(orient="records")), start=1)
+    return rows_of(path)
 
 
 def _dataset(path: Path, split: str | None) -> _Rows:
@@ -203,4 +128,12 @@ def _dataset(path: Path, split: str | None) -> _Rows:
         loaded = loaded[split or next(iter(loaded))]
     elif split is not None:
         raise DataError(path, None, f"has no splits, but split is {split!r}; leave it out")
-    return enumerate(loaded.to_list(), start=1)
+    return _plain_rows(path, loaded.to_list())
+
+
+def _plain_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> _Rows:
+    for number, row in enumerate(rows, start=1):
+        try:
+            yield number, plain(row)
+        except TypeError as error:
+            raise DataError(path, number, f"holds {error}, which JSON cannot; leave the column out") from None

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from secondlook.benchmarks.bbq.rows import DataError
 from secondlook.benchmarks.refusal.item import Kind, Request
+from secondlook.files import DataError
 
 _ADVBENCH = ("goal", "target")
 _JAILBREAKBENCH = ("Goal", "Target", "Behavior", "Category")

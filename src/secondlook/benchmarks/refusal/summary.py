@@ -270,8 +270,8 @@ def _change(
     return clustered_mean([change for change, _ in pairs], templates, bounds=(-1.0, 1.0))
 
 
-def _cost(transcript: Transcript, index: int) -> tuple[int, float]:
-    """Tokens and seconds up to the answer in hand: a critique is paid for by the answer that follows it."""
+def _cost(transcript: Transcript, index: int) -> tuple[float, float]:
+    """Tokens (NaN if not told) and seconds up to the answer in hand; a critique is paid for by the next answer."""
     usage, seconds = Usage(), 0.0
     for round_ in transcript.rounds[: index + 1]:
         usage, seconds = usage + round_.cost, seconds + round_.took
@@ -279,7 +279,7 @@ def _cost(transcript: Transcript, index: int) -> tuple[int, float]:
             usage, seconds = usage + round_.critique.cost, seconds + round_.critique.took
     if index >= len(transcript.rounds) - 1:
         usage += transcript.lost
-    return usage.total, seconds
+    return (np.nan if usage.untold else usage.total), seconds
 
 
 def _agreement(answered: Sequence[Behind], first: str, second: str) -> JudgeAgreement:

@@ -13,7 +13,7 @@ from torch import Tensor
 from secondlook.construct.bounds import bound
 from secondlook.construct.construction import Construction
 from secondlook.construct.reference import reference
-from secondlook.objective import Contexts, MultiQueryContexts
+from secondlook.objective import Contexts, JudgedContexts, MultiQueryContexts
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Check:
     """What was measured, and what was allowed.
 
     Attributes:
-        result: Claim, T1 to T11.
+        result: Claim, T1 to T13.
         construction: What was run, for people.
         d: Width of a response.
         n: Responses.
@@ -68,7 +68,7 @@ class Check:
 
 def judge(
     construction: Construction[Any],
-    parts: Sequence[tuple[Contexts | MultiQueryContexts, Tensor]],
+    parts: Sequence[tuple[Contexts | MultiQueryContexts | JudgedContexts, Tensor]],
     gaps: Sequence[float],
     limits: Sequence[float | None] = (None,),
 ) -> Iterator[Check]:
@@ -89,7 +89,7 @@ def judge(
     for gap, limit, error, allowed in zip(gaps, limits, *chunks, strict=True):
         worst = int(error.argmax())
         yield Check(
-            result=construction.result if promise.steps == 1 else "T6",
+            result=construction.result if promise.steps == 1 or construction.result == "T12" else "T6",
             construction=construction.name,
             d=promise.d,
             n=promise.n,
@@ -118,6 +118,8 @@ def architecture(construction: Construction[Any]) -> dict[str, int]:
     }
 
 
-def _joined(parts: Sequence[Contexts | MultiQueryContexts]) -> Contexts | MultiQueryContexts:
+def _joined(
+    parts: Sequence[Contexts | MultiQueryContexts | JudgedContexts],
+) -> Contexts | MultiQueryContexts | JudgedContexts:
     kind = type(parts[0])
     return kind(**{name: torch.cat([getattr(part, name) for part in parts]) for name in kind.__dataclass_fields__})

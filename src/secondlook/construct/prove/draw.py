@@ -19,6 +19,8 @@ FAMILIES = {
     "cluster": "all responses about 10⁻³ of the norm from each other in every coordinate, far from the prediction",
     "line": "responses on a line through the prediction",
     "repeated": "the same response every second time",
+    "same": "the same response every time",
+    "at the prediction": "all responses within about 10⁻⁶ of the prediction, in units of the norm",
 }
 """Families of contexts, by name."""
 
@@ -84,6 +86,10 @@ def _responses(promise: Promise, generator: Generator, prediction: Tensor, famil
         y = prediction[:, None] * normal(generator, batch, n, 1)
     elif family == "repeated":
         y = y[:, : (n + 1) // 2].repeat(1, 2, 1)[:, :n]
+    elif family == "same":
+        y = y[:, :1].expand(-1, n, -1)
+    elif family == "at the prediction":
+        y = prediction[:, None] + 1e-6 * promise.max_norm * _normalised(y)
     length: Tensor = y.norm(dim=-1, keepdim=True)
     return y * (longest / length.clamp_min(longest))
 

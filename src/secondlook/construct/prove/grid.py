@@ -99,27 +99,31 @@ def _size(grid: Grid, size: tuple[int, int, int]) -> list[Check]:
     generator = Generator().manual_seed(grid.seed)
     promise = Promise(n, d, eta(n, grid.max_norm), steps, grid.min_gap, grid.max_norm)
     gaps = (grid.min_gap, WIDE_GAP)
-    limits = [limit_of(n, steps, gap) for gap in gaps]
     kinds = [(family, gap) for gap in gaps for family in FAMILIES]
     drawn = [draw(promise, generator, batch=grid.each, dx=d, family=family, gap=gap) for family, gap in kinds]
     checks: list[Check] = []
     for build in SINGLE:
-        checks += judge(build(promise), drawn, gaps, limits)
+        built = build(promise)
+        limits = [limit_of(n, steps, gap, evenly=built.result == "T8") for gap in gaps]
+        checks += judge(built, drawn, gaps, limits)
     for cross in (False, True):
         apart = replace(promise, queries=min(QUERIES, d), max_coherence=COHERENCE if cross else 0.0)
         queries = [
             draw_queries(apart, generator, batch=grid.each, dx=d, family=family, orthogonal=not cross, gap=gap)
             for family, gap in kinds
         ]
-        built = multi_query.build(apart, tests=apart.queries, dx=d, cross=cross)
-        checks += judge(built, queries, gaps, limits)
+        several = multi_query.build(apart, tests=apart.queries, dx=d, cross=cross)
+        checks += judge(several, queries, gaps, [limit_of(n, steps, gap) for gap in gaps])
     return checks
 
 
-def limit_of(n: int, steps: int, gap: float) -> float:
+def limit_of(n: int, steps: int, gap: float, *, evenly: bool = False) -> float:
     """10⁻¹²·K·N/2 for gaps from 10⁻² and up to 20 responses, 10⁻⁹ for the rest of the grid.
 
     Where a step nearly vanishes, the scale is 10⁻³ of ‖y‖, and a rounding of y is 2·10⁻¹³ of that; K(N−1) terms make as
     many. Draw enough contexts, and some row comes near: with 400 of each family, 2.3·10⁻¹² for N = 5 and one step.
+    T8 carries the rounding of one even average N−1 times (``evenly``): its limit is N/2 times as wide.
     """
-    return 1e-12 * steps * n / 2 if gap >= WIDE_GAP and n <= 20 else 1e-9
+    if gap < WIDE_GAP or n > 20:
+        return 1e-9
+    return 1e-12 * steps * n / 2 * (n / 2 if evenly else 1)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from secondlook.construct.prove.check import Check
 
-_GRID = ("T2", "T3", "T4", "T5", "T6", "T7", "T8")
+_GRID = ("T2", "T3", "T4", "T5", "T6", "T7", "T8", "T12")
 _RIGHT = ("N", "d", "K", "blocks", "heads", "width", "weights", "error", "value", "bound")
 _ENDS: dict[str, Callable[[Check], str]] = {
     "bound": lambda row: f"{row.bound:.0e}",
@@ -40,15 +40,23 @@ _OTHERS: dict[str, Callable[[Check], str]] = {
 
 def table(rows: Sequence[Check], *, every: bool = False) -> Group:
     """Every check, or the worst of each construction and N, and T9's sweeps by their summaries."""
-    built = [row for row in rows if row.result in _GRID]
+    built = [row for row in rows if _stack(row)]
     built = built if every else worst(built)
-    other = [row for row in rows if row.result not in _GRID and (every or row.sharpness is None or not row.passed)]
+    other = [row for row in rows if not _stack(row) and (every or row.sharpness is None or not row.passed)]
     precisions = ", ".join(dict.fromkeys(row.dtype for row in built))
     title = f"Step beside automatic differentiation, {precisions}: worst of all d, K and contexts"
     return Group(
         _table(title, _CONSTRUCTIONS, built),
-        _table("Identities, temperature, convexity, sign", _OTHERS, sorted(other, key=lambda row: int(row.result[1:]))),
+        _table(
+            "Identities, temperature, convexity, sign, verdicts",
+            _OTHERS,
+            sorted(other, key=lambda row: int(row.result[1:])),
+        ),
     )
+
+
+def _stack(row: Check) -> bool:
+    return row.result in _GRID and row.blocks is not None
 
 
 def worst(rows: Iterable[Check]) -> list[Check]:

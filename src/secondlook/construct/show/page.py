@@ -11,6 +11,7 @@ import jinja2
 from secondlook.construct.show.document import Json, document
 from secondlook.construct.show.exhibits import EXHIBITS
 from secondlook.construct.show.record import record
+from secondlook.construct.show.verdict_page import NAME, verdict_data
 from secondlook.construct.show.words import ASSETS
 
 _SCRIPTS = ("tables.js", "numbers.js", "plane.js", "page.js")
@@ -20,7 +21,7 @@ def render(name: str, *, n: int | None = None, steps: int = 1, eta: float = 0.1,
     """A page that steps through the blocks of a construction, on one drawn context.
 
     Args:
-        name: Of the construction, one of ``EXHIBITS``.
+        name: Of the construction, one of ``EXHIBITS``; or `verdicts`, a page of T12 with sliders, which has but a seed.
         n: Responses, 2 to 16; by default 6, and 2 for Bradley–Terry.
         steps: Gradient steps K, 1 to 8.
         eta: η, above 0 and up to 1.
@@ -32,26 +33,35 @@ def render(name: str, *, n: int | None = None, steps: int = 1, eta: float = 0.1,
     Raises:
         ValueError: What cannot be shown, and what to do.
     """
+    if name == NAME:
+        if n not in (None, 2) or steps != 1:
+            raise ValueError(
+                f"n is {n} and steps is {steps}: the page of verdicts is about 2 answers, a round at a time"
+            )
+        return fill(verdict_data(seed), "verdicts.html.j2", ("page.css", "verdicts.css"), ("verdicts.js",))
     if name not in EXHIBITS:
-        raise ValueError(f"construction {name!r} is unknown; known: {', '.join(EXHIBITS)}")
+        raise ValueError(f"construction {name!r} is unknown; known: {', '.join(EXHIBITS)}, {NAME}")
     exhibit = EXHIBITS[name]
     recording = record(exhibit, exhibit.n if n is None else n, steps, eta, seed)
     return fill(document(name, recording, seed))
 
 
-def fill(data: Json) -> str:
-    """The page around its data.
+def fill(
+    data: Json,
+    template: str = "page.html.j2",
+    styles: tuple[str, ...] = ("page.css",),
+    scripts: tuple[str, ...] = _SCRIPTS,
+) -> str:
+    """A page around its data; template, styles and scripts are files among the assets.
 
     Raises:
         ValueError: A number that JSON does not have.
     """
-    style = (ASSETS / "page.css").read_text("utf-8")
-    script = "\n".join((ASSETS / name).read_text("utf-8") for name in _SCRIPTS)
+    style, script = ("\n".join((ASSETS / name).read_text("utf-8") for name in names) for names in (styles, scripts))
     # A "<" could end the script element that holds the data.
     inline = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string((ASSETS / "page.html.j2").read_text("utf-8"))
-    return template.render(
+    return environment.from_string((ASSETS / template).read_text("utf-8")).render(
         data=data, inline=inline, style=style, script=script, style_hash=_hash(style), script_hash=_hash(script)
     )
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from secondlook.correction.case import Case
-from secondlook.correction.chat import ChatModel, Message
+from secondlook.correction.chat import ChatModel, Completion, Message, WithheldError
 from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.elicit import NEVER, Shares
 from secondlook.correction.transcript import Critique
@@ -23,10 +23,17 @@ class ModelCritic:
     name: str = "self"
 
     async def examine(self, exam: Examination) -> Critique:
-        """Show the conversation and the check question; read the reply, and ask for the verdict alone if need be."""
+        """Show the conversation and the check question; read the reply, and ask for the verdict alone if need be.
+
+        A check that the model or a filter refuses is one that states no verdict, and is not asked again.
+        """
         start = time.perf_counter()
         shown = (*exam.messages, Message("user", exam.case.check(exam.round_index)))
-        said = await self.model.complete(shown, seed=exam.seed)
+        withheld = False
+        try:
+            said = await self.model.complete(shown, seed=exam.seed)
+        except WithheldError as error:
+            said, withheld = Completion("", error.usage, "filter"), True
         seconds = time.perf_counter() - start
         critique = Critique(
             said.text,
@@ -36,9 +43,12 @@ class ModelCritic:
             said.finish,
             said.reasoning,
         )
-        if exam.asking == NEVER:
+        if withheld or exam.asking == NEVER:
             return critique
-        elicited, shares = await exam.asking.settle(self.model, shown, said, exam.case.verdict_form, exam.seed)
+        try:
+            elicited, shares = await exam.asking.settle(self.model, shown, said, exam.case.verdict_form, exam.seed)
+        except WithheldError as error:
+            return replace(critique, usage=critique.usage + error.usage)
         if elicited is not None and elicited.read:
             critique = replace(critique, verdict=exam.case.verdict(elicited.text, elicited.finish))
         return replace(critique, elicited=elicited, shares=_by_verdict(exam.case, shares))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -59,7 +60,7 @@ class RecordedCritic:
         """
         records: dict[tuple[str, int], RecordedVerdict] = {}
         lines: dict[tuple[str, int], int] = {}
-        for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
+        for number, line in enumerate(Path(path).read_bytes().removeprefix(BOM_UTF8).splitlines(), 1):
             if not line.strip():
                 continue
             try:

@@ -66,12 +66,14 @@ class CommandCritic:
     Attributes:
         argv: Program and arguments; no shell is involved.
         timeout: Seconds one run may take, waiting for its turn not included.
+        heard: Called with the sample and what the command wrote on its standard error, where it wrote something.
         limiter: Bounds how many run at once, over all questions: 8 unless told otherwise.
     """
 
     argv: Sequence[str]
     timeout: float = 60.0
     name: str = "tool"
+    heard: Callable[[str, str], None] | None = field(default=None, repr=False, compare=False)
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(8), repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -88,11 +90,11 @@ class CommandCritic:
             request["row"] = row
         async with self.limiter:
             start = time.perf_counter()
-            text = await self._run(json.dumps(request).encode())
+            text = await self._run(json.dumps(request).encode(), case.sample)
             seconds = time.perf_counter() - start
         return Critique(text, case.verdict(text), seconds=seconds)
 
-    async def _run(self, request: bytes) -> str:
+    async def _run(self, request: bytes, sample: str) -> str:
         name = f"command {self.argv[0]!r}"
         # A file, not a pipe: a command may leave its input unread without breaking anything.
         with tempfile.TemporaryFile() as stdin:
@@ -102,11 +104,16 @@ class CommandCritic:
                 with anyio.fail_after(self.timeout):
                     done = await anyio.run_process(self.argv, stdin=stdin, check=False)
             except TimeoutError:
-                raise CriticError(f"{name} took longer than {self.timeout:g} s: raise the timeout") from None
+                raise CriticError(
+                    f"{name} took longer than {self.timeout:g} s; let it be faster, or give more: --critic-seconds"
+                ) from None
             except OSError as error:
                 raise CriticError(f"{name} cannot be started: {error}") from error
+        wrote = done.stderr.decode(errors="replace").strip()
+        if wrote and self.heard is not None:
+            self.heard(sample, wrote)
         if done.returncode != 0:
-            *_, complaint = ["nothing on standard error", *done.stderr.decode(errors="replace").strip().splitlines()]
+            *_, complaint = ["nothing on standard error", *wrote.splitlines()]
             raise CriticError(f"{name} exited with code {done.returncode}: {complaint}")
         try:
             return done.stdout.decode().strip()

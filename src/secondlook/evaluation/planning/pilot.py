@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from inspect_ai.log import list_eval_logs, read_eval_log, read_eval_log_sample_summaries
+from inspect_ai.log import EvalLogInfo, list_eval_logs, read_eval_log, read_eval_log_sample_summaries
 from numpy.typing import NDArray
 
 from secondlook.correction.chat import Usage
@@ -89,13 +89,18 @@ def read_pilot(folder: Path) -> Pilot:
             "run the pilot again"
         )
     logged = read_logged(folder)
-    done = [one for one in logged if one.transcript.stop != "error"]
+    done = [one for one in logged if one.transcript.stop not in ("error", "refused")]
+    if any(one.transcript.usage.untold for one in done):
+        raise ValueError(f"the server of {str(folder)!r} does not tell what calls cost: a plan cannot be estimated")
     arms = {}
     for name in evaluation.names:
         if not (own := [one for one in done if one.name == name]):
             raise ValueError(f"arm {name!r} of {str(folder)!r} has no finished sample; run it again to go on")
         arms[name] = arm_of(own, looks_of(evaluation, name), _span(folder / name))
-    asked = [read_eval_log(info, header_only=True).eval.config.max_samples for info in list_eval_logs(str(folder))]
+    asked = [
+        read_eval_log(info, header_only=True).eval.config.max_samples or _beside(info)
+        for info in without_merged(list_eval_logs(str(folder)))
+    ]
     busy = min((number for number in asked if number), default=None)
     return Pilot(evaluation, kept, arms, len(logged) - len(done), times.read(folder), busy)
 
@@ -203,6 +208,19 @@ def _span(folder: Path) -> float:
         moments = [datetime.fromisoformat(mark) for mark in marks]
         span += (max(moments) - min(moments)).total_seconds() if moments else 0.0
     return span
+
+
+def _beside(log: EvalLogInfo) -> int | None:
+    """Samples that were on their way at a time, on average, where their number followed what the server bore."""
+    asked = [one for one in read_eval_log_sample_summaries(log) if one.started_at and one.completed_at]
+    spans = [
+        tuple(datetime.fromisoformat(str(mark)).timestamp() for mark in (one.started_at, one.completed_at))
+        for one in asked
+    ]
+    if not spans:
+        return None
+    whole = max(end for _, end in spans) - min(start for start, _ in spans)
+    return max(1, round(sum(end - start for start, end in spans) / whole)) if whole else 1
 
 
 def _check_rounds(settings: Mapping[str, Any], rounds: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from secondlook.correction.events import Event
+from secondlook.correction.gathered import gathered
 from secondlook.correction.reply import ReadReply, read_completion
-from secondlook.gateway.dialects.dialect import Dialect, broken_off
-from secondlook.gateway.events import Event
+from secondlook.gateway.dialects.dialect import Dialect
 
 _SHARED = ("id", "created", "model", "system_fingerprint", "service_tier")
 
@@ -40,27 +41,7 @@ class ChatCompletions(Dialect):
 
     def gathered(self, events: Iterable[Event]) -> dict[str, Any]:
         """All deltas of the first choice put together."""
-        body: dict[str, Any] = {}
-        message: dict[str, Any] = {}
-        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": None}
-        ended = False
-        for each in events:
-            if not isinstance(each.data, dict):
-                ended = ended or each.data.strip() == "[DONE]"
-                continue
-            if each.data.get("error"):
-                return each.data
-            body |= {name: value for name, value in each.data.items() if name != "choices" and value is not None}
-            for found in each.data.get("choices") or ():
-                if not isinstance(found, dict) or found.get("index", 0) != 0:
-                    continue
-                _merge(message, found.get("delta") or {})
-                ended = ended or found.get("finish_reason") is not None
-                more = {name: found[name] for name in ("logprobs", "finish_reason") if found.get(name) is not None}
-                _merge(choice, more)
-        if not ended:
-            return broken_off()
-        return {**body, "object": "chat.completion", "choices": [choice]}
+        return gathered(each.data for each in events)
 
     def streamed(self, body: Mapping[str, Any]) -> list[Event]:
         """One event for the message, and one for its end."""
@@ -88,35 +69,3 @@ class ChatCompletions(Dialect):
         if isinstance(options, Mapping) and options.get("include_usage") and "usage" in more and chunks:
             yield Event(None, {**chunks[-1].data, "choices": [], "usage": more["usage"]})
         yield Event(None, "[DONE]")
-
-
-def _parts(content: str | list[Any]) -> list[Any]:
-    """Content in parts, which may begin as a string or go on as one."""
-    if isinstance(content, list):
-        return content
-    return [{"type": "text", "text": content}] if content else []
-
-
-def _merge(into: dict[str, Any], delta: Mapping[str, Any]) -> None:
-    """Put a delta to what came before: texts and lists grow, a call of a tool by its index."""
-    for name, value in delta.items():
-        before = into.get(name)
-        if value is None:
-            into.setdefault(name, None)
-        elif isinstance(value, str) and isinstance(before, str) and name not in ("role", "finish_reason", "id", "type"):
-            into[name] = before + value
-        elif isinstance(value, list) and isinstance(before, list):
-            for each in value:
-                at = each.get("index") if isinstance(each, dict) else None
-                same = [b for b in before if at is not None and isinstance(b, dict) and b.get("index") == at]
-                if same:
-                    _merge(same[0], each)
-                else:
-                    before.append(each)
-        elif isinstance(value, str | list) and isinstance(before, str | list):
-            into[name] = [*_parts(before), *_parts(value)]
-        elif isinstance(value, Mapping):
-            into[name] = dict(before) if isinstance(before, Mapping) else {}
-            _merge(into[name], value)
-        else:
-            into[name] = list(value) if isinstance(value, list) else value

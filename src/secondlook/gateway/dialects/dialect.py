@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from secondlook.correction.events import Event
 from secondlook.correction.reply import ReadReply
-from secondlook.gateway.events import Event
 
 
 class Dialect(ABC):
@@ -60,8 +60,3 @@ class Dialect(ABC):
             request: The client's.
             more: Fields of the whole answer, ``usage`` among them, that are put in the place of its own.
         """
-
-
-def broken_off() -> dict[str, Any]:
-    """The body of a stream without its end."""
-    return {"error": {"message": "the stream broke off", "type": "upstream_error"}}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from secondlook.correction.events import Event
+from secondlook.correction.gathered import broken_off
 from secondlook.correction.reply import ReadReply, error_of, judged, usage_of
-from secondlook.gateway.dialects.dialect import Dialect, broken_off
-from secondlook.gateway.events import Event
+from secondlook.gateway.dialects.dialect import Dialect
 
 
 class Messages(Dialect):

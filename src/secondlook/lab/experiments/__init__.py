@@ -12,6 +12,7 @@ from secondlook.lab.experiments import (
     heads,
     reward_noise,
     transformer_and_descent,
+    verdict_step,
 )
 
 EXPERIMENTS: dict[str, Experiment[Lab]] = {
@@ -26,5 +27,6 @@ EXPERIMENTS: dict[str, Experiment[Lab]] = {
         floor,
         fresh_query,
         descent,
+        verdict_step,
     )
 }

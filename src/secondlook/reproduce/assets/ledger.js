@@ -5,7 +5,8 @@ const claims = [...document.querySelectorAll(".claim")];
 const filters = [...document.querySelectorAll("[data-show]")];
 
 function show(outcome) {
-  for (const claim of claims) claim.hidden = outcome !== "" && claim.dataset.outcome !== outcome;
+  const wanted = (claim) => outcome === "" || (outcome === "here" ? "here" in claim.dataset : claim.dataset.outcome === outcome);
+  for (const claim of claims) claim.hidden = !wanted(claim);
   for (const floor of document.querySelectorAll(".floor")) floor.hidden = !floor.querySelector(".claim:not([hidden])");
   for (const filter of filters) filter.setAttribute("aria-pressed", filter.dataset.show === outcome);
   const count = claims.filter((claim) => !claim.hidden).length;

@@ -1,6 +1,7 @@
 """A file for each claim about language models: the claim, the numbers at which it holds, how they are found."""
 
 from secondlook.evidence.experiment import Experiment
+from secondlook.studies.bench import Bench
 from secondlook.studies.experiments import (
     corrupted,
     cost,
@@ -10,10 +11,13 @@ from secondlook.studies.experiments import (
     gain,
     rounds,
     sizes,
+    word_problems,
 )
-from secondlook.studies.study import Bench
 
 EXPERIMENTS: dict[str, Experiment[Bench]] = {
     room.EXPERIMENT.id: room.EXPERIMENT
     for room in (gain, critic_accuracy, corrupted, formats, sizes, rounds, defences, cost)
 }
+"""The paper's claims, of planted subjects and real models alike."""
+REAL: dict[str, Experiment[Bench]] = {each.id: each for each in (word_problems.EXPERIMENT, word_problems.GRADE_SCHOOL)}
+"""What is asked of real models alone."""

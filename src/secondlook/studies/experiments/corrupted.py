@@ -10,8 +10,8 @@ from secondlook.diagnosis.dose import dose_response
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import ClaimEstimate, Part
+from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import arms_of, estimate
-from secondlook.studies.study import Bench
 
 DOSES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _NONE = ClaimEstimate(math.nan, -math.inf, math.inf, 0)
@@ -19,7 +19,7 @@ _NONE = ClaimEstimate(math.nan, -math.inf, math.inf, 0)
 
 def run(bench: Bench) -> Findings:
     """One second look under the truth's verdict, flipped with each probability."""
-    records = pd.concat([bench.planted("oracle", noise=dose) for dose in DOSES])
+    records = pd.concat([bench.questions("oracle", noise=dose) for dose in DOSES])
     found = dose_response(list(arms_of(records).values()))
     if isinstance(found, str):
         return Findings({"slope": _NONE, "curvature": _NONE}, (), (), (found,))

@@ -9,15 +9,15 @@ from secondlook.diagnosis.intervals import clustered_mean
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import ClaimEstimate, Part
+from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import estimate
-from secondlook.studies.study import Bench
 
 ROUNDS = 3
 
 
 def run(bench: Bench) -> Findings:
     """Tokens computed, and tokens a server without a prefix cache would compute, round by round."""
-    records = bench.planted("self", variant="diverse", rounds=ROUNDS)
+    records = bench.questions("self", variant="diverse", rounds=ROUNDS)
     computed = _by_round(records, records["tokens_in"] - records["tokens_cached"] + records["tokens_out"])
     uncached = _by_round(records, records["tokens_in"] + records["tokens_out"])
     template = records.drop_duplicates("sample").set_index("sample").loc[computed.index, "template"]

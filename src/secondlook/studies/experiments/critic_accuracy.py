@@ -12,20 +12,21 @@ from secondlook.diagnosis.transitions import critic_of
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import ClaimEstimate, Part
+from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import arms_of, change, estimate
-from secondlook.studies.study import Bench
 
 
 def run(bench: Bench) -> Findings:
-    """Gain and critic accuracy of every category, and their correlation, on two subjects."""
-    both = {
-        "categories": arms_of(bench.planted("self"))["self"],
-        "the other subject's": arms_of(bench.planted("self", subject=bench.profile.speaker))["self"],
-    }
-    (one, curve, note), (other, beside, _) = (_correlated(label, arm) for label, arm in both.items())
+    """Gain and critic accuracy of every category, and their correlation, on one subject or two."""
+    panel = Panel("gain", "Categories", "accuracy of the self-check", "change of accuracy")
+    found, curve, note = _correlated("categories", arms_of(bench.questions("self"))["self"])
+    if not bench.other:
+        return Findings({"correlation": found}, (panel,), (curve,), (note,))
+    compared = arms_of(bench.questions("self", subject=bench.other))["self"]
+    other, beside, _ = _correlated("the other subject's", compared)
     return Findings(
-        {"correlation": one, "other subject": other},
-        (Panel("gain", "Categories", "accuracy of the self-check", "change of accuracy"),),
+        {"correlation": found, "other subject": other},
+        (panel,),
         (curve, beside),
         (note, "The other subject's self-check is nearly the same in all categories: there is little to correlate."),
     )

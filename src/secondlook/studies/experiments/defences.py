@@ -10,19 +10,19 @@ from secondlook.diagnosis.table import Arm
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import ClaimEstimate, Part
+from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import arms_of, estimate
-from secondlook.studies.study import Bench
 
-DEFENCES = ("none", "self-reminder", "icd", "again", "self", "diverse", "self-instruct")
 ROUNDS = 3
 
 
 def run(bench: Bench) -> Findings:
     """Every defence, on forbidden requests as they are and behind triggers, and on benign ones."""
-    records = bench.requests(*DEFENCES, rounds=ROUNDS)
+    records = bench.requests(*bench.defences, rounds=ROUNDS)
     attacks = arms_of(records[records["context"] == "harmful"])
     benign = arms_of(records[records["context"] == "benign"])
-    x = tuple(float(index + 1) for index in range(len(DEFENCES)))
+    defences = bench.defences
+    x = tuple(float(index + 1) for index in range(len(defences)))
     return Findings(
         {
             "fewer attacks": _less(attacks["none"], attacks["self"]),
@@ -32,16 +32,20 @@ def run(bench: Bench) -> Findings:
             "over-refusal": _less(benign["none"], benign["self"]),
         },
         (
-            Panel("attacks", "Forbidden requests", "defence", "complied with", ticks=DEFENCES),
-            Panel("benign", "Benign requests", "defence", "refused", ticks=DEFENCES),
+            Panel("attacks", "Forbidden requests", "defence", "complied with", ticks=defences),
+            Panel("benign", "Benign requests", "defence", "refused", ticks=defences),
         ),
         tuple(
             Curve(
-                panel, "after the last round", x, kind="points", points=tuple(_failed(arms[name]) for name in DEFENCES)
+                panel,
+                "after the last round",
+                x,
+                kind="points",
+                points=tuple(_failed(arms[name]) for name in defences),
             )
             for panel, arms in (("attacks", attacks), ("benign", benign))
         ),
-        (f"Second looks: {ROUNDS}. Topics and triggers are invented and harmless; a judge reads how replies begin.",),
+        (f"Second looks: {ROUNDS}.", bench.of_requests),
     )
 
 

@@ -8,17 +8,15 @@ from secondlook.diagnosis.transitions import critic_of
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
+from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import accuracy, arms_of, change, estimate, labelled
-from secondlook.studies.study import Bench
 
 FORMATS = ("numeric", "binary", "verbal", "binary-cot")
 
 
 def run(bench: Bench) -> Findings:
     """One second look after a self-check in each format."""
-    tables = [
-        labelled(bench.planted("self", subject=bench.profile.speaker, prompt=f"bbq/{name}"), name) for name in FORMATS
-    ]
+    tables = [labelled(bench.questions("self", subject=bench.writer, prompt=f"bbq/{name}"), name) for name in FORMATS]
     arms = arms_of(pd.concat(tables))
     x = tuple(float(index + 1) for index in range(len(FORMATS)))
     rounds = ("first answer", "after one second look")

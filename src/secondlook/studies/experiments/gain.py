@@ -9,15 +9,15 @@ from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
+from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import arms_of, change, estimate
-from secondlook.studies.study import Bench
 
 
 def run(bench: Bench) -> Findings:
     """One second look with a self-check, one without any check, and a vote at the cost of the first."""
-    records = bench.planted("self", "none", "vote")
+    records = bench.questions("self", "none", "vote", "always-unknown")
     arms = arms_of(records)
-    own, none, vote = arms["self"], arms["none"], arms["vote"]
+    own, none, vote, unknown = (arms[name] for name in ("self", "none", "vote", "always-unknown"))
     assert own.tokens is not None
     assert vote.tokens is not None
     paid = vote_round(float(own.tokens.sum()), np.cumsum(vote.tokens.sum(axis=0)))
@@ -31,6 +31,7 @@ def run(bench: Bench) -> Findings:
             "gain": change(own, own),
             "beyond": change(none, own, first=1),
             "beyond a vote": change(vote, own, first=paid),
+            "beyond abstaining": change(unknown, own, first=unknown.rounds - 1),
         },
         (Panel("gain", "After one second look", "category", "change of accuracy", ticks=tuple(names)),),
         tuple(Curve("gain", f"critic {name}", x, kind="points", points=tuple(found)) for name, found in gains.items()),
@@ -51,6 +52,7 @@ EXPERIMENT = Experiment(
         Part("most", "share of categories whose accuracy rises", above=0.5),
         Part("gain", "change of accuracy over all categories", above=0.0),
         Part("beyond", "the same less that of asking again without any check", above=0.0, whose="ours"),
+        Part("beyond abstaining", "accuracy less that of always saying that it is unknown", above=0.0, whose="ours"),
         Part("beyond a vote", "accuracy less that of a vote at equal token cost", above=0.0, whose="ours"),
     ),
     run,

@@ -6,21 +6,22 @@ from secondlook.diagnosis.transitions import step_of
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import ClaimEstimate, Part
-from secondlook.local.model import LocalModel
+from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import arms_of, change, estimate
-from secondlook.studies.study import Bench
 
 
 def run(bench: Bench) -> Findings:
     """One second look under the truth's verdict, for subjects that share data, steps and recipe."""
+    if len(bench.family) < 2:
+        raise ValueError("a study of size compares several models; name more, the smallest first")
     gains: list[ClaimEstimate] = []
     repairs: list[ClaimEstimate] = []
     sizes: list[float] = []
-    for subject in bench.profile.family:
-        arm = arms_of(bench.planted("oracle", subject=subject))["oracle"]
+    for subject in bench.family:
+        arm = arms_of(bench.questions("oracle", subject=subject))["oracle"]
         gains.append(change(arm, arm))
         repairs.append(estimate(step_of(arm, 0).repair))
-        sizes.append(LocalModel(subject).model.num_parameters() / 1e6)
+        sizes.append(bench.millions(subject))
     x = tuple(sizes)
     return Findings(
         {"smallest": gains[0], "largest": gains[-1]},
@@ -29,7 +30,7 @@ def run(bench: Bench) -> Findings:
             Curve("size", "change of accuracy", x, points=tuple(gains)),
             Curve("size", "wrong answers repaired", x, points=tuple(repairs)),
         ),
-        ("The subjects share data, steps and recipe; what differs between them is their size.",),
+        (bench.of_family,),
     )
 
 

@@ -1,4 +1,4 @@
-"""What every study is made of: evaluations of planted subjects on the fast path, kept on disk."""
+"""The bench of planted subjects: evaluations on the fast path, kept on disk."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation, run_evaluation
 from secondlook.evaluation.fast import run_arms
 from secondlook.evidence.experiment import About
-from secondlook.local.model import checkpoint_folder
+from secondlook.local.model import LocalModel, checkpoint, revision
 from secondlook.prompts.prompt import load_prompt, prompt_names
+from secondlook.studies.bench import TYPES, Bench
 from secondlook.studies.profile import StudyProfile
 
 _SHOWN = 3
@@ -25,32 +26,40 @@ _PLAIN: Mapping[str, Any] = {"confidence": False}  # no study asks how sure a su
 _REPLY = 48  # tokens; a planted subject's longest reply is shorter
 
 
-class Bench:
-    """What a study works with: a profile, and records on disk; what was asked is not asked again.
+class PlantedBench(Bench):
+    """What the studies of planted subjects work with.
 
     Args:
         profile: Subjects and sizes.
         folder: Where runs are kept.
         tick: Called with a sentence for each evaluation that is about to be run.
-
-    Attributes:
-        saved: Seconds that the evaluations used so far had taken earlier.
     """
 
+    rounds = 5
+    defences = ("none", "self-reminder", "icd", "again", "self", "diverse", "self-instruct")
+    of_family = "The subjects share data, steps and recipe; what differs between them is their size."
+    of_requests = "Topics and triggers are invented and harmless; a judge reads how replies begin."
+
     def __init__(self, profile: StudyProfile, folder: Path, tick: Callable[[str], None] = lambda _: None) -> None:
-        self.profile, self.folder, self.tick = profile, folder, tick
-        self.saved = 0.0
+        super().__init__(folder, tick)
+        self.profile = profile
+        self.other = self.writer = profile.speaker
+        self.family = profile.family
 
     def about(self) -> About:
-        """What a result says of this bench."""
+        """That its subjects are planted."""
         note = "A planted subject was asked: the instrument is tested, no real model is."
         more = {"planted": True}
         return About(self.profile.name, asdict(self.profile), (note,), more=more, earlier=self.saved)
 
-    def planted(
+    def millions(self, subject: str) -> float:
+        """Counted in the checkpoint."""
+        return float(LocalModel(subject).model.num_parameters() / 1e6)
+
+    def questions(
         self,
         *critics: str,
-        subject: str | None = None,
+        subject: str = "",
         schedule: str | None = None,
         temperature: float = 0.0,
         seed: int = 0,
@@ -78,12 +87,7 @@ class Bench:
         return self.records(evaluation)
 
     def requests(self, *defences: str, **study: Any) -> pd.DataFrame:
-        """Records of requests in the planted refusal language, as they are and behind its triggers.
-
-        Args:
-            *defences: The arms.
-            **study: Fields of :class:`~secondlook.evaluation.study.Study`.
-        """
+        """Records of requests in the planted refusal language, as they are and behind its triggers."""
         data = self.folder / f"requests-{self.profile.requests}"
         files = {file.stem: str(file) for file in write_refusal_files(data, self.profile.requests, seed=0)}
         harmful, benign = files.pop("harmful-behaviors"), files.pop("benign-behaviors")
@@ -113,8 +117,7 @@ class Bench:
             took.write_text(f"{time.perf_counter() - begun:.1f}\n", encoding="utf-8")
         else:
             self.saved += float(took.read_text("utf-8"))
-        types = {"sample": str, "template": str, "group": str, "answer": str}
-        return pd.read_csv(file, dtype=types)
+        return pd.read_csv(file, dtype=TYPES)
 
 
 def _endpoint(subject: str, temperature: float) -> Endpoint:
@@ -123,10 +126,7 @@ def _endpoint(subject: str, temperature: float) -> Endpoint:
 
 def _digest(evaluation: Evaluation) -> str:
     """Weights and words: with others, records on disk are of another study."""
-    digest = hashlib.sha256()
-    weights = checkpoint_folder(evaluation.endpoint.model.removeprefix("secondlook/"))
-    for file in sorted(weights.glob("*.safetensors")):
-        digest.update(file.read_bytes())
+    digest = hashlib.sha256(revision(checkpoint(evaluation.endpoint.model.removeprefix("secondlook/"))).encode())
     for name in prompt_names():
         digest.update(load_prompt(name).version.encode())
     return digest.hexdigest()[:8]

@@ -1,0 +1,57 @@
+"""Progress: a bar where somebody looks at a terminal, and a line now and then where output goes into a pipe."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn, TaskID
+
+_EVERY = 30.0  # seconds between two lines
+
+
+def progress(console: Console, *columns: ProgressColumn) -> Progress:
+    """Bars that leave nothing behind; lines where the console is no terminal.
+
+    Args:
+        console: Where to draw; lines go to its stream, so give one of standard error where results are on the other.
+        columns: Of a bar; by default what is usual.
+    """
+    if console.is_terminal:
+        return Progress(*columns, console=console, transient=True)
+    return _Lines(console)
+
+
+class _Lines(Progress):
+    """Says how far its tasks are: as each begins, and then every half minute."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console=console, disable=True)
+        self._last = 0.0
+
+    def add_task(self, description: str, *args: Any, **options: Any) -> TaskID:
+        """Say that a task has begun."""
+        task = super().add_task(description, *args, **options)
+        self._tell(task)
+        return task
+
+    def update(self, task_id: TaskID, **options: Any) -> None:
+        """Say how far it is, if that was not said of late."""
+        super().update(task_id, **options)
+        self._tell_sometimes(task_id)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """Likewise."""
+        super().advance(task_id, advance)
+        self._tell_sometimes(task_id)
+
+    def _tell_sometimes(self, task_id: TaskID) -> None:
+        if time.monotonic() >= self._last + _EVERY:
+            self._tell(task_id)
+
+    def _tell(self, task_id: TaskID) -> None:
+        self._last = time.monotonic()
+        task = self._tasks[task_id]
+        total = "" if task.total is None else f" of {task.total:,g}"
+        self.console.print(f"{task.description}: {task.completed:,.3g}{total}", highlight=False, markup=False)

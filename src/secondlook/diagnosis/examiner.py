@@ -1,0 +1,61 @@
+"""Who examined the answers, as a run's folder tells it: what is deployed is then the critic that was diagnosed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FILE = "run.json"
+"""What a run leaves in its folder: its settings, and those of each arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """The critic of an arm.
+
+    Attributes:
+        kind: ``self``, ``other``, ``tool``, ``recorded`` or ``oracle``.
+        model: Of ``other``, with its provider.
+        command: Of ``tool``, as a shell reads it.
+        seconds: That the tool may take for one answer; ``None`` for what is usual.
+        tokens: That a critique may have, where a model writes it.
+    """
+
+    kind: str
+    model: str | None = None
+    command: str | None = None
+    seconds: float | None = None
+    tokens: int | None = None
+
+
+def examiner_of(run: Mapping[str, Any], arm: str, critic: str) -> Examiner:
+    """The critic of an arm, of a run with these settings (``run.json``).
+
+    Args:
+        run: Settings of the run, and of each arm.
+        arm: Name of the arm.
+        critic: Its critic, without noise, under whose name the settings of an arm with noise stand.
+    """
+    shared = run["settings"]
+    own = {**shared, **run["arms"].get(arm, run["arms"].get(critic, {}))}
+    model = (shared.get("critic_endpoint") or own)["model"] if critic == "other" else None
+    written = critic in ("self", "other")
+    return Examiner(
+        critic,
+        model,
+        own.get("critic_command") if critic == "tool" else None,
+        own.get("critic_seconds") if critic == "tool" else None,
+        own.get("max_tokens") if written else None,
+    )
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """What a run left in its folder; ``None`` where nothing of ours is."""
+    try:
+        kept = json.loads((folder / FILE).read_text("utf-8"))
+        return {part: dict(kept[part]) for part in ("settings", "arms")}
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

@@ -1,0 +1,117 @@
+"""Who examines: as settings say, or as the diagnosis that is served says; the two may not differ."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from secondlook.correction.critics import CommandCritic, Critic
+from secondlook.correction.critics.protocol import Examination
+from secondlook.correction.transcript import Critique
+from secondlook.diagnosis.examiner import Examiner
+from secondlook.gateway.settings import GatewaySettings
+
+SERVED = ("self", "other", "tool")
+"""Critics that need no truth and no file."""
+SECONDS = 60.0
+"""That a command may take for one answer, where nobody says."""
+
+
+def given_examiner(settings: GatewaySettings) -> Examiner:
+    """The critic that settings name; the model itself where they name none.
+
+    Raises:
+        ValueError: The command is not there.
+    """
+    command = shlex.join(settings.critic_command) if settings.critic_command else None
+    return _there(Examiner(settings.critic or "self", settings.critic_model, command, settings.critic_seconds))
+
+
+def diagnosed_examiner(where: str, found: Examiner | None, critic: str, settings: GatewaySettings) -> Examiner:
+    """The critic that was diagnosed.
+
+    Args:
+        where: The diagnosis, for messages.
+        found: The critic in full, if the diagnosis has it.
+        critic: Its name in any case.
+        settings: Which may repeat it, and have to tell what the diagnosis does not.
+
+    Raises:
+        ValueError: Settings name another one, or it is none that can be served.
+    """
+    if critic not in SERVED:
+        raise ValueError(f"{where} is of critic {critic!r}, which is of studies; diagnose one of {', '.join(SERVED)}")
+    found, given = found or Examiner(critic), given_examiner(settings)
+    for what, here, said in (
+        ("critic", critic, settings.critic),
+        ("critic_model", served_name(found.model) if found.model else None, given.model and served_name(given.model)),
+        ("critic_command", found.command and shlex.join(shlex.split(found.command)), given.command),
+        ("critic_seconds", found.seconds, given.seconds),
+    ):
+        if here is not None and said is not None and here != said:
+            raise ValueError(f"{where} is of {what} {here!r}, settings say {said!r}; leave the latter out")
+    model = served_name(found.model) if found.model else given.model
+    made = replace(found, model=model, command=found.command or given.command, seconds=found.seconds or given.seconds)
+    for kind, value, option in (("tool", made.command, "--critic-command"), ("other", made.model, "--critic-model")):
+        if critic == kind and value is None:
+            raise ValueError(f"{where} is of critic {kind!r} and does not say which; give --critic {kind} {option} …")
+    return _there(made)
+
+
+def served_name(model: str | None) -> str:
+    """A model's name without its provider, as clients ask for it."""
+    provider, slash, name = (model or "every model").partition("/")
+    if provider == "openai-api":  # the name of the service comes first
+        name = name.partition("/")[2] or name
+    return name if slash else provider
+
+
+def who(critic: Examiner) -> str:
+    """A critic in words."""
+    if critic.kind == "tool":
+        return f"tool ({critic.command})"
+    return "the model itself" if critic.kind == "self" else f"model {critic.model}"
+
+
+def command_critic(critic: Examiner, heard: Callable[[str, str], None]) -> CommandCritic:
+    """A critic that is a command; what it writes on its standard error is told by the request's name."""
+    return CommandCritic(shlex.split(critic.command or ""), critic.seconds or SECONDS, heard=heard)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A critic of whose every answer somebody is told.
+
+    Attributes:
+        inner: It.
+        states: Whether it has to state a verdict.
+        tell: Called with the request's name and what went wrong, ``None`` if nothing did.
+    """
+
+    inner: Critic
+    states: bool
+    tell: Callable[[str, str | None], None]
+
+    @property
+    def name(self) -> str:
+        """Its own."""
+        return self.inner.name
+
+    async def examine(self, exam: Examination) -> Critique | None:
+        """Let it examine, and tell."""
+        try:
+            critique = await self.inner.examine(exam)
+        except Exception as error:
+            self.tell(exam.case.sample, str(error) or type(error).__name__)
+            raise
+        silent = self.states and critique is not None and critique.verdict == "unclear"
+        self.tell(exam.case.sample, "it stated no verdict" if silent else None)
+        return critique
+
+
+def _there(critic: Examiner) -> Examiner:
+    if critic.command is not None and shutil.which(program := shlex.split(critic.command)[0]) is None:
+        raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
+    return critic

@@ -1,0 +1,282 @@
+"""The bench of a real model: the same studies on published data, a unit at a time, with records that may be shown."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from secondlook.benchmarks.bbq.load import data_folder
+from secondlook.benchmarks.own import word_problems
+from secondlook.benchmarks.own.word_problems import write_word_problems
+from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.evaluate import Evaluation, run_evaluation
+from secondlook.evaluation.fast import run_arms
+from secondlook.evaluation.study import UNKNOWN
+from secondlook.evidence.experiment import About
+from secondlook.evidence.result import provenance
+from secondlook.local.model import checkpoint, revision
+from secondlook.local.weights import catalogue
+from secondlook.machine import whole
+from secondlook.studies.bench import TYPES, Bench
+
+CATEGORIES = ("Age", "Disability_status", "Nationality", "Physical_appearance", "Religion", "Sexual_orientation")
+"""Categories of BBQ that are asked, each in its ambiguous and its disambiguated contexts."""
+ATTACKS = ("GCG_vicuna-13b-v1.5", "PAIR_vicuna-13b-v1.5", "JBC_vicuna-13b-v1.5")
+"""Stored attacks of JailbreakBench that are replayed."""
+VOTES = 4
+"""Answers to a word problem that vote at most: more than a check and a second answer pay for."""
+_PLACES = ("data", "behaviours", "benign", "attacks")
+_LOCAL = "secondlook/"
+_SENTENCE = 40
+"""Tokens that a reply of one short sentence may have."""
+_WORKED = 320
+"""Tokens that an answer with its working, or a critique of it, may have."""
+
+
+@dataclass(frozen=True)
+class RealProfile:
+    """A real model and how much it is asked.
+
+    Attributes:
+        name: What results call it; a folder of that name keeps its records.
+        model: Inspect's name of it.
+        per_category: Questions of each of BBQ's categories.
+        requests: Requests of each file of attacks, and safe ones.
+        problems: Word problems of our own making.
+        sums: Questions of GSM8K.
+        tokens: Tokens a reply may have.
+        rounds: Second looks of a study of rounds.
+        base_url: Address of its server, if it has one.
+    """
+
+    name: str
+    model: str
+    per_category: int
+    requests: int
+    problems: int = 240
+    sums: int = 200
+    tokens: int = 160
+    rounds: int = 3
+    base_url: str | None = None
+
+
+SIZES = {"smollm2-135m": (100, 100, 200), "qwen2.5-coder-1.5b": (40, 30, 60)}
+"""Questions of each category, requests of each file and of GSM8K, by model; declared in docs/real-models.md."""
+
+
+def profile_of(model: str, name: str = "", base_url: str | None = None, per_category: int | None = None) -> RealProfile:
+    """What a model is asked: what the protocol says of a model of the catalogue, or as much as of the smallest."""
+    asked = model if "/" in model else _LOCAL + model
+    known = asked.removeprefix(_LOCAL)
+    questions, requests, sums = SIZES.get(known, SIZES["smollm2-135m"])
+    name = name or "".join(char if char.isalnum() or char in "-._" else "-" for char in known).strip("-")
+    return RealProfile(name, asked, per_category or questions, requests, sums=sums, base_url=base_url)
+
+
+class RealBench(Bench):
+    """What the studies of a real model work with.
+
+    A unit is one arm on one category or one file: what is stopped loses no more. Its records are kept without any
+    text of the data or of a reply, so that they can be committed; a later call takes them from there.
+
+    Args:
+        profile: The model and how much it is asked.
+        store: Keeps the records, in a folder for each model.
+        folder: Where runs are kept while they are going on.
+        tick: Called with a sentence for each evaluation that is about to be run.
+        family: Models that a study of size compares, the smallest first.
+    """
+
+    other = ""
+    defences = ("none", "self-reminder", "icd", "again", "self")
+    of_family = "The models are of different families: what differs between them is not their size alone."
+    of_requests = "Stored attacks and XSTest's safe prompts; a judge reads the replies, of which nothing is kept."
+
+    def __init__(
+        self,
+        profile: RealProfile,
+        store: Path,
+        folder: Path,
+        tick: Callable[[str], None] = lambda _: None,
+        family: Sequence[RealProfile] = (),
+    ) -> None:
+        super().__init__(folder, tick)
+        self.profile, self.store = profile, store
+        self.rounds = profile.rounds
+        self.writer = ""
+        self._family = {member.name: member for member in family or (profile,)}
+        self.family = tuple(self._family)
+        self.asked: dict[str, Any] = {}
+
+    def about(self) -> About:
+        """Which model was asked, when, and that it is no planted one."""
+        known = catalogue().get(self.profile.model.removeprefix(_LOCAL))
+        model = f"{known.title}, {known.quantisation}" if known else self.profile.model
+        note = f"Asked: {model}; {self.asked.get('date', 'no date')}. What is found holds for this model."
+        more = {"planted": False, "model": model, "sha256": known.sha256 if known else None, **self.asked}
+        return About(self.profile.name, asdict(self.profile), (note,), more=more, earlier=self.saved)
+
+    def millions(self, subject: str) -> float:
+        """As the catalogue has it."""
+        return catalogue()[self._family[subject].model.removeprefix(_LOCAL)].millions
+
+    def questions(self, *critics: str, subject: str = "", temperature: float = 0.0, **study: Any) -> pd.DataFrame:
+        """Records of BBQ's questions."""
+        profile = self._family.get(subject, self.profile)
+        data = data_folder()
+        units = []
+        for number, critic in enumerate(name for name in critics if name != UNKNOWN):
+            # The control that asks nobody stands beside the first arm, whose questions it answers.
+            arms = (critic, UNKNOWN) if UNKNOWN in critics and not number else (critic,)
+            for category in CATEGORIES:
+                questions = {"data": str(data), "category": (category,), "per_category": profile.per_category}
+                evaluation = Evaluation(
+                    benchmark="bbq",
+                    endpoint=self._endpoint(profile, temperature),
+                    arms=arms,
+                    study=study,
+                    questions=questions,
+                )
+                units.append(self._unit(profile, evaluation, category, [data / f"{category}.jsonl"]))
+        return pd.concat(units, ignore_index=True)
+
+    def problems(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of short word problems of our own making."""
+        file = write_word_problems(self.folder / "word-problems.jsonl", self.profile.problems)
+        short = replace(self.profile, tokens=_SENTENCE)
+        return self._own(short, file, f"{sys.executable} -m {word_problems.__name__}", critics, study)
+
+    def grade_school(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of GSM8K's test questions."""
+        file = _grade_school(data_folder().parent / "gsm8k/test.jsonl", self.folder, self.profile.sums)
+        return self._own(replace(self.profile, tokens=_WORKED), file, "", critics, study)
+
+    def _own(
+        self, profile: RealProfile, file: Path, tool: str, critics: Sequence[str], study: Mapping[str, Any]
+    ) -> pd.DataFrame:
+        units = []
+        of_arm: dict[str, dict[str, Any]] = {"tool": {"critic_command": tool}, "vote": {"votes": VOTES}}
+        for critic in critics:
+            evaluation = Evaluation(
+                benchmark="own",
+                endpoint=self._endpoint(profile, 0.0),
+                arms=(critic,),
+                study={**study, **of_arm.get(critic, {})},
+                questions={"data": str(file), "grader": "number"},
+            )
+            units.append(self._unit(profile, evaluation, file.stem, [file]))
+        return pd.concat(units, ignore_index=True)
+
+    def requests(self, *defences: str, **study: Any) -> pd.DataFrame:
+        """Records of stored attacks and of safe prompts that look unsafe."""
+        data = data_folder().parent
+        safe = _safe_prompts(data / "xstest/xstest_prompts.csv", self.folder)
+        files = {name: ("attacks", data / f"jailbreakbench/{name}.json") for name in ATTACKS}
+        files["xstest"] = ("benign", safe)
+        units = []
+        for defence in defences:
+            for name, (option, file) in files.items():
+                given: dict[str, Any] = {option: (str(file),) if option == "attacks" else str(file)}
+                evaluation = Evaluation(
+                    benchmark="refusal",
+                    endpoint=self._endpoint(self.profile, 0.0),
+                    arms=(defence,),
+                    study=study,
+                    questions={**given, "limit": self.profile.requests},
+                )
+                units.append(self._unit(self.profile, evaluation, name, [file]))
+        return pd.concat(units, ignore_index=True)
+
+    def _endpoint(self, profile: RealProfile, temperature: float) -> Endpoint:
+        return Endpoint(
+            model=profile.model, base_url=profile.base_url, temperature=temperature, max_tokens=profile.tokens
+        )
+
+    def _unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
+        """Records of one unit: from the store, or asked for and put there."""
+        local = profile.model.startswith(_LOCAL)
+        weights = revision(checkpoint(profile.model.removeprefix(_LOCAL))) if local else ""
+        arm = evaluation.names[0]
+        settings = dict(evaluation.settings)
+        settings["questions"] = {name: value for name, value in settings["questions"].items() if name not in _PLACES}
+        settings |= {
+            "arms": [*evaluation.arms],
+            "prompt": evaluation.study_of(arm).file.version,
+            "weights": weights,
+            "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+        }
+        settings.pop("base_url")
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
+        file = self.store / profile.name / f"{name}.parquet"
+        if not file.is_file():
+            self.tick(f"{profile.name}: {part}, {arm}")
+            begun = time.perf_counter()
+            run_evaluation(evaluation, self.folder / profile.name / name, quiet=True, arms=run_arms if local else None)
+            records = without_text(pd.read_csv(self.folder / profile.name / name / "records.csv", dtype=TYPES))
+            found = provenance()
+            records.attrs = {
+                "settings": settings,
+                "seconds": round(time.perf_counter() - begun, 1),
+                "date": datetime.now(UTC).date().isoformat(),
+                "commit": found["commit"],
+                "versions": found["versions"],
+            }
+            with whole(file) as out:
+                records.to_parquet(out, compression="zstd", index=False)
+        records = read_records(file)
+        self.saved += records.attrs["seconds"]
+        self.asked["date"] = max(self.asked.get("date", ""), records.attrs["date"])
+        return records
+
+
+def read_records(file: Path) -> pd.DataFrame:
+    """Records of a unit as a table that can be diagnosed; ``attrs`` say how they came about."""
+    return pd.read_parquet(file)
+
+
+def without_text(records: pd.DataFrame) -> pd.DataFrame:
+    """Records without what a data set or a reply says: names of requests become numbers, unread replies nothing."""
+    template = records["template"].map(lambda text: hashlib.sha256(str(text).encode()).hexdigest()[:8])
+    return records.assign(
+        template=template.where(records["run"] == "refusal", records["template"]),
+        answer=records["answer"].where(records["status"] == "ok"),
+        error=None,
+    )
+
+
+def _safe_prompts(published: Path, folder: Path) -> Path:
+    """XSTest's safe prompts in the form of a file of benign behaviours, outside the repository."""
+    file = folder / "xstest-safe.csv"
+    folder.mkdir(parents=True, exist_ok=True)
+    with published.open(encoding="utf-8", newline="") as source, file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(("Index", "Goal", "Target", "Behavior", "Category", "Source"))
+        rows: Iterator[dict[str, str]] = csv.DictReader(source)
+        for row in rows:
+            if row["label"] == "safe":
+                writer.writerow((row["id"], row["prompt"], "", "", row["type"], "XSTest"))
+    return file
+
+
+def _grade_school(published: Path, folder: Path, count: int) -> Path:
+    """The first so many of GSM8K's test questions, with the number each ends with, outside the repository."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "gsm8k.jsonl"
+    rows = [json.loads(line) for line in published.read_text("utf-8").splitlines()[:count]]
+    asked = [
+        {"id": f"gsm8k-{number}", "prompt": row["question"], "answer": row["answer"].rpartition("####")[2].strip()}
+        for number, row in enumerate(rows)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in asked), encoding="utf-8")
+    return file
