@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
-from secondlook.correction.elicit import Held
+from secondlook.correction.elicit import Form, Held
 from secondlook.correction.events import dumped, read_events
 from secondlook.correction.held import ROOM, TURN, Server, hold
 from secondlook.correction.parameters import adapted, repeated, without_form
@@ -134,8 +134,8 @@ class UpstreamModel:
         del prefill, seed
         return await self._complete(messages, {}, self.limit)
 
-    async def choose(self, messages: Sequence[Message], choices: Sequence[str], *, seed: int | None = None) -> Held:
-        """Reply with one of the choices, as the upstream can be held to them.
+    async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
+        """Reply in a form, as the upstream can be held to it.
 
         Raises:
             UpstreamError: There was no answer.
@@ -153,7 +153,7 @@ class UpstreamModel:
 
         limit = None if self.limit is None else max(self.limit, ROOM)
         way = None if self.dialect.held else TURN
-        return await hold(ask, choices, self.servers.setdefault(self.chat.model, Server(way)))
+        return await hold(ask, form, self.servers.setdefault(self.chat.model, Server(way)))
 
     async def _complete(self, messages: Sequence[Message], more: Mapping[str, Any], limit: int | None) -> Completion:
         kind = "answer" if self.limit is None else "critique"
