@@ -314,7 +314,10 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     )
     if kept:
         examined = {arm: examiner_of(kept, arm, one.critic) for arm, one in report.diagnoses.items()}
-        found = {arm: replace(one, examiner=examined[arm]) for arm, one in report.diagnoses.items()}
+        found = {
+            arm: replace(one, examiner=examined[arm], elicit=kept["settings"].get("elicit"))
+            for arm, one in report.diagnoses.items()
+        }
         report = replace(report, run=kept, diagnoses=found)
     write(report, records, folder)
     write_page(report, samples, folder)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import Diagnosis, from_json
 from secondlook.gateway.examining import diagnosed_examiner
-from secondlook.gateway.settings import CRITIC_TOKENS, PROMPT, GatewaySettings
+from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
 
 
@@ -26,6 +27,7 @@ class ServedSettings:
         stop: Whether second looks end once the critic is satisfied.
         critic: Who examines.
         critic_tokens: Tokens that a critique may have.
+        elicit: Whether the critic is asked once more where no verdict can be read.
     """
 
     diagnosis: Diagnosis
@@ -34,6 +36,7 @@ class ServedSettings:
     stop: StopRule
     critic: Examiner
     critic_tokens: int
+    elicit: ElicitMode
 
     def fits(self, model: str) -> bool:
         """Whether it is of a model that clients ask for; a diagnosis names the provider too."""
@@ -66,10 +69,13 @@ def serve_diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
         ) from None
     run = _run(path.parent, diagnosis.arm) | {k: v for k, v in json.loads(text).items() if v is not None}
     variant = settings.variant or diagnosis.variant or "self"
-    tokens = run.get("max_tokens")
+    tokens, elicit = run.get("max_tokens"), run.get("elicit")
+    if elicit not in (None, *get_args(ElicitMode)):
+        raise ValueError(f"{where} is of elicit {elicit!r}; diagnose {', '.join(get_args(ElicitMode))}")
     for what, found, said, remedy in (
         ("variant", diagnosis.variant, settings.variant, "leave the latter out"),
         ("critic_tokens", tokens, settings.critic_tokens, "leave the latter out"),
+        ("elicit", elicit, settings.elicit, "leave the latter out"),
     ):
         if found is not None and said is not None and found != said:
             raise ValueError(f"{where} is of {what} {found!r}, settings say {said!r}; {remedy}")
@@ -92,6 +98,7 @@ def serve_diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
         "satisfied" if stop == "satisfied" else "fixed",
         diagnosed_examiner(where, diagnosis.examiner, diagnosis.critic, settings),
         settings.critic_tokens or (tokens if isinstance(tokens, int) else CRITIC_TOKENS),
+        settings.elicit or elicit or ELICIT,
     )
 
 
