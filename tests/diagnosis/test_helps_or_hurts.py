@@ -153,7 +153,7 @@ def test_a_gain_that_is_a_loss_elsewhere_is_no_verdict():
     loss["sample"] += "d"
     found = find(gain, loss)
     assert (found.effect, found.comparisons[0].change.low > 0) == ("undecided", True)
-    assert "on disambig ones the answers are worse" in found.reason
+    assert "on disambig ones they are worse" in found.reason
     # The other way round, too: over all it hurts, and some gain.
     found = find(gain[gain["sample"].isin([f"s{index}" for index in range(80)])], loss)
     assert "looking again hurts, but on ambig ones the answers are better" in found.reason
