@@ -1,6 +1,6 @@
 """Draw what was measured of alarms beside T12's line, and put its table into docs/theory.md (``--check``: compare).
 
-Points are those of ``results/diagnosis/alarms.json``, which ``--planted`` makes anew by running the planted studies,
+Points are those of ``results/diagnosis/alarms.json``, which ``--planted PROFILE`` makes anew by the planted studies,
 and of real models every arm of the records in ``results/real/`` and every diagnosis under ``results/``.
 """
 
@@ -131,8 +131,8 @@ class Watched(PlantedBench):
 
     study = ""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(find("quick"), folder, lambda what: sys.stderr.write(f"{what}\n"))
+    def __init__(self, profile: str, folder: Path) -> None:
+        super().__init__(find(profile), folder, lambda what: sys.stderr.write(f"{what}\n"))
         self.found: dict[str, Point] = {}
 
     def records(self, evaluation: Evaluation) -> pd.DataFrame:
@@ -146,9 +146,9 @@ class Watched(PlantedBench):
         return frame
 
 
-def gather(folder: Path) -> None:
+def gather(profile: str, folder: Path) -> None:
     """Run every planted study, and keep the points."""
-    bench = Watched(folder)
+    bench = Watched(profile, folder)
     for bench.study, experiment in EXPERIMENTS.items():
         experiment.run(bench)
     told = [asdict(one) for one in bench.found.values()]
@@ -203,7 +203,7 @@ def draw(found: list[Point]) -> None:
 def main() -> int:
     """Gather if asked to, draw, and write the table, or compare it."""
     if "--planted" in sys.argv[1:]:
-        gather(ROOT / "runs" / "planted")
+        gather(sys.argv[-1], ROOT / "runs" / "planted")
     found = points()
     if "--check" not in sys.argv[1:]:
         draw(found)

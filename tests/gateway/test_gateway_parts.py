@@ -225,18 +225,20 @@ def test_the_start_says_what_will_be_done_with_each_model_and_task(tmp_path):
 
 @pytest.mark.parametrize("where", ["diagnosis.json", "run.json"])
 def test_the_stop_rule_and_the_limit_that_were_diagnosed_are_served(tmp_path, where):
-    made = {"stop": "satisfied", "max_tokens": 48}
+    made = {"stop": "satisfied", "max_tokens": 48, "elicit": "line"}
     file = diagnosis(tmp_path / "diagnosis.json", **(made if where == "diagnosis.json" else {}))
-    (tmp_path / "run.json").write_text(json.dumps({"settings": {"max_tokens": 48, "stop": "satisfied"}, "arms": {}}))
+    (tmp_path / "run.json").write_text(json.dumps({"settings": made, "arms": {}}))
     found = by(file).decide("m", Headers())
-    assert (found.rounds, found.stop, found.critic_tokens) == (2, "satisfied", 48)
+    assert (found.rounds, found.stop, found.critic_tokens, found.elicit) == (2, "satisfied", 48, "line")
+    with pytest.raises(ValueError, match="is of elicit 'line', settings say 'auto'; leave the latter out"):
+        by(file, elicit="auto")
     with pytest.raises(ValueError, match="is of critic_tokens 48, settings say 99; leave the latter out"):
         by(file, critic_tokens=99)
     with pytest.raises(ValueError, match="is of stop rule 'odd', which is not served"):
         by(diagnosis(file, stop="odd"))
     (tmp_path / "run.json").unlink()
     found = by(diagnosis(file)).decide("m", Headers())
-    assert (found.stop, found.critic_tokens) == ("fixed", 512)
+    assert (found.stop, found.critic_tokens, found.elicit) == ("fixed", 512, "auto")
 
 
 @pytest.mark.parametrize(

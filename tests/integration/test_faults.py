@@ -29,8 +29,8 @@ def first_questions(server):
         ("500", "500"),
         ("400", "400"),
         ("404", "404"),
-        ("not json", "Expecting value"),
-        ("torn json", "JSONDecodeError"),
+        ("not json", "no chat completion: '<html>Bad gateway"),
+        ("torn json", "no chat completion"),
         ("other json", "hello"),
         ("no choice", "no choice"),
         ("truncated", "Connection error"),
@@ -70,18 +70,18 @@ def test_no_server_at_all_is_one_line(tmp_path):
 
 def test_a_server_that_hangs_is_given_up(faulty, tmp_path):
     faulty.misbehave("hang")
-    start = time.monotonic()
-    line = run(faulty, tmp_path / "run", "--limit", 2, "--timeout", 1).error
+    done = run(faulty, tmp_path / "run", "--limit", 2, "--timeout", 1)
+    assert done.code == 2
+    said, line = [line for line in done.err.splitlines() if "given up" in line or line.startswith("error: ")]
+    assert "with --timeout 1, --stall 600 and --max-connections" in said
     assert "not one of 2 samples" in line
-    assert "1" in line
     assert "Timeout" in line
-    assert time.monotonic() - start < 20
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "truncated"])
 def test_a_fault_that_passes_is_survived(faulty, tmp_path, fault):
     faulty.misbehave(fault, times=1)
-    done = run(faulty, tmp_path / "run", "--limit", 2)
+    done = run(faulty, tmp_path / "run", "--limit", 2, "--max-retries", 1)
     assert done.code == 0, done.err
     assert list(records(tmp_path / "run")["status"]) == ["ok"] * 4
 
@@ -115,7 +115,7 @@ def test_samples_that_fail_are_shown_and_asked_again_alone(faulty, tmp_path, fau
     said = " ".join(done.err.split())
     assert said.startswith("1 sample of 4 ended in an error, the first in: ")
     assert said.endswith("The same command again asks only what failed.")
-    assert {"500": "500", "not json": "Expecting value"}.get(fault, "empty completion") in said
+    assert {"500": "500", "not json": "no chat completion"}.get(fault, "empty completion") in said
     assert "1 sample of 4 ended in an error" in " ".join(done.out.split())
     assert list(failed["round"]) == [1 if turn else 0]
     assert len(kept) == (1 if turn else 0)  # the good first answer is not lost

@@ -10,7 +10,7 @@ from secondlook.construct.prove import Grid
 from secondlook.construct.prove import grid as prove_grid
 from secondlook.construct.prove.check import Check
 from secondlook.evidence.outcome import side
-from secondlook.reproduce import gather, run, theory
+from secondlook.reproduce import gather, run, theory, words
 from secondlook.reproduce.ledger import LEDGER, find, holds
 
 IDS = [*(f"T{n}" for n in range(1, 14)), *(f"L{n}" for n in range(1, 11)), *(f"S{n}" for n in range(1, 9)), "R1", "R2"]
@@ -139,6 +139,17 @@ def test_only_like_is_compared_with_like(tmp_path):
         f"S2 had held (supported, {number}) and does not: refuted, {number}"
     ]
     assert len(run.fallen([entry("L7", "undecided", "quick")], expected)) == 1
+
+
+def test_the_same_claim_has_the_same_word_or_the_reason():
+    record = {"evidence": "this run", "finding": "supported", "profile": "demo", "source": "ours; the paper says less"}
+    earlier = {"outcome": "undecided", "profile": "quick"}
+    assert words.otherwise(record, earlier) == (
+        "undecided at profile quick, which is committed: this run, profile demo, has other sizes and fewer runs"
+    )
+    for same in (earlier | {"outcome": "supported"}, None):
+        assert words.otherwise(record, same) == ""
+    assert [words.whose({"source": source}) for source in (record["source"], "Theorem 3.2")] == ["ours", "paper"]
 
 
 @pytest.mark.parametrize(("floor", "root"), [("theory", "construct"), ("laboratory", "lab"), ("studies", "studies")])

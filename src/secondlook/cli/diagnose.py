@@ -51,7 +51,8 @@ def diagnose(
     records = read_tables(runs)
     diagnosis = diagnose_(records, arm=arm, round_=round_, price=price, labels=labels)
     if len(runs) == 1 and (run := read_run(runs[0])) is not None:
-        diagnosis = replace(diagnosis, examiner=examiner_of(run, diagnosis.arm, diagnosis.critic))
+        examiner = examiner_of(run, diagnosis.arm, diagnosis.critic)
+        diagnosis = replace(diagnosis, examiner=examiner, elicit=run["settings"].get("elicit"))
     if out is not None:
         try:
             out.write_text(to_json(diagnosis), encoding="utf-8")

@@ -113,6 +113,7 @@ class Diagnosis:
         stop: The stop rule under which it was asked again: ``fixed`` or ``satisfied``.
         max_tokens: Tokens that a reply, and so a critique, could have.
         chat_template: Hash of the chat template, where the provider tells it.
+        elicit: Whether it was asked once more where nothing could be read, where the table came from a run's folder.
         examiner: The critic in full, where the table came from a run's folder.
     """
 
@@ -140,6 +141,7 @@ class Diagnosis:
     stop: str | None = None
     max_tokens: int | None = None
     chat_template: str | None = None
+    elicit: str | None = None
     critic_confidence: Confidence | None = None
     answer_confidence: Confidence | None = None
     examiner: Examiner | None = None

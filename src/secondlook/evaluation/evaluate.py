@@ -20,8 +20,8 @@ from secondlook.evaluation.asking import Endpoint, evaluate
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.labels import kept_labels, labels_by_round
 from secondlook.evaluation.logs import Logged, read_logged, to_table
-from secondlook.evaluation.page import write_page
 from secondlook.evaluation.report import Report, build_report, write
+from secondlook.evaluation.report_page import write_page
 from secondlook.evaluation.shards import NUMBER
 from secondlook.evaluation.study import SAMPLED, UNKNOWN, VOTE, Study
 from secondlook.evaluation.task import HISTORY, WORDS, arm_of, task_of
@@ -314,7 +314,10 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     )
     if kept:
         examined = {arm: examiner_of(kept, arm, one.critic) for arm, one in report.diagnoses.items()}
-        found = {arm: replace(one, examiner=examined[arm]) for arm, one in report.diagnoses.items()}
+        found = {
+            arm: replace(one, examiner=examined[arm], elicit=kept["settings"].get("elicit"))
+            for arm, one in report.diagnoses.items()
+        }
         report = replace(report, run=kept, diagnoses=found)
     write(report, records, folder)
     write_page(report, samples, folder)

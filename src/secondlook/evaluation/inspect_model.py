@@ -38,7 +38,7 @@ from secondlook.correction.chat import (
     WithheldError,
 )
 from secondlook.correction.elicit import Form, Held
-from secondlook.correction.held import TURN, Server, hold
+from secondlook.correction.held import ROOM, TURN, Server, hold
 from secondlook.correction.likelihood import Place, shares_of
 from secondlook.correction.reply import judged
 from secondlook.evaluation.counting import counted
@@ -188,6 +188,7 @@ class InspectModel:
         )
         if more:
             config = config.merge(_held_to(more, self.model.config.extra_body or {}))
+            config.max_tokens = max(ROOM, self.model.config.max_tokens or ROOM)
         try:
             output = await self.model.generate(shown, config=config, cache=self.cache)
         except Exception as raised:

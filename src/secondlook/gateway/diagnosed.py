@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import Diagnosis, from_json
 from secondlook.gateway.examining import diagnosed_examiner
-from secondlook.gateway.settings import CRITIC_TOKENS, PROMPT, GatewaySettings
+from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedSettings:
     """A diagnosis, and what of its run is served.
 
     Attributes:
@@ -26,6 +27,7 @@ class Served:
         stop: Whether second looks end once the critic is satisfied.
         critic: Who examines.
         critic_tokens: Tokens that a critique may have.
+        elicit: Whether the critic is asked once more where no verdict can be read.
     """
 
     diagnosis: Diagnosis
@@ -34,6 +36,7 @@ class Served:
     stop: StopRule
     critic: Examiner
     critic_tokens: int
+    elicit: ElicitMode
 
     def fits(self, model: str) -> bool:
         """Whether it is of a model that clients ask for; a diagnosis names the provider too."""
@@ -41,7 +44,7 @@ class Served:
         return name is not None and (name == model or name.endswith(f"/{model}"))
 
 
-def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
+def serve_diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
     """Read a diagnosis, and what its run was made with.
 
     An older diagnosis does not say its stop rule and limit of tokens: they are read from the run's own ``run.json``
@@ -66,10 +69,13 @@ def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
         ) from None
     run = _run(path.parent, diagnosis.arm) | {k: v for k, v in json.loads(text).items() if v is not None}
     variant = settings.variant or diagnosis.variant or "self"
-    tokens = run.get("max_tokens")
+    tokens, elicit = run.get("max_tokens"), run.get("elicit")
+    if elicit not in (None, *get_args(ElicitMode)):
+        raise ValueError(f"{where} is of elicit {elicit!r}; diagnose {', '.join(get_args(ElicitMode))}")
     for what, found, said, remedy in (
         ("variant", diagnosis.variant, settings.variant, "leave the latter out"),
         ("critic_tokens", tokens, settings.critic_tokens, "leave the latter out"),
+        ("elicit", elicit, settings.elicit, "leave the latter out"),
     ):
         if found is not None and said is not None and found != said:
             raise ValueError(f"{where} is of {what} {found!r}, settings say {said!r}; {remedy}")
@@ -85,13 +91,14 @@ def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
     stop = run.get("stop", "fixed")
     if stop not in ("fixed", "satisfied"):
         raise ValueError(f"{where} is of stop rule {stop!r}, which is not served; diagnose 'fixed' or 'satisfied'")
-    return Served(
+    return ServedSettings(
         diagnosis,
         "self-instruct" if variant == "self-instruct" else "self",
         prompt,
         "satisfied" if stop == "satisfied" else "fixed",
         diagnosed_examiner(where, diagnosis.examiner, diagnosis.critic, settings),
         settings.critic_tokens or (tokens if isinstance(tokens, int) else CRITIC_TOKENS),
+        settings.elicit or elicit or ELICIT,
     )
 
 

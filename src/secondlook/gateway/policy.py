@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.examining import given_examiner, served_name, who
 from secondlook.gateway.refusal import RefusalError
-from secondlook.gateway.settings import CRITIC_TOKENS, PROMPT, GatewaySettings
+from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
 
 if TYPE_CHECKING:
-    from secondlook.gateway.diagnosed import Served
+    from secondlook.gateway.diagnosed import ServedSettings
 
 Action = Literal["passed", "corrected", "kept", "failed", "escalated", "refused"]
 """What was done with a request: passed on; answered again; looked at and kept; not looked at to the end; handed to a
@@ -35,6 +36,7 @@ class Decision:
         prompt: The words of check and requests.
         critic: Who examines.
         critic_tokens: Tokens that a critique may have.
+        elicit: Whether the critic is asked once more where no verdict can be read.
         reason: Why, in a word: ``always``, ``flagged``, ``never``, ``helps``, ``hurts``, ``undecided``,
             ``undiagnosed`` (no diagnosis of this model or task) or ``override``.
     """
@@ -45,6 +47,7 @@ class Decision:
     prompt: Prompt
     critic: Examiner
     critic_tokens: int
+    elicit: ElicitMode
     reason: str
 
 
@@ -103,7 +106,9 @@ class Policy:
         settings = self._settings
         tokens = settings.critic_tokens or CRITIC_TOKENS
         variant = settings.variant or "self"
-        plain = Decision(0, "fixed", variant, self._given, self._critic, tokens, settings.policy)
+        plain = Decision(
+            0, "fixed", variant, self._given, self._critic, tokens, settings.elicit or ELICIT, settings.policy
+        )
         if settings.policy == "never":
             return plain
         if settings.policy != "diagnosis":
@@ -114,7 +119,7 @@ class Policy:
                 if (group := groups.get(task)) is None:
                     break
                 rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
-                found = (served.stop, served.variant, served.prompt, served.critic, served.critic_tokens)
+                found = (served.stop, served.variant, served.prompt, served.critic, served.critic_tokens, served.elicit)
                 return Decision(rounds, *found, group.finding)
         return replace(plain, reason="undiagnosed")
 
@@ -145,7 +150,7 @@ def _looks(rounds: int, critic: Examiner) -> str:
     return f"looks again {'once' if rounds == 1 else f'{rounds} times'}, checked by {who(critic)}"
 
 
-def _served(settings: GatewaySettings) -> list[Served]:
+def _served(settings: GatewaySettings) -> list[ServedSettings]:
     if not settings.diagnoses:
         return []
     # What reads a diagnosis takes three times as long to load as all else together, and twice its memory.

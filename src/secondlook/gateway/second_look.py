@@ -114,7 +114,7 @@ class SecondLook:
             stop=decision.stop,
             max_tokens=self.settings.budget_tokens,
             max_seconds=self.settings.budget_seconds,
-            elicit=self.settings.elicit,
+            elicit=decision.elicit,
         )
         case = OpenCase(identifier, model.chat.text, decision.prompt)
         transcript = await run(model, self._critic(model, decision), case, plan, on_error=errors.append)

@@ -19,6 +19,8 @@ OnFailure = Literal["open", "closed", "escalate"]
 
 PROMPT = "own/binary-cot"
 """The words where neither settings nor a diagnosis name any."""
+ELICIT: ElicitMode = "auto"
+"""Whether a critic is asked once more where neither settings nor a diagnosed run say."""
 CRITIC_TOKENS = 512
 """Tokens that a critique may have where neither settings nor a diagnosed run say."""
 
@@ -44,7 +46,7 @@ class GatewaySettings(BaseModel):
         critic_seconds: Seconds it may take for one answer. Of a diagnosis, by default those of its run; else 60.
         critic_tokens: Tokens a critique may have. Of a diagnosis, by default those of its run; else 512.
         elicit: Whether a critic is asked once more, for its verdict alone: where none can be read (``auto``), never
-            (``line``), or always (``choice``).
+            (``line``), or always (``choice``). Of a diagnosis, by default as its run; else ``auto``.
         override: What a request's headers may ask for: ``less`` than the policy says, ``any`` up to ``rounds``, or
             ``none`` at all.
         images: Whether requests with images are looked at twice; the check question then follows the image.
@@ -84,7 +86,7 @@ class GatewaySettings(BaseModel):
     critic_command: tuple[str, ...] | None = None
     critic_seconds: _Seconds | None = None
     critic_tokens: _Count | None = None
-    elicit: ElicitMode = "auto"
+    elicit: ElicitMode | None = None
     override: Literal["none", "less", "any"] = "less"
     images: bool = False
     on_failure: OnFailure = "open"
