@@ -21,7 +21,9 @@ def happens(share, *parts):
 def reply(messages, seed):
     asked = [message["content"] for message in messages if message["role"] == "user"]
     said = [message["content"] for message in messages if message["role"] == "assistant"]
-    a, b = map(int, re.findall(r"\d+", asked[0])[:2])
+    if len(numbers := re.findall(r"\d+", asked[0])) < 2:
+        return "Ask me for a sum."
+    a, b = map(int, numbers[:2])
     careless = a // 10 * 10 + b // 10 * 10 + (a % 10 + b % 10) % 10
     if "Verdict:" in asked[-1]:  # it is asked to examine its answer
         correct = said[-1] == f"{a + b}."
