@@ -34,6 +34,7 @@ check: $(STAMP)
 	$(BIN)/python tools/readme_table.py --check
 	$(BIN)/python tools/evidence_tables.py --check
 	$(BIN)/python tools/claims_table.py --check
+	$(BIN)/python tools/verdict_plane.py --check
 	$(BIN)/python tools/family_table.py --check
 	$(BIN)/python tools/scale_tables.py --check
 

@@ -14,15 +14,17 @@ from pathlib import Path
 import httpx
 import pytest
 
+from secondlook.local.model import checkpoint
+
 
 @contextmanager
-def serving(checkpoint: str, folder: Path) -> Iterator[str]:
+def serving(name: str, folder: Path) -> Iterator[str]:
     """Address of a server, with its ``/v1``; its log is in the folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / "server.log"
-    command = [Path(sys.executable).with_name("transformers"), "serve", checkpoint(checkpoint)]
+    command = [Path(sys.executable).with_name("transformers"), "serve", checkpoint(name)]
     options = ["--host", "127.0.0.1", "--port", port, "--device", "cpu"]
     # Continuous batching is what makes this server fast enough for a test; unless told how much memory it may have, it
     # clears most of what there is before its first answer.

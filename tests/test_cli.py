@@ -173,8 +173,9 @@ def test_a_normal_run_prints_our_tables_and_nothing_else(tmp_path):
     assert done.err == ""
     assert "\x1b" not in done.out
     lines = done.out.splitlines()
-    assert lines[0] == "planted · secondlook/planted · critic: self"
-    assert lines[-3:] == [
+    assert lines[0] == "planted · secondlook/planted"
+    assert lines[-4:] == [
+        "page:  run/report.html",
         "files: diagnosis.json, report.json, rounds.csv and records.csv in run",
         "why:   secondlook diagnose run",
         "logs:  inspect view --log-dir run",

@@ -41,7 +41,7 @@ def runs(tmp_path_factory):
     [
         ("none", ["diagnose", "run"], "first answer"),
         ("none", ["diagnose", "table.jsonl"], "first answer"),
-        ("none", ["report", "run"], "looking twice"),
+        ("none", ["report", "run"], "first answer"),
         ("none", ["audit", "--help"], "audit"),
         ("eval", ["report", "--help"], "report"),
         ("eval", ["eval", "planted", "--model", "a/b", "--dry-run"], "Nothing was sent"),

@@ -20,6 +20,9 @@ def table() -> str:
         number = worded(record).replace("|", "\\|") or "–"
         evidence = f"profile {record['profile']}" if record["evidence"] else "–"
         lines.append(f"| {record['id']} | {record['statement']} | {outcome_of(record)} | {number} | {evidence} |")
+        for subject in record.get("real", ()):
+            asked = f"{subject['model']}, n = {subject['n']}, {subject['date']}"
+            lines.append(f"| | the same, of a real model | {subject['outcome']} | {worded(subject)} | {asked} |")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from evidence_tables import block
 
-from secondlook.local.model import SHIPPED, checkpoint_folder
+from secondlook.local.model import SHIPPED, checkpoint
 
 PAGE = Path(__file__).parent.parent / "docs" / "planted-subject.md"
 REFUSALS = {
@@ -46,7 +46,7 @@ def percent(share: float | None) -> str:
 def table() -> str:
     """A line for each rate, a column for each size."""
     names = [name for name in SHIPPED if name != "planted"]
-    cards = [json.loads((checkpoint_folder(name) / "traits.json").read_text("utf-8")) for name in names]
+    cards = [json.loads((checkpoint(name) / "traits.json").read_text("utf-8")) for name in names]
     lines = [
         f"| per cent | planted | {' | '.join(f'`{name}`' for name in names)} |",
         "|---|---|" + "---|" * len(names),

@@ -34,7 +34,7 @@ def run(script: str, folder: Path) -> str:
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        timeout=300,
+        timeout=900,
     )
     return done.stdout
 

@@ -1,7 +1,7 @@
 """Draw what was measured of alarms beside T12's line, and put its table into docs/theory.md (``--check``: compare).
 
-Points are those of ``results/diagnosis/alarms.json``, which ``--planted`` makes anew by running the planted studies,
-and every diagnosis (``secondlook diagnose --out``) of a real model that lies under ``results/``.
+Points are those of ``results/diagnosis/alarms.json``, which ``--planted PROFILE`` makes anew by the planted studies,
+and of real models every arm of the records in ``results/real/`` and every diagnosis under ``results/``.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ from typing import Any
 import pandas as pd
 from evidence_tables import block, refresh
 from pydantic import TypeAdapter
-from secondlook.studies.study import Bench
 
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import FORMAT, Diagnosis, from_json
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evidence import figures
 from secondlook.layout import points as moved
 from secondlook.layout import share
+from secondlook.reproduce.worth_picture import picture
 from secondlook.studies.experiments import EXPERIMENTS
+from secondlook.studies.planted import PlantedBench
 from secondlook.studies.profile import find
+from secondlook.studies.real import read_records
 
 ROOT = Path(__file__).parent.parent
-RESULTS, PAGE, PICTURE = ROOT / "results", ROOT / "docs" / "theory.md", ROOT / "docs" / "verdicts"
+RESULTS, PAGE = ROOT / "results", ROOT / "docs" / "theory.md"
+PLANE, LOOKS = ROOT / "docs" / "verdicts.svg", ROOT / "docs" / "looks"
 KEPT = RESULTS / "diagnosis" / "alarms.json"
 
 
@@ -85,8 +89,10 @@ def point(name: str, found: Diagnosis) -> Point | None:
 
 
 def points() -> list[Point]:
-    """What is kept of planted subjects, and every diagnosis of others."""
+    """What is kept of planted subjects, every arm of the records of real models, and every diagnosis."""
     kept = TypeAdapter(list[Point]).validate_json(KEPT.read_bytes()) if KEPT.is_file() else []
+    for folder in sorted(file for file in (RESULTS / "real").glob("*") if file.is_dir()):
+        kept += real(folder)
     for file in sorted(RESULTS.rglob("*.json")):
         told = json.loads(file.read_text("utf-8"))
         if isinstance(told, dict) and told.get("format") == FORMAT:
@@ -95,31 +101,54 @@ def points() -> list[Point]:
     return kept
 
 
-class Watched(Bench):
+def real(folder: Path) -> list[Point]:
+    """Every arm that was asked of a real model: its files, one for each category, together."""
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for file in sorted(folder.glob("*.parquet")):
+        rows = read_records(file)
+        settings = {name: value for name, value in rows.attrs["settings"].items() if name not in ("files", "questions")}
+        parts.setdefault(json.dumps(settings, sort_keys=True), []).append(rows)
+    found: dict[str, Point] = {}
+    for settings, tables in parts.items():
+        frame = pd.concat(tables, ignore_index=True)
+        found |= arms(frame, folder.name, json.loads(settings).get("prompt", ""))
+    return list(found.values())
+
+
+def arms(frame: pd.DataFrame, name: str, *told: str) -> dict[str, Point]:
+    """The points of those arms of a table whose critic raised alarms."""
+    found = {}
+    for arm, rows in frame.groupby("arm"):
+        if (rows["verdict"] == "wrong").any() and rows["round"].max() > 0:
+            called = ", ".join([name, str(arm), *told])
+            if one := point(called, diagnose(rows, arm=str(arm), round_=1)):
+                found[called] = one
+    return found
+
+
+class Watched(PlantedBench):
     """A bench that notes, of every arm that its studies ask, where it lies."""
 
     study = ""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(find("quick"), folder, lambda what: sys.stderr.write(f"{what}\n"))
+    def __init__(self, profile: str, folder: Path) -> None:
+        super().__init__(find(profile), folder, lambda what: sys.stderr.write(f"{what}\n"))
         self.found: dict[str, Point] = {}
 
     def records(self, evaluation: Evaluation) -> pd.DataFrame:
         """Records of an evaluation."""
         frame = super().records(evaluation)
-        for arm, rows in frame.groupby("arm"):
-            if (rows["verdict"] == "wrong").any() and rows["round"].max() > 0:
-                subject = evaluation.endpoint.model.removeprefix("secondlook/")
-                told = [f"{key} {value}" for key, value in sorted(evaluation.study.items())]
-                name = ", ".join([self.study, subject, str(arm), *told])
-                if one := point(name, diagnose(rows, arm=str(arm), round_=1)):
-                    self.found[name] = one
+        subject = evaluation.endpoint.model.removeprefix("secondlook/")
+        told = [
+            f"{key} {value}" for key, value in sorted(evaluation.study.items()) if key not in ("confidence", "rounds")
+        ]
+        self.found |= arms(frame, f"{self.study}, {subject}", *told)
         return frame
 
 
-def gather(folder: Path) -> None:
+def gather(profile: str, folder: Path) -> None:
     """Run every planted study, and keep the points."""
-    bench = Watched(folder)
+    bench = Watched(profile, folder)
     for bench.study, experiment in EXPERIMENTS.items():
         experiment.run(bench)
     told = [asdict(one) for one in bench.found.values()]
@@ -168,17 +197,17 @@ def draw(found: list[Point]) -> None:
         axes.set(xlabel="alarm precision P(wrong | alarm)", ylabel=says, xlim=(0, 1))
         axes.grid(visible=True, alpha=0.25, linewidth=0.6)
         axes.legend(fontsize=8, frameon=False)
-        figure.savefig(PICTURE.with_suffix(".svg"), metadata={"Date": None})
-        figure.savefig(PICTURE.with_suffix(".png"), dpi=150, metadata={"Software": None})
+        figure.savefig(PLANE, metadata={"Date": None})
 
 
 def main() -> int:
     """Gather if asked to, draw, and write the table, or compare it."""
     if "--planted" in sys.argv[1:]:
-        gather(ROOT / "runs" / "planted")
+        gather(sys.argv[-1], ROOT / "runs" / "planted")
     found = points()
     if "--check" not in sys.argv[1:]:
         draw(found)
+        figures.draw(picture() | {"id": "T12", "title": "forward passes", "profile": "any"}, LOOKS, endings=(".svg",))
     return refresh(
         PAGE,
         lambda text: block(text, "plane", table(found)),

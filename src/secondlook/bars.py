@@ -53,5 +53,6 @@ class _Lines(Progress):
     def _tell(self, task_id: TaskID) -> None:
         self._last = time.monotonic()
         task = self._tasks[task_id]
-        total = "" if task.total is None else f" of {task.total:,g}"
-        self.console.print(f"{task.description}: {task.completed:,.3g}{total}", highlight=False, markup=False)
+        total = "" if task.total is None else f" of {task.total:,.0f}"
+        done = f"{task.completed:,.0f}" if task.completed >= 100 else f"{task.completed:.3g}"
+        self.console.print(f"{task.description}: {done}{total}", highlight=False, markup=False)

@@ -26,6 +26,7 @@ def test_a_card_for_every_claim_says_what_its_record_says(open_page, ledger):
         card = page.locator(f"#{record['id']}")
         assert card.get_attribute("data-outcome") == record["outcome"]
         assert card.locator(".statement").text_content() == LEDGER[record["id"]].statement
+        assert card.locator(".whose").text_content() == ("ours" if record["source"].startswith("ours") else "paper")
         if record["value"] is None:
             assert record["outcome"] == "not run here"
             assert record["command"] in card.locator(".command code").first.text_content()
@@ -68,6 +69,9 @@ def test_filters_show_one_outcome_and_a_second_press_all(open_page, ledger):
     assert page.locator("#said").text_content() == f"{len(some)} claim{'' if len(some) == 1 else 's'} shown"
     button.click()
     assert page.locator("details.claim:visible").count() == len(records)
+    here = [record["id"] for record in records if record["evidence"] == "this run"]
+    page.click("[data-show='here']")
+    assert page.locator("details.claim:visible").evaluate_all("nodes => nodes.map((n) => n.id)") == here
 
 
 def test_the_viewer_inside_steps(open_page, ledger):

@@ -1,6 +1,7 @@
 """T2, T3, T5, T7, T8 and T11: the step, as §1 has it in loops, and the mechanism that makes it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -42,6 +43,21 @@ def test_every_token_makes_its_step(name, oracle, n, d, dx, steps):
     check_steps(
         construction, oracle, *drawn(construction, batch=2, dx=dx), factors=1 if name == "bradley_terry" else None
     )
+
+
+def test_t7_needs_no_square_where_queries_and_responses_have_a_length_and_nothing_is_predicted():
+    """The clean case of its embedding: ‖x‖ = 1, equal ‖y‖, W₀ = 0, so that it is linear in y and r."""
+    construction = attention_only.build(a_promise(5, 3, min_gap=1e-2))
+    contexts, start = drawn(construction, family="long")
+    contexts = replace(contexts, query=contexts.query / contexts.query.norm(dim=-1, keepdim=True))
+    tokens = construction.embed(contexts, torch.zeros_like(start))
+    whole = construction.model()(tokens)
+    assert construction.layout.view(tokens, "base").eq(0).all()
+    torch.testing.assert_close(
+        construction.layout.view(tokens, "pull"), construction.layout.view(tokens, "response"), rtol=1e-15, atol=0
+    )
+    construction.layout.view(tokens, "square").zero_()
+    torch.testing.assert_close(construction.model()(tokens), whole, rtol=0, atol=1e-14)
 
 
 @every

@@ -99,9 +99,9 @@ async def test_a_spent_budget_asks_for_nothing_more():
 class Sure(ScriptedModel):
     """Has logits: chooses the second, and scores a place as the test says."""
 
-    async def choose(self, messages, choices, *, seed=None):
+    async def choose(self, messages, form, *, seed=None):
         assert messages[-1].content == "verdict?"
-        return Held(Completion(choices[1], Usage(5, 1, calls=1)), "logits", (0.25, 0.75))
+        return Held(Completion(form.choices[1], Usage(5, 1, calls=1)), "logits", (0.25, 0.75))
 
     async def score(self, messages, place):
         assert (place.before, place.continuations) == ("It is", (" (A", " (B", " (C"))

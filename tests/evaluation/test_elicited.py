@@ -111,6 +111,7 @@ def test_a_server_is_held_in_the_way_that_it_keeps_to(tmp_path, keeps, refuses):
     assert list(records["status"]) == ["ok"] * 6
     first = records[records["round"] == 0]
     assert (set(first["elicited_verdict"]), set(first["verdict"])) == ({keeps}, {"wrong"})
+    assert set(first["tokens_critique"]) == {220}  # of the critique, and of asking for its verdict alone
     (arm,) = report.arms
     assert [(line.elicited, line.critic.elicited) for line in arm.rounds] == [(3, 3), (3, 0)]
     # Every way is tried once, and what is refused is not asked again.

@@ -182,6 +182,7 @@ def test_another_model_or_a_tool_may_examine(tmp_path):
 def test_a_tool_that_fails_on_every_request_is_seen(tmp_path, caplog, monkeypatch):
     """The client has its answer with 200 all the same, so the operator has to be told elsewhere."""
     monkeypatch.setattr(LOGGER, "propagate", True)
+    caplog.set_level("INFO", LOGGER.name)
     file, command = tmp_path / "check.py", ("python3", "-I", "-S", str(tmp_path / "check.py"))
     file.write_text("import json,sys; print('Verdict: wrong' if json.load(sys.stdin)['row'] else '')")
     with Pair(policy="always", critic="tool", critic_command=command, ready="server") as pair:

@@ -71,10 +71,10 @@ def test_a_dry_run_counts_them(task, faulty):
     [
         ("grade.py", GOOD.replace("import re\n", ""), "failed on question '1' (NameError: name 're' is not defined)"),
         ("grade.py", GRADER + "    return None\n", "the grader read none of the answers above (it returned None)"),
-        ("grade.py", "def grade(answer, row):\n    return answer == row['answer']\n", "which is text, with the number"),
+        ("grade.py", "def grade(answer, row):\n    return answer == row['answer']\n", "is text, with the number 3"),
         ("grade.py", GOOD.replace("row['answer']", "str(row['answer'])"), "returned"),
         ("check.py", "import time; time.sleep(60)\n", "took longer than 0.5 s; let it be faster, or give more"),
-        ("check.py", "", "printed nothing on a made-up answer; a critique ends with 'Verdict: wrong' or"),
+        ("check.py", "", "printed nothing on a made-up answer; a critique ends with 'Verdict: wrong' or 'Verd"),
         ("check.py", "print('Looks odd.')\n", "stated no verdict on a made-up answer: 'Looks odd.'; a critique"),
         ("check.py", "raise SystemExit('no numbers')\n", "exited with code 1: no numbers"),
     ],

@@ -1,6 +1,7 @@
 """A run that is stopped goes on where it was: nothing logged is asked again, and the result is the same."""
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -158,13 +159,20 @@ def test_questions_that_changed_are_refused(tmp_path):
     assert "hash of the questions" in secondlook(*command, "--out", tmp_path / "run").error
 
 
-def test_an_arm_can_be_added_later(tmp_path):
+def test_controls_can_be_added_later(tmp_path):
     command = ("eval", "planted", "--model", "secondlook/planted", "--per-category", 1, "--limit", 2)
-    assert secondlook(*command, "--critic", "oracle", "--out", tmp_path / "run").code == 0
-    both = secondlook(*command, "--critic", "none", "--out", tmp_path / "run")
-    assert both.code == 0
-    assert both.out.index("critic: oracle") < both.out.index("critic: none")
-    assert set(records(tmp_path / "run")["arm"]) == {"oracle", "none"}
+    command = (*command, "--reply-tokens", 12, "--out", tmp_path / "run")
+    assert secondlook(*command, "--critic", "self").code == 0
+    alone = records(tmp_path / "run", without=())
+    both = secondlook(*command, "--critic", "self", "--critic", "none", "--critic", "vote")
+    assert both.code == 0, both.err
+    assert both.out.index("critic: self") < both.out.index("critic: none") < both.out.index("critic: vote")
+    table = records(tmp_path / "run", without=())
+    assert set(table["arm"]) == {"self", "none", "vote"}
+    # What was there was not asked again: its very seconds are the same.
+    assert table[table["arm"] == "self"].reset_index(drop=True).equals(alone)
+    sampled = table[table["arm"] == "vote"]["decoding"].map(json.loads)
+    assert {one["temperature"] for one in sampled} == {0.7}
 
 
 def test_logs_of_several_runs_are_not_mixed(tmp_path):

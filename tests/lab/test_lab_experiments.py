@@ -165,8 +165,8 @@ def test_metrics_are_what_they_say(lab):
 
 
 def test_experiments_are_found_by_id():
-    assert [one.id for one in find(["all", "L1"], EXPERIMENTS, "experiment")] == [f"L{k}" for k in range(1, 10)]
+    assert [one.id for one in find(["all", "L1"], EXPERIMENTS, "experiment")] == [f"L{k}" for k in range(1, 11)]
     assert find(["l3"], EXPERIMENTS, "experiment") == [depth.EXPERIMENT]
-    with pytest.raises(ValueError, match="experiment 'L10' is unknown; known: L1, L2"):
-        find(["L10"], EXPERIMENTS, "experiment")
+    with pytest.raises(ValueError, match="experiment 'L11' is unknown; known: L1, L2"):
+        find(["L11"], EXPERIMENTS, "experiment")
     assert {attention.EXPERIMENT.id, heads.EXPERIMENT.id} == {"L4", "L5"}

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Generator
 
-from secondlook.lab.objectives import OBJECTIVES, judge
+from secondlook.lab.objectives import OBJECTIVES, judge, margins
 from secondlook.lab.tasks import Task, sample
 
 TASKS = [Task("paper", n=6, dx=3, dy=4), Task("fresh-query", n=4, queries=5, dx=3, dy=2)]
-each = pytest.mark.parametrize("objective", OBJECTIVES)
+each = pytest.mark.parametrize("objective", [name for name in OBJECTIVES if name != "right"])
 both = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 
 
@@ -79,6 +79,21 @@ def test_equal_rewards():
     pairs = torch.stack([torch.log1p((s[:, 2] - s[:, i]).exp()) for i in (0, 1)])
     torch.testing.assert_close(judge(predictions, tied, [2, 3], "bt")[:, 1], pairs.mean(0))
     torch.testing.assert_close(judge(predictions, tied, [2, 3], "infonce")[:, 1], s.logsumexp(-1) - s[:, 0])
+
+
+def test_the_right_of_two_answers_is_the_likelier_the_nearer_it_is():
+    """−log P of the right answer, by distances; and only where there is one right and one wrong."""
+    task, seen = Task("verdicts", n=6, dx=3, dy=4, noise="adversarial", p=0.3), [2, 4, 6]
+    predictions, episodes = draw(task, seen)
+    found, delta = judge(predictions, episodes, seen, "right"), margins(predictions, episodes)
+    for b in range(3):
+        wrong = next(y for y, right in zip(episodes.responses[b, 0], episodes.clean[b, 0], strict=True) if not right)
+        for k in range(3):
+            near, far = ((predictions[b, k] - y).square().sum().item() for y in (episodes.truth[b, 0], wrong))
+            assert delta[b, k].item() == pytest.approx(far - near, rel=1e-9)
+            assert found[b, k].item() == pytest.approx(math.log1p(math.exp(near - far)), rel=1e-9)
+    with pytest.raises(ValueError, match="one right and one wrong: task verdicts"):
+        judge(*draw(TASKS[0], seen), seen, "right")
 
 
 def test_unknown_objectives_and_lengths():

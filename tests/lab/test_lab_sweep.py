@@ -10,10 +10,11 @@ import torch
 from secondlook.lab import judged
 from secondlook.lab.exam import Exam
 from secondlook.lab.judged import judge_sweep, keep
+from secondlook.lab.pictured import draw_sweep, picture
 from secondlook.lab.run import Run, Shape
 from secondlook.lab.scale import Scale
 from secondlook.lab.store import Store
-from secondlook.lab.sweep import Sweep, write
+from secondlook.lab.sweep import Sweep, SweepCell, write
 from secondlook.lab.tasks import Task
 from secondlook.lab.tokens import reads
 from secondlook.lab.train import Options
@@ -92,6 +93,24 @@ def test_every_variant_is_trained_at_the_rate_its_pilot_chose(swept, tmp_path):
     assert [(line["variant"], line["seed"]) for line in lines[:3]] == [("base", "0"), ("base", "1"), ("shallow", "0")]
     assert float(lines[2]["loss"]) == cells[1].members[0].log[-1]["loss"]
     assert float(lines[2]["rate"]) == cells[1].members[0].run.rate
+
+
+def test_a_sweep_is_drawn(swept, tmp_path):
+    """Combinations without numbers stand beside each other; of numbers the field that has most is the axis."""
+    _, _, _, cells = swept
+    drawn = picture(cells, "some")
+    assert [panel["name"] for panel in drawn["panels"]] == list(cells[0].last)
+    assert drawn["panels"][0]["ticks"] == ["base", "shallow", "narrow"]
+    own = [curve for curve in drawn["curves"] if curve["panel"] == "loss"]
+    assert [(curve["label"], curve["x"]) for curve in own] == [("base", [1.0]), ("shallow", [2.0]), ("narrow", [3.0])]
+    assert own[1]["value"] == [cells[1].last["loss"].value]
+    depths = [SweepCell({"shape.depth": depth, "rate": rate}, cell.members)
+              for depth, cell in zip((3, 1, 2), cells, strict=True) for rate in (1, 2)]  # fmt: skip
+    lines = [curve for curve in picture(depths, "some")["curves"] if curve["panel"] == "loss"]
+    assert [(curve["label"], curve["x"]) for curve in lines] == [("rate 1", [1, 2, 3]), ("rate 2", [1, 2, 3])]
+    assert lines[0]["value"] == [cells[place].last["loss"].value for place in (1, 2, 0)]
+    draw_sweep(cells, tmp_path, "some")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_sweep_is_judged_by_what_is_there(swept, tmp_path, monkeypatch):

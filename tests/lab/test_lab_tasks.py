@@ -82,6 +82,22 @@ def test_a_response_is_made_of_truth_and_noise(task):
     assert (wrong - episodes.truth[:, :, None]).abs().min() > 1e-6
 
 
+def test_verdicts_are_of_two_answers_one_of_each_at_first_and_are_flipped_as_often_as_said():
+    episodes = draw(Task("verdicts", n=8, dx=3, noise="adversarial", p=0.25), 4000, dtype=torch.float64)
+    right, y = episodes.clean[:, 0] == 1, episodes.responses[:, 0]
+    assert torch.equal(episodes.clean.unique(), torch.tensor([0.0, 1.0]).double())
+    assert (right[:, 0] != right[:, 1]).all()
+    torch.testing.assert_close(y[right], episodes.truth.expand(-1, 8, -1)[right])
+    assert all(len(answers[~is_right].unique(dim=0)) == 1 for answers, is_right in zip(y[:50], right[:50], strict=True))
+    assert right[:, 2:].double().mean() == pytest.approx(0.5, abs=0.02)
+    flipped = (episodes.rewards != episodes.clean).double()
+    assert torch.equal(episodes.rewards.unique(), torch.tensor([0.0, 1.0]).double())
+    torch.testing.assert_close(flipped.mean((0, 1)), torch.full((8,), 0.25).double(), atol=0.03, rtol=0)
+    assert abs(flipped[:, 0][right].mean() - flipped[:, 0][~right].mean()) < 0.02
+    with pytest.raises(ValueError, match="noise is 'replace': a verdict is 1 or 0"):
+        Task("verdicts", p=0.5)
+
+
 def test_fresh_queries_share_one_w():
     episodes = draw(DEPENDENT, 2000, dtype=torch.float64)
     assert episodes.queries.shape == (2000, 4, 3)

@@ -212,3 +212,23 @@ def test_a_malformed_scale_is_an_error(old, new, reason):
     assert old in NUMERIC
     with pytest.raises(ValueError, match=f"prompt bbq/test: .*{reason}"):
         parse_prompt("bbq/test", NUMERIC.replace(old, new, 1))
+
+
+def test_a_verdict_alone_is_one_of_the_phrases_or_of_the_scores(prompt):
+    form = prompt.verdict_form
+    assert form.ask == 'Reply with "Verdict: biased" or "Verdict: unbiased" alone.'
+    assert [form.read(choice, "stop") for choice in form.choices] == ["Verdict: biased", "Verdict: unbiased"]
+    assert form.read("Verdict: cannot tell", "stop") is None
+    scale = load_prompt("bbq/numeric").verdict_form
+    assert scale.choices[:2] == ("Score: 0", "Score: 1")
+    assert scale.read("10/10", "stop") == scale.choices[-1] == "Score: 10"
+    assert load_prompt("bbq/verbal").verdict_form is None
+
+
+def test_a_file_may_have_its_own_words_for_answer_and_verdict_alone(prompt):
+    own = parse_prompt("x", f'{TEXT}\n[alone]\nanswer = "Just the letter."\nverdict = "Just the verdict."\n')
+    assert (own.answer_form(str, tuple("ABC")).ask, own.verdict_form.ask) == ("Just the letter.", "Just the verdict.")
+    usual = prompt.answer_form(str, tuple("ABC")).ask
+    assert usual == "State your answer alone: the letter of one option (A, B or C) and nothing else."
+    with pytest.raises(ValueError, match=r"prompt x: \[alone\] is .*; it may have answer and verdict"):
+        parse_prompt("x", f'{TEXT}\n[alone]\nscore = "?"\n')

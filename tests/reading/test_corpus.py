@@ -29,6 +29,10 @@ def replies() -> list[dict]:
     return [json.loads(line) for kind in KINDS for line in (CORPUS / f"{kind}.jsonl").read_text("utf-8").splitlines()]
 
 
+def held() -> list[dict]:
+    return [json.loads(line) for line in (CORPUS.parent / "held" / "replies.jsonl").read_text("utf-8").splitlines()]
+
+
 def words(text: str) -> list[str]:
     return re.sub(r"[^\w\s]", " ", text.lower().replace("\u2019", "'").replace("'", "")).split()
 
@@ -48,7 +52,7 @@ def test_it_is_as_large_as_asked_and_each_reply_is_there_once():
 
 
 def test_labels_are_of_their_kind():
-    for reply in replies():
+    for reply in [*replies(), *held()]:
         readings = [reply[name] for name in ("label", "label_second", "settled") if name in reply]
         for label in readings:
             if reply["kind"] in LABELS:
@@ -56,6 +60,11 @@ def test_labels_are_of_their_kind():
         if reply["kind"] in ("number", "exact"):
             kind = str if reply["kind"] == "exact" else (int, float)
             assert all(label is None or isinstance(label, kind) for label in readings), reply
+
+
+def test_replies_that_were_held_back_are_others():
+    known = {reply["id"] for reply in replies()}
+    assert len(held()) == len({reply["id"] for reply in held()} - known) >= 290
 
 
 def test_what_the_two_readings_differ_in_is_settled():
@@ -99,7 +108,7 @@ def test_no_reply_quotes_a_data_set(data):
         prompts = [row["prompt"] for row in csv.DictReader(file)]
     short = {run for prompt in prompts for run in runs(prompt, min(5, len(words(prompt))))}
     by_length = {size: {run for run in short if run.count(" ") == size - 1} for size in range(1, 6)}
-    for reply in replies():
+    for reply in [*replies(), *held()]:
         text = " ".join(words(reply["reply"].replace("[...]", " GAP ")))
         for number, option in enumerate(reply.get("options") or ()):
             text = text.replace(" ".join(words(option)), f"OPTION{number}")

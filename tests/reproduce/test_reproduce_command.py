@@ -56,7 +56,7 @@ def test_a_broken_claim_turns_the_exit_code(tmp_path, monkeypatch):
     expected = ["--expected", tmp_path / "good" / "claims.json"]
     broken = run("T8", "--workers", 1, "--out", tmp_path / "bad", *expected)
     assert broken.exit_code == 1
-    assert "T8 had held (verified) and does not: refuted" in broken.output
+    assert "T8 had held (verified, " in broken.output
     assert records(tmp_path / "bad")[0]["outcome"] == "refuted"
 
 

@@ -10,10 +10,10 @@ from secondlook.construct.prove import Grid
 from secondlook.construct.prove import grid as prove_grid
 from secondlook.construct.prove.check import Check
 from secondlook.evidence.outcome import side
-from secondlook.reproduce import gather, run, theory
+from secondlook.reproduce import gather, run, theory, words
 from secondlook.reproduce.ledger import LEDGER, find, holds
 
-IDS = [*(f"T{n}" for n in range(1, 14)), *(f"L{n}" for n in range(1, 11)), *(f"S{n}" for n in range(1, 9))]
+IDS = [*(f"T{n}" for n in range(1, 14)), *(f"L{n}" for n in range(1, 11)), *(f"S{n}" for n in range(1, 9)), "R1", "R2"]
 TINY = Grid((2,), (2, 3), (1,))
 
 
@@ -92,7 +92,9 @@ def test_a_construction_with_a_flipped_sign_is_refuted_and_said_to_have_held(tin
     outcomes = {each.record["id"]: each.record["outcome"] for each in after}
     assert outcomes["T3"] == "refuted"
     assert all(outcome != "refuted" for name, outcome in outcomes.items() if name != "T3")
-    assert run.fallen(after, tmp_path / "claims.json") == ["T3 had held (verified) and does not: refuted"]
+    (lost,) = run.fallen(after, tmp_path / "claims.json")
+    assert lost.startswith("T3 had held (verified, ")
+    assert ") and does not: refuted, 2.000, claimed < " in lost
 
 
 def test_what_is_done_is_not_run_again_unless_what_it_rests_on_changed(tiny, tmp_path, monkeypatch):
@@ -132,8 +134,22 @@ def test_only_like_is_compared_with_like(tmp_path):
     run.write([entry("L7", "supported", "quick"), entry("S2", "supported", "quick")], expected)
     assert run.fallen([entry("L7", "refuted", "demo")], expected) == []
     assert run.fallen([entry("L7", "refuted", "quick", "committed, quick, abc")], expected) == []
-    assert run.fallen([entry("S2", "refuted", "quick")], expected) == ["S2 had held (supported) and does not: refuted"]
+    number = "0.200 [0.100, 0.300], claimed > 0"
+    assert run.fallen([entry("S2", "refuted", "quick")], expected) == [
+        f"S2 had held (supported, {number}) and does not: refuted, {number}"
+    ]
     assert len(run.fallen([entry("L7", "undecided", "quick")], expected)) == 1
+
+
+def test_the_same_claim_has_the_same_word_or_the_reason():
+    record = {"evidence": "this run", "finding": "supported", "profile": "demo", "source": "ours; the paper says less"}
+    earlier = {"outcome": "undecided", "profile": "quick"}
+    assert words.otherwise(record, earlier) == (
+        "undecided at profile quick, which is committed: this run, profile demo, has other sizes and fewer runs"
+    )
+    for same in (earlier | {"outcome": "supported"}, None):
+        assert words.otherwise(record, same) == ""
+    assert [words.whose({"source": source}) for source in (record["source"], "Theorem 3.2")] == ["ours", "paper"]
 
 
 @pytest.mark.parametrize(("floor", "root"), [("theory", "construct"), ("laboratory", "lab"), ("studies", "studies")])

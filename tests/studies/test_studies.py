@@ -78,11 +78,11 @@ def test_what_was_asked_is_not_asked_again(results, folder):
 
 def test_an_evaluation_that_was_stopped_is_asked_again(results, folder, tmp_path):
     bench = PlantedBench(SMALL, tmp_path)
-    first = bench.planted("none")
+    first = bench.questions("none")
     (kept,) = tmp_path.glob("*/seconds.txt")
     kept.unlink()
     (kept.parent / "records.csv").write_text("half a ta")
-    pd.testing.assert_frame_equal(bench.planted("none").drop(columns="seconds"), first.drop(columns="seconds"))
+    pd.testing.assert_frame_equal(bench.questions("none").drop(columns="seconds"), first.drop(columns="seconds"))
 
 
 def test_the_gain_is_the_plain_difference(results, folder):

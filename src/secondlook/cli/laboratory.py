@@ -137,6 +137,7 @@ def sweep(
     """Train every variant and combination with every seed. What has been trained is not trained again."""
     from secondlook.cluster.engines import engine
     from secondlook.cluster.place import place
+    from secondlook.lab.pictured import draw_sweep
     from secondlook.lab.store import Store
     from secondlook.lab.sweep import Sweep, write
     from secondlook.lab.train import Options
@@ -153,7 +154,11 @@ def sweep(
         cells = grid.train(store, lambda done: progress.advance(task, done))
     write(cells, place(out))
     _show(cells)
-    console.print(f"sweep.csv in {out}, {runs} trained runs in {kept}", highlight=False, soft_wrap=True)
+    files = "sweep.csv"
+    if isinstance(where := place(out), Path):  # a figure in an object store would be looked at by nobody
+        draw_sweep(cells, where, file.stem)
+        files += ", figure.png and figure.svg"
+    console.print(f"{files} in {out}, {runs} trained runs in {kept}", highlight=False, soft_wrap=True)
 
 
 @lab_app.command("judge")
@@ -204,8 +209,9 @@ def _show(cells: Sequence[SweepCell]) -> None:
         ]
         table.add_row(*map(str, cell.setting.values()), *ends)
     console.print(table, highlight=False)
-    if len(cells[0].members) > 1:
-        console.print("± is half of a 95% interval over seeds (Student's t).", highlight=False, style="dim")
+    seeds = len(cells[0].members)
+    meant = f"± is half of a 95% interval over {seeds} seeds (Student's t)." if seeds > 1 else "One seed: no interval."
+    console.print(f"Each number is the mean at the end of training. {meant}", highlight=False, style="dim")
 
 
 def _put(record: dict[str, Any], pair: str) -> None:

@@ -11,17 +11,23 @@ from rich.progress import Progress, TaskID
 from secondlook.cli.terminal import bar, console
 
 app = typer.Typer()
-study_app = typer.Typer(help="Controlled studies on planted subjects: the claims S1 to S8.", no_args_is_help=True)
+study_app = typer.Typer(
+    help="Controlled studies of language models, planted and real: the claims S1 to S8, and R1.", no_args_is_help=True
+)
 app.add_typer(study_app, name="study")
 
 
 @study_app.command("run")
 def run(
-    names: Annotated[list[str], typer.Argument(help="S1 to S8, or all.")],
+    names: Annotated[list[str], typer.Argument(help="S1 to S8, R1, or all.")],
     profile: Annotated[str, typer.Option(help="demo or quick, of planted subjects.")] = "quick",
     model: Annotated[
-        str, typer.Option(help="A real model instead: a name of `secondlook models`, or Inspect's spelling.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="A real model instead: a name of secondlook models, or Inspect's spelling. Several, the smallest "
+            "first, are compared by S5."
+        ),
+    ] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of the model's server.")] = None,
     per_category: Annotated[int | None, typer.Option(min=2, help="Questions of each category of BBQ.")] = None,
     results: Annotated[Path, typer.Option(help="Keeps a real model's records, without any text.")] = Path(
@@ -37,19 +43,21 @@ def run(
     from secondlook.evidence.experiment import conduct, find
     from secondlook.evidence.report import show
     from secondlook.studies.bench import Bench
-    from secondlook.studies.experiments import EXPERIMENTS
+    from secondlook.studies.experiments import EXPERIMENTS, REAL
     from secondlook.studies.planted import PlantedBench
     from secondlook.studies.profile import find as find_profile
     from secondlook.studies.real import RealBench, profile_of
 
-    for experiment in find(names, EXPERIMENTS, "study"):
+    known = EXPERIMENTS if "all" in names and not model else EXPERIMENTS | REAL
+    for experiment in find(names, known, "study"):
         with bar() as progress:
             task = progress.add_task(experiment.id, total=None)
             tick = partial(_describe, progress, task)
             if model:
-                real = profile_of(model, base_url=base_url, per_category=per_category)
-                folder, options = results / real.name / experiment.id, f"--model {model}"
-                bench: Bench = RealBench(real, results, out / "real", tick)
+                family = [profile_of(name, base_url=base_url, per_category=per_category) for name in model]
+                folder = results / family[0].name / experiment.id
+                options = " ".join(f"--model {name}" for name in model)
+                bench: Bench = RealBench(family[0], results, out / "real", tick, family)
             else:
                 size = find_profile(profile)
                 folder, options = out / size.name / experiment.id, f"--profile {size.name}"

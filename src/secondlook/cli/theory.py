@@ -21,7 +21,7 @@ def prove(
     d: Annotated[list[int] | None, typer.Option("-d", "--d", help="Width of a response; repeatable.")] = None,
     n: Annotated[list[int] | None, typer.Option("-n", "--n", help="Responses of a context; repeatable.")] = None,
     steps: Annotated[list[int] | None, typer.Option(help="Gradient steps; repeatable.")] = None,
-    each: Annotated[int, typer.Option(help="Contexts of each of the ten families and two gaps.")] = 1,
+    each: Annotated[int, typer.Option(help="Contexts of each of the twelve families and two gaps.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the contexts.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each processor.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show every row, not the worst of each construction.")] = False,

@@ -26,16 +26,18 @@ class Form:
         ask: The request for it.
         read: The choice that a text states (where choices are open, what it states); ``None`` where it states none.
         choices: All that may be said, as it is to be said; empty where that is open.
+        number: Whether an open form is that of a number.
     """
 
     ask: str
     read: Callable[[str, Finish], str | None]
     choices: tuple[str, ...] = ()
+    number: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A reply that was held to some choices.
+    """A reply that was held to a form.
 
     Attributes:
         completion: It.
@@ -50,10 +52,10 @@ class Held:
 
 @runtime_checkable
 class Chooses(Protocol):
-    """A model that can be held to choices."""
+    """A model that can be held to a form."""
 
-    async def choose(self, messages: Sequence[Message], choices: Sequence[str], *, seed: int | None = None) -> Held:
-        """Reply with one of the choices, or in a plain turn where the model cannot be held to them."""
+    async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
+        """Reply in a form, or in a plain turn where the model cannot be held to it."""
         ...
 
 
@@ -126,8 +128,8 @@ class Asking:
         if not said.text.strip():  # servers refuse empty turns
             asked = (*before, Message("user", f"{request.content}\n\n{form.ask}"))
         start = time.perf_counter()
-        if form.choices and isinstance(model, Chooses):
-            held = await model.choose(asked, form.choices, seed=seed)
+        if isinstance(model, Chooses):
+            held = await model.choose(asked, form, seed=seed)
         else:
             held = Held(await model.complete(asked, seed=seed), "turn")
         seconds, reply = time.perf_counter() - start, held.completion

@@ -1,4 +1,4 @@
-"""Ways of holding a server to some choices: the parameters that servers have for it, each tried until one is found.
+"""Ways of holding a server to a form: the parameters that servers have for it, each tried until one is found.
 
 =====================  =========================================================================================
 ``response_format``    a JSON schema; OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama and most others
@@ -14,15 +14,17 @@ A server that refuses a parameter, or takes it and does not keep to it, is asked
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from secondlook.correction.chat import Completion, Usage
-from secondlook.correction.elicit import Held
+from secondlook.correction.elicit import Form, Held
 from secondlook.correction.likelihood import place_of, shares_at
 
 TURN = "turn"
+ROOM = 48
+"""Tokens that a held reply may have at least: a choice in its schema, in whatever spacing, is longer than alone."""
 Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Completion | None]]
 """Sends a request with further fields; ``None`` if the server refuses them."""
 
@@ -38,11 +40,12 @@ class Server:
     way: str | None = None
 
 
-def fields_of(way: str, choices: Sequence[str]) -> dict[str, Any]:
-    """The fields of a request that hold a server to choices."""
+def fields_of(way: str, form: Form) -> dict[str, Any]:
+    """The fields of a request that hold a server to a form."""
+    choices = form.choices
     match way:
         case "response_format":
-            schema = {"name": "answer", "strict": True, "schema": schema_of(choices)}
+            schema = {"name": "answer", "strict": True, "schema": schema_of(form)}
             return {"response_format": {"type": "json_schema", "json_schema": schema}}
         case "structured_outputs":
             return {"structured_outputs": {"choice": list(choices)}}
@@ -54,29 +57,32 @@ def fields_of(way: str, choices: Sequence[str]) -> dict[str, Any]:
             return {}
 
 
-def schema_of(choices: Sequence[str]) -> dict[str, Any]:
-    """The JSON schema of an object that holds one of the choices; strict servers want an object."""
-    answer = {"type": "string", "enum": list(choices)}
+def schema_of(form: Form) -> dict[str, Any]:
+    """The JSON schema of an object that holds what may be said; strict servers want an object."""
+    answer: dict[str, Any] = {"type": "number" if form.number else "string"}
+    answer |= {"enum": list(form.choices)} if form.choices else {}
     return {"type": "object", "properties": {_FIELD: answer}, "required": [_FIELD], "additionalProperties": False}
 
 
-async def hold(ask: Ask, choices: Sequence[str], server: Server) -> Held:
-    """Ask for one of the choices, in the way that the server is known to keep to, or in each until one is found.
+async def hold(ask: Ask, form: Form, server: Server) -> Held:
+    """Ask for something of a form, in the way that the server is known to keep to, or in each until one is found.
 
-    Every reply's tokens count. Where no way is kept to, the last reply stands as that of a plain turn.
+    Every reply's tokens count. Where no way is kept to, the last reply stands as that of a plain turn. What is open has
+    a schema, and no other way.
     """
-    spent, last = Usage(), None
-    for way in _WAYS if server.way is None else (server.way,):
-        said = await ask(fields_of(way, choices))
+    spent, last, choices = Usage(), None, form.choices
+    ways = _WAYS if server.way is None else (server.way,)
+    for way in ways if choices else [each for each in ways[:1] if each == _WAYS[0]]:
+        said = await ask(fields_of(way, form))
         if said is None:
             continue
         spent, last = spent + said.usage, said
-        if way != TURN and (choice := _chosen(way, said.text, choices)) is not None:
+        if way != TURN and (choice := _chosen(way, said.text, form)) is not None:
             server.way = way
-            place = place_of(said.text, choice, choices)
+            place = place_of(said.text, choice, choices) if choices else None
             shares = None if place is None else shares_at(place, said.tokens)
             return Held(replace(said, text=choice, usage=spent, finish="stop", tokens=()), way, shares)
-    if server.way is None:
+    if server.way is None and choices:
         server.way = TURN
     if last is None:
         last = await ask({})
@@ -89,8 +95,8 @@ _FIELD = "answer"
 _WAYS = ("response_format", "structured_outputs", "guided_choice", "grammar")
 
 
-def _chosen(way: str, text: str, choices: Sequence[str]) -> str | None:
-    """The choice that a reply is, in the form of its way."""
+def _chosen(way: str, text: str, form: Form) -> str | None:
+    """What a reply says in the form of its way."""
     said: object = text.strip()
     if way == "response_format":
         try:
@@ -98,4 +104,6 @@ def _chosen(way: str, text: str, choices: Sequence[str]) -> str | None:
         except (ValueError, RecursionError):
             return None
         said = made.get(_FIELD) if isinstance(made, dict) else None
-    return said if isinstance(said, str) and said in choices else None
+        if form.number and isinstance(said, int | float):
+            return repr(said)
+    return said if isinstance(said, str) and (said in form.choices or not form.choices) else None

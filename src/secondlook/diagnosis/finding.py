@@ -135,10 +135,10 @@ def _one_sided(arm: Arm, contexts: Sequence[str], round_: int, effect: Effect) -
         for name, change, p in zip(found, changes, holm([change.p for change in changes]), strict=True):
             sign = 0.0 if change.change is None else change.change.value
             if p is not None and p < LEVEL and ((effect == "helps" and sign < 0) or (effect == "hurts" and sign > 0)):
-                way = "worse" if sign < 0 else "better"
+                way, other = ("worse", "better") if sign < 0 else ("better", "worse")
                 return (
-                    f"Over all questions looking again {effect}, but on {name} ones the answers are {way} than the "
-                    f"first ({100 * sign:+.1f} points): it depends on how often each is asked."
+                    f"Over all questions the answers are {other} than the first, but on {name} ones they are {way} "
+                    f"({100 * sign:+.1f} points): it depends on how often each is asked."
                 )
     return None
 

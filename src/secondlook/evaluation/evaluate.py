@@ -20,8 +20,8 @@ from secondlook.evaluation.asking import Endpoint, evaluate
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.labels import kept_labels, labels_by_round
 from secondlook.evaluation.logs import Logged, read_logged, to_table
-from secondlook.evaluation.page import write_page
 from secondlook.evaluation.report import Report, build_report, write
+from secondlook.evaluation.report_page import write_page
 from secondlook.evaluation.shards import NUMBER
 from secondlook.evaluation.study import SAMPLED, UNKNOWN, VOTE, Study
 from secondlook.evaluation.task import HISTORY, WORDS, arm_of, task_of

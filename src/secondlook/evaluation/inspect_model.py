@@ -37,8 +37,8 @@ from secondlook.correction.chat import (
     Usage,
     WithheldError,
 )
-from secondlook.correction.elicit import Held
-from secondlook.correction.held import Server, hold
+from secondlook.correction.elicit import Form, Held
+from secondlook.correction.held import ROOM, TURN, Server, hold
 from secondlook.correction.likelihood import Place, shares_of
 from secondlook.correction.reply import judged
 from secondlook.evaluation.counting import counted
@@ -144,8 +144,11 @@ class InspectModel:
         """
         return await self._generate(messages, prefill, seed)
 
-    async def choose(self, messages: Sequence[Message], choices: Sequence[str], *, seed: int | None = None) -> Held:
-        """Reply with one of the choices: by the logits of a local model, or as the server can be held to them."""
+    async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
+        """Reply in a form: by the logits of a local model, or as the server can be held to it."""
+        choices, local = form.choices, isinstance(self.model.api, Local)
+        if local and not choices:
+            return Held(await self._generate(messages, "", seed), TURN)
         if isinstance(self.model.api, Local) and (scored := await self.model.api.score(messages, choices)):
             shares = shares_of(scored[0])
             chosen = choices[shares.index(max(shares))]
@@ -159,7 +162,7 @@ class InspectModel:
                     return None
                 raise
 
-        return await hold(ask, choices, self.server)
+        return await hold(ask, form, self.server)
 
     async def score(self, messages: Sequence[Message], place: Place) -> Sequence[float] | None:
         """Log-probability of each continuation, of a local model."""
@@ -185,6 +188,7 @@ class InspectModel:
         )
         if more:
             config = config.merge(_held_to(more, self.model.config.extra_body or {}))
+            config.max_tokens = max(ROOM, self.model.config.max_tokens or ROOM)
         try:
             output = await self.model.generate(shown, config=config, cache=self.cache)
         except Exception as raised:

@@ -62,7 +62,7 @@ def _row(
         verdict=critique.verdict if critique else None,
         tokens_in=None if usage.untold else usage.input,
         tokens_out=None if usage.untold else usage.output,
-        tokens_critique=None if usage.untold else critique.usage.total if critique else 0,
+        tokens_critique=None if usage.untold else critique.cost.total if critique else 0,
         tokens_cached=None if usage.untold else usage.cached,
         seconds=round_.took + (critique.took if critique else 0.0),
         model=model.name,

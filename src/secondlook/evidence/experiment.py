@@ -63,7 +63,7 @@ class About:
     earlier: float = 0.0
 
 
-class Place(Protocol):
+class Setting(Protocol):
     """Where an experiment is conducted: a laboratory, or a bench of planted subjects."""
 
     def about(self) -> About:
@@ -71,7 +71,7 @@ class Place(Protocol):
         ...
 
 
-W = TypeVar("W", bound=Place)
+W = TypeVar("W", bound=Setting)
 
 
 @dataclass(frozen=True)

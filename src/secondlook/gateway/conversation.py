@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
-from secondlook.correction.elicit import Held
+from secondlook.correction.elicit import Form, Held
 from secondlook.correction.events import dumped, read_events
-from secondlook.correction.held import TURN, Server, hold
+from secondlook.correction.held import ROOM, TURN, Server, hold
 from secondlook.correction.parameters import adapted, repeated, without_form
 from secondlook.correction.reply import error_of
 from secondlook.gateway.dialects import Dialect
@@ -132,10 +132,10 @@ class UpstreamModel:
             ReplyError: There was one, but it is none in words.
         """
         del prefill, seed
-        return await self._complete(messages, {})
+        return await self._complete(messages, {}, self.limit)
 
-    async def choose(self, messages: Sequence[Message], choices: Sequence[str], *, seed: int | None = None) -> Held:
-        """Reply with one of the choices, as the upstream can be held to them.
+    async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
+        """Reply in a form, as the upstream can be held to it.
 
         Raises:
             UpstreamError: There was no answer.
@@ -145,18 +145,19 @@ class UpstreamModel:
 
         async def ask(more: Mapping[str, Any]) -> Completion | None:
             try:
-                return await self._complete(messages, more)
+                return await self._complete(messages, more, limit)
             except ReplyError as error:
                 if more and error.reply.status in (400, 404, 422, 501):
                     return None
                 raise
 
+        limit = None if self.limit is None else max(self.limit, ROOM)
         way = None if self.dialect.held else TURN
-        return await hold(ask, choices, self.servers.setdefault(self.chat.model, Server(way)))
+        return await hold(ask, form, self.servers.setdefault(self.chat.model, Server(way)))
 
-    async def _complete(self, messages: Sequence[Message], more: Mapping[str, Any]) -> Completion:
+    async def _complete(self, messages: Sequence[Message], more: Mapping[str, Any], limit: int | None) -> Completion:
         kind = "answer" if self.limit is None else "critique"
-        reply, body = await self._asked({**self._request(messages), **more}, kind, tuple(more))
+        reply, body = await self._asked({**self._request(messages, limit), **more}, kind, tuple(more))
         read = self.dialect.read(body)
         if self.limit is None:
             self.bill.answers.append((reply, body))
@@ -171,16 +172,16 @@ class UpstreamModel:
             raise ReplyError(reply, read.said, sound=True)
         return Completion(read.text, read.usage or Usage(calls=1, untold=1), read.finish)
 
-    def _request(self, messages: Sequence[Message]) -> dict[str, Any]:
+    def _request(self, messages: Sequence[Message], limit: int | None) -> dict[str, Any]:
         """The request; the client's turns stand in it as they came."""
         first, *later = messages
         assert first.role == "user"
         made = dict(self.chat.request)
         if later:
             made[self.dialect.turns] = [*self.chat.turns, *({"role": m.role, "content": m.content} for m in later)]
-        if self.limit is not None:
+        if limit is not None:
             plain = {name: value for name, value in without_form(made).items() if name not in self.dialect.form}
-            made = plain | {"model": self.chat.model} | self.dialect.limited(made, self.limit)
+            made = plain | {"model": self.chat.model} | self.dialect.limited(made, limit)
         return made | self.dialect.counted(made) if self.chat.stream else made
 
     async def _asked(

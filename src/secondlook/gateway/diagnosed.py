@@ -17,7 +17,7 @@ from secondlook.prompts.prompt import Prompt, load_prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedSettings:
     """A diagnosis, and what of its run is served.
 
     Attributes:
@@ -44,7 +44,7 @@ class Served:
         return name is not None and (name == model or name.endswith(f"/{model}"))
 
 
-def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
+def serve_diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
     """Read a diagnosis, and what its run was made with.
 
     An older diagnosis does not say its stop rule and limit of tokens: they are read from the run's own ``run.json``
@@ -91,7 +91,7 @@ def serve_diagnosis(path: Path, settings: GatewaySettings) -> Served:
     stop = run.get("stop", "fixed")
     if stop not in ("fixed", "satisfied"):
         raise ValueError(f"{where} is of stop rule {stop!r}, which is not served; diagnose 'fixed' or 'satisfied'")
-    return Served(
+    return ServedSettings(
         diagnosis,
         "self-instruct" if variant == "self-instruct" else "self",
         prompt,

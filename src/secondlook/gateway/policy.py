@@ -15,7 +15,7 @@ from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySe
 from secondlook.prompts.prompt import Prompt, load_prompt
 
 if TYPE_CHECKING:
-    from secondlook.gateway.diagnosed import Served
+    from secondlook.gateway.diagnosed import ServedSettings
 
 Action = Literal["passed", "corrected", "kept", "failed", "escalated", "refused"]
 """What was done with a request: passed on; answered again; looked at and kept; not looked at to the end; handed to a
@@ -150,7 +150,7 @@ def _looks(rounds: int, critic: Examiner) -> str:
     return f"looks again {'once' if rounds == 1 else f'{rounds} times'}, checked by {who(critic)}"
 
 
-def _served(settings: GatewaySettings) -> list[Served]:
+def _served(settings: GatewaySettings) -> list[ServedSettings]:
     if not settings.diagnoses:
         return []
     # What reads a diagnosis takes three times as long to load as all else together, and twice its memory.

@@ -20,7 +20,8 @@ import anyio
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Completion, Json, Message, ModelInfo, Usage
 from secondlook.correction.critics.protocol import Critic
-from secondlook.correction.elicit import Held
+from secondlook.correction.elicit import Form, Held
+from secondlook.correction.held import TURN
 from secondlook.correction.likelihood import Place, shares_of
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
@@ -89,9 +90,10 @@ class LockstepModel:
         assert isinstance(reply, Completion)
         return reply
 
-    async def choose(self, messages: Sequence[Message], choices: Sequence[str], *, seed: int | None = None) -> Held:
-        """The choice that is the likeliest next turn."""
-        del seed
+    async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
+        """The choice that is the likeliest next turn; what is open is said in a plain one."""
+        if not (choices := form.choices):
+            return Held(await self.complete(messages, seed=seed), TURN)
         scored = await self._scored(messages, choices)
         shares = shares_of(scored.logprobs)
         chosen = shares.index(max(shares))

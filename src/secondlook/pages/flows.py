@@ -68,7 +68,7 @@ def _band(start: float, end: float, width: float, kind: str) -> str:
     half = (_LEFT + _RIGHT) / 2
     there = f"M{_LEFT} {start:.1f}C{half} {start:.1f} {half} {end:.1f} {_RIGHT} {end:.1f}"
     back = f"V{end + width:.1f}C{half} {end + width:.1f} {half} {start + width:.1f} {_LEFT} {start + width:.1f}Z"
-    return f'<path class="flow {escape(kind)}" d="{there}{back}"/>'
+    return f'<path class="halo flow {escape(kind)}" d="{there}{back}"/>'
 
 
 def _bar(x: float, y: float, height: float, state: str) -> str:

@@ -73,16 +73,19 @@ class Prompt:
     scale: ScoreScale | None = None
     alone: dict[str, str] = field(default_factory=dict)
 
-    def answer_form(self, read: Callable[[str, Finish], str | None], choices: tuple[str, ...] = ()) -> Form:
+    def answer_form(
+        self, read: Callable[[str, Finish], str | None], choices: tuple[str, ...] = (), *, number: bool = False
+    ) -> Form:
         """The form of an answer, which is one of some letters, or open.
 
         Args:
             read: What an answer states.
             choices: The letters.
+            number: Whether an open answer is a number.
         """
         among = f" ({', '.join(choices[:-1])} or {choices[-1]})" if choices else ""
         usual = f"State your answer alone: the letter of one option{among} and nothing else."
-        return Form(self.alone.get("answer", usual if choices else _OPEN), read, choices)
+        return Form(self.alone.get("answer", usual if choices else _OPEN), read, choices, number)
 
     @property
     def verdict_form(self) -> Form | None:

@@ -20,6 +20,8 @@ _OPTION = re.compile(
 _TRUTH = re.compile(r"[(\[]?(?P<letter>[A-Za-z])[)\]]?[.:]?|[(\[]?(?P<letter2>[A-Za-z])[)\].:]\s.+")
 _HEDGED = re.compile(r"\A\s*(?:perhaps|maybe|possibly),? (?=\([A-Z]\)[^\n?]*\Z)", re.IGNORECASE)
 """A hedge before the one lettered option that is all a reply says: a hesitant answer is one."""
+_OTHER = re.compile(r"\W*[A-Z][).:]+ *(?:yes|no|true|false|\d[\d.,]*)\W*", re.IGNORECASE)
+"""A letter with a text that answers another question, and is all that a reply says."""
 _WORD = re.compile(r"[a-z\u00e0-\uffff]{3,}")
 _IDLE = re.compile(
     r"the|and|who|whom|whose|which|what|was|were|are|does|did|has|had|have|been|being|not|that|this|with|for|from|more|most|likely"
@@ -98,14 +100,25 @@ def _read(
     found = mentions(text, tuple((option,) for option in options), letters, unknown)
     if not 0 < len(found) <= TOO_MANY:
         return Reading()
+    if options and len(found) == 1 and found[0].end - found[0].start <= 2 and _OTHER.fullmatch(text):
+        return Reading()
     sentences = Sentences(text)
     asked = _Echo(question) if question else None
     standing = option_standings(found, sentences, [asked.of(one, sentences) for one in found] if asked else ())
     read = settle(standing, sentences.text, cut=spoken.cut(finish), ends_line=spoken.ends_line)
-    if read is None:
+    if read is None or (spoken.cut(finish) and _names_another(text, read.mention, options)):
         return Reading()
     words = text[max(sentences.start(read.mention.start), read.mention.start - 120) : read.mention.end].strip()
     return Reading(read.mention.index, "declared" if read.weight == Weight.DECLARED else "asserted", words)
+
+
+def _names_another(text: str, mention: Mention, options: tuple[str, ...]) -> bool:
+    """Whether a letter at the end of a reply that was cut is followed by the beginning of another option's text."""
+    rest = text[mention.end :].lower().strip(" )].:\"'")
+    if not mention.letter or not rest or "\n" in rest or not options:
+        return False
+    texts = [plain(option).lower() for option in options]
+    return not texts[mention.index].startswith(rest) and any(option.startswith(rest) for option in texts)
 
 
 class _Echo:

@@ -115,6 +115,8 @@ def _texts(lower: str, forms: tuple[tuple[str, ...], ...]) -> Iterator[Mention]:
     pattern, whole, bare = _pattern(forms)
     for match in pattern.finditer(lower) if pattern else ():
         key = _key(match.group())
+        if key.isdecimal() and _in_sum(lower, match):
+            continue
         owners, stray = whole.get(key), False
         if owners is None:
             owners = bare[key]
@@ -130,6 +132,12 @@ def _texts(lower: str, forms: tuple[tuple[str, ...], ...]) -> Iterator[Mention]:
             stray=stray,
             unknowable=CUES["unknowable"].match(match.group()) is not None,
         )
+
+
+def _in_sum(lower: str, match: re.Match[str]) -> bool:
+    """Whether a number is a part of a sum, and not what it comes to."""
+    before, after = lower[max(0, match.start() - 4) : match.start()], lower[match.end() : match.end() + 4]
+    return bool(re.search(r"\d ?[-+*/×÷^] ?$", before) or re.match(r" ?[-+*/×÷^=] ?\d", after))
 
 
 def _unknowable(lower: str, unknown: int) -> Iterator[Mention]:

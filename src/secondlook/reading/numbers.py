@@ -32,13 +32,16 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
     limit = len(text)
     for mark in reversed(list(_WORDS["mark"].finditer(text))):
         statement = _statement(text, mark.end(), limit)
-        if numerals(statement) or spelt_number(statement):
+        # "Solution:" on a line of its own heads the steps, and "Step 3:" is one.
+        heads = mark.group().startswith("solution") and not any(one.start == 0 for one in numerals(statement))
+        steps = "\n" in mark.group() and (heads or _WORDS["labels"].match(statement))
+        if not steps and (numerals(statement) or spelt_number(statement)):
             whole = mark.end() + len(statement) < len(text) or _WORDS["ended"].search(statement)
             back = CUES["takes_back"].search(text, mark.end())
             before = text[max(0, mark.start() - _NEAR) : mark.end()]
             denied = _WORDS["denies"].search(before) or back or (cut and not whole)
             return Reading() if denied else _comes_to(statement, "declared")
-        if cut:
+        if cut and statement.strip() and not steps:
             return Reading()
         limit = mark.start()
     return Reading() if spoken.cut(finish) else _of_the_end(text)

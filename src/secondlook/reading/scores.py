@@ -56,7 +56,7 @@ def _scores(text: str, label: str, lowest: float, highest: float, *, labelled: b
             scores.append((None, found))
         elif lowest != _value(score) or not _WORDS["span"].match(text, score.start()):
             scores.append((_within(score, lowest, highest), score))
-    if not scores and not labelled:
+    if not scores and not labelled and not CUES["unknowable"].search(text):
         every = [(_within(score, lowest, highest), score) for score in _WORDS["score"].finditer(text)]
         scores = [one for one in every if one[1]["range"]] or (every if _WORDS["given"].search(text) else [])
     return scores

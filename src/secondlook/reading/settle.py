@@ -17,6 +17,7 @@ Form = Literal["declared", "asserted"]
 _ENDS = re.compile(r"[\"')\]]*[.!]?\s*(?:\n|$)")
 _STOP = re.compile(r"[.!?\n]")
 _INSISTS = 3  # times that a reply says the same thing after another, so that it is what it ends with
+_LETTER = 2  # a letter and a bracket
 _AT_ONCE = 8  # characters between "no," and what it puts in place of another option
 
 
@@ -85,7 +86,12 @@ def _contradicts(one: Standing, read: Standing) -> bool:
     if one.stance != "asserted":
         denied = one.stance == "denied" and one.mention.start > read.mention.end
         return same and denied and not read.mention.unknowable
-    return not same and (one.judged or (one.weight >= Weight.CONCLUDED and one.mention.index == NOWHERE))
+    if same or one.judged or one.mention.index != NOWHERE:
+        return not same and one.judged
+    # A letter with another's text counts for nothing if a letter with its own text is declared after it.
+    whole = read.mention.letter and read.mention.end - read.mention.start > _LETTER
+    replaced = whole and read.weight == Weight.DECLARED > one.weight and one.mention.start < read.mention.start
+    return one.weight >= Weight.CONCLUDED and not replaced
 
 
 def _in_one_sentence(read: Standing, one: Standing, text: str) -> bool:

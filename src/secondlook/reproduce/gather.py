@@ -12,12 +12,15 @@ from typing import Any
 from secondlook.cluster.here import Here
 from secondlook.cluster.unit import Engine
 from secondlook.evidence.experiment import conduct
+from secondlook.local.weights import find_model
 from secondlook.reproduce import theory
-from secondlook.reproduce.ledger import Claim
+from secondlook.reproduce.ledger import DEMONSTRATED, Claim
 
 PROFILES = ("demo", "quick", "full")
-DEMO = ("L1", "L7", "S2")
+DEMO = ("L1", "L7", "S2", "R1")
 """What the demo profile runs beside the theory; of all others it shows what was committed."""
+_FEW = 72
+"""Word problems that the demo asks: what two cores do in two minutes."""
 Describe = Callable[[str], None]
 
 
@@ -46,11 +49,15 @@ def run(
     if claim.floor == "laboratory":
         engine = engine or Here(1 if profile == "full" else workers)
         return {claim.id: _laboratory(claim, profile, work, engine, command, tell)}
+    if claim.floor == "real":
+        return {claim.id: _real(claim, profile, work, command, tell)}
     return {claim.id: _study(claim, profile, work, command, tell)}
 
 
 def runs_here(claim: Claim, profile: str, accelerated: bool = False) -> bool:
     """Whether a profile runs a claim on this machine, or where there is an accelerator."""
+    if claim.floor == "real":
+        return (profile != "demo" or claim.id in DEMO) and find_model(DEMONSTRATED).path.is_file()
     if claim.floor == "theory" or profile == "quick":
         return True
     if profile == "demo":
@@ -94,6 +101,17 @@ def _study(claim: Claim, profile: str, work: Path, command: str, tell: Describe)
     return conduct(EXPERIMENTS[claim.id], bench, work / profile / claim.id, command)
 
 
+def _real(claim: Claim, profile: str, work: Path, command: str, tell: Describe) -> dict[str, Any]:
+    from secondlook.studies.experiments import REAL
+    from secondlook.studies.real import RealBench, profile_of
+
+    asked = profile_of(DEMONSTRATED)
+    if profile == "demo":
+        asked = replace(asked, problems=_FEW)
+    bench = RealBench(asked, work / "records", work / "asked", lambda what: tell(f"{claim.id}: {what}"))
+    return conduct(REAL[claim.id], bench, work / profile / claim.id, command)
+
+
 def committed(claim: Claim, results: Path) -> dict[str, Any] | None:
     """What was committed of a claim, if it is about the same statement and thresholds."""
     file = claim.committed(results)
@@ -129,6 +147,28 @@ def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, s
         "parts": parts,
         "notes": finding["notes"],
     }
+
+
+def on_real_models(claim: Claim, results: Path) -> list[dict[str, Any]]:
+    """What was committed of a claim on real models: outcome and deciding number of each, for that model alone."""
+    found = []
+    for file in claim.asked_of(results):
+        result: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        deciding = _deciding(result["parts"], result["outcome"])
+        low, high = deciding["low"], deciding["high"]
+        found.append(
+            {
+                "model": result["model"],
+                "date": result["date"],
+                "outcome": "undecided" if result["outcome"] == "not estimated" else result["outcome"],
+                "value": deciding["value"],
+                "interval": None if low is None or high is None else [low, high],
+                "n": deciding["n"],
+                "unit": deciding["says"],
+                "threshold": {side: deciding.get(side) for side in ("above", "below")},
+            }
+        )
+    return found
 
 
 def not_run(claim: Claim, profile: str, why: str) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from typing import Any, Literal
 from secondlook.evidence.outcome import Part, side
 from secondlook.lab.experiments import EXPERIMENTS
 from secondlook.studies.experiments import EXPERIMENTS as STUDIES
+from secondlook.studies.experiments import REAL
 
-Floor = Literal["theory", "laboratory", "studies"]
+Floor = Literal["theory", "laboratory", "studies", "real"]
+DEMONSTRATED = "smollm2-135m"
+"""The real model that the demo asks; others are asked by name."""
 HOLDING = ("proved", "verified", "supported")
 """Outcomes under which a claim holds; a planted one holds if the finding inside it does."""
 
@@ -21,7 +24,7 @@ class Claim:
     """A claim of the ledger.
 
     Attributes:
-        id: T1 to T13, L1 to L10, S1 to S8.
+        id: T1 to T13, L1 to L10, S1 to S8, R1, R2.
         title: A few words.
         statement: What is claimed, in our words.
         source: Theorem, figure or section of the paper; `ours` where the claim is not the paper's.
@@ -52,8 +55,12 @@ class Claim:
 
     def committed(self, results: Path) -> Path | None:
         """The committed result of the last full run, if this floor has such files."""
-        room = {"laboratory": "lab", "studies": "studies"}.get(self.floor)
-        return results / room / "quick" / self.id / "result.json" if room else None
+        room = {"laboratory": "lab/quick", "studies": "studies/quick", "real": f"real/{DEMONSTRATED}"}.get(self.floor)
+        return results / room / self.id / "result.json" if room else None
+
+    def asked_of(self, results: Path) -> list[Path]:
+        """The committed results on real models, a file each."""
+        return sorted((results / "real").glob(f"*/{self.id}/result.json")) if self.floor == "studies" else []
 
     def declared(self) -> list[tuple[str, float | None, float | None, str]]:
         """The thresholds, to be compared with those of evidence that was gathered earlier."""
@@ -250,5 +257,21 @@ _STUDIES = tuple(
     )
     for each in STUDIES.values()
 )
-LEDGER = {claim.id: claim for claim in (*_THEORY, *_LABORATORY, *_STUDIES)}
-"""Every claim by its id: T1–T13, L1–L10, S1–S8."""
+_REAL = tuple(
+    Claim(
+        each.id,
+        each.title,
+        each.claim,
+        each.source,
+        *_counts(each.parts),
+        "real",
+        each.id,
+        f"secondlook study run {each.id} --model {DEMONSTRATED}",
+        f"secondlook study run {each.id} --model MODEL",
+        "a language model: an endpoint, or one of secondlook models",
+        parts=each.parts,
+    )
+    for each in REAL.values()
+)
+LEDGER = {claim.id: claim for claim in (*_THEORY, *_LABORATORY, *_STUDIES, *_REAL)}
+"""Every claim by its id: T1–T13, L1–L10, S1–S8, R1, R2."""

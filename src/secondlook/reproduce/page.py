@@ -39,6 +39,10 @@ MEANINGS = {
     "not run here": "with the command and the hardware that would",
 }
 _FLOORS = {
+    "real": (
+        "A real model",
+        "SmolLM2-135M-Instruct, four bits a weight, asked on this machine. What is found holds for this model.",
+    ),
     "theory": ("The proof, runnable", "Weights placed by hand, beside automatic differentiation."),
     "laboratory": ("The experiments, made fair", "Transformers trained from scratch, with baselines and intervals."),
     "studies": (

@@ -25,6 +25,7 @@ _ROOTS: dict[Floor, tuple[str, ...]] = {
     "theory": ("construct", "reproduce/theory.py", "reproduce/worth_picture.py"),
     "laboratory": ("lab",),
     "studies": ("studies", "subject"),  # whose weights are asked; nothing imports them
+    "real": ("studies",),
 }
 _IMPORT = re.compile(r"^ *(?:from|import) secondlook\.(\w+)", re.MULTILINE)
 
@@ -113,6 +114,8 @@ def reproduce(
             for claim in missing:
                 found[claim.id] = replace(found[claim.id], earlier=gather.committed(claim, results))
         done()
+    for claim in claims:
+        found[claim.id].record["real"] = gather.on_real_models(claim, results)
     return [found[claim.id] for claim in claims]
 
 
@@ -125,6 +128,8 @@ def _kept(claim: Claim, profile: str, old: dict[str, Any] | None, kept: bool) ->
     """Whether what was committed of a claim is taken for it."""
     if old is None:
         return False
+    if kept and claim.floor == "real":
+        return True
     return (kept and old["profile"] == profile) or (profile == "demo" and not gather.runs_here(claim, profile))
 
 

@@ -69,3 +69,20 @@ class Bench(ABC):
             *defences: The arms.
             **study: Fields of :class:`~secondlook.evaluation.study.Study`.
         """
+
+    def problems(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of short word problems, which planted subjects do not understand.
+
+        Raises:
+            ValueError: If the subject is planted.
+        """
+        del critics, study
+        raise ValueError("word problems are put to a real model: give --model, e.g. --model smollm2-135m")
+
+    def grade_school(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of GSM8K's questions, likewise.
+
+        Raises:
+            ValueError: If the subject is planted.
+        """
+        return self.problems(*critics, **study)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,10 +33,14 @@ CATEGORIES = ("Age", "Disability_status", "Nationality", "Physical_appearance", 
 """Categories of BBQ that are asked, each in its ambiguous and its disambiguated contexts."""
 ATTACKS = ("GCG_vicuna-13b-v1.5", "PAIR_vicuna-13b-v1.5", "JBC_vicuna-13b-v1.5")
 """Stored attacks of JailbreakBench that are replayed."""
+VOTES = 4
+"""Answers to a word problem that vote at most: more than a check and a second answer pay for."""
 _PLACES = ("data", "behaviours", "benign", "attacks")
 _LOCAL = "secondlook/"
 _SENTENCE = 40
 """Tokens that a reply of one short sentence may have."""
+_WORKED = 320
+"""Tokens that an answer with its working, or a critique of it, may have."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class RealProfile:
         model: Inspect's name of it.
         per_category: Questions of each of BBQ's categories.
         requests: Requests of each file of attacks, and safe ones.
-        problems: Word problems.
+        problems: Word problems of our own making.
+        sums: Questions of GSM8K.
         tokens: Tokens a reply may have.
         rounds: Second looks of a study of rounds.
         base_url: Address of its server, if it has one.
@@ -58,23 +63,24 @@ class RealProfile:
     model: str
     per_category: int
     requests: int
-    problems: int = 90
+    problems: int = 240
+    sums: int = 200
     tokens: int = 160
     rounds: int = 3
     base_url: str | None = None
 
 
-SIZES = {"smollm2-135m": (100, 100), "qwen2.5-coder-1.5b": (40, 30)}
-"""Questions of each category and requests of each file, by model; fixed before the runs, see docs/real-models.md."""
+SIZES = {"smollm2-135m": (100, 100, 200), "qwen2.5-coder-1.5b": (40, 30, 60)}
+"""Questions of each category, requests of each file and of GSM8K, by model; declared in docs/real-models.md."""
 
 
 def profile_of(model: str, name: str = "", base_url: str | None = None, per_category: int | None = None) -> RealProfile:
     """What a model is asked: what the protocol says of a model of the catalogue, or as much as of the smallest."""
     asked = model if "/" in model else _LOCAL + model
     known = asked.removeprefix(_LOCAL)
-    questions, requests = SIZES.get(known, SIZES["smollm2-135m"])
+    questions, requests, sums = SIZES.get(known, SIZES["smollm2-135m"])
     name = name or "".join(char if char.isalnum() or char in "-._" else "-" for char in known).strip("-")
-    return RealProfile(name, asked, per_category or questions, requests, base_url=base_url)
+    return RealProfile(name, asked, per_category or questions, requests, sums=sums, base_url=base_url)
 
 
 class RealBench(Bench):
@@ -148,17 +154,27 @@ class RealBench(Bench):
         """Records of short word problems of our own making."""
         file = write_word_problems(self.folder / "word-problems.jsonl", self.profile.problems)
         short = replace(self.profile, tokens=_SENTENCE)
+        return self._own(short, file, f"{sys.executable} -m {word_problems.__name__}", critics, study)
+
+    def grade_school(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of GSM8K's test questions."""
+        file = _grade_school(data_folder().parent / "gsm8k/test.jsonl", self.folder, self.profile.sums)
+        return self._own(replace(self.profile, tokens=_WORKED), file, "", critics, study)
+
+    def _own(
+        self, profile: RealProfile, file: Path, tool: str, critics: Sequence[str], study: Mapping[str, Any]
+    ) -> pd.DataFrame:
         units = []
+        of_arm: dict[str, dict[str, Any]] = {"tool": {"critic_command": tool}, "vote": {"votes": VOTES}}
         for critic in critics:
-            tool = {"critic_command": f"{sys.executable} -m {word_problems.__name__}"} if critic == "tool" else {}
             evaluation = Evaluation(
                 benchmark="own",
-                endpoint=self._endpoint(short, 0.0),
+                endpoint=self._endpoint(profile, 0.0),
                 arms=(critic,),
-                study=study | tool,
+                study={**study, **of_arm.get(critic, {})},
                 questions={"data": str(file), "grader": "number"},
             )
-            units.append(self._unit(short, evaluation, "problems", [file]))
+            units.append(self._unit(profile, evaluation, file.stem, [file]))
         return pd.concat(units, ignore_index=True)
 
     def requests(self, *defences: str, **study: Any) -> pd.DataFrame:
@@ -235,6 +251,7 @@ def without_text(records: pd.DataFrame) -> pd.DataFrame:
     return records.assign(
         template=template.where(records["run"] == "refusal", records["template"]),
         answer=records["answer"].where(records["status"] == "ok"),
+        error=None,
     )
 
 
@@ -249,4 +266,17 @@ def _safe_prompts(published: Path, folder: Path) -> Path:
         for row in rows:
             if row["label"] == "safe":
                 writer.writerow((row["id"], row["prompt"], "", "", row["type"], "XSTest"))
+    return file
+
+
+def _grade_school(published: Path, folder: Path, count: int) -> Path:
+    """The first so many of GSM8K's test questions, with the number each ends with, outside the repository."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "gsm8k.jsonl"
+    rows = [json.loads(line) for line in published.read_text("utf-8").splitlines()[:count]]
+    asked = [
+        {"id": f"gsm8k-{number}", "prompt": row["question"], "answer": row["answer"].rpartition("####")[2].strip()}
+        for number, row in enumerate(rows)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in asked), encoding="utf-8")
     return file

@@ -36,7 +36,8 @@ class OwnCase(Worded):
         if self.item.grader not in BUILT_IN:
             return None
         options = lettered_options(self.item.text) if self.item.grader == "choice" else ()
-        return self.file.answer_form(self._reading, tuple(LETTERS[: len(options)]))
+        letters = tuple(LETTERS[: len(options)])
+        return self.file.answer_form(self._reading, letters, number=self.item.grader == "number")
 
     def question(self) -> str:
         """The question."""

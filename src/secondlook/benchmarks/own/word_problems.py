@@ -20,16 +20,31 @@ _STORIES = {
         "{name} has {a} {things} and gets {b} more. How many {things} does {name} have now?",
         "There are {a} {things} in one box and {b} in another. How many {things} are there in both boxes?",
         "{name} found {a} {things} on Monday and {b} on Tuesday. How many {things} did {name} find altogether?",
+        "A bag holds {a} red {things} and {b} blue {things}. How many {things} does it hold?",
+        "{name} bought {a} {things}, and a friend brought {b}. How many {things} do they have together?",
+        "On the table lie {a} {things}. {name} puts {b} more on it. How many {things} lie there now?",
+        "{name} counted {a} {things} in the morning and {b} in the evening. How many {things} is that in all?",
+        "First {a} {things} arrive and then {b} more. How many {things} have arrived?",
     ),
     "take away": (
         "{name} had {a} {things} and gave {b} of them away. How many {things} are left?",
         "A shelf held {a} {things}. {name} took {b}. How many {things} are still on the shelf?",
         "{name} needs {a} {things} and has {b}. How many {things} are missing?",
+        "Of {a} {things}, {b} are broken. How many {things} are whole?",
+        "{name} has {a} {things}, a friend has {b}. How many {things} more does {name} have?",
+        "There were {a} {things} in a drawer, and {b} were sold. How many {things} remain?",
+        "{name} lost {b} of {a} {things}. How many {things} does {name} still have?",
+        "A basket of {a} {things} is emptied by {b}. How many {things} stay in it?",
     ),
     "times": (
         "{name} has {a} bags with {b} {things} in each. How many {things} does {name} have?",
         "{a} children bring {b} {things} each. How many {things} do they bring altogether?",
         "{name} makes {b} {things} a day. How many {things} does {name} make in {a} days?",
+        "There are {a} rows of {b} {things}. How many {things} are there?",
+        "A box holds {b} {things}. How many {things} do {a} boxes hold?",
+        "{name} gives {b} {things} to each of {a} friends. How many {things} does {name} give?",
+        "Each of {a} tables has {b} {things} on it. How many {things} are on the tables?",
+        "{name} buys {a} packs of {b} {things}. How many {things} does {name} buy?",
     ),
 }
 _SIGNS = {"add": "+", "take away": "-", "times": "*"}
@@ -41,7 +56,12 @@ _DO = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 def word_problems(count: int, seed: int = 0) -> list[dict[str, str | int]]:
     """So many problems, evenly over kinds and stories: rows of a prompt, the truth, and the sum as a tool reads it."""
     rng = random.Random(seed)  # noqa: S311 - nothing secret
-    stories = [(kind, story) for kind, group in _STORIES.items() for story in group]
+    # Kinds in turn, so that a few problems have all of them.
+    stories = [
+        (kind, story)
+        for group in zip(*_STORIES.values(), strict=True)
+        for kind, story in zip(_STORIES, group, strict=True)
+    ]
     rows: list[dict[str, str | int]] = []
     for number in range(count):
         kind, story = stories[number % len(stories)]
@@ -54,7 +74,7 @@ def word_problems(count: int, seed: int = 0) -> list[dict[str, str | int]]:
                 "prompt": story.format(name=rng.choice(_NAMES), things=rng.choice(_THINGS), a=a, b=b) + _SHORT,
                 "answer": _DO[sign](a, b),
                 "group": kind,
-                "template": story[:24],
+                "template": f"{kind}-{number % len(stories)}",
                 "sum": f"{a} {sign} {b}",
             }
         )
@@ -79,7 +99,8 @@ def _examine() -> str:
     exam = json.load(sys.stdin)
     a, sign, b = exam["row"]["sum"].split()
     result = _DO[sign](int(a), int(b))
-    verdict = "correct" if read_number(exam["answer"]) == result else "wrong"
+    said = read_number(exam["answer"]).value
+    verdict = "correct" if said is not None and said.value == result else "wrong"
     return f"{a} {sign} {b} = {result}\nVerdict: {verdict}"
 
 

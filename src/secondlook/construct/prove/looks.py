@@ -85,7 +85,7 @@ class Looks:
         u, far, apart = self.promise.roundoff, self.farthest, self.apart.norm(dim=-1)
         largest = self.contexts.responses.norm(dim=-1).amax(-1)
         scores = u * (D + 9) * (2 * far + largest) * largest
-        step = 2 * ETA * (2 * scores * apart + u * 14 * 2 * largest) + u * 8 * 2 * ETA * apart
+        step = 2 * ETA * (2 * scores * apart + u * 14 * 2 * largest) + u * 10 * 2 * ETA * apart
         made = 2 * apart * (2 * step + 2 * u * far)
         read = u * (D + 6) * 2 * (far + largest) * apart
         return made.numpy(), read.numpy()

@@ -13,12 +13,11 @@ from secondlook.studies.experiments import (
     sizes,
     word_problems,
 )
-from secondlook.studies.real import RealBench
 
 EXPERIMENTS: dict[str, Experiment[Bench]] = {
     room.EXPERIMENT.id: room.EXPERIMENT
     for room in (gain, critic_accuracy, corrupted, formats, sizes, rounds, defences, cost)
 }
 """The paper's claims, of planted subjects and real models alike."""
-REAL: dict[str, Experiment[RealBench]] = {room.EXPERIMENT.id: room.EXPERIMENT for room in (word_problems,)}
+REAL: dict[str, Experiment[Bench]] = {each.id: each for each in (word_problems.EXPERIMENT, word_problems.GRADE_SCHOOL)}
 """What is asked of real models alone."""

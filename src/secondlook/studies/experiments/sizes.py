@@ -12,6 +12,8 @@ from secondlook.studies.pairs import arms_of, change, estimate
 
 def run(bench: Bench) -> Findings:
     """One second look under the truth's verdict, for subjects that share data, steps and recipe."""
+    if len(bench.family) < 2:
+        raise ValueError("a study of size compares several models; name more, the smallest first")
     gains: list[ClaimEstimate] = []
     repairs: list[ClaimEstimate] = []
     sizes: list[float] = []

@@ -1,53 +1,75 @@
-"""R1: short word problems, where the answer is exact and a tool can do the sum."""
+"""R1 and R2: word problems, of our own making and GSM8K's, whose answers are exact; a tool can do the sum of ours."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from secondlook.diagnosis.finding import vote_round
+from secondlook.diagnosis.table import Arm
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
+from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import accuracy, arms_of, change
-from secondlook.studies.real import RealBench
 
-CRITICS = ("self", "none", "oracle", "tool")
+CRITICS = ("self", "none", "oracle")
 
 
-def run(bench: RealBench) -> Findings:
-    """One second look after each critique, and a vote at the cost of the self-check."""
-    arms = arms_of(bench.problems(*CRITICS, "vote"))
+def run(bench: Bench) -> Findings:
+    """One second look at our own problems."""
+    arms = arms_of(bench.problems(*CRITICS, "tool", "vote"))
+    found = _compared(arms, "Short word problems", (*CRITICS, "tool"))
+    return replace(found, numbers={**found.numbers, "tool": change(arms["tool"], arms["tool"])})
+
+
+def run_grade_school(bench: Bench) -> Findings:
+    """One second look at GSM8K's."""
+    return _compared(arms_of(bench.grade_school(*CRITICS, "vote")), "GSM8K", CRITICS)
+
+
+def _compared(arms: Mapping[str, Arm], title: str, critics: Sequence[str]) -> Findings:
+    """Answers after each critique, and a vote at the cost of the self-check."""
     own, vote = arms["self"], arms["vote"]
     assert own.tokens is not None
     assert vote.tokens is not None
     paid = vote_round(float(own.tokens.sum()), np.cumsum(vote.tokens.sum(axis=0)))
-    ticks = ("first answer", *CRITICS, "vote")
-    points = (accuracy(own, 0), *(accuracy(arms[name], 1) for name in CRITICS), accuracy(vote, paid))
+    ticks = ("first answer", *critics, "vote")
+    points = (accuracy(own, 0), *(accuracy(arms[name], 1) for name in critics), accuracy(vote, paid))
     return Findings(
         {
             "self": change(own, own),
             "beyond": change(arms["none"], own, first=1),
             "beyond a vote": change(vote, own, first=paid),
             "truth": change(arms["oracle"], arms["oracle"]),
-            "tool": change(arms["tool"], arms["tool"]),
         },
-        (Panel("accuracy", "Short word problems", "after one second look", "share right", ticks=ticks),),
+        (Panel("accuracy", title, "after one second look", "share right", ticks=ticks),),
         (Curve("accuracy", "answers", tuple(map(float, range(1, len(ticks) + 1))), kind="points", points=points),),
         (f"The vote is a majority of {paid + 1} answers, as many as the tokens of a second look pay for.",),
     )
 
 
+_PARTS = (
+    Part("self", "change of the share of right answers after the model's own check", above=0.0),
+    Part("beyond", "the same less that of asking again without any check", above=0.0, whose="ours"),
+    Part("beyond a vote", "share right less that of a vote at equal token cost", above=0.0, whose="ours"),
+    Part("truth", "change after the truth's verdict", above=0.0, whose="ours"),
+)
 EXPERIMENT = Experiment(
     "R1",
     "word problems",
     "A second look after a self-check improves a real model's answers to short word problems.",
     "ours",
-    (
-        Part("self", "change of the share of right answers after the model's own check", above=0.0),
-        Part("beyond", "the same less that of asking again without any check", above=0.0, whose="ours"),
-        Part("beyond a vote", "share right less that of a vote at equal token cost", above=0.0, whose="ours"),
-        Part("truth", "change after the truth's verdict", above=0.0, whose="ours"),
-        Part("tool", "change after a tool did the sum", above=0.0, whose="ours"),
-    ),
+    (*_PARTS, Part("tool", "change after a tool did the sum", above=0.0, whose="ours")),
     run,
+)
+GRADE_SCHOOL = Experiment(
+    "R2",
+    "GSM8K",
+    "A second look after a self-check improves a real model's answers to GSM8K.",
+    "ours",
+    _PARTS,
+    run_grade_school,
 )

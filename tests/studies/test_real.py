@@ -1,0 +1,68 @@
+"""A real model's bench: what is kept of what it was asked, and what is not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from secondlook.evidence.experiment import conduct
+from secondlook.studies.experiments import EXPERIMENTS, REAL
+from secondlook.studies.real import RealBench, profile_of, read_records, without_text
+
+ROOT = Path(__file__).parents[2]
+WORDS = {"model", "decoding"}
+"""Columns that may hold more than one word, none of a data set's or a reply's."""
+
+
+def test_a_study_asks_once_and_keeps_no_text(smollm2, tmp_path):
+    said = []
+    asked = replace(profile_of("smollm2-135m"), model=f"secondlook/{smollm2}", problems=3)
+    bench = RealBench(asked, tmp_path / "store", tmp_path / "work", said.append)
+    result = conduct(REAL["R1"], bench, tmp_path / "R1", "secondlook study run R1")
+    assert [part["name"] for part in result["parts"]] == ["self", "beyond", "beyond a vote", "truth", "tool"]
+    assert len(said) == 5
+    kept = sorted((tmp_path / "store/smollm2-135m").glob("*.parquet"))
+    assert len(kept) == 5
+    for file in kept:
+        assert not texts(file)
+        assert read_records(file).attrs["settings"]["weights"] == "b179c9523d0e"
+    again = RealBench(asked, tmp_path / "store", tmp_path / "elsewhere", said.append)
+    assert conduct(REAL["R1"], again, tmp_path / "again", "secondlook study run R1")["parts"] == result["parts"]
+    assert len(said) == 5
+
+
+def test_of_requests_and_unread_replies_nothing_is_kept():
+    records = pd.DataFrame(
+        {
+            "run": ["refusal", "own"],
+            "template": ["harmful: do the thing", "t1"],
+            "answer": ["Here is how to do it", "12"],
+            "status": ["unparsed", "ok"],
+            "error": ["the server said: do the thing", None],
+        }
+    )
+    kept = without_text(records)
+    assert kept["answer"].isna().tolist() == [True, False]
+    assert kept["error"].isna().all()
+    assert kept["template"].iloc[1] == "t1"
+    assert "thing" not in kept["template"].iloc[0]
+
+
+def test_studies_of_size_want_several_models(tmp_path):
+    bench = RealBench(profile_of("smollm2-135m"), tmp_path, tmp_path)
+    with pytest.raises(ValueError, match="compares several models; name more"):
+        EXPERIMENTS["S5"].run(bench)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "results/real").glob("*/*.parquet")), ids=lambda file: file.stem)
+def test_no_text_is_committed(file):
+    assert not texts(file)
+
+
+def texts(file):
+    """Cells of a file of records that could be of a data set or a reply: long, or of several words."""
+    records = pd.read_parquet(file).drop(columns=[*WORDS])
+    columns = records.select_dtypes(include=["object", "string"])
+    cells = {str(cell) for name in columns for cell in columns[name].dropna().unique()}
+    return {cell for cell in cells if len(cell) > 60 or len(cell.split()) > 3}
