@@ -163,7 +163,7 @@ def repeated(rng: np.random.Generator) -> list[dict[str, Any]]:
     rows = []
     for templates, epochs, spread in itertools.product((10, 25, 100), ((1, 4), (4, 4), (3, 5)), (0.3, 3.0)):
         size, change = QUESTIONS // templates, 0.05
-        held: dict[str, list[tuple[float, float]]] = {"epochs": [], "partial credit": []}
+        held: dict[str, list[tuple[float, float]]] = {"epochs as repeats": [], "partial credit": []}
         for _ in range(PACKAGED * 2):
             template = np.repeat(np.arange(templates), size)
             before = 0.1 + 0.7 * rng.beta(spread * 0.6, spread * 0.4, template.size)
@@ -174,7 +174,7 @@ def repeated(rng: np.random.Generator) -> list[dict[str, Any]]:
             mean = clustered_mean(half[1] - half[0], template)
             assert known is not None
             assert mean is not None
-            held["epochs"].append((known.low or 0.0, known.high or 0.0))
+            held["epochs as repeats"].append((known.low or 0.0, known.high or 0.0))
             held["partial credit"].append((mean.low or 0.0, mean.high or 0.0))
         row: dict[str, Any] = {"templates": templates, "epochs": epochs, "spread": spread, "change": change}
         rows.append(row | {name: _judged(*np.array(ends).T, change) for name, ends in held.items()})

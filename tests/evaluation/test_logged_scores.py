@@ -119,7 +119,7 @@ def test_epochs_errors_and_a_run_that_broke_off(log):
     assert lost > 0
     assert (faulty["failed"], faulty["unpaired"], faulty["change"]["n"]) == ([0, lost], lost, 40 - lost)
     assert any("did not end (status error)" in note and "answers of 40" in note for note in broken["notes"])
-    assert (some["alone"], some["notes"][-1][:8]) == ([25, 0], "15 of 40")
+    assert (some["alone"], some["notes"][-1][:11]) == ([25, 0], "F: 15 of 40")
     wrong = compared(*logs, "--failed", "wrong")["against"][1]
     assert (wrong["change"]["n"], wrong["unpaired"]) == (40, 0)
 

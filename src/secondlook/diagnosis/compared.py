@@ -185,7 +185,7 @@ def _against(
     notes = [f"{one.file}: {one.note}." for one in (first, log) if one.note]
     if len(pairs) < _FEW * max(len(a), len(b)):
         notes.append(
-            f"{len(pairs):,} of {max(len(a), len(b)):,} samples are compared; the others may differ from them."
+            f"{label}: {len(pairs):,} of {max(len(a), len(b)):,} samples are compared; the others may differ from them."
         )
     flips = design = None
     if shares:
@@ -196,7 +196,7 @@ def _against(
         change, p = _shift(y - x, clusters)
     assert change is not None  # there are pairs
     if change.clusters < 2:
-        notes.append("All samples are of one cluster: nothing can be said of others.")
+        notes.append(f"{label}: all samples are of one cluster; nothing can be said of others.")
     return Against(
         label=label,
         file=log.file,

@@ -42,7 +42,8 @@ def forest(trees: Sequence[Tree], axis: str, name: str) -> Markup:
     drawn = []
     for tick in _ticks(low, high):
         drawn.append(f'<path class="grid" d="M{at(tick)} {_TOP}V{bottom}"/>')
-        drawn.append(f'<text class="tick" x="{at(tick)}" y="{bottom + 15}" text-anchor="middle">{tick:+g}</text>')
+        shown = f"{tick:+g}" if tick else "0"
+        drawn.append(f'<text class="tick" x="{at(tick)}" y="{bottom + 15}" text-anchor="middle">{shown}</text>')
     drawn.append(f'<path class="axis" d="M{at(0)} {_TOP}V{bottom}M{_LEFT} {bottom}H{_WIDTH - _RIGHT}"/>')
     for row, tree in enumerate(trees):
         y = _TOP + _ROW * (row + 0.5)
