@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,10 @@ class Watched(PlantedBench):
         told = [
             f"{key} {value}" for key, value in sorted(evaluation.study.items()) if key not in ("confidence", "rounds")
         ]
-        self.found |= arms(frame, f"{self.study}, {subject}", *told)
+        for name, one in arms(frame, f"{self.study}, {subject}", *told).items():
+            # Several studies ask the same; the first of them names it.
+            if all(replace(one, name="") != replace(other, name="") for other in self.found.values()):
+                self.found[name] = one
         return frame
 
 

@@ -56,6 +56,11 @@ def number(value: float | None, form: str) -> str:
     return DASH if value is None or math.isnan(value) else f"{value:{form}}"
 
 
+def p_value(p: float | None, equals: str = "") -> str:
+    """A p-value, with what stands before it where it is a number."""
+    return DASH if p is None else f"{equals}{p:.3f}" if p >= 0.001 else "<0.001"
+
+
 def table(*headings: str, spaces: int = 1) -> Table:
     """Columns with nothing but spaces between them; names to the left, numbers to the right."""
     from rich import box

@@ -151,6 +151,10 @@ def test_a_choice_in_other_words_has_no_place():
     assert place_of("Bad.", "B", ("A", "B")) is None
 
 
+def spoken(text, tokens):
+    return Completion(text, Usage(), tokens=tokens)
+
+
 def test_probabilities_of_the_likeliest_tokens():
     """Mass on the choices alone; a token that could begin several counts for none."""
     place = place_of("Verdict: unbiased", "Verdict: unbiased", ("Verdict: biased", "Verdict: unbiased"))
@@ -160,9 +164,18 @@ def test_probabilities_of_the_likeliest_tokens():
         TokenLogprob("biased", 0.0),
     )
     wrong, right = 2.718281828459045**-1.5, 2.718281828459045**-0.5
-    assert shares_at(place, tokens) == pytest.approx((wrong / (wrong + right), right / (wrong + right)), abs=1e-5)
+    assert shares_at(place, spoken("Verdict: unbiased", tokens)) == pytest.approx(
+        (wrong / (wrong + right), right / (wrong + right)), abs=1e-5
+    )
     score = place_of("Score: 10", "Score: 10", ("Score: 1", "Score: 10"))
     whole = (TokenLogprob("Score:", 0.0), TokenLogprob(" 10", -1.0, {" 1": -1.0, " 10": -1.0}))
-    assert shares_at(score, whole) == (0.5, 0.5)
-    assert shares_at(place, ()) is None
+    assert shares_at(score, spoken("Score: 10", whole)) == (0.5, 0.5)
+    fenced = (TokenLogprob("```", -3.0), TokenLogprob("\n", 0.0), *whole, TokenLogprob("```", 0.0))
+    assert shares_at(score, spoken("Score: 10", fenced)) == (0.5, 0.5)
+    letter = place_of("(A)", "A", ("A", "B"))
+    stripped = (TokenLogprob(" (", 0.0), TokenLogprob("A", -1.0, {"B": -1.0}), TokenLogprob(")", 0.0))
+    assert shares_at(letter, spoken("(A)", stripped)) == (0.5, 0.5)
+    joined = (TokenLogprob(" (A", -1.0, {" (B": -1.0}), TokenLogprob(")", 0.0))
+    assert shares_at(letter, spoken("(A)", joined)) == (0.5, 0.5)
+    assert shares_at(place, spoken("Verdict: unbiased", ())) is None
     assert shares_of((0.0, -1e9)) == (1.0, 0.0)

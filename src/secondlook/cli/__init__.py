@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from secondlook.cli import (
+    compare,
     critics,
     data,
     diagnose,
@@ -27,7 +28,10 @@ from secondlook.cli.terminal import console, fail
 __all__ = ["app", "console", "fail", "main"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-for floor in (evaluate, data, models, read, plan, diagnose, gateway, critics, theory, laboratory, studies, reproduce):
+for floor in (
+    *(evaluate, data, models, read, plan, diagnose, compare, gateway),
+    *(critics, theory, laboratory, studies, reproduce),
+):
     app.add_typer(floor.app)  # without a name: its commands are ours
 _STOPPED = 130
 _OF_COMMANDS = {
@@ -35,6 +39,7 @@ _OF_COMMANDS = {
     **dict.fromkeys(("reproduce", "study"), "demo"),
     **dict.fromkeys(("demo", "models", "subject"), "local"),
     "serve": "gateway",
+    "compare": "eval",
 }
 """The extra that a command wants; of others it depends on what they are asked for."""
 _LOCAL = ("jinja2", "safetensors", "tokenizers", "torch", "transformers")

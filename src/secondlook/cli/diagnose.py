@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from secondlook.cli.terminal import console
-from secondlook.layout import DASH, ends, number, points, share, table
+from secondlook.layout import ends, number, p_value, points, share, table
 
 if TYPE_CHECKING:
     from secondlook.diagnosis.answer import AnswerLine
@@ -138,7 +138,7 @@ def _comparisons(diagnosis: Diagnosis) -> Table:
     made = table("against", "gain", "p", "McNemar", "n", "tokens, theirs")
     for part in diagnosis.overall.comparisons:
         tokens = f"{number(part.tokens, ',.0f')}, {number(part.tokens_against, ',.0f')}"
-        made.add_row(part.against, points(part.change), _p(part.p), _p(part.mcnemar_p), str(part.n), tokens)
+        made.add_row(part.against, points(part.change), p_value(part.p), p_value(part.mcnemar_p), str(part.n), tokens)
     return made
 
 
@@ -185,8 +185,8 @@ def _lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     if groups := diagnosis.correlation:
         yield (
             f"Gain against critic accuracy, {groups.groups} groups",
-            f"r = {groups.pearson:+.2f} (p {_p(groups.pearson_p, '= ')}), rank correlation "
-            f"{groups.spearman:+.2f} (p {_p(groups.spearman_p, '= ')}).",
+            f"r = {groups.pearson:+.2f} (p {p_value(groups.pearson_p, '= ')}), rank correlation "
+            f"{groups.spearman:+.2f} (p {p_value(groups.spearman_p, '= ')}).",
         )
     if diagnosis.advice:
         yield "Advice", " ".join(diagnosis.advice)
@@ -218,7 +218,3 @@ def _forecast(chain: Forecast) -> str:
     if measured := [line.inside for line in chain.rounds if line.inside is not None]:
         told += f"; {sum(measured)} of {len(measured)} measured rounds lie inside"
     return f"{told}. Warning: {chain.warning}." if chain.warning else f"{told}."
-
-
-def _p(p: float | None, equals: str = "") -> str:
-    return DASH if p is None else f"{equals}{p:.3f}" if p >= 0.001 else "<0.001"

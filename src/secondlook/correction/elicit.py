@@ -148,7 +148,7 @@ class Asking:
         if place is None:
             return None
         scored = await model.score(messages, place) if isinstance(model, Scores) else None
-        shares = shares_at(place, said.tokens) if scored is None else shares_of(scored)
+        shares = shares_at(place, said) if scored is None else shares_of(scored)
         return None if shares is None else dict(zip(form.choices, shares, strict=True))
 
 

@@ -80,7 +80,7 @@ async def hold(ask: Ask, form: Form, server: Server) -> Held:
         if way != TURN and (choice := _chosen(way, said.text, form)) is not None:
             server.way = way
             place = place_of(said.text, choice, choices) if choices else None
-            shares = None if place is None else shares_at(place, said.tokens)
+            shares = None if place is None else shares_at(place, said)
             return Held(replace(said, text=choice, usage=spent, finish="stop", tokens=()), way, shares)
     if server.way is None and choices:
         server.way = TURN

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from secondlook.correction.chat import TokenLogprob
+from secondlook.correction.chat import Completion
 
 _DIGITS = 6
 _LEAD = 8  # characters, e.g. of brackets and markup before a word
@@ -54,23 +54,26 @@ def shares_of(logprobs: Sequence[float]) -> tuple[float, ...]:
     return _normed(weights)
 
 
-def shares_at(place: Place, tokens: Sequence[TokenLogprob]) -> tuple[float, ...] | None:
+def shares_at(place: Place, said: Completion) -> tuple[float, ...] | None:
     """Probabilities of choices from the likeliest tokens at the place where they part; ``None`` where none are told.
 
     A token counts for the choice it begins or completes, and for none if it could begin several. A choice that is not
-    among the likeliest tokens has no mass.
+    among the likeliest tokens has no mass. Tokens may hold more than the text, e.g. a fence that the server took off.
     """
-    part = len(place.before) + _alike(place.continuations)
-    start = 0
-    for token in tokens:
+    spelt = "".join(token.text for token in said.tokens)
+    if (offset := spelt.find(said.text)) < 0:
+        return None
+    before, start = spelt[:offset] + place.before, 0
+    part = len(before) + _alike(place.continuations)
+    for token in said.tokens:
         if start + len(token.text) > part:
             break
         start += len(token.text)
     else:
         return None
-    if start < len(place.before) - 1:
+    if start < len(before) - 1:
         return None  # a token that began before the statement
-    whole = [(place.before + continuation)[start:] for continuation in place.continuations]
+    whole = [(before + continuation)[start:] for continuation in place.continuations]
     weights = [0.0] * len(whole)
     for text, logprob in {token.text: token.logprob, **token.top}.items():
         index = _begun(text, whole, part - start)

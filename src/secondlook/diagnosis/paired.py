@@ -25,9 +25,10 @@ class Change:
         estimate: The paired difference with its clustered interval; ``None`` without any pair.
         p: Two-sided p-value of no change, of the same inference as the interval: below 0.05 exactly where the 95%
             interval excludes zero. ``None`` where there is no interval.
-        gained: Pairs wrong before and right after.
-        lost: Pairs right before and wrong after.
-        mcnemar: Exact McNemar p-value, which takes samples for independent: shown, never the verdict's.
+        gained: Pairs wrong before and right after; of repeats, the expected number where they are paired by lot.
+        lost: Pairs right before and wrong after, likewise.
+        mcnemar: Exact McNemar p-value, which takes samples for independent: shown, never the verdict's. Not a number
+            where samples were repeated.
         design: Design effect allowed for: the pairs are worth ``n / design`` independent ones.
     """
 
@@ -39,7 +40,9 @@ class Change:
     design: float
 
 
-def paired_change(before: ArrayLike, after: ArrayLike, clusters: ArrayLike, level: float = 0.95) -> Change:
+def paired_change(
+    before: ArrayLike, after: ArrayLike, clusters: ArrayLike, level: float = 0.95, repeats: int = 1
+) -> Change:
     """Paired change of a share, with an interval that knows of clusters.
 
     Tango's score interval (Tango 1998) at the effective sample size of the clustered differences
@@ -47,38 +50,43 @@ def paired_change(before: ArrayLike, after: ArrayLike, clusters: ArrayLike, leve
     at no change its test is McNemar's. Chosen by simulation over t intervals (CR1, CR2), bootstrap-t and wild
     bootstrap, which cover too seldom where flips are rare or templates few.
 
+    A sample answered several times is so many pairs, a cluster or part of one: every answer before with every one
+    after, weighted alike, so that no pairing of repeats is chosen and the sample weighs as much as any other.
+
     Args:
-        before: Right (1) or wrong (0) before, shape ``(n,)``.
+        before: Right (1) or wrong (0) before, shape ``(n,)``; of repeats, the share that is right.
         after: The same of the same samples after.
         clusters: The question template of each sample, shape ``(n,)``.
         level: Coverage.
+        repeats: Answers of each sample.
 
     Raises:
-        ValueError: If lengths differ or a value is neither 0 nor 1: what cannot be judged is for the caller to count
-            as not right, or to leave out and report.
+        ValueError: If lengths differ or a value is neither 0 nor 1 (of repeats: not a share): what cannot be judged is
+            for the caller to count as not right, or to leave out and report.
     """
-    first, last = _binary(before, "before"), _binary(after, "after")
+    first, last = (_right(values, name, repeats) for values, name in ((before, "before"), (after, "after")))
     if first.shape != last.shape:
         raise ValueError(f"before has {first.size} samples and after {last.size}; pair them by sample first")
     index = cluster_index(clusters, first.size)
     if not first.size:
         return Change(None, None, 0, 0, 1.0, math.nan)
-    gained = np.bincount(index, weights=last * (1 - first))
-    lost = np.bincount(index, weights=first * (1 - last))
-    of = spread(gained - lost, gained + lost, np.bincount(index))
-    up, down, count = int(gained.sum()), int(lost.sum()), int(of.clusters)
+    gained = repeats * np.bincount(index, weights=last * (1 - first))
+    lost = repeats * np.bincount(index, weights=first * (1 - last))
+    of = spread(gained - lost, gained + lost, repeats * np.bincount(index))
+    up, down, count = round(gained.sum()), round(lost.sum()), int(of.clusters)
     low = high = p = None
     if count >= 2:
         low, high = (float(end) for end in change_interval(of, gained.sum(), lost.sum(), level))
         p = float(change_p(of, gained.sum(), lost.sum()))
     worth = float(effective_size(of, _events(of, gained.sum() + lost.sum()), 1 - level))
+    exact = float(stats.binomtest(up, up + down).pvalue) if up + down else 1.0
     return Change(
         estimate=Estimate(float(of.mean), low, high, first.size, count),
         p=p,
         gained=up,
         lost=down,
-        mcnemar=float(stats.binomtest(up, up + down).pvalue) if up + down else 1.0,
-        design=first.size / worth,
+        mcnemar=exact if repeats == 1 else math.nan,
+        design=repeats * first.size / worth,
     )
 
 
@@ -175,10 +183,12 @@ def _tango(change: Array, gained: Array, lost: Array, n: Array) -> Array:
     return np.asarray((gained - lost - n * change) / np.sqrt(np.maximum(variance, 1e-300)))
 
 
-def _binary(values: ArrayLike, name: str) -> Array:
+def _right(values: ArrayLike, name: str, repeats: int) -> Array:
     x = np.asarray(values, dtype=float)
     if x.ndim != 1:
         raise ValueError(f"{name} has shape {x.shape}; give one number per sample")
-    if (other := x[(x != 0) & (x != 1)]).size:
+    if repeats == 1 and (other := x[(x != 0) & (x != 1)]).size:
         raise ValueError(f"{name} is of zeros and ones, found {other[0]:g}; decide what an unreadable answer counts as")
+    if (other := x[~((x >= 0) & (x <= 1))]).size:
+        raise ValueError(f"{name} holds shares of right answers, found {other[0]:g}; leave out what has no score")
     return x

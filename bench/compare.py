@@ -1,0 +1,95 @@
+"""Comparing two logs of 20,000 samples: seconds and peak memory of the whole command, in a process of its own.
+
+The logs are Inspect's own, written by it: a few samples of a real run, copied under other names and scores. The limits
+are 20 s and 1 GB (10⁹ bytes).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import inspect_ai
+from inspect_ai.dataset import Sample
+from inspect_ai.log import EvalLog, EvalSample, read_eval_log, write_eval_log
+from inspect_ai.model import ModelOutput
+from inspect_ai.scorer import match
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+
+SAMPLES, TEMPLATES, WORDS = 20_000, 500, 300
+SECONDS, BYTES = 20.0, 1e9
+
+
+@solver
+def answers() -> Solver:
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        del generate  # nothing is asked: only the log matters
+        state.output = ModelOutput.from_content("mockllm/model", "word " * WORDS + "4")
+        state.messages.append(state.output.message)
+        return state
+
+    return solve
+
+
+def log_of(folder: Path, name: str, right: float) -> Path:
+    """A log whose answers are right so often, and more alike within a template than between."""
+    samples = [
+        Sample(
+            id=index, input=f"Question {index}: " + "why " * WORDS, target="4", metadata={"template": "", "note": "x"}
+        )
+        for index in range(50)
+    ]
+    (made,) = inspect_ai.eval(
+        inspect_ai.Task(dataset=samples, solver=answers(), scorer=match(), name="sums"),
+        model=f"mockllm/{name}",
+        log_dir=str(folder / "few"),
+        display="none",
+    )
+    few = read_eval_log(made.location)
+    rng = random.Random(name)
+    rates = [rng.betavariate(9 * right, 9 * (1 - right)) for _ in range(TEMPLATES)]
+    few.samples = [_copy(few, index, rng.random() < rates[index % TEMPLATES]) for index in range(SAMPLES)]
+    few.eval.dataset.samples, few.eval.dataset.sample_ids = SAMPLES, [sample.id for sample in few.samples]
+    path = folder / f"{name}.eval"
+    write_eval_log(few, str(path))
+    return path
+
+
+def _copy(log: EvalLog, index: int, right: bool) -> EvalSample:
+    of = (log.samples or [])[index % 50]
+    score = of.scores["match"].model_copy(update={"value": "C" if right else "I"})
+    about = {"template": f"template {index % TEMPLATES}", "note": "x" * 200}
+    said = f"Question {index}: " + "why " * WORDS
+    # What happened in a sample is never read, and takes long to write.
+    return of.model_copy(
+        update={"events": [], "id": index, "input": said, "metadata": about, "scores": {"match": score}}
+    )
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as name:
+        logs = [log_of(Path(name), *one) for one in (("first", 0.60), ("second", 0.63))]
+        sizes = [path.stat().st_size / 1e6 for path in logs]
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        command = [sys.executable, "-m", "secondlook.cli", "compare", *logs, "--cluster", "template", "--json"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    peak = after.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    (found,) = json.loads(done.stdout)["against"]
+    assert found["change"]["n"] == SAMPLES
+    assert found["change"]["clusters"] == TEMPLATES
+    print(f"two logs of {SAMPLES:,} samples, {sizes[0]:.0f} and {sizes[1]:.0f} MB: {found['standing']}")
+    print(f"{seconds:.1f} s ({processor:.1f} s of processor time), {seconds / SECONDS:.2f} of {SECONDS:.0f} s")
+    print(f"peak memory {peak / 1e6:,.0f} MB, {peak / BYTES:.2f} of {BYTES / 1e6:,.0f} MB")
+    return int(seconds > SECONDS or peak > BYTES)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""How many samples a comparison needs, before anything is run: how often its own test would see a gain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from secondlook.diagnosis.clusters import PRIOR_ICC, Array, Spread, spread
+from secondlook.diagnosis.paired import change_interval, change_p
+
+_DATASETS = 1000  # a share of 0.8 is then known to ±2.5 points
+_MOST = 1_000_000  # samples
+_TEMPLATES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PowerPlan:
+    """What a comparison is expected to find.
+
+    Attributes:
+        gain: Change of the share of right answers; a loss is seen as often as a gain.
+        flips: Share of answers that are right in one log and not in the other.
+        templates: Clusters that samples are spread over evenly; ``None`` if each sample is one of its own.
+        icc: Correlation of two flips of one template.
+        comparisons: Logs compared with one, all tested at the level of Holm's first step.
+        level: Of the interval.
+    """
+
+    gain: float
+    flips: float
+    templates: int | None = None
+    icc: float = PRIOR_ICC
+    comparisons: int = 1
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.flips <= 1:
+            raise ValueError(f"flips are {100 * self.flips:g}%; give a share of answers above 0%, at most 100%")
+        if not 0 < abs(self.gain) <= self.flips:
+            raise ValueError(
+                f"a gain of {100 * self.gain:g} points from flips of {100 * self.flips:g}% cannot be: the gain is the "
+                "flips to the better less those to the worse, and not 0; give a smaller gain or more flips"
+            )
+        if self.templates is not None and not 2 <= self.templates <= _TEMPLATES:
+            raise ValueError(f"templates are {self.templates}; give 2 to {_TEMPLATES}, or none: each sample its own")
+        if not 0 <= self.icc < 1:
+            raise ValueError(f"the correlation within a template is {self.icc:g}; give 0 or more, below 1")
+        if self.comparisons < 1:
+            raise ValueError(f"comparisons are {self.comparisons}; give 1 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What so many samples would tell: how often the gain is seen, and the interval's half width to expect."""
+
+    samples: int
+    power: float
+    half_width: float
+
+
+def power_of(plan: PowerPlan, samples: int, seed: int = 0) -> Power:
+    """The power of a comparison, by simulation of the very test and interval it will have.
+
+    Raises:
+        ValueError: If there are fewer samples than templates.
+    """
+    if samples < max(2, plan.templates or 2):
+        raise ValueError(f"samples are {samples}; give at least one for each of {plan.templates or 2} templates")
+    gained, lost, sizes = _draw(plan, samples, np.random.default_rng(seed))
+    of = _singly(gained, lost, sizes) if plan.templates is None else spread(gained - lost, gained + lost, sizes)
+    up, down = gained.sum(-1), lost.sum(-1)
+    low, high = change_interval(of, up, down, plan.level)
+    seen = (change_p(of, up, down) < (1 - plan.level) / plan.comparisons) & ((up - down) * plan.gain > 0)
+    return Power(samples, float(seen.mean()), float((high - low).mean() / 2))
+
+
+def samples_for_power(plan: PowerPlan, power: float, seed: int = 0) -> Power | None:
+    """The fewest samples with which a gain is seen so often; ``None`` if a million is too few.
+
+    Raises:
+        ValueError: If the power is no share.
+    """
+    if not 0 < power < 1:
+        raise ValueError(f"the power is {100 * power:g}%; give a share above 0% and below 100%")
+    return _fewest(max(2, plan.templates or 2), _MOST, power, lambda samples: power_of(plan, samples, seed))
+
+
+def templates_for_power(plan: PowerPlan, each: int, power: float, seed: int = 0) -> int | None:
+    """The fewest templates, of so many samples each, that do; ``None`` if a thousand are too few."""
+
+    def of(templates: int) -> Power:
+        return power_of(replace(plan, templates=templates), each * templates, seed)
+
+    found = _fewest(2, _TEMPLATES, power, of)
+    return None if found is None else found.samples // each
+
+
+def _fewest(low: int, high: int, power: float, of: Callable[[int], Power]) -> Power | None:
+    best = of(high)
+    if best.power < power:
+        return None
+    while high > 1.02 * low + 1:
+        middle = round(math.sqrt(low * high))
+        found = of(middle)
+        low, high, best = (low, middle, found) if found.power >= power else (middle, high, best)
+    return best
+
+
+def _draw(plan: PowerPlan, samples: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Pairs gained and lost by template, and its samples: each template has its own rates (a Dirichlet's)."""
+    better = (plan.flips + abs(plan.gain)) / 2 / plan.flips
+    better = better if plan.gain > 0 else 1 - better
+    if plan.templates is None:
+        shape, sizes, icc = (_DATASETS, 1), np.array([samples]), 0.0
+    else:
+        shape, icc = (_DATASETS, plan.templates), plan.icc
+        sizes = np.diff(np.linspace(0, samples, plan.templates + 1).round().astype(int))
+
+    def rates(mean: float, total: float) -> Array:
+        if icc == 0 or not 0 < mean < 1:
+            return np.full(shape, mean)
+        return np.asarray(rng.beta(mean * total, (1 - mean) * total, shape))
+
+    total = (1 - icc) / icc if icc else math.inf
+    flipped = rng.binomial(sizes, rates(plan.flips, total))
+    gained = rng.binomial(flipped, rates(better, plan.flips * total))
+    return gained.astype(float), (flipped - gained).astype(float), np.broadcast_to(sizes, shape).astype(float)
+
+
+def _singly(gained: Array, lost: Array, sizes: Array) -> Spread:
+    """The spread where each sample is a cluster of its own, of whose flips only the numbers matter."""
+    n = sizes.sum(-1)
+    mean = (gained - lost).sum(-1) / n
+    simple = ((gained + lost).sum(-1) / n - mean**2) / (n - 1)
+    return Spread(mean=mean, n=n, clusters=n, variance=simple, simple=simple, dof=n - 1, weight=np.ones_like(n))
