@@ -19,6 +19,7 @@ from secondlook.correction.case import Case
 from secondlook.correction.chat import ChatModel, Completion, Message
 from secondlook.correction.critics import CommandCritic, Critic, CriticError
 from secondlook.correction.critics.protocol import Examination
+from secondlook.correction.elicit import NEVER, Asking
 from secondlook.correction.transcript import Critique
 from secondlook.evaluation.asking import RunError, one_line
 from secondlook.evaluation.evaluate import Evaluation
@@ -77,7 +78,7 @@ class Preflight:
         cases = [case_of(metadata, study.file, (about.metadata or {})[WORDS]) for metadata in asked]
         notes = [note for name in critics if name == "tool" for note in _try_tool(critics[name], cases[0], study)]
         try:
-            tried = anyio.run(try_questions, answering, critics, cases)
+            tried = anyio.run(try_questions, answering, critics, cases, Asking(study.elicit))
         except CriticError as error:
             raise _stop(str(error)) from None
         except Exception as error:
@@ -119,15 +120,17 @@ class Preflight:
         self.console.print()
 
 
-async def try_questions(model: ChatModel, critics: Mapping[str, Critic], cases: Sequence[Case]) -> list[Tried]:
-    """Ask each question once, and each critic about its answer."""
+async def try_questions(
+    model: ChatModel, critics: Mapping[str, Critic], cases: Sequence[Case], asking: Asking = NEVER
+) -> list[Tried]:
+    """Ask each question once, and each critic about its answer, for its verdict alone too where the run would."""
     tried = []
     for case in cases:
         system = [Message("system", case.system)] if case.system is not None else []
         messages = (*system, Message("user", case.query(0)))
         answer = await model.complete(messages, seed=0)
         held = (*messages, Message("assistant", answer.text))
-        exam = Examination(case, 0, answer.text, held, 0, answer.finish)
+        exam = Examination(case, 0, answer.text, held, 0, answer.finish, asking=asking)
         asked = critics if answer.text.strip() else {}
         tried.append(Tried(case, answer, {name: await critic.examine(exam) for name, critic in asked.items()}))
     return tried
