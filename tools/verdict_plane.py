@@ -1,6 +1,6 @@
 """Draw what was measured of alarms beside T12's line, and put its table into docs/theory.md (``--check``: compare).
 
-Points are those of ``results/diagnosis/alarms.json``, which ``--planted PROFILE`` makes anew by the planted studies,
+Points are those of ``results/diagnosis/alarms.json``, which planted_alarms.py makes anew from the planted studies,
 and of real models every arm of the records in ``results/real/`` and every diagnosis under ``results/``.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,8 @@ from pydantic import TypeAdapter
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import FORMAT, Diagnosis, from_json
 from secondlook.diagnosis.intervals import Estimate
-from secondlook.evaluation.evaluate import Evaluation
-from secondlook.evidence import figures
 from secondlook.layout import points as moved
 from secondlook.layout import share
-from secondlook.reproduce.worth_picture import picture
-from secondlook.studies.experiments import EXPERIMENTS
-from secondlook.studies.planted import PlantedBench
-from secondlook.studies.profile import find
-from secondlook.studies.real import read_records
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE = ROOT / "results", ROOT / "docs" / "theory.md"
@@ -105,7 +98,7 @@ def real(folder: Path) -> list[Point]:
     """Every arm that was asked of a real model: its files, one for each category, together."""
     parts: dict[str, list[pd.DataFrame]] = {}
     for file in sorted(folder.glob("*.parquet")):
-        rows = read_records(file)
+        rows = pd.read_parquet(file)
         settings = {name: value for name, value in rows.attrs["settings"].items() if name not in ("files", "questions")}
         parts.setdefault(json.dumps(settings, sort_keys=True), []).append(rows)
     found: dict[str, Point] = {}
@@ -124,38 +117,6 @@ def arms(frame: pd.DataFrame, name: str, *told: str) -> dict[str, Point]:
             if one := point(called, diagnose(rows, arm=str(arm), round_=1)):
                 found[called] = one
     return found
-
-
-class Watched(PlantedBench):
-    """A bench that notes, of every arm that its studies ask, where it lies."""
-
-    study = ""
-
-    def __init__(self, profile: str, folder: Path) -> None:
-        super().__init__(find(profile), folder, lambda what: sys.stderr.write(f"{what}\n"))
-        self.found: dict[str, Point] = {}
-
-    def records(self, evaluation: Evaluation) -> pd.DataFrame:
-        """Records of an evaluation."""
-        frame = super().records(evaluation)
-        subject = evaluation.endpoint.model.removeprefix("secondlook/")
-        told = [
-            f"{key} {value}" for key, value in sorted(evaluation.study.items()) if key not in ("confidence", "rounds")
-        ]
-        for name, one in arms(frame, f"{self.study}, {subject}", *told).items():
-            # Several studies ask the same; the first of them names it.
-            if all(replace(one, name="") != replace(other, name="") for other in self.found.values()):
-                self.found[name] = one
-        return frame
-
-
-def gather(profile: str, folder: Path) -> None:
-    """Run every planted study, and keep the points."""
-    bench = Watched(profile, folder)
-    for bench.study, experiment in EXPERIMENTS.items():
-        experiment.run(bench)
-    told = [asdict(one) for one in bench.found.values()]
-    KEPT.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def table(found: list[Point]) -> str:
@@ -204,11 +165,12 @@ def draw(found: list[Point]) -> None:
 
 
 def main() -> int:
-    """Gather if asked to, draw, and write the table, or compare it."""
-    if "--planted" in sys.argv[1:]:
-        gather(sys.argv[-1], ROOT / "runs" / "planted")
+    """Draw, and write the table, or compare it."""
     found = points()
     if "--check" not in sys.argv[1:]:
+        from secondlook.evidence import figures
+        from secondlook.reproduce.worth_picture import picture
+
         draw(found)
         figures.draw(picture() | {"id": "T12", "title": "forward passes", "profile": "any"}, LOOKS, endings=(".svg",))
     return refresh(
