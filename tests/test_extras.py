@@ -33,6 +33,8 @@ def runs(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(folder / "run" / "records.csv")
     table.to_json(folder / "table.jsonl", orient="records", lines=True)
+    (folder / "scores.csv").write_text("sample,correct\na,1\nb,0\n", encoding="utf-8")
+    (folder / "log.eval").touch()
     return folder
 
 
@@ -43,6 +45,7 @@ def runs(tmp_path_factory):
         ("none", ["diagnose", "table.jsonl"], "first answer"),
         ("none", ["report", "run"], "first answer"),
         ("none", ["audit", "--help"], "audit"),
+        ("none", ["compare", "scores.csv", "scores.csv"], "Score correct: right or wrong"),
         ("eval", ["report", "--help"], "report"),
         ("eval", ["eval", "planted", "--model", "a/b", "--dry-run"], "Nothing was sent"),
         ("lab", ["prove", "-d", "2", "-n", "2"], "T3"),
@@ -59,6 +62,8 @@ def test_what_an_extra_brings_works_with_nothing_else(runs, extra, arguments, sa
     [
         ("none", ["eval", "planted", "--model", "a/b"], "eval"),
         ("none", ["plan", "run"], "eval"),
+        ("none", ["compare", "scores.csv", "scores.csv", "--page", "page.html"], "eval"),
+        ("none", ["compare", "scores.csv", "log.eval"], "eval"),
         ("none", ["prove"], "lab"),
         ("none", ["lab", "run", "L7"], "lab"),
         ("none", ["serve", "--upstream", "http://127.0.0.1:9/v1", "--policy", "never"], "gateway"),

@@ -39,6 +39,11 @@ def repeats(result: dict[str, Any]) -> str:
             _cell(row["partial credit"]),
         )
         lines.append(f"| {row['templates']} | {' | '.join(cells)} |")
+    means = (
+        sum(row[name]["coverage"] for row in result["repeats"]) / len(result["repeats"])
+        for name in ("epochs as repeats", "partial credit")
+    )
+    lines.append(f"| mean | | | {' | '.join(f'{100 * mean:.1f}%' for mean in means)} |")
     return "\n".join(lines) + "\n"
 
 

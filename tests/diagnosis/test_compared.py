@@ -61,7 +61,7 @@ def test_each_log_against_the_first_is_the_paired_change_after_holm(tables):
 
 
 def test_what_one_log_does_not_have_is_left_out_and_counted(tables, tmp_path):
-    file = changed(tables, tmp_path, correct=lambda i: None if i < 10 else i % 2 == 0, error=lambda i: i < 10)
+    file = changed(tables, tmp_path, correct=lambda i: None if i < 10 else i % 2 == 0)
     file.write_text("".join(file.read_text("utf-8").splitlines(keepends=True)[:-30]), encoding="utf-8")
     first = read_scored(tables / "first.jsonl")
     (one,) = compare([first, read_scored(file)]).against
@@ -177,7 +177,7 @@ def test_files_that_are_no_logs_are_one_line(tables, tmp_path):
         (tmp_path, "is a folder; give log files"),
         (tmp_path / "none.eval", "is not there"),
         (tmp_path / "log.eval", "is no log of Inspect's that can be read"),
-        (tmp_path / "words.jsonl", "has neither doc_id (lm-eval) nor a column sample; it has 'text'"),
+        (tmp_path / "words.jsonl", "has neither doc_id (lm-eval) nor a sample in a row; that has 'text'"),
     ):
         assert said in secondlook("compare", first, file).error
     assert "is one log; give two or more" in secondlook("compare", first).error

@@ -3,12 +3,15 @@
 import json
 import random
 from pathlib import Path
+from zipfile import ZipFile
 
 import inspect_ai
+import pandas as pd
 import pytest
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
-from inspect_ai.model import ModelOutput
+from inspect_ai.log import read_eval_log, write_eval_log
+from inspect_ai.model import ChatMessageUser, ContentText, ModelOutput
 from inspect_ai.scorer import Score, match, mean, scorer, value_to_float
 from inspect_ai.solver import solver
 
@@ -45,11 +48,12 @@ def sums(right=0.5, fails=0.0, name="", plus=1, scorers=1):
     samples = [
         Sample(
             id=f"q{i}",
-            input=f"What is {i} + {plus}?",
+            input=text if i % 2 else [ChatMessageUser(content=[ContentText(text=text)] if i % 4 else text)],
             target=str(i + 1),
             metadata={"template": f"t{i % 10}", "item": {"row": i % 4}, "long": "x" * 5000},
         )
         for i in range(40)
+        for text in [f"What is {i} + {plus}?"]
     ]
     return Task(dataset=samples, solver=adds(right, fails, name), scorer=[match(), parts()][:scorers])
 
@@ -100,13 +104,20 @@ def test_two_logs_by_their_template(log):
     assert nested["change"]["clusters"] == 4
 
 
-def test_json_is_as_good_as_eval(log):
-    for name, kind in (("same", "eval"), ("again", "json")):
-        log(name, 0.7, log_format=kind)
-    one, other = (read_logged_scores(log(name)).answers for name in ("same", "again"))
-    assert log("again").suffix == ".json"
-    assert one.shape == other.shape == (40, 6)
-    assert compared(log("same"), log("again"))["against"][0]["change"]["n"] == 40
+def test_a_log_says_the_same_in_either_format_and_while_it_is_written(log, tmp_path):
+    whole = read_eval_log(str(log("first")))
+    write_eval_log(whole, str(tmp_path / "log.json"))
+    # Of a run that goes on, or was killed, the summaries stand in a journal.
+    with ZipFile(log("first")) as closed, ZipFile(tmp_path / "log.eval", "w") as open_:
+        kept = [name for name in closed.namelist() if name not in ("summaries.json", "header.json")]
+        for name in kept:
+            open_.writestr(name, closed.read(name))
+    known, *others = (read_logged_scores(path, cluster="template") for path in (log("first"), *tmp_path.iterdir()))
+    assert len(others) == 2
+    for other in others:
+        pd.testing.assert_frame_equal(*(one.answers.sort_values("sample", ignore_index=True) for one in (known, other)))
+    assert known.answers.question.nunique() == 40
+    assert "the run did not end (status started); the log holds 40 answers of 40" in [one.note for one in others]
 
 
 def test_epochs_errors_and_a_run_that_broke_off(log):
@@ -115,11 +126,11 @@ def test_epochs_errors_and_a_run_that_broke_off(log):
     assert (thrice["epochs"], thrice["change"]["n"]) == ([1, 3], 40)
     table = read_logged_scores(log("thrice")).answers
     assert (len(table), thrice["mine"]) == (120, pytest.approx(table.score.mean()))
-    lost = int(read_logged_scores(log("faulty")).answers.error.sum())
+    lost = int(read_logged_scores(log("faulty")).answers.score.isna().sum())
     assert lost > 0
     assert (faulty["failed"], faulty["unpaired"], faulty["change"]["n"]) == ([0, lost], lost, 40 - lost)
     assert any("did not end (status error)" in note and "answers of 40" in note for note in broken["notes"])
-    assert (some["alone"], some["notes"][-1][:11]) == ([25, 0], "F: 15 of 40")
+    assert (some["alone"], some["notes"][-1][:11]) == ([25, 0], "E: 15 of 40")
     wrong = compared(*logs, "--failed", "wrong")["against"][1]
     assert (wrong["change"]["n"], wrong["unpaired"]) == (40, 0)
 

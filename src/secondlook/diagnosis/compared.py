@@ -87,7 +87,9 @@ class LogComparison:
         return tuple(self._said(one) for one in self.against)
 
     def _said(self, one: Against) -> str:
-        names = f"{one.label} ({one.model or one.file})", f"{self.label} ({self.model or self.file})"
+        # Two logs of one model are told apart by their letters alone.
+        named = self.model != one.model
+        names = [f"{log.label} ({log.model or log.file})" if named else log.label for log in (one, self)]
         if one.standing != "undecided":
             return f"{names[0]} is {one.standing} than {names[1]}."
         why = "there is no interval" if one.change.low is None else "the data allow both"

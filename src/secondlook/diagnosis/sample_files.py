@@ -12,12 +12,8 @@ from secondlook.diagnosis.scored import ScoredAnswer, ScoredLog, score_of, score
 from secondlook.files import DataError, rows_of
 
 _LM_EVAL = re.compile(r"samples_(?P<task>.+)_\d{4}-\d\d-\d\dT[\d.:-]+")
-_OF_LM_EVAL = frozenset(
-    (
-        *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
-        *("doc_hash", "prompt_hash", "target_hash"),
-    )
-)
+_LONG = frozenset(("arguments", "resps", "filtered_resps"))  # prompts and replies: nearly all of a file of lm-eval's
+_OF_LM_EVAL = frozenset(("doc_id", "doc", "target", "filter", "metrics", "doc_hash", "prompt_hash", "target_hash"))
 _OF_TABLES = frozenset(("sample", "epoch", "error", "model", "task", "question"))
 _NO_FILTER = (None, "none")
 
@@ -29,16 +25,16 @@ def read_scored(path: Path, scorer: str | None = None, cluster: str | None = Non
         DataError: It is neither, or cannot be read.
         ValueError: As of :func:`secondlook.diagnosis.scored.scored_log`.
     """
-    rows = [row for _, row in rows_of(path)]
+    rows = [{name: row[name] for name in row if name not in _LONG} for _, row in rows_of(path)]
     if rows and "doc_id" in rows[0]:
         written = _LM_EVAL.match(path.stem)
         task = written["task"] if written else None
         # lm-eval names the folder after the model, and the file after the task.
         model = path.parent.name.replace("__", "/", 1) if written and path.parent.name else None
         return scored_log(str(path), _lm_eval(path, rows), scorer=scorer, cluster=cluster, model=model, task=task)
-    if rows and "sample" not in rows[0]:
-        told = ", ".join(map(repr, list(rows[0])[:12]))
-        raise DataError(path, None, f"has neither doc_id (lm-eval) nor a column sample; it has {told}")
+    if other := next((row for row in rows if row.get("sample") is None), None):
+        told = ", ".join(map(repr, list(other)[:12]))
+        raise DataError(path, None, f"has neither doc_id (lm-eval) nor a sample in a row; that has {told}")
     models, tasks = ({str(row[name]) for row in rows if row.get(name) is not None} for name in ("model", "task"))
     for name, found in (("model", models), ("task", tasks)):
         if len(found) > 1:
@@ -50,10 +46,9 @@ def read_scored(path: Path, scorer: str | None = None, cluster: str | None = Non
         ScoredAnswer(
             sample=str(row["sample"]),
             epoch=_epoch(path, row),
-            scores={name: row[name] for name in ([scorer] if scorer in row else names)},
+            scores={name: row.get(name) for name in ([scorer] if scorer in row else names)},
             about={name: value for name, value in row.items() if name != "sample"},
             question=None if row.get("question") is None else str(row["question"]),
-            error=str(row.get("error") or "").lower() not in ("", "0", "false"),
         )
         for row in rows
     )
@@ -99,6 +94,6 @@ def _epoch(path: Path, row: Mapping[str, Any]) -> int:
 def _scores(rows: list[dict[str, Any]], name: str) -> bool:
     """Whether a column can be a score."""
     try:
-        return any(not math.isnan(score_of(row[name])) for row in rows)
+        return any(not math.isnan(score_of(row.get(name))) for row in rows)
     except ValueError:
         return False

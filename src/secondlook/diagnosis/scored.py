@@ -22,7 +22,6 @@ class ScoredAnswer:
         scores: Its scores by name, as they were written; one that is a mapping is a score for each key.
         about: What is known of the sample, where a cluster is looked for.
         question: What was asked, by which one sees that two logs mean the same by a name; ``None`` if unknown.
-        error: Whether it failed.
     """
 
     sample: str
@@ -30,7 +29,6 @@ class ScoredAnswer:
     about: Mapping[str, Any] = field(default_factory=dict)
     epoch: int = 1
     question: str | None = None
-    error: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +40,8 @@ class ScoredLog:
         model: Its model, if it says so.
         task: Its task, likewise.
         scorer: The score that was taken.
-        answers: A row an answer: ``sample``, ``epoch``, ``score`` (NaN where there is none), ``error``, ``cluster`` and
-            ``question`` (a number that is the same for the same question, 0 for unknown).
+        answers: A row an answer: ``sample``, ``epoch``, ``score`` (NaN where it failed or was not scored), ``cluster``
+            and ``question`` (a number that is the same for the same question, 0 for unknown).
         note: What must be known of the log to read its numbers; empty if nothing.
     """
 
@@ -88,13 +86,12 @@ def scored_log(
             one.sample,
             one.epoch,
             _score(scores.get(taken), f"{file}: sample {one.sample!r} has the {taken}"),
-            one.error,
             one.sample if cluster is None else _cluster(one, cluster, file),
             0 if one.question is None else hash(one.question),
         )
         for one, scores in held
     ]
-    table = pd.DataFrame(rows, columns=["sample", "epoch", "score", "error", "cluster", "question"])
+    table = pd.DataFrame(rows, columns=["sample", "epoch", "score", "cluster", "question"])
     if (twice := table.duplicated(["sample", "epoch"])).any():
         again = table[twice].iloc[0]
         raise ValueError(

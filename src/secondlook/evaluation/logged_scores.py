@@ -2,53 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
-from inspect_ai.log import EvalLog, EvalSampleSummary, read_eval_log, read_eval_log_sample_summaries
-from inspect_ai.model import ChatMessage
+from inspect_ai.log import EvalLog, read_eval_log, read_eval_log_sample_summaries
 
 from secondlook.diagnosis.scored import ScoredAnswer, ScoredLog, scored_log
 
+_SUMMARIES = "summaries.json"  # of a log that was closed
+
 
 def read_logged_scores(path: Path, scorer: str | None = None, cluster: str | None = None) -> ScoredLog:
-    """Read a log, ``.eval`` or ``.json``; the messages of its samples are not read.
+    """Read a log, ``.eval`` or ``.json``; the messages of an ``.eval``'s samples are not read.
 
     Raises:
         ValueError: It cannot be read, or as of :func:`secondlook.diagnosis.scored.scored_log`.
     """
     try:
         header = read_eval_log(str(path), header_only=True)
-        summaries = read_eval_log_sample_summaries(str(path))
+        # A sample that was asked again stands there once more, and the last counts.
+        latest = {(str(one["id"]), one["epoch"]): one for one in _summaries(path)}
+        answers = list(_answers(latest.values()))
     except Exception as error:  # zip, JSON, pydantic: each has its own
         cause = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ValueError(f"{path}: is no log of Inspect's that can be read ({cause}); give another") from None
+    note = _note(header, len(answers))
     return scored_log(
-        str(path),
-        _answered(summaries),
-        scorer=scorer,
-        cluster=cluster,
-        model=header.eval.model,
-        task=header.eval.task,
-        note=_note(header, len(summaries)),
+        str(path), answers, scorer=scorer, cluster=cluster, model=header.eval.model, task=header.eval.task, note=note
     )
 
 
-def _answered(summaries: Sequence[EvalSampleSummary]) -> Iterator[ScoredAnswer]:
+def _summaries(path: Path) -> list[dict[str, Any]]:
+    """As the log has them: Inspect's reader shortens every text once more, which is nearly all the time it takes."""
+    if path.suffix == ".eval":
+        with ZipFile(path) as log:  # Inspect teaches it Zstandard
+            if _SUMMARIES in log.namelist():
+                held: list[dict[str, Any]] = json.loads(log.read(_SUMMARIES))
+                return held
+    return [one.model_dump() for one in read_eval_log_sample_summaries(str(path))]
+
+
+def _answers(summaries: Iterable[Mapping[str, Any]]) -> Iterator[ScoredAnswer]:
     for one in summaries:
-        scores = {} if one.error else {name: score.value for name, score in (one.scores or {}).items()}
-        asked = one.input if isinstance(one.input, str) else "\n".join(map(_said, one.input))
-        about = {name: value for name, value in one.metadata.items() if not _cut(value)}
-        yield ScoredAnswer(str(one.id), scores, about, one.epoch, asked, bool(one.error))
+        yield ScoredAnswer(
+            sample=str(one["id"]),
+            scores={name: score["value"] for name, score in (one.get("scores") or {}).items()},
+            about={name: value for name, value in (one.get("metadata") or {}).items() if not _cut(value)},
+            epoch=one["epoch"],
+            question=_asked(one["input"]),
+        )
+
+
+def _asked(given: str | list[dict[str, Any]]) -> str:
+    """The words of a sample; messages have ids of their own in every run."""
+    return given if isinstance(given, str) else "\n".join(f"{one['role']}: {_words(one['content'])}" for one in given)
+
+
+def _words(content: str | list[dict[str, Any]]) -> str:
+    return content if isinstance(content, str) else "\n".join(part.get("text") or "" for part in content)
 
 
 def _cut(value: object) -> bool:
     """Whether a summary holds but the beginning of a field, or less: such names nothing."""
     return isinstance(value, str) and (value.startswith("Key removed from summary") or value.endswith("..."))
-
-
-def _said(message: ChatMessage) -> str:
-    return f"{message.role}: {message.text}"
 
 
 def _note(header: EvalLog, held: int) -> str:
