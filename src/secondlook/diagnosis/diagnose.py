@@ -121,8 +121,10 @@ def _diagnose(
         break_even=even,
         recommendation=_recommend(chosen, predicted, price),
         bias=bias_by_round(chosen, table.contexts),
-        dose=_or_say(_dose(table), "dose-response", cannot),
-        correlation=_or_say(correlation, "gain against critic accuracy over groups", cannot),
+        dose=_or_say(_dose(table), "dose-response", cannot) if _flipped(table) else None,
+        correlation=_or_say(correlation, "gain against critic accuracy over groups", cannot)
+        if len(groups) > 1
+        else None,
         advice=_advice(overall, others),
         cannot=cannot,
         notes=_notes(table, chosen, overall),
@@ -287,6 +289,11 @@ def _group(
         repair=first.repair if first else None,
         forecast=predicted,
     )
+
+
+def _flipped(table: Table) -> bool:
+    """Whether verdicts were flipped on purpose; only then a dose-response is asked for."""
+    return any(arm.noise for arm in table.arms.values())
 
 
 def _dose(table: Table) -> DoseResponse | str:
