@@ -73,7 +73,7 @@ def test_everything_passes_by_its_bound_and_its_limit(batches):
         assert 0 <= row.error <= row.limit, row
         assert row.error <= row.bound < 1e-3, row
         terms = row.steps * row.n / 2 * (row.n / 2 if row.construction == "shallow" else 1)
-        assert row.limit == pytest.approx(1e-12 * terms if row.gap == 1e-2 else 1e-9, abs=0), row
+        assert row.limit == pytest.approx(1e-12 * terms if row.gap == 1e-2 else 1e-9, rel=1e-12, abs=0), row
         assert row.error <= 1e-12 * row.steps * row.n / 2, row
         assert (row.contexts, row.dtype, row.sharpness) == (12, "float64", None)
     assert max(row.error for row in rows_of(batches)) > 1e-16

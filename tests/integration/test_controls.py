@@ -75,7 +75,7 @@ def test_the_fast_path_gives_the_same_records(tmp_path, records):
     run_evaluation(evaluation(*CONTROLS), tmp_path, quiet=True, arms=run_arms)
     fast = pd.read_csv(tmp_path / "records.csv")
     same = [name for name in records.columns if name not in ("seconds", "tokens_cached")]
-    pd.testing.assert_frame_equal(fast[same], records[same])
+    pd.testing.assert_frame_equal(fast[same], records[same], atol=1e-5)
 
 
 @pytest.mark.parametrize("arms", [None, run_arms], ids=["inspect", "fast"])

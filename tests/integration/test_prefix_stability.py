@@ -134,7 +134,7 @@ def test_a_template_that_rewrites_is_found_out(checkpoint, template):
 
 @pytest.mark.parametrize(("template", "rewrites"), [(None, False), (FORGETFUL, True), (COUNTING, True)])
 def test_the_report_says_so(checkpoint, tmp_path, template, rewrites):
-    folder = checkpoint(template) if template else checkpoint("planted")
+    folder = checkpoint(template) if template else local.checkpoint("planted")
     command = ("eval", "planted", "--model", f"secondlook/{folder}", "--per-category", 1, "--limit", 2)
     done = secondlook(*command, "--reply-tokens", 16, "--out", tmp_path / "run")
     assert done.code == 0, done.err

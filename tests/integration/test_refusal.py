@@ -104,7 +104,7 @@ def test_a_run_reports_what_the_keeper_does(faulty, files, tmp_path, collected):
     assert last["icd", "all"]["more_refusals"]["value"] == 1 / TOWERS
     assert (last["none", "all"]["tokens"], last["self", "all"]["tokens"]) == (10, 30)
     assert "Zorvan (made against m): 6 rows, 1 of them without a prompt and not asked" in " ".join(report["notes"])
-    assert all(len(line) <= 80 for line in done.out.partition("files:")[0].splitlines())
+    assert all(len(line) <= 80 for line in done.out.partition("\npage:")[0].splitlines())
 
     table = records(tmp_path / "run")
     assert set(table["context"]) == {"harmful", "benign"}
