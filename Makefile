@@ -18,6 +18,7 @@ $(STAMP) $(LIGHT): .venv/.installed-%: pyproject.toml constraints.txt
 
 # What is installed for tests serves the demo too.
 demo: $(if $(wildcard $(STAMP)),$(STAMP),$(LIGHT))
+	$(BIN)/secondlook models get smollm2-135m || echo "No real model is asked: the page shows what was committed."
 	$(BIN)/secondlook reproduce --profile demo --browser
 
 test: $(STAMP)
