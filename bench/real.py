@@ -30,7 +30,7 @@ from secondlook.local.model import DecodingSettings, LocalModel, checkpoint
 from secondlook.prompts.prompt import load_prompt
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
-from llama_server import serving
+from llama_cpp import serving
 
 SERVER, ALONE, FACTOR = 1.5, 4.0, 1.15
 TIE = 1e-3

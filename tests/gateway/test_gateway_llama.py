@@ -9,9 +9,8 @@ from deployed import deployed
 from node_packages import NODE
 from test_gateway_clients import in_node
 
-from llama_server import llama_server
+from llama_server import MODEL, llama_server
 
-MODEL = "smollm2"
 ASKED = [{"role": "user", "content": "What is 40 + 31? Answer with the number."}]
 LOOKED = ("corrected", "kept", "failed")  # so small a model may state no verdict
 
@@ -21,7 +20,7 @@ def address(tmp_path_factory):
     """Of a gateway that looks at everything."""
     folder = tmp_path_factory.mktemp("llama")
     with (
-        llama_server(folder) as upstream,
+        llama_server() as upstream,
         deployed(folder, upstream=upstream, policy="always", critic_tokens=16, timeout=600) as gateway,
     ):
         yield gateway.address

@@ -7,7 +7,7 @@ import time
 from inspect_ai.log import list_eval_logs, read_eval_log_sample_summaries
 
 from command import finish, records, start
-from llama_server import llama_server
+from llama_server import MODEL, llama_server
 
 QUESTIONS = 8
 
@@ -27,9 +27,9 @@ def test_a_run_before_a_slow_real_server_is_killed_and_goes_on(tmp_path):
     data = tmp_path / "sums.jsonl"
     lines = [{"id": str(n), "prompt": f"What is {40 + n} + {31 + n}?", "answer": 71 + 2 * n} for n in range(QUESTIONS)]
     data.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with llama_server(tmp_path) as address:
+    with llama_server() as address:
         run = ("eval", "own", "--data", data, "--grader", "number", "--critic", "self", "--critic", "none")
-        run += ("--model", "openai-api/local/smollm2", "--base-url", address, "--max-connections", 10)
+        run += ("--model", f"openai-api/local/{MODEL}", "--base-url", address, "--max-connections", 10)
         run += ("--reply-tokens", 16, "--no-diagnose", "--no-preflight", "--elicit", "line", "--out", tmp_path / "run")
         process = start(*run, cwd=tmp_path)
         deadline = time.monotonic() + 600

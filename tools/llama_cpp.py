@@ -30,13 +30,11 @@ def serving(file: Path, slots: int, threads: int = 2) -> Iterator[str]:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing, text=True) as process:
         try:
             assert process.stdout is not None
-            # llama.cpp says a good deal on the way; the line with the address is ours.
-            for line in process.stdout:
-                if line.startswith("serving http"):
-                    yield line.split()[1] + "/v1"
-                    break
-            else:
+            # llama.cpp may say something on the way; the line with the address is ours, and comes when it listens.
+            address = next((line.split()[1] for line in process.stdout if line.startswith("serving http")), None)
+            if address is None:
                 raise RuntimeError(f"the server ended with code {process.wait()}")
+            yield f"{address}/v1"
         finally:
             process.kill()
 
@@ -45,7 +43,7 @@ def _serve(file: Path, slots: int, threads: int) -> None:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = str(file)
+    params.model.path, params.model_alias = str(file), {file.name}
     params.n_parallel, params.n_ctx = slots, slots * SLOT
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.port = 0
