@@ -175,8 +175,7 @@ class Evaluation:
         """Benchmark, model and a hash of the whole configuration."""
         configuration = json.dumps([self.settings, self.settings_by_arm], sort_keys=True)
         digest = hashlib.sha256(configuration.encode()).hexdigest()[:8]
-        model = "".join(char if char.isalnum() or char in "-._" else "-" for char in self.endpoint.model)
-        return f"{self.benchmark}-{model.strip('-')}-{digest}"
+        return f"{self.benchmark}-{file_name(self.endpoint.model)}-{digest}"
 
     def reach(self) -> None:
         """See that every server is there that was named.
@@ -202,6 +201,11 @@ class Evaluation:
     @property
     def _chosen(self) -> dict[str, Any]:
         return {name: value for name, value in self.questions.items() if value is not None}
+
+
+def file_name(model: str) -> str:
+    """A model's name as a file or a folder may have it."""
+    return "".join(char if char.isalnum() or char in "-._" else "-" for char in model).strip("-")
 
 
 Arms: TypeAlias = Callable[[Evaluation, Mapping[str, Task], Model, Model | None], list[Logged]]

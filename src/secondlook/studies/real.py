@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ from secondlook.benchmarks.bbq.load import data_folder
 from secondlook.benchmarks.own import word_problems
 from secondlook.benchmarks.own.word_problems import write_word_problems
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation, run_evaluation
+from secondlook.evaluation.evaluate import Evaluation, file_name, run_evaluation
 from secondlook.evaluation.fast import run_arms
 from secondlook.evaluation.study import UNKNOWN
 from secondlook.evidence.experiment import About
 from secondlook.evidence.result import provenance
 from secondlook.local.model import checkpoint, revision
-from secondlook.local.weights import catalogue
+from secondlook.local.weights import catalogue, sha256
 from secondlook.machine import whole
 from secondlook.studies.bench import TYPES, Bench
 
@@ -74,13 +75,12 @@ SIZES = {"smollm2-135m": (100, 100, 200), "qwen2.5-coder-1.5b": (40, 30, 60)}
 """Questions of each category, requests of each file and of GSM8K, by model; declared in docs/real-models.md."""
 
 
-def profile_of(model: str, name: str = "", base_url: str | None = None, per_category: int | None = None) -> RealProfile:
+def profile_of(model: str, base_url: str | None = None, per_category: int | None = None) -> RealProfile:
     """What a model is asked: what the protocol says of a model of the catalogue, or as much as of the smallest."""
     asked = model if "/" in model else _LOCAL + model
     known = asked.removeprefix(_LOCAL)
     questions, requests, sums = SIZES.get(known, SIZES["smollm2-135m"])
-    name = name or "".join(char if char.isalnum() or char in "-._" else "-" for char in known).strip("-")
-    return RealProfile(name, asked, per_category or questions, requests, sums=sums, base_url=base_url)
+    return RealProfile(file_name(known), asked, per_category or questions, requests, sums=sums, base_url=base_url)
 
 
 class RealBench(Bench):
@@ -117,6 +117,8 @@ class RealBench(Bench):
         self._family = {member.name: member for member in family or (profile,)}
         self.family = tuple(self._family)
         self.asked: dict[str, Any] = {}
+        # A gigabyte is hashed once, not for every unit.
+        self._weights = cache(lambda name: revision(checkpoint(name)))
 
     def about(self) -> About:
         """Which model was asked, when, and that it is no planted one."""
@@ -204,18 +206,19 @@ class RealBench(Bench):
 
     def _unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
         """Records of one unit: from the store, or asked for and put there."""
-        local = profile.model.startswith(_LOCAL)
-        weights = revision(checkpoint(profile.model.removeprefix(_LOCAL))) if local else ""
-        arm = evaluation.names[0]
+        local, arm = profile.model.startswith(_LOCAL), evaluation.names[0]
         settings = dict(evaluation.settings)
         settings["questions"] = {name: value for name, value in settings["questions"].items() if name not in _PLACES}
         settings |= {
             "arms": [*evaluation.arms],
             "prompt": evaluation.study_of(arm).file.version,
-            "weights": weights,
-            "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+            "weights": self._weights(profile.model.removeprefix(_LOCAL)) if local else "",
+            "files": {file.name: sha256(file) for file in files},
+            **evaluation.settings_by_arm[arm],
         }
         settings.pop("base_url")
+        if command := settings.get("critic_command"):  # the same tool, wherever Python is
+            settings["critic_command"] = command.replace(sys.executable, "python")
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
         file = self.store / profile.name / f"{name}.parquet"
