@@ -23,6 +23,8 @@ from secondlook.correction.elicit import Form, Held
 from secondlook.correction.likelihood import place_of, shares_at
 
 TURN = "turn"
+REFUSES = (400, 404, 422, 501)
+"""HTTP statuses with which a server refuses what stands in a request."""
 ROOM = 48
 """Tokens that a held reply may have at least: a choice in its schema, in whatever spacing, is longer than alone."""
 Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Completion | None]]

@@ -16,8 +16,27 @@ Variant = Literal["self", "diverse", "self-instruct", "resample"]
 Stop = Literal["rounds", "satisfied", "tokens", "seconds", "refused", "error"]
 
 
+class _Call:
+    """What a call cost, and another that asked for what it should have stated, if there was one."""
+
+    __slots__ = ()
+    usage: Usage
+    seconds: float
+    elicited: Elicited | None
+
+    @property
+    def cost(self) -> Usage:
+        """Tokens of both calls."""
+        return self.usage + self.elicited.usage if self.elicited else self.usage
+
+    @property
+    def took(self) -> float:
+        """Seconds of both calls."""
+        return self.seconds + (self.elicited.seconds if self.elicited else 0.0)
+
+
 @dataclass(frozen=True, slots=True)
-class Critique:
+class Critique(_Call):
     """What a critic said of one answer, what that was read as, and its cost.
 
     Attributes:
@@ -35,19 +54,9 @@ class Critique:
     elicited: Elicited | None = None
     shares: dict[str, float] | None = None
 
-    @property
-    def cost(self) -> Usage:
-        """Of the critique, and of asking for the verdict alone."""
-        return self.usage + self.elicited.usage if self.elicited else self.usage
-
-    @property
-    def took(self) -> float:
-        """Seconds of both."""
-        return self.seconds + (self.elicited.seconds if self.elicited else 0.0)
-
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class Round(_Call):
     """One answer and the critique of *this* answer (``None`` if it was never examined).
 
     Attributes:
@@ -76,16 +85,6 @@ class Round:
         if self.elicited is not None and self.elicited.read:
             return self.elicited.text, self.elicited.finish
         return self.answer, self.finish
-
-    @property
-    def cost(self) -> Usage:
-        """Of the answer, and of asking for it alone; the critique has its own."""
-        return self.usage + self.elicited.usage if self.elicited else self.usage
-
-    @property
-    def took(self) -> float:
-        """Seconds of both."""
-        return self.seconds + (self.elicited.seconds if self.elicited else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from secondlook.correction.chat import (
     WithheldError,
 )
 from secondlook.correction.elicit import Form, Held
-from secondlook.correction.held import ROOM, TURN, Server, hold
+from secondlook.correction.held import REFUSES, ROOM, TURN, Server, hold
 from secondlook.correction.likelihood import Place, shares_of
 from secondlook.correction.reply import judged
 from secondlook.evaluation.counting import counted
@@ -146,13 +146,13 @@ class InspectModel:
 
     async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
         """Reply in a form: by the logits of a local model, or as the server can be held to it."""
-        choices, local = form.choices, isinstance(self.model.api, Local)
-        if local and not choices:
-            return Held(await self._generate(messages, "", seed), TURN)
-        if isinstance(self.model.api, Local) and (scored := await self.model.api.score(messages, choices)):
-            shares = shares_of(scored[0])
-            chosen = choices[shares.index(max(shares))]
-            return Held(Completion(chosen, Usage(input=scored[1], output=1, calls=1)), "logits", shares)
+        if isinstance(self.model.api, Local):
+            if not form.choices:
+                return Held(await self._generate(messages, "", seed), TURN)
+            if scored := await self.model.api.score(messages, form.choices):
+                shares = shares_of(scored[0])
+                chosen = form.choices[shares.index(max(shares))]
+                return Held(Completion(chosen, Usage(input=scored[1], output=1, calls=1)), "logits", shares)
 
         async def ask(more: Mapping[str, Any]) -> Completion | None:
             try:
@@ -251,7 +251,7 @@ def _held_to(more: Mapping[str, Any], body: Mapping[str, Any]) -> GenerateConfig
 
 def refused(error: BaseException) -> bool:
     """Whether a server refused what stood in a request."""
-    return getattr(error, "status_code", None) in (400, 404, 422, 501)
+    return getattr(error, "status_code", None) in REFUSES
 
 
 def _cause(error: Exception) -> BaseException:

@@ -18,10 +18,9 @@ from secondlook.cluster.unit import Engine
 from secondlook.correction.chat import Usage
 from secondlook.evaluation.asking import RunError, evaluate
 from secondlook.evaluation.evaluate import Evaluation
-from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import NUMBER, cut, finished, merge, merged_log, shard_folder
-from secondlook.evaluation.solver import Session, second_look
+from secondlook.evaluation.solver import Session, in_loop, second_look
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import HISTORY, WORDS
 
@@ -94,11 +93,9 @@ class History(ArmPart):
         """Ask the model."""
         del tick
         model, roles = self.evaluation.endpoint.open(), self.evaluation.roles(self.arm)
-        study = self.study
-        asked = (study.cache, study.confidence, study.count_tokens)
-        other = InspectModel(roles["critic"], *asked) if "critic" in roles else None
+        other = in_loop(roles["critic"], self.study) if "critic" in roles else None
         samples = (self.task.metadata or {})[HISTORY]
-        session = Session(study, samples, InspectModel(model, *asked), other)
+        session = Session(self.study, samples, in_loop(model, self.study), other)
         try:
             plan, spent = anyio.run(session.plan)
         except Exception as error:

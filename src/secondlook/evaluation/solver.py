@@ -56,9 +56,7 @@ def second_look(
         del generate  # the loop calls the model itself
         answering = as_asked(get_model(), arm)
         if (session := sessions.get(name := str(answering))) is None:
-            session = sessions[name] = Session(
-                arm, history, InspectModel(answering, arm.cache, arm.confidence, arm.count_tokens), _other(arm)
-            )
+            session = sessions[name] = Session(arm, history, in_loop(answering, arm), _other(arm))
         errors: list[Exception] = []
         usage = Usage()
         try:
@@ -88,6 +86,11 @@ def as_asked(model: Model, study: Study) -> Model:
         return model
     temperature = study.vote_temperature or model.config.temperature or SAMPLED
     return Model(model.api, model.config.merge(GenerateConfig(temperature=temperature)), model.model_args)
+
+
+def in_loop(model: Model, study: Study) -> InspectModel:
+    """A model of Inspect's as the loop asks it for a study."""
+    return InspectModel(model, study.cache, study.confidence, study.count_tokens)
 
 
 class Session:
@@ -148,4 +151,4 @@ class Session:
 def _other(study: Study) -> InspectModel | None:
     if study.critic != "other":
         return None
-    return InspectModel(get_model(role="critic", required=True), study.cache, study.confidence, study.count_tokens)
+    return in_loop(get_model(role="critic", required=True), study)

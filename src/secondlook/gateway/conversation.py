@@ -10,7 +10,7 @@ from typing import Any
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
 from secondlook.correction.elicit import Form, Held
 from secondlook.correction.events import dumped, read_events
-from secondlook.correction.held import ROOM, TURN, Server, hold
+from secondlook.correction.held import REFUSES, ROOM, TURN, Server, hold
 from secondlook.correction.parameters import adapted, repeated, without_form
 from secondlook.correction.reply import error_of
 from secondlook.gateway.dialects import Dialect
@@ -147,7 +147,7 @@ class UpstreamModel:
             try:
                 return await self._complete(messages, more, limit)
             except ReplyError as error:
-                if more and error.reply.status in (400, 404, 422, 501):
+                if more and error.reply.status in REFUSES:
                     return None
                 raise
 

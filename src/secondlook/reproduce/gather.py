@@ -124,27 +124,20 @@ def committed(claim: Claim, results: Path) -> dict[str, Any] | None:
 
 def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, seconds: float) -> dict[str, Any]:
     """A claim with its outcome, the number that decides it, and where they come from."""
-    outcome, parts = finding["outcome"], finding["parts"]
-    deciding = _deciding(parts, outcome)
-    if outcome == "verified" and claim.proof:
-        outcome = "proved"
-    if outcome == "not estimated":  # without an interval nothing is said of a claim
-        outcome = "undecided"
-    low, high = deciding["low"], deciding["high"]
+    deciding = _deciding(finding["parts"], finding["outcome"])
+    found = _found(finding["outcome"], deciding)
+    outcome = "proved" if found["outcome"] == "verified" and claim.proof else found["outcome"]
     return {
         **_declared(claim),
+        **found,
         "outcome": "planted" if claim.floor == "studies" else outcome,
         "finding": outcome,
-        "value": deciding["value"],
-        "interval": None if low is None or high is None else [low, high],
-        "no_interval": deciding.get("why", "it could not be estimated") if low is None or high is None else None,
-        "unit": deciding["says"],
-        "threshold": {side: deciding.get(side) for side in ("above", "below")},
+        "no_interval": None if found["interval"] else deciding.get("why", "it could not be estimated"),
         "command": finding.get("command", claim.command.format(profile=profile)),
         "seconds": round(finding.get("seconds", seconds), 1),
         "profile": finding.get("profile", profile),
         "evidence": evidence,
-        "parts": parts,
+        "parts": finding["parts"],
         "notes": finding["notes"],
     }
 
@@ -155,20 +148,21 @@ def on_real_models(claim: Claim, results: Path) -> list[dict[str, Any]]:
     for file in claim.asked_of(results):
         result: dict[str, Any] = json.loads(file.read_text("utf-8"))
         deciding = _deciding(result["parts"], result["outcome"])
-        low, high = deciding["low"], deciding["high"]
-        found.append(
-            {
-                "model": result["model"],
-                "date": result["date"],
-                "outcome": "undecided" if result["outcome"] == "not estimated" else result["outcome"],
-                "value": deciding["value"],
-                "interval": None if low is None or high is None else [low, high],
-                "n": deciding["n"],
-                "unit": deciding["says"],
-                "threshold": {side: deciding.get(side) for side in ("above", "below")},
-            }
-        )
+        asked = {"model": result["model"], "date": result["date"], "n": deciding["n"]}
+        found.append(asked | _found(result["outcome"], deciding))
     return found
+
+
+def _found(outcome: str, deciding: dict[str, Any]) -> dict[str, Any]:
+    """The outcome and the number that decides it; without an interval nothing is said of a claim."""
+    low, high = deciding["low"], deciding["high"]
+    return {
+        "outcome": "undecided" if outcome == "not estimated" else outcome,
+        "value": deciding["value"],
+        "interval": None if low is None or high is None else [low, high],
+        "unit": deciding["says"],
+        "threshold": {side: deciding.get(side) for side in ("above", "below")},
+    }
 
 
 def not_run(claim: Claim, profile: str, why: str) -> dict[str, Any]:

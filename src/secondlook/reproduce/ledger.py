@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from secondlook.evidence.experiment import Experiment
 from secondlook.evidence.outcome import Part, side
 from secondlook.lab.experiments import EXPERIMENTS
 from secondlook.studies.experiments import EXPERIMENTS as STUDIES
@@ -225,51 +226,40 @@ def _counts(parts: Sequence[Part]) -> tuple[str, str]:
     )
 
 
+def _tried(each: Experiment[Any], floor: Floor, command: str, full: str, hardware: str) -> Claim:
+    counts, parts = _counts(each.parts), each.parts
+    return Claim(
+        each.id, each.title, each.claim, each.source, *counts, floor, each.id, command, full, hardware, parts=parts
+    )
+
+
 _LABORATORY = tuple(
-    Claim(
-        each.id,
-        each.title,
-        each.claim,
-        each.source,
-        *_counts(each.parts),
+    _tried(
+        each,
         "laboratory",
-        each.id,
         f"secondlook lab run {each.id} --profile {{profile}}",
         f"secondlook lab run {each.id} --profile paper --device cuda",
         "one GPU, hours; --profile released for the released code's setting",
-        parts=each.parts,
     )
     for each in EXPERIMENTS.values()
 )
 _STUDIES = tuple(
-    Claim(
-        each.id,
-        each.title,
-        each.claim,
-        each.source,
-        *_counts(each.parts),
+    _tried(
+        each,
         "studies",
-        each.id,
         f"secondlook study run {each.id} --profile {{profile}}",
         each.real,
         "a language model: an endpoint, or one GPU",
-        parts=each.parts,
     )
     for each in STUDIES.values()
 )
 _REAL = tuple(
-    Claim(
-        each.id,
-        each.title,
-        each.claim,
-        each.source,
-        *_counts(each.parts),
+    _tried(
+        each,
         "real",
-        each.id,
         f"secondlook study run {each.id} --model {DEMONSTRATED}",
         f"secondlook study run {each.id} --model MODEL",
         "a language model: an endpoint, or one of secondlook models",
-        parts=each.parts,
     )
     for each in REAL.values()
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
@@ -59,11 +59,7 @@ def _defences(heading: str, lines: list[DefenceLine]) -> Table:
 
 
 def _judges(lines: list[DefenceLine]) -> Table:
-    made = table(spaces=2)
-    for name in ("last look", "judge"):
-        made.add_column(name, no_wrap=True)
-    for name in ("attack success", "over-refusal", "unclear"):
-        made.add_column(name, justify="right", no_wrap=True)
+    made = _headed(("last look", "judge"), ("attack success", "over-refusal", "unclear"))
     for line in lines:
         for judged in line.judges:
             shares = share(judged.attack_success, interval=True), share(judged.over_refusal, interval=True)
@@ -73,15 +69,21 @@ def _judges(lines: list[DefenceLine]) -> Table:
 
 def _corrected(lines: list[DefenceLine]) -> Table:
     """What the judges' rates come to when people's labels correct them."""
-    made = table(spaces=2)
-    for name in ("corrected", "judge"):
-        made.add_column(name, no_wrap=True)
-    for name in ("labels", "attack success", "over-refusal"):
-        made.add_column(name, justify="right", no_wrap=True)
+    made = _headed(("corrected", "judge"), ("labels", "attack success", "over-refusal"))
     for line in lines:
         for judged in line.judges:
             rates = (judged.attack_success_corrected, judged.over_refusal_corrected)
             made.add_row(line.arm, judged.judge, str(line.labels), *(share(rate, interval=True) for rate in rates))
+    return made
+
+
+def _headed(words: Sequence[str], numbers: Sequence[str]) -> Table:
+    """An empty table with columns of words on the left, and of numbers."""
+    made = table(spaces=2)
+    for name in words:
+        made.add_column(name, no_wrap=True)
+    for name in numbers:
+        made.add_column(name, justify="right", no_wrap=True)
     return made
 
 
