@@ -21,6 +21,8 @@ from secondlook.local.model import LocalModel
 
 _ROOM = 16
 """Columns a batch's buffers have to spare, so that a reply of a few tokens is written without copying them."""
+_GROWTH = 4
+"""Full buffers get this part of their columns more: copied seldom, and not much larger than what they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,11 @@ class _RaggedLayer(DynamicLayer):  # type: ignore[misc]
             self._buffers = [self._filled(side, like, stop + _ROOM) for side, like in enumerate(states)]
             self._kept, self.is_initialized = (), True
         elif stop > self._buffers[0].shape[-2]:
-            self._buffers = [torch.cat([buffer, torch.empty_like(buffer)], dim=-2) for buffer in self._buffers]
+            more = stop // _GROWTH + _ROOM
+            self._buffers = [
+                torch.cat([buffer, buffer.new_empty(*buffer.shape[:2], more, buffer.shape[3])], dim=-2)
+                for buffer in self._buffers
+            ]
         for buffer, new in zip(self._buffers, states, strict=True):
             buffer[:, :, self._width : stop] = new
         self._width = stop

@@ -1,15 +1,17 @@
 """Replies to many prompts at once, computing of each only what its conversation has not been through before.
 
-Prompts are put into batches by how many tokens they have to compute, and replies are decoded batch by batch; a reply
-that is finished leaves its batch. What all new conversations begin with (a system message, a history) is computed once.
+Prompts are read in batches of about as many tokens to compute, since padding costs what tokens cost. Replies are
+decoded in batches as large as may be, since each step reads all weights, for however few conversations; what is
+finished leaves. What all new conversations begin with (a system message, a history) is computed once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from torch import Tensor
 
 from secondlook.local.cache import Batch, CachedPrefix, check_keeps_positions, common
 from secondlook.local.decoding import Chooser
@@ -17,6 +19,8 @@ from secondlook.local.model import DecodingSettings, Generated, LocalModel
 
 _WASTE = 0.1
 """Share of padding a batch may have of the tokens it must compute: more makes fewer batches."""
+_DONE = 1 / 8
+"""Share of a batch that may be finished before it is made smaller, which copies all that is kept of the others."""
 
 
 @dataclass(slots=True)
@@ -88,8 +92,11 @@ class BatchEngine:
         self._share([work.request for work in works if not work.request.kept.ids])
         for work in works:
             work.fresh = len(work.request.prompt) - work.request.kept.served(work.request.prompt)
-        for batch in _batches(works, self._max_batch):
-            self._run(batch)
+        batches = list(_batches(works, self._max_batch))
+        if len(batches) == 1:
+            self._decode(works := batches[0], *self._read(works))
+        else:
+            self._decode_together(batches)
         replies |= {work.index: self._model.reply(len(work.request.prompt), work.reply) for work in works}
         return [replies[index] for index in range(len(requests))]
 
@@ -112,8 +119,8 @@ class BatchEngine:
         for request in new:
             request.kept = replace(self._trunk, ids=shared[:known])
 
-    def _run(self, works: list[_Work]) -> None:
-        """Read the prompts of one batch and decode the replies."""
+    def _read(self, works: list[_Work]) -> tuple[Batch, Tensor]:
+        """Read the prompts of one batch; gives it and the logits of what follows."""
         prompts = [work.request.prompt for work in works]
         new = max(work.fresh for work in works)
         batch = Batch(self._model, prompts, [work.request.kept for work in works], new)
@@ -122,22 +129,49 @@ class BatchEngine:
         self.counts.fresh += sum(work.fresh for work in works)
         for work in works:
             work.request.cached += len(work.request.prompt) - work.fresh
-        while works:
-            said = [work.request.prompt + work.reply for work in works]
-            tokens = self._chooser.choose(logits, said, [work.stream for work in works])
-            for work, token in zip(works, tokens, strict=True):
-                work.reply.append(token)
-            going = [row for row, work in enumerate(works) if not work.ends(self._model.ends)]
-            if len(going) < len(works):
-                gone = sorted(set(range(len(works))).difference(going))
-                for row, kept in zip(gone, batch.take(gone, [said[row] for row in gone]), strict=True):
-                    works[row].request.kept = kept
-                works = [works[row] for row in going]
-                if works:
-                    batch.keep(going)
-            if works:
-                logits = batch.read(work.reply[-1] for work in works)
-                self.counts.decoded += len(works)
+        return batch, logits
+
+    def _decode_together(self, batches: Sequence[list[_Work]]) -> None:
+        """Read the prompts batch by batch, and decode all replies that have more than a token together."""
+        for works in batches:
+            batch, logits = self._read(works)
+            self._choose(works, logits)
+            prompts = [work.request.prompt for work in works]
+            for work, kept in zip(works, batch.take([*range(len(works))], prompts), strict=True):
+                work.request.kept = kept
+        going = [work for works in batches for work in works if not work.ends(self._model.ends)]
+        going.sort(key=lambda work: len(work.request.prompt))
+        for first in range(0, len(going), self._max_batch):
+            works = going[first : first + self._max_batch]
+            batch = Batch(self._model, [work.said for work in works], [work.request.kept for work in works], 1)
+            logits = batch.read_prompts()
+            self.counts.decoded += len(works)
+            self._decode(works, batch, logits)
+
+    def _decode(self, works: Sequence[_Work], batch: Batch, logits: Tensor) -> None:
+        """Decode the replies of one batch to their ends."""
+        rows = dict(enumerate(works))
+        size = len(works)
+        while rows:
+            held = {row: work.said for row, work in rows.items()}
+            self._choose(rows.values(), logits if len(rows) == size else logits[list(rows)])
+            ended = [row for row, work in rows.items() if work.ends(self._model.ends)]
+            if ended:
+                for row, kept in zip(ended, batch.take(ended, [held[row] for row in ended]), strict=True):
+                    rows.pop(row).request.kept = kept
+            if rows:
+                if len(rows) <= (1 - _DONE) * size:
+                    batch.keep(list(rows))
+                    rows, size = dict(enumerate(rows.values())), len(rows)
+                # What is finished and still there reads anything; nobody looks at it.
+                logits = batch.read(rows[row].reply[-1] if row in rows else 0 for row in range(size))
+                self.counts.decoded += len(rows)
+
+    def _choose(self, works: Collection[_Work], logits: Tensor) -> None:
+        """Append the next token to every reply."""
+        tokens = self._chooser.choose(logits, [work.said for work in works], [work.stream for work in works])
+        for work, token in zip(works, tokens, strict=True):
+            work.reply.append(token)
 
 
 @dataclass(slots=True)
@@ -150,6 +184,10 @@ class _Work:
     stream: torch.Generator | None
     fresh: int = 0
     reply: list[int] = field(default_factory=list)
+
+    @property
+    def said(self) -> list[int]:
+        return self.request.prompt + self.reply
 
     def ends(self, ends: frozenset[int]) -> bool:
         return self.reply[-1] in ends or len(self.reply) == self.room

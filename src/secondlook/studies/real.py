@@ -17,7 +17,8 @@ from typing import Any
 import pandas as pd
 
 from secondlook.benchmarks.bbq.load import data_folder
-from secondlook.benchmarks.own import word_problems
+from secondlook.benchmarks.own import unit_tests, word_problems
+from secondlook.benchmarks.own.unit_tests import write_human_eval
 from secondlook.benchmarks.own.word_problems import write_word_problems
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation, file_name, run_evaluation
@@ -55,6 +56,7 @@ class RealProfile:
         requests: Requests of each file of attacks, and safe ones.
         problems: Word problems of our own making.
         sums: Questions of GSM8K.
+        functions: Problems of HumanEval; by default all 164.
         tokens: Tokens a reply may have.
         rounds: Second looks of a study of rounds.
         base_url: Address of its server, if it has one.
@@ -66,21 +68,29 @@ class RealProfile:
     requests: int
     problems: int = 240
     sums: int = 200
+    functions: int | None = None
     tokens: int = 160
     rounds: int = 3
     base_url: str | None = None
 
 
-SIZES = {"smollm2-135m": (100, 100, 200), "qwen2.5-coder-1.5b": (40, 30, 60)}
-"""Questions of each category, requests of each file and of GSM8K, by model; declared in docs/real-models.md."""
+SIZES: Mapping[str, tuple[int, int, int, int | None]] = {
+    "smollm2-135m": (100, 100, 200, None),
+    "qwen2.5-coder-1.5b": (40, 30, 60, 60),
+}
+"""Questions of each category, requests of each file, questions of GSM8K and problems of HumanEval, by model.
+
+Declared in docs/real-models.md.
+"""
 
 
 def profile_of(model: str, base_url: str | None = None, per_category: int | None = None) -> RealProfile:
     """What a model is asked: what the protocol says of a model of the catalogue, or as much as of the smallest."""
     asked = model if "/" in model else _LOCAL + model
     known = asked.removeprefix(_LOCAL)
-    questions, requests, sums = SIZES.get(known, SIZES["smollm2-135m"])
-    return RealProfile(file_name(known), asked, per_category or questions, requests, sums=sums, base_url=base_url)
+    questions, requests, sums, functions = SIZES.get(known, SIZES["smollm2-135m"])
+    sizes = {"sums": sums, "functions": functions}
+    return RealProfile(file_name(known), asked, per_category or questions, requests, **sizes, base_url=base_url)
 
 
 class RealBench(Bench):
@@ -156,25 +166,40 @@ class RealBench(Bench):
         """Records of short word problems of our own making."""
         file = write_word_problems(self.folder / "word-problems.jsonl", self.profile.problems)
         short = replace(self.profile, tokens=_SENTENCE)
-        return self._own(short, file, f"{sys.executable} -m {word_problems.__name__}", critics, study)
+        return self._own(short, file, critics, study, tool=word_problems.__name__)
 
     def grade_school(self, *critics: str, **study: Any) -> pd.DataFrame:
         """Records of GSM8K's test questions."""
         file = _grade_school(data_folder().parent / "gsm8k/test.jsonl", self.folder, self.profile.sums)
-        return self._own(replace(self.profile, tokens=_WORKED), file, "", critics, study)
+        return self._own(replace(self.profile, tokens=_WORKED), file, critics, study)
+
+    def functions(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of HumanEval's functions; what a model writes is run in a sandbox."""
+        file = write_human_eval(self.folder / "human-eval.jsonl", self.profile.functions)
+        grader = f"{unit_tests.__name__}:{unit_tests.grade.__name__}"
+        written = replace(self.profile, tokens=_WORKED)
+        return self._own(written, file, critics, study, grader=grader, tool=unit_tests.__name__)
 
     def _own(
-        self, profile: RealProfile, file: Path, tool: str, critics: Sequence[str], study: Mapping[str, Any]
+        self,
+        profile: RealProfile,
+        file: Path,
+        critics: Sequence[str],
+        study: Mapping[str, Any],
+        *,
+        grader: str = "number",
+        tool: str = "",
     ) -> pd.DataFrame:
         units = []
-        of_arm: dict[str, dict[str, Any]] = {"tool": {"critic_command": tool}, "vote": {"votes": VOTES}}
+        command = f"{sys.executable} -m {tool}"
+        of_arm: dict[str, dict[str, Any]] = {"tool": {"critic_command": command}, "vote": {"votes": VOTES}}
         for critic in critics:
             evaluation = Evaluation(
                 benchmark="own",
                 endpoint=self._endpoint(profile, 0.0),
                 arms=(critic,),
                 study={**study, **of_arm.get(critic, {})},
-                questions={"data": str(file), "grader": "number"},
+                questions={"data": str(file), "grader": grader},
             )
             units.append(self._unit(profile, evaluation, file.stem, [file]))
         return pd.concat(units, ignore_index=True)
