@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from secondlook.evidence.experiment import conduct
+from secondlook.studies.counting import CountingBench
 from secondlook.studies.experiments import EXPERIMENTS, REAL
 from secondlook.studies.real import RealBench, profile_of, read_records, without_text
 
@@ -30,6 +31,31 @@ def test_a_study_asks_once_and_keeps_no_text(smollm2, tmp_path):
     again = RealBench(asked, tmp_path / "store", tmp_path / "elsewhere", said.append)
     assert conduct(REAL["R1"], again, tmp_path / "again", "secondlook study run R1")["parts"] == result["parts"]
     assert len(said) == 5
+
+
+def test_a_dry_run_counts_what_is_missing_and_asks_nobody(smollm2, bbq_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
+    asked = profile_of("smollm2-135m")
+    bench = CountingBench(asked, ROOT / "results/real", tmp_path)
+    REAL["R1"].ask(bench)
+    assert (bench.kept, bench.counted) == (5, [])
+    bench = CountingBench(replace(asked, per_category=2), tmp_path / "store", tmp_path)
+    EXPERIMENTS["S1"].ask(bench)
+    assert bench.kept == 0
+    assert [unit.arm for unit in bench.counted][::6] == ["Age, self", "Age, none", "Age, vote"]
+    assert [unit.calls for unit in bench.counted[:12]] == [6] * 6 + [4] * 6
+
+
+@pytest.mark.parametrize("study", (EXPERIMENTS | REAL).values(), ids=lambda study: study.id)
+def test_what_a_study_asks_can_be_counted(study, bbq_data, smollm2, tmp_path, monkeypatch):
+    monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
+    one = replace(profile_of("smollm2-135m"), per_category=2, requests=2, problems=3, sums=2, functions=2)
+    other = replace(one, name="other")
+    bench = CountingBench(one, tmp_path / "store", tmp_path / "work", family=(one, other))
+    study.ask(bench)
+    assert bench.counted
+    assert all(unit.calls for unit in bench.counted)
+    assert not (tmp_path / "store").exists()
 
 
 def test_of_requests_and_unread_replies_nothing_is_kept():

@@ -7,7 +7,7 @@ finished leaves. What all new conversations begin with (a system message, a hist
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -19,8 +19,6 @@ from secondlook.local.model import DecodingSettings, Generated, LocalModel
 
 _WASTE = 0.1
 """Share of padding a batch may have of the tokens it must compute: more makes fewer batches."""
-_DONE = 1 / 8
-"""Share of a batch that may be finished before it is made smaller, which copies all that is kept of the others."""
 
 
 @dataclass(slots=True)
@@ -94,7 +92,7 @@ class BatchEngine:
             work.fresh = len(work.request.prompt) - work.request.kept.served(work.request.prompt)
         batches = list(_batches(works, self._max_batch))
         if len(batches) == 1:
-            self._decode(works := batches[0], *self._read(works))
+            self._decode(batches[0], *self._read(batches[0], self._settings.max_tokens))
         else:
             self._decode_together(batches)
         replies |= {work.index: self._model.reply(len(work.request.prompt), work.reply) for work in works}
@@ -119,11 +117,11 @@ class BatchEngine:
         for request in new:
             request.kept = replace(self._trunk, ids=shared[:known])
 
-    def _read(self, works: list[_Work]) -> tuple[Batch, Tensor]:
-        """Read the prompts of one batch; gives it and the logits of what follows."""
+    def _read(self, works: list[_Work], room: int) -> tuple[Batch, Tensor]:
+        """Read the prompts of one batch; gives it, with room for more tokens, and the logits of what follows."""
         prompts = [work.request.prompt for work in works]
         new = max(work.fresh for work in works)
-        batch = Batch(self._model, prompts, [work.request.kept for work in works], new)
+        batch = Batch(self._model, prompts, [work.request.kept for work in works], new, room)
         logits = batch.read_prompts()
         self.counts.prefilled += len(works) * new
         self.counts.fresh += sum(work.fresh for work in works)
@@ -134,7 +132,7 @@ class BatchEngine:
     def _decode_together(self, batches: Sequence[list[_Work]]) -> None:
         """Read the prompts batch by batch, and decode all replies that have more than a token together."""
         for works in batches:
-            batch, logits = self._read(works)
+            batch, logits = self._read(works, 0)
             self._choose(works, logits)
             prompts = [work.request.prompt for work in works]
             for work, kept in zip(works, batch.take([*range(len(works))], prompts), strict=True):
@@ -143,31 +141,28 @@ class BatchEngine:
         going.sort(key=lambda work: len(work.request.prompt))
         for first in range(0, len(going), self._max_batch):
             works = going[first : first + self._max_batch]
-            batch = Batch(self._model, [work.said for work in works], [work.request.kept for work in works], 1)
+            said = [work.said for work in works]
+            batch = Batch(self._model, said, [work.request.kept for work in works], 1, self._settings.max_tokens)
             logits = batch.read_prompts()
             self.counts.decoded += len(works)
             self._decode(works, batch, logits)
 
     def _decode(self, works: Sequence[_Work], batch: Batch, logits: Tensor) -> None:
         """Decode the replies of one batch to their ends."""
-        rows = dict(enumerate(works))
-        size = len(works)
-        while rows:
-            held = {row: work.said for row, work in rows.items()}
-            self._choose(rows.values(), logits if len(rows) == size else logits[list(rows)])
-            ended = [row for row, work in rows.items() if work.ends(self._model.ends)]
-            if ended:
-                for row, kept in zip(ended, batch.take(ended, [held[row] for row in ended]), strict=True):
-                    rows.pop(row).request.kept = kept
-            if rows:
-                if len(rows) <= (1 - _DONE) * size:
-                    batch.keep(list(rows))
-                    rows, size = dict(enumerate(rows.values())), len(rows)
-                # What is finished and still there reads anything; nobody looks at it.
-                logits = batch.read(rows[row].reply[-1] if row in rows else 0 for row in range(size))
-                self.counts.decoded += len(rows)
+        while works:
+            said = [work.said for work in works]
+            self._choose(works, logits)
+            going = [row for row, work in enumerate(works) if not work.ends(self._model.ends)]
+            if len(going) < len(works):
+                gone = sorted(set(range(len(works))).difference(going))
+                for row, kept in zip(gone, batch.take(gone, [said[row] for row in gone]), strict=True):
+                    works[row].request.kept = kept
+                works = [works[row] for row in batch.keep(going)]
+            if works:
+                logits = batch.read(work.reply[-1] for work in works)
+                self.counts.decoded += len(works)
 
-    def _choose(self, works: Collection[_Work], logits: Tensor) -> None:
+    def _choose(self, works: Sequence[_Work], logits: Tensor) -> None:
         """Append the next token to every reply."""
         tokens = self._chooser.choose(logits, [work.said for work in works], [work.stream for work in works])
         for work, token in zip(works, tokens, strict=True):

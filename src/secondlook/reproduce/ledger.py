@@ -64,7 +64,7 @@ class Claim:
         return sorted((results / "real").glob(f"*/{self.id}/result.json")) if self.floor == "studies" else []
 
     def agrees(self, parts: Sequence[dict[str, Any]]) -> bool:
-        """Whether evidence that was gathered earlier had these thresholds; what some places cannot tell may be missing."""
+        """Whether evidence gathered earlier had these thresholds; what some places cannot tell may be missing."""
         found = {part["name"] for part in parts}
         declared = [part for part in self.parts if not part.optional or part.name in found]
         return [(part.name, part.above, part.below, part.whose) for part in declared] == [

@@ -93,6 +93,27 @@ def profile_of(model: str, base_url: str | None = None, per_category: int | None
     return RealProfile(file_name(known), asked, per_category or questions, requests, **sizes, base_url=base_url)
 
 
+@dataclass(frozen=True)
+class Unit:
+    """What is asked at once, and where its records go.
+
+    Attributes:
+        profile: Who is asked.
+        evaluation: What.
+        part: The category or the file.
+        name: Of all that the records depend on.
+        file: Keeps them.
+        settings: What they depend on, said of them.
+    """
+
+    profile: RealProfile
+    evaluation: Evaluation
+    part: str
+    name: str
+    file: Path
+    settings: Mapping[str, Any]
+
+
 class RealBench(Bench):
     """What the studies of a real model work with.
 
@@ -231,6 +252,19 @@ class RealBench(Bench):
 
     def _unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
         """Records of one unit: from the store, or asked for and put there."""
+        arm, settings = evaluation.names[0], self._settings(profile, evaluation, files)
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
+        file = self.store / profile.name / f"{name}.parquet"
+        if not file.is_file() and not self._ask(Unit(profile, evaluation, part, name, file, settings)):
+            return pd.DataFrame()
+        records = read_records(file)
+        self.saved += records.attrs["seconds"]
+        self.asked["date"] = max(self.asked.get("date", ""), records.attrs["date"])
+        return records
+
+    def _settings(self, profile: RealProfile, evaluation: Evaluation, files: Sequence[Path]) -> dict[str, Any]:
+        """All that a unit's records depend on."""
         local, arm = profile.model.startswith(_LOCAL), evaluation.names[0]
         settings = dict(evaluation.settings)
         settings["questions"] = {name: value for name, value in settings["questions"].items() if name not in _PLACES}
@@ -244,28 +278,27 @@ class RealBench(Bench):
         settings.pop("base_url")
         if command := settings.get("critic_command"):  # the same tool, wherever Python is
             settings["critic_command"] = command.replace(sys.executable, "python")
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-        name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
-        file = self.store / profile.name / f"{name}.parquet"
-        if not file.is_file():
-            self.tick(f"{profile.name}: {part}, {arm}")
-            begun = time.perf_counter()
-            run_evaluation(evaluation, self.folder / profile.name / name, quiet=True, arms=run_arms if local else None)
-            records = without_text(pd.read_csv(self.folder / profile.name / name / "records.csv", dtype=TYPES))
-            found = provenance()
-            records.attrs = {
-                "settings": settings,
-                "seconds": round(time.perf_counter() - begun, 1),
-                "date": datetime.now(UTC).date().isoformat(),
-                "commit": found["commit"],
-                "versions": found["versions"],
-            }
-            with whole(file) as out:
-                records.to_parquet(out, compression="zstd", index=False)
-        records = read_records(file)
-        self.saved += records.attrs["seconds"]
-        self.asked["date"] = max(self.asked.get("date", ""), records.attrs["date"])
-        return records
+        return settings
+
+    def _ask(self, unit: Unit) -> bool:
+        """Ask for a unit's records and put them into the store; whether they are there."""
+        self.tick(f"{unit.profile.name}: {unit.part}, {unit.evaluation.names[0]}")
+        begun = time.perf_counter()
+        local = unit.profile.model.startswith(_LOCAL)
+        out = self.folder / unit.profile.name / unit.name
+        run_evaluation(unit.evaluation, out, quiet=True, arms=run_arms if local else None)
+        records = without_text(pd.read_csv(out / "records.csv", dtype=TYPES))
+        found = provenance()
+        records.attrs = {
+            "settings": unit.settings,
+            "seconds": round(time.perf_counter() - begun, 1),
+            "date": datetime.now(UTC).date().isoformat(),
+            "commit": found["commit"],
+            "versions": found["versions"],
+        }
+        with whole(unit.file) as kept:
+            records.to_parquet(kept, compression="zstd", index=False)
+        return True
 
 
 def read_records(file: Path) -> pd.DataFrame:

@@ -32,20 +32,23 @@ def sandbox():
     pytest.skip("bubblewrap is missing")
 
 
+TWICE, ONCE = "def double(x):\n    return 2 * x\n", "def double(x):\n    return 2\n"
+
+
 @pytest.mark.parametrize(
     ("reply", "code"),
     [
-        (RIGHT, "def double(x):\n    return math.prod((2, x))\n"),
-        ("def double(x):\n    return 2 * x", "def double(x):\n    return 2 * x"),
-        ("```python\ndef double(x):\n    return 1\n```\nBetter:\n```py\ndef double(x):\n    return 2 * x", "def double(x):\n    return 2 * x"),
-        ("<think>def double(x): return 3</think>\nasync def double(x):\n    return 2", "async def double(x):\n    return 2"),
-        ("```python\ndef double(x):\n    return 2 * x\n```\nfor example\n```python\nprint(double(2))\n```", "def double(x):\n    return 2 * x\n"),
+        (f"Here:\n```python\n{TWICE}```\nIt doubles.", TWICE),
+        (TWICE, TWICE),
+        (f"```python\n{ONCE}```\nBetter:\n```py\n{TWICE}", TWICE),
+        (f"<think>{ONCE}</think>\nasync {TWICE}", f"async {TWICE}"),
+        (f"```python\n{TWICE}```\nfor example\n```python\nprint(double(2))\n```", TWICE),
         ("Call double(x); it would define that.", None),
         ("```python\nprint(2)\n```\ndef double(x) is what I would write", None),
         ("def doubled(x):\n    return 2 * x", None),
         ("", None),
     ],
-)  # fmt: skip
+)
 def test_the_last_block_that_defines_the_function_is_the_answer(reply, code):
     found = code_of(reply, "double")
     assert (found and found.strip()) == (code and code.strip())
@@ -69,8 +72,14 @@ def test_tests_grade_and_show_what_failed(sandbox):
         ("open('/tmp/much', 'w').write('a' * 10**7)", "OSError"),
         ("open('/var/tmp/trace', 'w')", "Read-only file system"),
         ("import socket; socket.create_connection(('1.1.1.1', 80), 1)", "unreachable"),
-        ("import os; assert not os.environ.get('HOME'), 'a home'; import secondlook_is_not_here", "ModuleNotFoundError"),
-        ("import os; os.kill(os.getppid(), 0); assert len([p for p in os.listdir('/proc') if p.isdigit()]) > 3", "Error"),
+        (
+            "import os; assert not os.environ.get('HOME'), 'a home'; import secondlook_is_not_here",
+            "ModuleNotFoundError",
+        ),
+        (
+            "import os; os.kill(os.getppid(), 0); assert len([p for p in os.listdir('/proc') if p.isdigit()]) > 3",
+            "Error",
+        ),
     ],
 )
 def test_a_sandbox_lets_nothing_out(sandbox, code, error):

@@ -53,14 +53,14 @@ def run_python(code: str, *, seconds: float = SECONDS, memory: int = MEMORY) -> 
     alone = ("--chdir", "/tmp", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv")  # noqa: S108
     with tempfile.TemporaryFile() as errors:
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603 - to run it is what the sandbox is for
                 [program, *shut, *alone, sys.executable, "-I", "-c", _RUN],
                 input=code.encode("utf-8", "surrogateescape"),
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 timeout=seconds,
                 check=False,
-                preexec_fn=partial(_limit, seconds, memory),  # noqa: PLW1509 - sets limits, and touches nothing else
+                preexec_fn=partial(_limit, seconds, memory),
             )
         except subprocess.TimeoutExpired:
             return CodeRun(False, f"TimeoutError: it took longer than {seconds:g} s")
@@ -75,8 +75,7 @@ def run_python(code: str, *, seconds: float = SECONDS, memory: int = MEMORY) -> 
 _ENDED = 42
 """Exit code of a program that ran to its end: one that exits on its way, even with 0, did not."""
 _RUN = (
-    "import sys; exec(compile(sys.stdin.read(), 'answer.py', 'exec'), {'__name__': '__main__'}); "
-    f"sys.exit({_ENDED})"
+    f"import sys; exec(compile(sys.stdin.read(), 'answer.py', 'exec'), {{'__name__': '__main__'}}); sys.exit({_ENDED})"
 )
 
 

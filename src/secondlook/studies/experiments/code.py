@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
+
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
 from secondlook.studies.bench import Bench
@@ -11,9 +13,14 @@ from secondlook.studies.experiments.word_problems import CRITICS, PARTS, compare
 from secondlook.studies.pairs import arms_of, change
 
 
+def ask(bench: Bench) -> pd.DataFrame:
+    """Records of one second look; the tool shows which test failed, the oracle its verdict alone."""
+    return bench.functions(*CRITICS, "tool")
+
+
 def run(bench: Bench) -> Findings:
-    """One second look; the tool shows which test failed, the oracle its verdict alone."""
-    arms = arms_of(bench.functions(*CRITICS, "tool"))
+    """Functions that pass their tests."""
+    arms = arms_of(ask(bench))
     found = compared(arms, "HumanEval", (*CRITICS, "tool"))
     tool = arms["tool"]
     more = {"tool": change(tool, tool), "message": change(arms["oracle"], tool, first=1)}
@@ -29,7 +36,13 @@ EXPERIMENT = Experiment(
     (
         *PARTS,
         Part("tool", "change after the unit tests' report", above=0.0, whose="ours"),
-        Part("message", "share right after the tests' report less that after their verdict alone", above=0.0, whose="ours"),
+        Part(
+            "message",
+            "share right after the tests' report less that after their verdict alone",
+            above=0.0,
+            whose="ours",
+        ),
     ),
     run,
+    ask=ask,
 )

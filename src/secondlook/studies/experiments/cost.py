@@ -15,9 +15,14 @@ from secondlook.studies.pairs import estimate
 ROUNDS = 3
 
 
+def ask(bench: Bench) -> pd.DataFrame:
+    """Records of second looks of the diverse variant after a self-check."""
+    return bench.questions("self", variant="diverse", rounds=ROUNDS)
+
+
 def run(bench: Bench) -> Findings:
     """Tokens computed, and tokens a server without a prefix cache would compute, round by round."""
-    records = bench.questions("self", variant="diverse", rounds=ROUNDS)
+    records = ask(bench)
     computed = _by_round(records, records["tokens_in"] - records["tokens_cached"] + records["tokens_out"])
     uncached = _by_round(records, records["tokens_in"] + records["tokens_out"])
     template = records.drop_duplicates("sample").set_index("sample").loc[computed.index, "template"]
@@ -80,5 +85,6 @@ EXPERIMENT = Experiment(
         Part("saved", "share of a second look's tokens that a prefix cache saves", above=0.5, whose="ours"),
     ),
     run,
+    ask=ask,
     real="secondlook eval refusal --model MODEL --behaviours FILE --defence none --defence diverse --rounds 3",
 )

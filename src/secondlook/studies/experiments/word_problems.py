@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from secondlook.diagnosis.finding import vote_round
 from secondlook.diagnosis.table import Arm
@@ -18,16 +19,26 @@ from secondlook.studies.pairs import accuracy, arms_of, change
 CRITICS = ("self", "none", "oracle")
 
 
+def ask(bench: Bench) -> pd.DataFrame:
+    """Records of one second look at our own problems."""
+    return bench.problems(*CRITICS, "tool", "vote")
+
+
+def ask_grade_school(bench: Bench) -> pd.DataFrame:
+    """Records of one second look at GSM8K's."""
+    return bench.grade_school(*CRITICS, "vote")
+
+
 def run(bench: Bench) -> Findings:
-    """One second look at our own problems."""
-    arms = arms_of(bench.problems(*CRITICS, "tool", "vote"))
+    """Right answers to our own problems."""
+    arms = arms_of(ask(bench))
     found = compared(arms, "Short word problems", (*CRITICS, "tool"))
     return replace(found, numbers={**found.numbers, "tool": change(arms["tool"], arms["tool"])})
 
 
 def run_grade_school(bench: Bench) -> Findings:
-    """One second look at GSM8K's."""
-    return compared(arms_of(bench.grade_school(*CRITICS, "vote")), "GSM8K", CRITICS)
+    """Right answers to GSM8K's."""
+    return compared(arms_of(ask_grade_school(bench)), "GSM8K", CRITICS)
 
 
 def compared(arms: Mapping[str, Arm], title: str, critics: Sequence[str]) -> Findings:
@@ -69,6 +80,7 @@ EXPERIMENT = Experiment(
     "ours",
     (*PARTS[:2], _VOTE, *PARTS[2:], Part("tool", "change after a tool did the sum", above=0.0, whose="ours")),
     run,
+    ask=ask,
 )
 GRADE_SCHOOL = Experiment(
     "R2",
@@ -77,4 +89,5 @@ GRADE_SCHOOL = Experiment(
     "ours",
     (*PARTS[:2], _VOTE, *PARTS[2:]),
     run_grade_school,
+    ask=ask_grade_school,
 )
