@@ -174,8 +174,12 @@ class _RaggedLayer(DynamicLayer):  # type: ignore[misc]
     def take(self, index: Tensor | None) -> tuple[Tensor, Tensor] | None:
         if not self.is_initialized:
             return None
-        # Without an index all rows are taken, as they are.
-        return (self.keys, self.values) if index is None else (self.keys[index], self.values[index])
+        taken = self.keys, self.values
+        if index is not None:
+            return taken[0][index], taken[1][index]
+        # All rows are taken as they are, unless that would keep what nobody needs: room, and rows that are gone.
+        whole = taken[0].untyped_storage().nbytes() == taken[0].nbytes
+        return taken if whole else (taken[0].clone(), taken[1].clone())
 
     def keep(self, count: int, free: list[int], moved: list[int]) -> None:
         for buffer in self._buffers:

@@ -169,8 +169,9 @@ class RealBench(Bench):
         data = data_folder()
         units = []
         for number, critic in enumerate(name for name in critics if name != UNKNOWN):
-            # The control that asks nobody stands beside the first arm, whose questions it answers.
-            arms = (critic, UNKNOWN) if UNKNOWN in critics and not number else (critic,)
+            # The control that asks nobody stands beside the first arm, whose questions it answers: also where nobody
+            # wants it, so that studies which ask the same share a unit.
+            arms = (critic,) if number else (critic, UNKNOWN)
             for category in CATEGORIES:
                 questions = {"data": str(data), "category": (category,), "per_category": profile.per_category}
                 evaluation = Evaluation(
@@ -181,7 +182,8 @@ class RealBench(Bench):
                     questions=questions,
                 )
                 units.append(self._unit(profile, evaluation, category, [data / f"{category}.jsonl"]))
-        return pd.concat(units, ignore_index=True)
+        records = pd.concat(units, ignore_index=True)
+        return records[records["arm"].isin(critics)] if len(records) else records
 
     def problems(self, *critics: str, **study: Any) -> pd.DataFrame:
         """Records of short word problems of our own making."""
