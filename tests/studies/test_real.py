@@ -1,5 +1,6 @@
 """A real model's bench: what is kept of what it was asked, and what is not."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from secondlook.evidence.experiment import conduct
+from secondlook.local.weights import catalogue
 from secondlook.studies.counting import CountingBench
 from secondlook.studies.experiments import EXPERIMENTS, REAL
 from secondlook.studies.real import RealBench, profile_of, read_records, without_text
@@ -84,6 +86,47 @@ def test_studies_of_size_want_several_models(tmp_path):
 @pytest.mark.parametrize("file", sorted((ROOT / "results/real").glob("*/*.parquet")), ids=lambda file: file.stem)
 def test_no_text_is_committed(file):
     assert not texts(file)
+
+
+class AskedAgain(RealBench):
+    """A bench that also asks the first unit of each study again, elsewhere."""
+
+    elsewhere: RealBench
+    pair = None
+
+    def unit(self, *of):
+        kept = super().unit(*of)
+        if self.pair is None:
+            self.pair = kept, self.elsewhere.unit(*of)
+        return kept
+
+
+STUDIES = [
+    pytest.param(folder.parent.name, study, id=f"{folder.parent.name}-{study.id}")
+    for study in (EXPERIMENTS | REAL).values()
+    for folder in sorted((ROOT / "results/real").glob(f"*/{study.id}"))
+    if folder.parent.name in catalogue()
+]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("model", "study"), STUDIES)
+def test_committed_records_are_found_again(model, study, bbq_data, tmp_path, monkeypatch):
+    """50 questions or more of each study, greedy: the same answers, verdicts and tokens, but where two were as likely."""
+    monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
+    profile = profile_of(model)
+    bench = AskedAgain(profile, ROOT / "results/real", tmp_path / "work", family=(profile, replace(profile, name="-")))
+    bench.elsewhere = RealBench(profile, tmp_path / "store", tmp_path / "again")
+    with contextlib.suppress(ValueError):  # a study of size has but one of its models here
+        study.ask(bench)
+    kept, again = (frame.set_index(["arm", "sample", "round"]).sort_index() for frame in bench.pair)
+    same = ["answer", "status", "verdict", "tokens_in", "tokens_out", "tokens_critique", "elicited", "elicited_verdict"]
+    assert kept.index.equals(again.index)
+    rows = (kept[same].fillna("") == again[same].fillna("")).all(axis=1)
+    asked = kept.index.get_level_values("sample").nunique()
+    differ = rows[~rows].index.get_level_values("sample").unique()
+    print(f"{model}, {study.id}: {len(differ)} of {asked} samples differ")  # noqa: T201
+    assert len(differ) <= 0.02 * asked
 
 
 def texts(file):

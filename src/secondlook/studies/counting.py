@@ -27,9 +27,9 @@ class CountingBench(RealBench):
         self.counted: list[Counted] = []
         self.kept = 0
 
-    def _unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
+    def unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
         missing = len(self.counted)
-        records = super()._unit(profile, evaluation, part, files)
+        records = super().unit(profile, evaluation, part, files)
         self.kept += missing == len(self.counted)
         return records
 

@@ -181,7 +181,7 @@ class RealBench(Bench):
                     study=study,
                     questions=questions,
                 )
-                units.append(self._unit(profile, evaluation, category, [data / f"{category}.jsonl"]))
+                units.append(self.unit(profile, evaluation, category, [data / f"{category}.jsonl"]))
         records = pd.concat(units, ignore_index=True)
         return records[records["arm"].isin(critics)] if len(records) else records
 
@@ -224,7 +224,7 @@ class RealBench(Bench):
                 study={**study, **of_arm.get(critic, {})},
                 questions={"data": str(file), "grader": grader},
             )
-            units.append(self._unit(profile, evaluation, file.stem, [file]))
+            units.append(self.unit(profile, evaluation, file.stem, [file]))
         return pd.concat(units, ignore_index=True)
 
     def requests(self, *defences: str, **study: Any) -> pd.DataFrame:
@@ -244,7 +244,7 @@ class RealBench(Bench):
                     study=study,
                     questions={**given, "limit": self.profile.requests},
                 )
-                units.append(self._unit(self.profile, evaluation, name, [file]))
+                units.append(self.unit(self.profile, evaluation, name, [file]))
         return pd.concat(units, ignore_index=True)
 
     def _endpoint(self, profile: RealProfile, temperature: float) -> Endpoint:
@@ -252,7 +252,7 @@ class RealBench(Bench):
             model=profile.model, base_url=profile.base_url, temperature=temperature, max_tokens=profile.tokens
         )
 
-    def _unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
+    def unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
         """Records of one unit: from the store, or asked for and put there."""
         arm, settings = evaluation.names[0], self._settings(profile, evaluation, files)
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
