@@ -77,7 +77,7 @@ def _order(arm: RealArm) -> tuple[Any, ...]:
 def table(found: list[Look]) -> str:
     """A line for each arm that looks again."""
     lines = [
-        "| task | critic | n | right before | change, points | over a vote | critic right | a* | true alarms | needed |",
+        "| task | critic | n | right before | change, points | over a vote | critic right | a* | alarms true | need |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for look in found:

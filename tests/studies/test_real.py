@@ -112,7 +112,7 @@ STUDIES = [
 @pytest.mark.soak
 @pytest.mark.parametrize(("model", "study"), STUDIES)
 def test_committed_records_are_found_again(model, study, bbq_data, tmp_path, monkeypatch):
-    """50 questions or more of each study, greedy: the same answers, verdicts and tokens, but where two were as likely."""
+    """A unit of each study, greedy: the same answers, verdicts and tokens, but where two were as likely."""
     monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
     profile = profile_of(model)
     bench = AskedAgain(profile, ROOT / "results/real", tmp_path / "work", family=(profile, replace(profile, name="-")))
