@@ -89,8 +89,15 @@ def profile_of(model: str, base_url: str | None = None, per_category: int | None
     asked = model if "/" in model else _LOCAL + model
     known = asked.removeprefix(_LOCAL)
     questions, requests, sums, functions = SIZES.get(known, SIZES["smollm2-135m"])
-    sizes = {"sums": sums, "functions": functions}
-    return RealProfile(file_name(known), asked, per_category or questions, requests, **sizes, base_url=base_url)
+    return RealProfile(
+        file_name(known),
+        asked,
+        per_category or questions,
+        requests,
+        sums=sums,
+        functions=functions,
+        base_url=base_url,
+    )
 
 
 @dataclass(frozen=True)
