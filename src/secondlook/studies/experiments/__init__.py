@@ -1,4 +1,4 @@
-"""A file for each claim about language models: the claim, the numbers at which it holds, how they are found."""
+"""Claims about language models, a file each: the claim, its thresholds, how its numbers are found."""
 
 from secondlook.evidence.experiment import Experiment
 from secondlook.studies.bench import Bench
@@ -20,4 +20,4 @@ EXPERIMENTS: dict[str, Experiment[Bench]] = {
 }
 """The paper's claims, of planted subjects and real models alike."""
 REAL: dict[str, Experiment[Bench]] = {each.id: each for each in (word_problems.EXPERIMENT, word_problems.GRADE_SCHOOL)}
-"""What is asked of real models alone."""
+"""Studies that only real models are asked."""
