@@ -10,15 +10,16 @@ import sys
 from collections import Counter
 from html import escape
 
-from real_table import REAL, ROOT, arms_asked
+from real_records import REAL
+from real_table import asked
 from verdict_plane import Point, points
 
 from secondlook.diagnosis.table import Arm
 from secondlook.local.weights import catalogue
 from secondlook.pages.flows import flows
 
-DOCS = ROOT / "docs"
-MODEL, TASK = "smollm2-135m", "own-word-problems"
+DOCS = REAL.parents[1] / "docs"
+MODEL, TASK = "smollm2-135m", "word problems"
 """The real model and the task whose flips are shown."""
 STATES = ("right", "wrong", "unread", "refused")
 """Names of an answer's states by their code, as the style of a run's page has them."""
@@ -81,7 +82,7 @@ def counts(arm: Arm) -> Counter[tuple[str, str]]:
 
 def flips() -> str:
     """Flips of a real model's answers after its own check, and after a tool's verdict."""
-    arms = arms_asked(REAL / MODEL, TASK)
+    arms = asked(MODEL)[TASK]
     model = catalogue()[MODEL]
     title = f"{model.title} ({model.quantisation}), {len(arms['self'].sample)} short word problems"
     drawn = [text(440, 24, title, "head")]

@@ -6,15 +6,13 @@ usual one (another prompt, corrupted verdicts, another variant) belong to the st
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import real_records
 from evidence_tables import block, refresh
 
 from secondlook.diagnosis.finding import vote_round
@@ -23,12 +21,8 @@ from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.layout import DASH, points, share
 from secondlook.local.weights import catalogue
 from secondlook.studies.pairs import accuracy, arms_of, change
-from secondlook.studies.real import read_records
 
-ROOT = Path(__file__).parent.parent
-README, REAL = ROOT / "README.md", ROOT / "results" / "real"
-TASKS = {"own-word-problems": "word problems", "own-gsm8k": "GSM8K", "bbq": "BBQ"}
-"""Beginnings of the records' file names, and the table's name of the task."""
+README = Path(__file__).parent.parent / "README.md"
 LOOKS = {
     "self": "own check",
     "none": "asked again, no check",
@@ -39,26 +33,16 @@ LOOKS = {
 """Arms of the table, in the order of its columns."""
 
 
-def arms_asked(folder: Path, task: str) -> dict[str, Arm]:
-    """The arms of one model on one task: for each, the units of its usual form with the fewest rounds, together."""
-    forms: defaultdict[tuple[str, int, str], list[pd.DataFrame]] = defaultdict(list)
-    for file in sorted(folder.glob(f"{task}-*.parquet")):
-        records = read_records(file)
-        form = {name: value for name, value in records.attrs["settings"].items() if name not in ("files", "questions")}
-        if _usual(form):
-            arm = form["arms"][0]
-            key = arm, form.get("rounds", 1), json.dumps(form, sort_keys=True)
-            forms[key].append(records[records["arm"] == arm])
-    found: dict[str, pd.DataFrame] = {}
-    for (arm, _, _), units in sorted(forms.items(), key=lambda item: item[0]):
-        found.setdefault(arm, pd.concat(units))
-    wanted = [found[arm] for arm in LOOKS if arm in found]
-    return arms_of(pd.concat(wanted, ignore_index=True)) if "self" in found else {}
-
-
-def _usual(form: Mapping[str, Any]) -> bool:
-    prompt = str(form["prompt"]).partition("@")[0].partition("/")[2]
-    return prompt == "binary-cot" and not form.get("noise") and form.get("variant", "self") == "self"
+def asked(model: str) -> dict[str, dict[str, Arm]]:
+    """The plain arms of a model by task: one second look in the usual form. Requests have no accuracy."""
+    found: dict[str, dict[str, pd.DataFrame]] = {}
+    for arm in real_records.arms(model):
+        if arm.plain and arm.name in LOOKS and arm.task != "requests":
+            rows = arm.records[arm.records["arm"] == arm.name]
+            found.setdefault(arm.task, {}).setdefault(arm.name, rows)
+    return {
+        task: arms_of(pd.concat(arms.values(), ignore_index=True)) for task, arms in found.items() if "self" in arms
+    }
 
 
 def changed(arms: Mapping[str, Arm], look: str) -> ClaimEstimate | None:
@@ -88,16 +72,12 @@ def table() -> str:
         f"|---|---|---|{'---|' * len(LOOKS)}",
     ]
     known = catalogue()
-    for folder in sorted(path for path in REAL.glob("*") if path.is_dir()):
-        model = (
-            f"{known[folder.name].title} ({known[folder.name].quantisation})" if folder.name in known else folder.name
-        )
-        for task, called in TASKS.items():
-            if arms := arms_asked(folder, task):
-                own = arms["self"]
-                cells = [cell(changed(arms, look)) for look in LOOKS]
-                first = share(accuracy(own, 0))
-                lines.append(f"| {model}, {called} | {len(own.sample)} | {first} | {' | '.join(cells)} |")
+    for name in real_records.models():
+        model = f"{known[name].title} ({known[name].quantisation})" if name in known else name
+        for task, arms in asked(name).items():
+            own = arms["self"]
+            cells = [cell(changed(arms, look)) for look in LOOKS]
+            lines.append(f"| {model}, {task} | {len(own.sample)} | {share(accuracy(own, 0))} | {' | '.join(cells)} |")
     said = (
         "Cells are changes of accuracy by one second look, in points with 95% intervals; bold where zero lies outside."
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import real_records
 from evidence_tables import block, refresh
 from pydantic import TypeAdapter
 
@@ -84,8 +85,8 @@ def point(name: str, found: Diagnosis) -> Point | None:
 def points() -> list[Point]:
     """What is kept of planted subjects, every arm of the records of real models, and every diagnosis."""
     kept = TypeAdapter(list[Point]).validate_json(KEPT.read_bytes()) if KEPT.is_file() else []
-    for folder in sorted(file for file in (RESULTS / "real").glob("*") if file.is_dir()):
-        kept += real(folder)
+    for arm in (arm for model in real_records.models() for arm in real_records.arms(model)):
+        kept += arms(arm.records, arm.model, arm.task, arm.differs).values()
     for file in sorted(RESULTS.rglob("*.json")):
         told = json.loads(file.read_text("utf-8"))
         if isinstance(told, dict) and told.get("format") == FORMAT:
@@ -94,26 +95,12 @@ def points() -> list[Point]:
     return kept
 
 
-def real(folder: Path) -> list[Point]:
-    """Every arm that was asked of a real model: its files, one for each category, together."""
-    parts: dict[str, list[pd.DataFrame]] = {}
-    for file in sorted(folder.glob("*.parquet")):
-        rows = pd.read_parquet(file)
-        settings = {name: value for name, value in rows.attrs["settings"].items() if name not in ("files", "questions")}
-        parts.setdefault(json.dumps(settings, sort_keys=True), []).append(rows)
-    found: dict[str, Point] = {}
-    for settings, tables in parts.items():
-        frame = pd.concat(tables, ignore_index=True)
-        found |= arms(frame, folder.name, json.loads(settings).get("prompt", ""))
-    return list(found.values())
-
-
 def arms(frame: pd.DataFrame, name: str, *told: str) -> dict[str, Point]:
     """The points of those arms of a table whose critic raised alarms."""
     found = {}
     for arm, rows in frame.groupby("arm"):
         if (rows["verdict"] == "wrong").any() and rows["round"].max() > 0:
-            called = ", ".join([name, str(arm), *told])
+            called = ", ".join(filter(None, [name, str(arm), *told]))
             if one := point(called, diagnose(rows, arm=str(arm), round_=1)):
                 found[called] = one
     return found

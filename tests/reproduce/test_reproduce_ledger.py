@@ -13,7 +13,14 @@ from secondlook.evidence.outcome import side
 from secondlook.reproduce import gather, run, theory, words
 from secondlook.reproduce.ledger import LEDGER, find, holds
 
-IDS = [*(f"T{n}" for n in range(1, 14)), *(f"L{n}" for n in range(1, 11)), *(f"S{n}" for n in range(1, 9)), "R1", "R2"]
+IDS = [
+    *(f"T{n}" for n in range(1, 14)),
+    *(f"L{n}" for n in range(1, 11)),
+    *(f"S{n}" for n in range(1, 9)),
+    "R1",
+    "R2",
+    "R3",
+]
 TINY = Grid((2,), (2, 3), (1,))
 
 

@@ -1,5 +1,6 @@
 """A real model's bench: what is kept of what it was asked, and what is not."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pandas as pd
 import pytest
 
 from secondlook.evidence.experiment import conduct
+from secondlook.local.weights import catalogue
+from secondlook.studies.counting import CountingBench
 from secondlook.studies.experiments import EXPERIMENTS, REAL
 from secondlook.studies.real import RealBench, profile_of, read_records, without_text
 
@@ -30,6 +33,31 @@ def test_a_study_asks_once_and_keeps_no_text(smollm2, tmp_path):
     again = RealBench(asked, tmp_path / "store", tmp_path / "elsewhere", said.append)
     assert conduct(REAL["R1"], again, tmp_path / "again", "secondlook study run R1")["parts"] == result["parts"]
     assert len(said) == 5
+
+
+def test_a_dry_run_counts_what_is_missing_and_asks_nobody(smollm2, bbq_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
+    asked = profile_of("smollm2-135m")
+    bench = CountingBench(asked, ROOT / "results/real", tmp_path)
+    REAL["R1"].ask(bench)
+    assert (bench.kept, bench.counted) == (5, [])
+    bench = CountingBench(replace(asked, per_category=2), tmp_path / "store", tmp_path)
+    EXPERIMENTS["S1"].ask(bench)
+    assert bench.kept == 0
+    assert [unit.arm for unit in bench.counted][::6] == ["Age, self", "Age, none", "Age, vote"]
+    assert [unit.calls for unit in bench.counted[:12]] == [6] * 6 + [4] * 6
+
+
+@pytest.mark.parametrize("study", (EXPERIMENTS | REAL).values(), ids=lambda study: study.id)
+def test_what_a_study_asks_can_be_counted(study, bbq_data, smollm2, tmp_path, monkeypatch):
+    monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
+    one = replace(profile_of("smollm2-135m"), per_category=2, requests=2, problems=3, sums=2, functions=2)
+    other = replace(one, name="other")
+    bench = CountingBench(one, tmp_path / "store", tmp_path / "work", family=(one, other))
+    study.ask(bench)
+    assert bench.counted
+    assert all(unit.calls for unit in bench.counted)
+    assert not (tmp_path / "store").exists()
 
 
 def test_of_requests_and_unread_replies_nothing_is_kept():
@@ -58,6 +86,47 @@ def test_studies_of_size_want_several_models(tmp_path):
 @pytest.mark.parametrize("file", sorted((ROOT / "results/real").glob("*/*.parquet")), ids=lambda file: file.stem)
 def test_no_text_is_committed(file):
     assert not texts(file)
+
+
+class AskedAgain(RealBench):
+    """A bench that also asks the first unit of each study again, elsewhere."""
+
+    elsewhere: RealBench
+    pair = None
+
+    def unit(self, *of):
+        kept = super().unit(*of)
+        if self.pair is None:
+            self.pair = kept, self.elsewhere.unit(*of)
+        return kept
+
+
+STUDIES = [
+    pytest.param(folder.parent.name, study, id=f"{folder.parent.name}-{study.id}")
+    for study in (EXPERIMENTS | REAL).values()
+    for folder in sorted((ROOT / "results/real").glob(f"*/{study.id}"))
+    if folder.parent.name in catalogue()
+]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("model", "study"), STUDIES)
+def test_committed_records_are_found_again(model, study, bbq_data, tmp_path, monkeypatch):
+    """A unit of each study, greedy: the same answers, verdicts and tokens, but where two were as likely."""
+    monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
+    profile = profile_of(model)
+    bench = AskedAgain(profile, ROOT / "results/real", tmp_path / "work", family=(profile, replace(profile, name="-")))
+    bench.elsewhere = RealBench(profile, tmp_path / "store", tmp_path / "again")
+    with contextlib.suppress(ValueError):  # a study of size has but one of its models here
+        study.ask(bench)
+    kept, again = (frame.set_index(["arm", "sample", "round"]).sort_index() for frame in bench.pair)
+    same = ["answer", "status", "verdict", "tokens_in", "tokens_out", "tokens_critique", "elicited", "elicited_verdict"]
+    assert kept.index.equals(again.index)
+    rows = (kept[same].fillna("") == again[same].fillna("")).all(axis=1)
+    asked = kept.index.get_level_values("sample").nunique()
+    differ = rows[~rows].index.get_level_values("sample").unique()
+    print(f"{model}, {study.id}: {len(differ)} of {asked} samples differ")  # noqa: T201
+    assert len(differ) <= 0.02 * asked
 
 
 def texts(file):

@@ -38,11 +38,26 @@ def reproduce(
         Path | None, typer.Option(help="Outcomes to compare with; by default the committed results/claims.json.")
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open the page where there is a display.")] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Put the claims S1 to S8 and R1 to R3 to this model instead, as study run does: a name of secondlook "
+            "models, or Inspect's spelling."
+        ),
+    ] = None,
+    base_url: Annotated[str | None, typer.Option(help="Address of that model's server.")] = None,
+    per_category: Annotated[int | None, typer.Option(min=2, help="Questions it is asked of each category.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what it would be asked, and ask nobody.")] = False,
 ) -> None:
     """Gather the evidence of every claim, and write one page that says which of them held here.
 
     The same command goes on where it was stopped. Exit code 1 if a claim that had held no longer does.
     """
+    if model:
+        from secondlook.cli.studies import run as run_studies
+
+        run_studies(ids or ["all"], model=model, base_url=base_url, per_category=per_category, dry_run=dry_run)
+        return
     import torch
     from rich.progress import (
         BarColumn,

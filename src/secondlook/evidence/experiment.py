@@ -85,6 +85,8 @@ class Experiment(Generic[W]):
         source: Where.
         parts: Numbers and thresholds; fixed before the run.
         run: Finds the numbers.
+        ask: Asks a bench all that `run` asks it, and nothing more, so that it can be counted first; a laboratory has
+            none.
         real: The command that finds out on real models, where this does not.
     """
 
@@ -95,6 +97,7 @@ class Experiment(Generic[W]):
     parts: tuple[Part, ...]
     run: Callable[[W], Findings]
     real: str = ""
+    ask: Callable[[W], object] | None = None
 
 
 def find(names: Sequence[str], known: Mapping[str, Experiment[W]], kind: str) -> list[Experiment[W]]:

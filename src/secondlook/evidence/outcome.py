@@ -25,6 +25,7 @@ class Part:
         above: The claim has it above this.
         below: The claim has it below this.
         whose: `paper`, or `ours` where the claim is a rival explanation.
+        optional: Whether some places cannot tell, as of seconds where there is no server.
 
     Raises:
         ValueError: No threshold, or two with nothing between them.
@@ -35,6 +36,7 @@ class Part:
     above: float | None = None
     below: float | None = None
     whose: Literal["paper", "ours"] = "paper"
+    optional: bool = False
 
     def __post_init__(self) -> None:
         if self.above is None and self.below is None:

@@ -19,9 +19,6 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from secondlook.local.model import LocalModel
 
-_ROOM = 16
-"""Columns a batch's buffers have to spare, so that a reply of a few tokens is written without copying them."""
-
 
 @dataclass(frozen=True, slots=True)
 class CachedPrefix:
@@ -64,9 +61,17 @@ class Batch:
         kept: What is already computed of each, at least all but the last ``new`` tokens.
         new: How many tokens of every prompt are computed, its last ones (all of a shorter prompt). That may be more
             than a conversation needs: computing a known token again costs what padding would.
+        room: Tokens that may be appended to every conversation. Memory for them is taken only as they come.
     """
 
-    def __init__(self, model: LocalModel, prompts: Sequence[list[int]], kept: Sequence[CachedPrefix], new: int) -> None:
+    def __init__(
+        self,
+        model: LocalModel,
+        prompts: Sequence[list[int]],
+        kept: Sequence[CachedPrefix],
+        new: int,
+        room: int = 0,
+    ) -> None:
         self._model = model
         past = [max(len(ids) - new, 0) for ids in prompts]
         self._width = max(past)
@@ -74,9 +79,8 @@ class Batch:
         self._new = [[pad] * (new - len(ids)) + ids[-new:] for ids in prompts]
         # The column in which each conversation begins.
         self._start = torch.tensor([self._width + new - len(ids) for ids in prompts], device=model.device)
-        layers = [
-            _RaggedLayer(index, kept, past) for index in range(model.model.config.get_text_config().num_hidden_layers)
-        ]
+        count = model.model.config.get_text_config().num_hidden_layers
+        layers = [_RaggedLayer(index, kept, past, room) for index in range(count)]
         self._cache = Cache(layers=layers)
         known = inspect.signature(model.model.forward).parameters
         self._options = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
@@ -96,12 +100,21 @@ class Batch:
         layers = [layer.take(index) for layer in self._layers]
         return [CachedPrefix(each, layers, row, self._width - len(each)) for row, each in enumerate(ids)]
 
-    def keep(self, rows: list[int]) -> None:
-        """Go on with some of the conversations only."""
-        index = torch.tensor(rows, device=self._start.device)
-        self._start = self._start[index]
+    def keep(self, rows: list[int]) -> list[int]:
+        """Go on with some of the conversations only; gives them in their new order.
+
+        The last ones fill the places of those that are gone: moving a few costs less than copying all.
+        """
+        count = len(rows)
+        free = sorted(set(range(count)).difference(rows))
+        moved = [row for row in rows if row >= count]
+        order = [*range(count)]
+        for place, row in zip(free, moved, strict=True):
+            order[place] = row
+        self._start = self._start[torch.tensor(order, dtype=torch.long, device=self._start.device)]
         for layer in self._layers:
-            layer.keep(index)
+            layer.keep(count, free, moved)
+        return order
 
     @property
     def _layers(self) -> list[_RaggedLayer]:
@@ -131,11 +144,12 @@ class _RaggedLayer(DynamicLayer):  # type: ignore[misc]
         layer: Index of the layer.
         kept: What is known of each conversation.
         past: How many tokens of it are used.
+        room: Columns after those of the prompts.
     """
 
-    def __init__(self, layer: int, kept: Sequence[CachedPrefix], past: list[int]) -> None:
+    def __init__(self, layer: int, kept: Sequence[CachedPrefix], past: list[int], room: int) -> None:
         super().__init__()
-        self._layer, self._kept, self._past = layer, kept, past
+        self._layer, self._kept, self._past, self._room = layer, kept, past, room
         self._width = max(past)
         self._buffers: list[Tensor] = []
 
@@ -144,10 +158,10 @@ class _RaggedLayer(DynamicLayer):  # type: ignore[misc]
         states = key_states, value_states
         stop = self._width + key_states.shape[-2]
         if not self._buffers:
-            self._buffers = [self._filled(side, like, stop + _ROOM) for side, like in enumerate(states)]
+            self._buffers = [self._filled(side, like, stop + self._room) for side, like in enumerate(states)]
             self._kept, self.is_initialized = (), True
-        elif stop > self._buffers[0].shape[-2]:
-            self._buffers = [torch.cat([buffer, torch.empty_like(buffer)], dim=-2) for buffer in self._buffers]
+        if stop > self._buffers[0].shape[-2]:  # torch would drop what does not fit without a word
+            raise ValueError(f"a batch with room for {self._buffers[0].shape[-2]} tokens is given {stop}")
         for buffer, new in zip(self._buffers, states, strict=True):
             buffer[:, :, self._width : stop] = new
         self._width = stop
@@ -160,11 +174,18 @@ class _RaggedLayer(DynamicLayer):  # type: ignore[misc]
     def take(self, index: Tensor | None) -> tuple[Tensor, Tensor] | None:
         if not self.is_initialized:
             return None
-        # Without an index all rows are taken, as they are.
-        return (self.keys, self.values) if index is None else (self.keys[index], self.values[index])
+        taken = self.keys, self.values
+        if index is not None:
+            return taken[0][index], taken[1][index]
+        # All rows are taken as they are, unless that would keep what nobody needs: room, and rows that are gone.
+        whole = taken[0].untyped_storage().nbytes() == taken[0].nbytes
+        return taken if whole else (taken[0].clone(), taken[1].clone())
 
-    def keep(self, index: Tensor) -> None:
-        self._buffers = [buffer[index] for buffer in self._buffers]
+    def keep(self, count: int, free: list[int], moved: list[int]) -> None:
+        for buffer in self._buffers:
+            for place, row in zip(free, moved, strict=True):
+                buffer[place, :, : self._width] = buffer[row, :, : self._width]
+        self._buffers = [buffer[:count] for buffer in self._buffers]
 
     def _filled(self, side: int, like: Tensor, columns: int) -> Tensor:
         buffer = like.new_empty(len(self._past), like.shape[1], columns, like.shape[3])

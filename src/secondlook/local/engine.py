@@ -1,7 +1,8 @@
 """Replies to many prompts at once, computing of each only what its conversation has not been through before.
 
-Prompts are put into batches by how many tokens they have to compute, and replies are decoded batch by batch; a reply
-that is finished leaves its batch. What all new conversations begin with (a system message, a history) is computed once.
+Prompts are read in batches of about as many tokens to compute, since padding costs what tokens cost. Replies are
+decoded in batches as large as may be, since each step reads all weights, for however few conversations; what is
+finished leaves. What all new conversations begin with (a system message, a history) is computed once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from torch import Tensor
 
 from secondlook.local.cache import Batch, CachedPrefix, check_keeps_positions, common
 from secondlook.local.decoding import Chooser
@@ -88,8 +90,11 @@ class BatchEngine:
         self._share([work.request for work in works if not work.request.kept.ids])
         for work in works:
             work.fresh = len(work.request.prompt) - work.request.kept.served(work.request.prompt)
-        for batch in _batches(works, self._max_batch):
-            self._run(batch)
+        batches = list(_batches(works, self._max_batch))
+        if len(batches) == 1:
+            self._decode(batches[0], *self._read(batches[0], self._settings.max_tokens))
+        else:
+            self._decode_together(batches)
         replies |= {work.index: self._model.reply(len(work.request.prompt), work.reply) for work in works}
         return [replies[index] for index in range(len(requests))]
 
@@ -112,33 +117,57 @@ class BatchEngine:
         for request in new:
             request.kept = replace(self._trunk, ids=shared[:known])
 
-    def _run(self, works: list[_Work]) -> None:
-        """Read the prompts of one batch and decode the replies."""
+    def _read(self, works: list[_Work], room: int) -> tuple[Batch, Tensor]:
+        """Read the prompts of one batch; gives it, with room for more tokens, and the logits of what follows."""
         prompts = [work.request.prompt for work in works]
         new = max(work.fresh for work in works)
-        batch = Batch(self._model, prompts, [work.request.kept for work in works], new)
+        batch = Batch(self._model, prompts, [work.request.kept for work in works], new, room)
         logits = batch.read_prompts()
         self.counts.prefilled += len(works) * new
         self.counts.fresh += sum(work.fresh for work in works)
         for work in works:
             work.request.cached += len(work.request.prompt) - work.fresh
+        return batch, logits
+
+    def _decode_together(self, batches: Sequence[list[_Work]]) -> None:
+        """Read the prompts batch by batch, and decode all replies that have more than a token together."""
+        for works in batches:
+            batch, logits = self._read(works, 0)
+            self._choose(works, logits)
+            prompts = [work.request.prompt for work in works]
+            for work, kept in zip(works, batch.take([*range(len(works))], prompts), strict=True):
+                work.request.kept = kept
+        going = [work for works in batches for work in works if not work.ends(self._model.ends)]
+        going.sort(key=lambda work: len(work.request.prompt))
+        for first in range(0, len(going), self._max_batch):
+            works = going[first : first + self._max_batch]
+            said = [work.said for work in works]
+            batch = Batch(self._model, said, [work.request.kept for work in works], 1, self._settings.max_tokens)
+            logits = batch.read_prompts()
+            self.counts.decoded += len(works)
+            self._decode(works, batch, logits)
+
+    def _decode(self, works: Sequence[_Work], batch: Batch, logits: Tensor) -> None:
+        """Decode the replies of one batch to their ends."""
         while works:
-            said = [work.request.prompt + work.reply for work in works]
-            tokens = self._chooser.choose(logits, said, [work.stream for work in works])
-            for work, token in zip(works, tokens, strict=True):
-                work.reply.append(token)
+            said = [work.said for work in works]
+            self._choose(works, logits)
             going = [row for row, work in enumerate(works) if not work.ends(self._model.ends)]
             if len(going) < len(works):
                 # Who is done leaves the batch with its prefix, and the others are computed alone.
                 gone = sorted(set(range(len(works))).difference(going))
                 for row, kept in zip(gone, batch.take(gone, [said[row] for row in gone]), strict=True):
                     works[row].request.kept = kept
-                works = [works[row] for row in going]
-                if works:
-                    batch.keep(going)
+                works = [works[row] for row in batch.keep(going)]
             if works:
                 logits = batch.read(work.reply[-1] for work in works)
                 self.counts.decoded += len(works)
+
+    def _choose(self, works: Sequence[_Work], logits: Tensor) -> None:
+        """Append the next token to every reply."""
+        tokens = self._chooser.choose(logits, [work.said for work in works], [work.stream for work in works])
+        for work, token in zip(works, tokens, strict=True):
+            work.reply.append(token)
 
 
 @dataclass(slots=True)
@@ -151,6 +180,10 @@ class _Work:
     stream: torch.Generator | None
     fresh: int = 0
     reply: list[int] = field(default_factory=list)
+
+    @property
+    def said(self) -> list[int]:
+        return self.request.prompt + self.reply
 
     def ends(self, ends: frozenset[int]) -> bool:
         return self.reply[-1] in ends or len(self.reply) == self.room

@@ -99,9 +99,10 @@ class _Row:
 
 
 def _run(model: LocalModel, rows: list[_Row]) -> None:
-    batch = Batch(model, [row.shared for row in rows], [row.kept for row in rows], max(row.fresh for row in rows))
+    new, steps = max(row.fresh for row in rows), max(len(row.tails[0]) for row in rows)
+    batch = Batch(model, [row.shared for row in rows], [row.kept for row in rows], new, room=steps)
     logits = batch.read_prompts()
-    for step in range(max(len(row.tails[0]) for row in rows)):
+    for step in range(steps):
         if step:
             # What has ended is read on with any token, and not looked at.
             logits = batch.read([row.tails[0][min(step, len(row.tails[0])) - 1] for row in rows])
@@ -109,8 +110,8 @@ def _run(model: LocalModel, rows: list[_Row]) -> None:
         for place, row in enumerate(rows):
             if step >= len(row.tails[0]):
                 continue
-            new = [float(told[place, tail[step]]) for tail in row.tails]
-            row.logprobs = tuple(a + b for a, b in zip(row.logprobs or [0.0] * len(new), new, strict=True))
+            more = [float(told[place, tail[step]]) for tail in row.tails]
+            row.logprobs = tuple(a + b for a, b in zip(row.logprobs or [0.0] * len(more), more, strict=True))
 
 
 def _alone(tail: tuple[int, ...], logprobs: dict[tuple[int, ...], float]) -> float:

@@ -118,8 +118,7 @@ def committed(claim: Claim, results: Path) -> dict[str, Any] | None:
     if file is None or not file.is_file():
         return None
     result: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    found = [(part["name"], part.get("above"), part.get("below"), part["whose"]) for part in result["parts"]]
-    return result if (result["claim"], found) == (claim.statement, claim.declared()) else None
+    return result if result["claim"] == claim.statement and claim.agrees(result["parts"]) else None
 
 
 def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, seconds: float) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Claim:
     """A claim of the ledger.
 
     Attributes:
-        id: T1 to T13, L1 to L10, S1 to S8, R1, R2.
+        id: T1 to T13, L1 to L10, S1 to S8, R1 to R3.
         title: A few words.
         statement: What is claimed, in our words.
         source: Theorem, figure or section of the paper; `ours` where the claim is not the paper's.
@@ -63,9 +63,13 @@ class Claim:
         """The committed results on real models, a file each."""
         return sorted((results / "real").glob(f"*/{self.id}/result.json")) if self.floor == "studies" else []
 
-    def declared(self) -> list[tuple[str, float | None, float | None, str]]:
-        """The thresholds, to be compared with those of evidence that was gathered earlier."""
-        return [(part.name, part.above, part.below, part.whose) for part in self.parts]
+    def agrees(self, parts: Sequence[dict[str, Any]]) -> bool:
+        """Whether evidence gathered earlier had these thresholds; what some places cannot tell may be missing."""
+        found = {part["name"] for part in parts}
+        declared = [part for part in self.parts if not part.optional or part.name in found]
+        return [(part.name, part.above, part.below, part.whose) for part in declared] == [
+            (part["name"], part.get("above"), part.get("below"), part["whose"]) for part in parts
+        ]
 
 
 def holds(record: dict[str, Any]) -> bool:
@@ -264,4 +268,4 @@ _REAL = tuple(
     for each in REAL.values()
 )
 LEDGER = {claim.id: claim for claim in (*_THEORY, *_LABORATORY, *_STUDIES, *_REAL)}
-"""Every claim by its id: T1–T13, L1–L10, S1–S8, R1, R2."""
+"""Every claim by its id: T1–T13, L1–L10, S1–S8, R1–R3."""

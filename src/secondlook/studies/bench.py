@@ -86,3 +86,11 @@ class Bench(ABC):
             ValueError: If the subject is planted.
         """
         return self.problems(*critics, **study)
+
+    def functions(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of HumanEval's functions, likewise.
+
+        Raises:
+            ValueError: If the subject is planted.
+        """
+        return self.problems(*critics, **study)

@@ -17,7 +17,8 @@ from typing import Any
 import pandas as pd
 
 from secondlook.benchmarks.bbq.load import data_folder
-from secondlook.benchmarks.own import word_problems
+from secondlook.benchmarks.own import unit_tests, word_problems
+from secondlook.benchmarks.own.unit_tests import write_human_eval
 from secondlook.benchmarks.own.word_problems import write_word_problems
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation, file_name, run_evaluation
@@ -55,6 +56,7 @@ class RealProfile:
         requests: Requests of each file of attacks, and safe ones.
         problems: Word problems of our own making.
         sums: Questions of GSM8K.
+        functions: Problems of HumanEval; by default all 164.
         tokens: Tokens a reply may have.
         rounds: Second looks of a study of rounds.
         base_url: Address of its server, if it has one.
@@ -66,21 +68,57 @@ class RealProfile:
     requests: int
     problems: int = 240
     sums: int = 200
+    functions: int | None = None
     tokens: int = 160
     rounds: int = 3
     base_url: str | None = None
 
 
-SIZES = {"smollm2-135m": (100, 100, 200), "qwen2.5-coder-1.5b": (40, 30, 60)}
-"""Questions of each category, requests of each file and of GSM8K, by model; declared in docs/real-models.md."""
+SIZES: Mapping[str, tuple[int, int, int, int | None]] = {
+    "smollm2-135m": (100, 100, 200, None),
+    "qwen2.5-coder-1.5b": (40, 30, 60, 60),
+}
+"""Questions of each category, requests of each file, questions of GSM8K and problems of HumanEval, by model.
+
+Declared in docs/real-models.md.
+"""
 
 
 def profile_of(model: str, base_url: str | None = None, per_category: int | None = None) -> RealProfile:
     """Profile of a model: as the protocol declares it for a model of the catalogue, else as large as the smallest's."""
     asked = model if "/" in model else _LOCAL + model
     known = asked.removeprefix(_LOCAL)
-    questions, requests, sums = SIZES.get(known, SIZES["smollm2-135m"])
-    return RealProfile(file_name(known), asked, per_category or questions, requests, sums=sums, base_url=base_url)
+    questions, requests, sums, functions = SIZES.get(known, SIZES["smollm2-135m"])
+    return RealProfile(
+        file_name(known),
+        asked,
+        per_category or questions,
+        requests,
+        sums=sums,
+        functions=functions,
+        base_url=base_url,
+    )
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Unit of work: what is asked at once, and where its records go.
+
+    Attributes:
+        profile: Who is asked.
+        evaluation: What.
+        part: The category or the file.
+        name: Of all that the records depend on.
+        file: Keeps them.
+        settings: What they depend on, said of them.
+    """
+
+    profile: RealProfile
+    evaluation: Evaluation
+    part: str
+    name: str
+    file: Path
+    settings: Mapping[str, Any]
 
 
 class RealBench(Bench):
@@ -138,8 +176,9 @@ class RealBench(Bench):
         data = data_folder()
         units = []
         for number, critic in enumerate(name for name in critics if name != UNKNOWN):
-            # The control that asks nobody stands beside the first arm, whose questions it answers.
-            arms = (critic, UNKNOWN) if UNKNOWN in critics and not number else (critic,)
+            # The control that asks nobody stands beside the first arm, whose questions it answers: also where nobody
+            # wants it, so that studies which ask the same share a unit.
+            arms = (critic,) if number else (critic, UNKNOWN)
             for category in CATEGORIES:
                 questions = {"data": str(data), "category": (category,), "per_category": profile.per_category}
                 evaluation = Evaluation(
@@ -149,34 +188,50 @@ class RealBench(Bench):
                     study=study,
                     questions=questions,
                 )
-                units.append(self._unit(profile, evaluation, category, [data / f"{category}.jsonl"]))
-        return pd.concat(units, ignore_index=True)
+                units.append(self.unit(profile, evaluation, category, [data / f"{category}.jsonl"]))
+        records = pd.concat(units, ignore_index=True)
+        return records[records["arm"].isin(critics)] if len(records) else records
 
     def problems(self, *critics: str, **study: Any) -> pd.DataFrame:
         """Records of short word problems of our own making."""
         file = write_word_problems(self.folder / "word-problems.jsonl", self.profile.problems)
         short = replace(self.profile, tokens=_SENTENCE)
-        return self._own(short, file, f"{sys.executable} -m {word_problems.__name__}", critics, study)
+        return self._own(short, file, critics, study, tool=word_problems.__name__)
 
     def grade_school(self, *critics: str, **study: Any) -> pd.DataFrame:
         """Records of GSM8K's test questions."""
         file = _grade_school(data_folder().parent / "gsm8k/test.jsonl", self.folder, self.profile.sums)
-        return self._own(replace(self.profile, tokens=_WORKED), file, "", critics, study)
+        return self._own(replace(self.profile, tokens=_WORKED), file, critics, study)
+
+    def functions(self, *critics: str, **study: Any) -> pd.DataFrame:
+        """Records of HumanEval's functions; what a model writes is run in a sandbox."""
+        file = write_human_eval(self.folder / "human-eval.jsonl", self.profile.functions)
+        grader = f"{unit_tests.__name__}:{unit_tests.grade.__name__}"
+        written = replace(self.profile, tokens=_WORKED)
+        return self._own(written, file, critics, study, grader=grader, tool=unit_tests.__name__)
 
     def _own(
-        self, profile: RealProfile, file: Path, tool: str, critics: Sequence[str], study: Mapping[str, Any]
+        self,
+        profile: RealProfile,
+        file: Path,
+        critics: Sequence[str],
+        study: Mapping[str, Any],
+        *,
+        grader: str = "number",
+        tool: str = "",
     ) -> pd.DataFrame:
         units = []
-        of_arm: dict[str, dict[str, Any]] = {"tool": {"critic_command": tool}, "vote": {"votes": VOTES}}
+        command = f"{sys.executable} -m {tool}"
+        of_arm: dict[str, dict[str, Any]] = {"tool": {"critic_command": command}, "vote": {"votes": VOTES}}
         for critic in critics:
             evaluation = Evaluation(
                 benchmark="own",
                 endpoint=self._endpoint(profile, 0.0),
                 arms=(critic,),
                 study={**study, **of_arm.get(critic, {})},
-                questions={"data": str(file), "grader": "number"},
+                questions={"data": str(file), "grader": grader},
             )
-            units.append(self._unit(profile, evaluation, file.stem, [file]))
+            units.append(self.unit(profile, evaluation, file.stem, [file]))
         return pd.concat(units, ignore_index=True)
 
     def requests(self, *defences: str, **study: Any) -> pd.DataFrame:
@@ -196,7 +251,7 @@ class RealBench(Bench):
                     study=study,
                     questions={**given, "limit": self.profile.requests},
                 )
-                units.append(self._unit(self.profile, evaluation, name, [file]))
+                units.append(self.unit(self.profile, evaluation, name, [file]))
         return pd.concat(units, ignore_index=True)
 
     def _endpoint(self, profile: RealProfile, temperature: float) -> Endpoint:
@@ -204,8 +259,21 @@ class RealBench(Bench):
             model=profile.model, base_url=profile.base_url, temperature=temperature, max_tokens=profile.tokens
         )
 
-    def _unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
+    def unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
         """Records of one unit: from the store, or asked for and put there."""
+        arm, settings = evaluation.names[0], self._settings(profile, evaluation, files)
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
+        file = self.store / profile.name / f"{name}.parquet"
+        if not file.is_file() and not self._ask(Unit(profile, evaluation, part, name, file, settings)):
+            return pd.DataFrame()
+        records = read_records(file)
+        self.saved += records.attrs["seconds"]
+        self.asked["date"] = max(self.asked.get("date", ""), records.attrs["date"])
+        return records
+
+    def _settings(self, profile: RealProfile, evaluation: Evaluation, files: Sequence[Path]) -> dict[str, Any]:
+        """All that a unit's records depend on."""
         local, arm = profile.model.startswith(_LOCAL), evaluation.names[0]
         settings = dict(evaluation.settings)
         settings["questions"] = {name: value for name, value in settings["questions"].items() if name not in _PLACES}
@@ -219,28 +287,27 @@ class RealBench(Bench):
         settings.pop("base_url")
         if command := settings.get("critic_command"):  # the same tool, wherever Python is
             settings["critic_command"] = command.replace(sys.executable, "python")
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-        name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
-        file = self.store / profile.name / f"{name}.parquet"
-        if not file.is_file():
-            self.tick(f"{profile.name}: {part}, {arm}")
-            begun = time.perf_counter()
-            run_evaluation(evaluation, self.folder / profile.name / name, quiet=True, arms=run_arms if local else None)
-            records = without_text(pd.read_csv(self.folder / profile.name / name / "records.csv", dtype=TYPES))
-            found = provenance()
-            records.attrs = {
-                "settings": settings,
-                "seconds": round(time.perf_counter() - begun, 1),
-                "date": datetime.now(UTC).date().isoformat(),
-                "commit": found["commit"],
-                "versions": found["versions"],
-            }
-            with whole(file) as out:
-                records.to_parquet(out, compression="zstd", index=False)
-        records = read_records(file)
-        self.saved += records.attrs["seconds"]
-        self.asked["date"] = max(self.asked.get("date", ""), records.attrs["date"])
-        return records
+        return settings
+
+    def _ask(self, unit: Unit) -> bool:
+        """Ask for a unit's records and put them into the store; whether they are there."""
+        self.tick(f"{unit.profile.name}: {unit.part}, {unit.evaluation.names[0]}")
+        begun = time.perf_counter()
+        local = unit.profile.model.startswith(_LOCAL)
+        out = self.folder / unit.profile.name / unit.name
+        run_evaluation(unit.evaluation, out, quiet=True, arms=run_arms if local else None)
+        records = without_text(pd.read_csv(out / "records.csv", dtype=TYPES))
+        found = provenance()
+        records.attrs = {
+            "settings": unit.settings,
+            "seconds": round(time.perf_counter() - begun, 1),
+            "date": datetime.now(UTC).date().isoformat(),
+            "commit": found["commit"],
+            "versions": found["versions"],
+        }
+        with whole(unit.file) as kept:
+            records.to_parquet(kept, compression="zstd", index=False)
+        return True
 
 
 def read_records(file: Path) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from secondlook.evidence.experiment import Experiment
 from secondlook.studies.bench import Bench
 from secondlook.studies.experiments import (
+    code,
     corrupted,
     cost,
     critic_accuracy,
@@ -19,5 +20,7 @@ EXPERIMENTS: dict[str, Experiment[Bench]] = {
     for room in (gain, critic_accuracy, corrupted, formats, sizes, rounds, defences, cost)
 }
 """The paper's claims, of planted subjects and real models alike."""
-REAL: dict[str, Experiment[Bench]] = {each.id: each for each in (word_problems.EXPERIMENT, word_problems.GRADE_SCHOOL)}
+REAL: dict[str, Experiment[Bench]] = {
+    each.id: each for each in (word_problems.EXPERIMENT, word_problems.GRADE_SCHOOL, code.EXPERIMENT)
+}
 """Studies that only real models are asked."""

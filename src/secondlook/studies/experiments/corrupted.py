@@ -17,9 +17,14 @@ DOSES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _NONE = ClaimEstimate(math.nan, -math.inf, math.inf, 0)
 
 
+def ask(bench: Bench) -> pd.DataFrame:
+    """Records of one second look under the truth's verdict, flipped with each probability."""
+    return pd.concat([bench.questions("oracle", noise=dose) for dose in DOSES])
+
+
 def run(bench: Bench) -> Findings:
-    """One second look under the truth's verdict, flipped with each probability."""
-    records = pd.concat([bench.questions("oracle", noise=dose) for dose in DOSES])
+    """Accuracy against the probability of a flip."""
+    records = ask(bench)
     found = dose_response(list(arms_of(records).values()))
     if isinstance(found, str):
         return Findings({"slope": _NONE, "curvature": _NONE}, (), (), (found,))
@@ -51,5 +56,6 @@ EXPERIMENT = Experiment(
         Part("curvature", "coefficient of p² in a quadratic fit lies in", above=-0.1, below=0.1),
     ),
     run,
+    ask=ask,
     real="secondlook eval bbq --model MODEL --per-category 500 --critic oracle --noise P   # P = 0, 0.25, 0.5, 0.75, 1",
 )

@@ -15,22 +15,32 @@ from secondlook.studies.pairs import estimate
 ROUNDS = 3
 
 
+def ask(bench: Bench) -> pd.DataFrame:
+    """Records of second looks of the diverse variant after a self-check."""
+    return bench.questions("self", variant="diverse", rounds=ROUNDS)
+
+
 def run(bench: Bench) -> Findings:
     """Tokens computed, and tokens a server without a prefix cache would compute, round by round."""
-    records = bench.questions("self", variant="diverse", rounds=ROUNDS)
+    records = ask(bench)
     computed = _by_round(records, records["tokens_in"] - records["tokens_cached"] + records["tokens_out"])
     uncached = _by_round(records, records["tokens_in"] + records["tokens_out"])
     template = records.drop_duplicates("sample").set_index("sample").loc[computed.index, "template"]
-    answer = uncached[0]
 
-    def share(tokens: pd.Series) -> ClaimEstimate:
-        return estimate(clustered_mean((tokens / answer.mean()).to_numpy(), template.to_numpy()))
+    def share(spent: pd.Series, answer: pd.Series = uncached[0]) -> ClaimEstimate:
+        return estimate(clustered_mean((spent / answer.mean()).to_numpy(), template.to_numpy()))
 
     looks = range(1, ROUNDS + 1)
     x = tuple(map(float, looks))
+    timed = {}
+    # In lock-step all conversations of a batch take the same seconds: only a server's are of one conversation.
+    if not records["model"].str.startswith("secondlook/").any():
+        seconds = _by_round(records, records["seconds"])
+        timed["seconds"] = share(seconds[list(looks)].mean(axis=1), seconds[0])
     return Findings(
         {
             "added": share(computed[list(looks)].mean(axis=1)),
+            **timed,
             "saved": estimate(
                 clustered_mean(
                     (1 - computed[list(looks)].sum(axis=1) / uncached[list(looks)].sum(axis=1)).to_numpy(),
@@ -47,7 +57,8 @@ def run(bench: Bench) -> Findings:
         (
             "The last round is cheaper: its answer is not examined.",
             "Cost is counted in tokens that have to be computed, which do not depend on the machine; the paper took "
-            "seconds. A planted subject's answers are a few tokens long, so that a check weighs more here.",
+            "seconds, which a server's records have besides. Where answers are a few tokens long, as here, a check "
+            "weighs more.",
         ),
     )
 
@@ -64,8 +75,16 @@ EXPERIMENT = Experiment(
     "section 5",
     (
         Part("added", "tokens computed for a second look, relative to a first answer", below=0.15),
+        Part(
+            "seconds",
+            "seconds of a second look at a server, relative to a first answer",
+            below=0.15,
+            whose="ours",
+            optional=True,
+        ),
         Part("saved", "share of a second look's tokens that a prefix cache saves", above=0.5, whose="ours"),
     ),
     run,
+    ask=ask,
     real="secondlook eval refusal --model MODEL --behaviours FILE --defence none --defence diverse --rounds 3",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 
 from secondlook.diagnosis.dose import correlate
 from secondlook.diagnosis.table import Arm
@@ -16,14 +17,20 @@ from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import arms_of, change, estimate
 
 
+def ask(bench: Bench) -> list[pd.DataFrame]:
+    """Records of one second look after a self-check, by each subject."""
+    subjects = ("", bench.other) if bench.other else ("",)
+    return [bench.questions("self", subject=subject) for subject in subjects]
+
+
 def run(bench: Bench) -> Findings:
     """Gain and critic accuracy of every category, and their correlation, on one subject or two."""
+    own, *others = (arms_of(records)["self"] for records in ask(bench))
     panel = Panel("gain", "Categories", "accuracy of the self-check", "change of accuracy")
-    found, curve, note = _correlated("categories", arms_of(bench.questions("self"))["self"])
-    if not bench.other:
+    found, curve, note = _correlated("categories", own)
+    if not others:
         return Findings({"correlation": found}, (panel,), (curve,), (note,))
-    compared = arms_of(bench.questions("self", subject=bench.other))["self"]
-    other, beside, _ = _correlated("the other subject's", compared)
+    other, beside, _ = _correlated("the other subject's", others[0])
     return Findings(
         {"correlation": found, "other subject": other},
         (panel,),
@@ -70,5 +77,6 @@ EXPERIMENT = Experiment(
         Part("other subject", "the same on a subject with one critic for all", above=0.0, whose="ours"),
     ),
     run,
+    ask=ask,
     real="secondlook eval bbq --model MODEL --per-category 500 --critic self",
 )

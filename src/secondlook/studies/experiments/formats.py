@@ -14,10 +14,15 @@ from secondlook.studies.pairs import accuracy, arms_of, change, estimate, labell
 FORMATS = ("numeric", "binary", "verbal", "binary-cot")
 
 
-def run(bench: Bench) -> Findings:
-    """One second look after a self-check in each format."""
+def ask(bench: Bench) -> pd.DataFrame:
+    """Records of one second look after a self-check in each format, an arm each."""
     tables = [labelled(bench.questions("self", subject=bench.writer, prompt=f"bbq/{name}"), name) for name in FORMATS]
-    arms = arms_of(pd.concat(tables))
+    return pd.concat(tables)
+
+
+def run(bench: Bench) -> Findings:
+    """Answers and verdicts after a self-check in each format."""
+    arms = arms_of(ask(bench))
     x = tuple(float(index + 1) for index in range(len(FORMATS)))
     rounds = ("first answer", "after one second look")
     unclear = {name: critic_of(arms[name], 0).unclear for name in FORMATS}
@@ -64,5 +69,6 @@ EXPERIMENT = Experiment(
         Part("cot over binary", "after chain of thought with a verdict less that after a bare verdict", above=0.0),
     ),
     run,
+    ask=ask,
     real="secondlook eval bbq --model MODEL --per-category 500 --critic self --prompt bbq/FORMAT",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from secondlook.diagnosis.finding import vote_round
 from secondlook.diagnosis.intervals import clustered_proportion
@@ -13,9 +14,14 @@ from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import arms_of, change, estimate
 
 
+def ask(bench: Bench) -> pd.DataFrame:
+    """Records of one second look with a self-check, one without any check, a vote, and abstaining."""
+    return bench.questions("self", "none", "vote", "always-unknown")
+
+
 def run(bench: Bench) -> Findings:
-    """One second look with a self-check, one without any check, and a vote at the cost of the first."""
-    records = bench.questions("self", "none", "vote", "always-unknown")
+    """Gain by category, beside the controls; the vote is one at the cost of the self-check."""
+    records = ask(bench)
     arms = arms_of(records)
     own, none, vote, unknown = (arms[name] for name in ("self", "none", "vote", "always-unknown"))
     assert own.tokens is not None
@@ -56,5 +62,6 @@ EXPERIMENT = Experiment(
         Part("beyond a vote", "accuracy less that of a vote at equal token cost", above=0.0, whose="ours"),
     ),
     run,
+    ask=ask,
     real="secondlook eval bbq --model MODEL --per-category 500 --critic self --critic none --critic vote",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from secondlook.diagnosis.forecast import Forecast, forecast
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.table import Arm
@@ -14,9 +16,14 @@ from secondlook.studies.pairs import accuracy, arms_of, change, estimate
 HELPED = 3
 
 
+def ask(bench: Bench) -> pd.DataFrame:
+    """Records of second looks under the truth's verdict and after a self-check."""
+    return bench.questions("oracle", "self", rounds=bench.rounds)
+
+
 def run(bench: Bench) -> Findings:
-    """Second looks under the truth's verdict and after a self-check; later rounds are forecast from round 1."""
-    arms = arms_of(bench.questions("oracle", "self", rounds=bench.rounds))
+    """Accuracy by round; later rounds are forecast from round 1."""
+    arms = arms_of(ask(bench))
     panels, curves, inside, notes = [], [], [], []
     for arm in (arms["self"], arms["oracle"]):
         panels.append(Panel(arm.name, f"critic {arm.name}", "round", "accuracy"))
@@ -76,5 +83,6 @@ EXPERIMENT = Experiment(
         Part("foretold", "later rounds inside their forecast's interval", above=0.5, whose="ours"),
     ),
     run,
+    ask=ask,
     real="secondlook eval bbq --model MODEL --per-category 500 --critic oracle --critic self --rounds 5",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from secondlook.diagnosis.transitions import step_of
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
@@ -10,15 +12,24 @@ from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import arms_of, change, estimate
 
 
-def run(bench: Bench) -> Findings:
-    """One second look under the truth's verdict, for subjects that share data, steps and recipe."""
+def ask(bench: Bench) -> dict[str, pd.DataFrame]:
+    """Records of one second look under the truth's verdict, by each subject of the family.
+
+    Raises:
+        ValueError: There is but one.
+    """
     if len(bench.family) < 2:
         raise ValueError("a study of size compares several models; name more, the smallest first")
+    return {subject: bench.questions("oracle", subject=subject) for subject in bench.family}
+
+
+def run(bench: Bench) -> Findings:
+    """Gain and repair by size."""
     gains: list[ClaimEstimate] = []
     repairs: list[ClaimEstimate] = []
     sizes: list[float] = []
-    for subject in bench.family:
-        arm = arms_of(bench.questions("oracle", subject=subject))["oracle"]
+    for subject, records in ask(bench).items():
+        arm = arms_of(records)["oracle"]
         gains.append(change(arm, arm))
         repairs.append(estimate(step_of(arm, 0).repair))
         sizes.append(bench.millions(subject))
@@ -44,5 +55,6 @@ EXPERIMENT = Experiment(
         Part("largest", "change of accuracy of the largest, likewise", above=0.05),
     ),
     run,
+    ask=ask,
     real="secondlook eval bbq --model MODEL --per-category 500 --critic oracle   # Qwen1.5-1.8B, -4B, -7B, -14B",
 )

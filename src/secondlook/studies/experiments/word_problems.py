@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from secondlook.diagnosis.finding import vote_round
 from secondlook.diagnosis.table import Arm
@@ -18,58 +19,75 @@ from secondlook.studies.pairs import accuracy, arms_of, change
 CRITICS = ("self", "none", "oracle")
 
 
+def ask(bench: Bench) -> pd.DataFrame:
+    """Records of one second look at our own problems."""
+    return bench.problems(*CRITICS, "tool", "vote")
+
+
+def ask_grade_school(bench: Bench) -> pd.DataFrame:
+    """Records of one second look at GSM8K's."""
+    return bench.grade_school(*CRITICS, "vote")
+
+
 def run(bench: Bench) -> Findings:
-    """One second look at our own problems."""
-    arms = arms_of(bench.problems(*CRITICS, "tool", "vote"))
-    found = _compared(arms, "Short word problems", (*CRITICS, "tool"))
+    """Right answers to our own problems."""
+    arms = arms_of(ask(bench))
+    found = compared(arms, "Short word problems", (*CRITICS, "tool"))
     return replace(found, numbers={**found.numbers, "tool": change(arms["tool"], arms["tool"])})
 
 
 def run_grade_school(bench: Bench) -> Findings:
-    """One second look at GSM8K's."""
-    return _compared(arms_of(bench.grade_school(*CRITICS, "vote")), "GSM8K", CRITICS)
+    """Right answers to GSM8K's."""
+    return compared(arms_of(ask_grade_school(bench)), "GSM8K", CRITICS)
 
 
-def _compared(arms: Mapping[str, Arm], title: str, critics: Sequence[str]) -> Findings:
-    """Answers after each critique, and a vote at the cost of the self-check."""
-    own, vote = arms["self"], arms["vote"]
-    assert own.tokens is not None
-    assert vote.tokens is not None
-    paid = vote_round(float(own.tokens.sum()), np.cumsum(vote.tokens.sum(axis=0)))
-    ticks = ("first answer", *critics, "vote")
-    points = (accuracy(own, 0), *(accuracy(arms[name], 1) for name in critics), accuracy(vote, paid))
+def compared(arms: Mapping[str, Arm], title: str, critics: Sequence[str]) -> Findings:
+    """Answers after each critique, and, where there is one, a vote at the cost of the self-check."""
+    own = arms["self"]
+    numbers = {
+        "self": change(own, own),
+        "beyond": change(arms["none"], own, first=1),
+        "truth": change(arms["oracle"], arms["oracle"]),
+    }
+    shown = [("first answer", accuracy(own, 0)), *((name, accuracy(arms[name], 1)) for name in critics)]
+    notes: tuple[str, ...] = ()
+    if vote := arms.get("vote"):
+        assert own.tokens is not None
+        assert vote.tokens is not None
+        paid = vote_round(float(own.tokens.sum()), np.cumsum(vote.tokens.sum(axis=0)))
+        numbers["beyond a vote"] = change(vote, own, first=paid)
+        shown.append(("vote", accuracy(vote, paid)))
+        notes = (f"The vote is a majority of {paid + 1} answers, as many as the tokens of a second look pay for.",)
+    ticks, points = zip(*shown, strict=True)
     return Findings(
-        {
-            "self": change(own, own),
-            "beyond": change(arms["none"], own, first=1),
-            "beyond a vote": change(vote, own, first=paid),
-            "truth": change(arms["oracle"], arms["oracle"]),
-        },
+        numbers,
         (Panel("accuracy", title, "after one second look", "share right", ticks=ticks),),
         (Curve("accuracy", "answers", tuple(map(float, range(1, len(ticks) + 1))), kind="points", points=points),),
-        (f"The vote is a majority of {paid + 1} answers, as many as the tokens of a second look pay for.",),
+        notes,
     )
 
 
-_PARTS = (
+PARTS = (
     Part("self", "change of the share of right answers after the model's own check", above=0.0),
     Part("beyond", "the same less that of asking again without any check", above=0.0, whose="ours"),
-    Part("beyond a vote", "share right less that of a vote at equal token cost", above=0.0, whose="ours"),
     Part("truth", "change after the truth's verdict", above=0.0, whose="ours"),
 )
+_VOTE = Part("beyond a vote", "share right less that of a vote at equal token cost", above=0.0, whose="ours")
 EXPERIMENT = Experiment(
     "R1",
     "word problems",
     "A second look after a self-check improves a real model's answers to short word problems.",
     "ours",
-    (*_PARTS, Part("tool", "change after a tool did the sum", above=0.0, whose="ours")),
+    (*PARTS[:2], _VOTE, *PARTS[2:], Part("tool", "change after a tool did the sum", above=0.0, whose="ours")),
     run,
+    ask=ask,
 )
 GRADE_SCHOOL = Experiment(
     "R2",
     "GSM8K",
     "A second look after a self-check improves a real model's answers to GSM8K.",
     "ours",
-    _PARTS,
+    (*PARTS[:2], _VOTE, *PARTS[2:]),
     run_grade_school,
+    ask=ask_grade_school,
 )

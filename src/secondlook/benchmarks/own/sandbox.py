@@ -1,0 +1,89 @@
+"""A sandbox for Python that a model wrote: no network, nothing to write to but memory, bounded time and memory."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+
+SECONDS = 5.0
+MEMORY = 512 * 2**20
+"""Bytes of address space."""
+_FILE = 2**20
+"""Bytes that a file may have, what it writes on standard error among them, and all of its ``/tmp`` together."""
+_SHOWN = 4000
+"""Bytes of an error that are looked at; its end says what went wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRun:
+    """End of a program.
+
+    Attributes:
+        passed: Whether it ran to its end.
+        error: The end of what it wrote on standard error, or that it took too long; empty where it passed.
+    """
+
+    passed: bool
+    error: str = ""
+
+
+def run_python(code: str, *, seconds: float = SECONDS, memory: int = MEMORY) -> CodeRun:
+    """Run a program in a sandbox of its own.
+
+    Bubblewrap gives it namespaces without network, processes of others or a writable file system but an empty
+    ``/tmp`` in memory; what is not readable by everybody outside is as hidden inside, so do not run this as a user
+    whose files are secret. Limits of the operating system bound time, memory and the size of files.
+
+    Args:
+        code: The program; it is given as standard input, and has no arguments and no environment.
+        seconds: Wall-clock time; processor time is bounded by the same.
+        memory: Bytes of address space.
+
+    Raises:
+        RuntimeError: There is no bubblewrap here, or it cannot make a sandbox: code is never run without one.
+    """
+    if (program := shutil.which("bwrap")) is None:
+        raise RuntimeError("code of a model is run in a sandbox alone, and bubblewrap is not here: install bubblewrap")
+    shut = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", str(_FILE), "--tmpfs", "/tmp")  # noqa: S108
+    alone = ("--chdir", "/tmp", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv")  # noqa: S108
+    with tempfile.TemporaryFile() as errors:
+        try:
+            done = subprocess.run(  # noqa: S603 - to run it is what the sandbox is for
+                [program, *shut, *alone, sys.executable, "-I", "-c", _RUN],
+                input=code.encode("utf-8", "surrogateescape"),
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                timeout=seconds,
+                check=False,
+                preexec_fn=partial(_limit, seconds, memory),
+            )
+        except subprocess.TimeoutExpired:
+            return CodeRun(False, f"TimeoutError: it took longer than {seconds:g} s")
+        errors.seek(max(0, errors.seek(0, 2) - _SHOWN))
+        said = errors.read().decode("utf-8", "replace").strip()
+    if said.startswith("bwrap:"):
+        raise RuntimeError(f"bubblewrap cannot make a sandbox here ({said.splitlines()[0]}): allow user namespaces")
+    passed = done.returncode == _ENDED
+    return CodeRun(passed, "" if passed else said)
+
+
+_ENDED = 42
+"""Exit code of a program that ran to its end: one that exits on its way, even with 0, did not."""
+_RUN = (
+    f"import sys; exec(compile(sys.stdin.read(), 'answer.py', 'exec'), {{'__name__': '__main__'}}); sys.exit({_ENDED})"
+)
+
+
+def _limit(seconds: float, memory: int) -> None:
+    for what, most in (
+        (resource.RLIMIT_CPU, int(seconds) + 1),
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, _FILE),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (most, most))

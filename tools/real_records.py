@@ -1,0 +1,79 @@
+"""The committed records of real models, an arm at a time: its files, one for each category, together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+REAL = Path(__file__).parent.parent / "results" / "real"
+_TASKS = {
+    "bbq": "BBQ",
+    "own-word-problems": "word problems",
+    "own-gsm8k": "GSM8K",
+    "own-human-eval": "HumanEval",
+    "refusal": "requests",
+}
+
+
+@dataclass(frozen=True)
+class RealArm:
+    """One arm that was asked of a real model.
+
+    Attributes:
+        model: The folder of its records.
+        task: In words.
+        name: The arm.
+        prompt: The format of its critiques.
+        settings: Those of its records but for the part of the data.
+        records: All of them; BBQ's have the arm that always abstains beside it.
+    """
+
+    model: str
+    task: str
+    name: str
+    prompt: str
+    settings: dict[str, Any]
+    records: pd.DataFrame
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is one second look in the usual form, with a critic that does not err on purpose."""
+        return not self.differs
+
+    @property
+    def differs(self) -> str:
+        """In what it differs from that, in words."""
+        said = []
+        if noise := self.settings.get("noise"):
+            said.append(f"{100 * noise:.0f}% flipped")
+        if self.prompt != "binary-cot":
+            said.append(self.prompt)
+        if (variant := self.settings.get("variant", "self")) != "self":
+            said.append(variant)
+        if (rounds := self.settings.get("rounds", 1)) > 1:
+            said.append(f"{rounds} looks")
+        return ", ".join(said)
+
+
+def models() -> list[str]:
+    """Models with records."""
+    return sorted(file.name for file in REAL.glob("*") if any(file.glob("*.parquet")))
+
+
+def arms(model: str) -> Iterator[RealArm]:
+    """Every arm of a model, by task and settings."""
+    parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for file in sorted((REAL / model).glob("*.parquet")):
+        rows = pd.read_parquet(file)
+        settings = {name: value for name, value in rows.attrs["settings"].items() if name not in ("files", "questions")}
+        (task,) = (words for start, words in _TASKS.items() if file.name.startswith(start))
+        parts.setdefault((task, json.dumps(settings, sort_keys=True)), []).append(rows)
+    for (task, told), tables in parts.items():
+        settings = json.loads(told)
+        prompt = settings["prompt"].partition("@")[0].partition("/")[2]
+        yield RealArm(model, task, settings["arms"][0], prompt, settings, pd.concat(tables, ignore_index=True))
