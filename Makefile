@@ -32,7 +32,12 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tools/readme_table.py --check
+	$(BIN)/python tools/style.py
+	$(BIN)/python tools/reference.py --check
+	$(BIN)/python tools/pictures.py --check
+	$(BIN)/python tools/real_table.py --check
+	$(BIN)/python tools/excerpts.py --check
+	$(BIN)/python tools/demo_table.py --check
 	$(BIN)/python tools/evidence_tables.py --check
 	$(BIN)/python tools/claims_table.py --check
 	$(BIN)/python tools/verdict_plane.py --check
@@ -44,12 +49,12 @@ check: $(STAMP)
 site: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# The committed numbers and the README's table, from a fresh run.
+# The committed numbers of the demo and their table, from a fresh run.
 results: $(STAMP)
 	rm -rf runs/results
 	$(BIN)/secondlook demo --out runs/results
 	cp runs/results/report.json results/demo.json
-	$(BIN)/python tools/readme_table.py
+	$(BIN)/python tools/demo_table.py
 
 # The ledger: theory from a fresh run, all else from the committed results of the quick profile; its table and picture.
 claims: $(STAMP)

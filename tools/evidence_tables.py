@@ -1,4 +1,4 @@
-"""Write the tables of the laboratory and the studies into their pages and the README, or check them (``--check``)."""
+"""Write the tables of the laboratory and the studies into their pages, or check them (``--check``)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def refresh(path: Path, filled: Callable[[str], str], otherwise: str) -> int:
 
 def main() -> int:
     """Rewrite the blocks, or compare them; the first page that differs is told."""
-    for name in (*PAGES.values(), "README.md"):
+    for name in PAGES.values():
         if refresh(ROOT / name, filled, f"{name} does not show results/; run: python tools/evidence_tables.py"):
             return 1
     return 0

@@ -42,7 +42,7 @@ class _Lines(Progress):
         self._tell_sometimes(task_id)
 
     def advance(self, task_id: TaskID, advance: float = 1) -> None:
-        """Likewise."""
+        """Advance a task, and tell of it now and then."""
         super().advance(task_id, advance)
         self._tell_sometimes(task_id)
 

@@ -1,4 +1,4 @@
-"""How numbers, intervals and tables look, wherever they are printed."""
+"""Layout of numbers, intervals and tables, wherever they are printed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 DASH = "–"
-"""What stands where there is no number."""
+"""Dash that stands where there is no number."""
 
 
 class Interval(Protocol):

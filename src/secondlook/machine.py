@@ -1,4 +1,4 @@
-"""What every floor needs of the machine: files written whole, processors, workers that leave each other room."""
+"""Machine services of every floor: files written whole, processors, workers that leave each other room."""
 
 from __future__ import annotations
 

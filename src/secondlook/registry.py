@@ -1,4 +1,4 @@
-"""What Inspect finds through its entry point: our tasks, solver, scorer and model provider."""
+"""Registry that Inspect finds through its entry point: our tasks, solver, scorer and model provider."""
 
 from inspect_ai.model import ModelAPI, modelapi
 

@@ -33,7 +33,7 @@ class Block:
         value_width: Width of a head's values; `head_width` unless told otherwise.
         feedforward: Hidden units; 0 leaves the feed-forward network out.
         attention: `softmax`, or `linear`: scores are used as they are.
-        division: By what linear attention divides: the `count` of tokens attended to, or `none` for a plain sum.
+        division: Divisor of linear attention: the `count` of tokens attended to, or `none` for a plain sum.
         stream: Of a block without feed-forward network: whether the residual stream is `kept`, or `replaced` by its
             norm after attention, so that no block's output reaches the next but through that norm.
     """
@@ -62,12 +62,12 @@ class TransformerConfig:
         width: Width of the residual stream.
         blocks: The blocks, first to last.
         causal: Whether a token sees only itself and what came before it.
-        activation: Of the feed-forward networks.
+        activation: Activation of the feed-forward networks.
         norm: Pre-layer normalisation before every attention, every feed-forward and the read-out.
         bias: Whether linear maps have biases.
         positions: Learned position vectors, the longest sequence; 0 for none.
         scale: Whether scores are divided by √head_width.
-        initial: How first weights are drawn; see `initialise`.
+        initial: Distribution of first weights; see `initialise`.
 
     Raises:
         ValueError: A size that no transformer can have.
@@ -113,7 +113,7 @@ class TransformerConfig:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a forward pass did.
+    """Trace of a forward pass.
 
     Attributes:
         outputs: [batch, tokens, outputs].
@@ -160,7 +160,7 @@ class MultiHeadAttention(nn.Module):
         return scores / tokens
 
     def forward(self, stream: Tensor) -> Tensor:
-        """What attention adds to the stream [batch, tokens, width]."""
+        """Output of attention that is added to the stream [batch, tokens, width]."""
         return self._merge(self.attend(*self.project(stream)))
 
     def trace(self, stream: Tensor) -> tuple[Tensor, Tensor]:
@@ -204,7 +204,7 @@ class FeedForward(nn.Module):
         self.activation = _ACTIVATIONS[config.activation]
 
     def forward(self, stream: Tensor) -> Tensor:
-        """What the network adds to the stream [batch, tokens, width]."""
+        """Output of the network that is added to the stream [batch, tokens, width]."""
         added: Tensor = self.down(self.activation(self.up(stream)))
         return added
 

@@ -147,7 +147,7 @@ def test_one_screen_and_one_page(tables, tmp_path):
 @pytest.mark.parametrize(
     ("columns", "arguments", "said"),
     [
-        ({"task": "other"}, (), "is of task 'other', "),
+        ({"task": "other"}, (), "has task 'other', "),
         ({"sample": lambda i: f"x{i}"}, (), "have no sample in common ('x0' …, 'q0' …)"),
         ({"sample": "q1"}, (), "sample 'q1' stands there twice in epoch 1; keep one"),
         ({"template": lambda i: f"t{i % 7}"}, ("--cluster", "template"), "has another cluster in"),
@@ -157,10 +157,10 @@ def test_one_screen_and_one_page(tables, tmp_path):
         (
             {},
             ("--cluster", "topic"),
-            "sample 'q0' has no 'topic' for --cluster; what is known of it: template, correct",
+            "sample 'q0' has no 'topic' for --cluster; its fields: template, correct",
         ),
         ({"correct": None}, ("--scorer", "correct"), "have no sample that both scored; look at their errors"),
-        ({"model": lambda i: f"m{i % 2}"}, (), "is of several models (m0, m1); give each a file"),
+        ({"model": lambda i: f"m{i % 2}"}, (), "holds several models (m0, m1); give each a file"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(tables, tmp_path, columns, arguments, said):

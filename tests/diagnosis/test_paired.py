@@ -104,8 +104,8 @@ def test_a_template_asked_again_and_again_is_one_question():
     [
         ([0, 1], [1], [0, 1], "before has 2 samples and after 1"),
         ([0, 1], [1, 1], [0], r"shape \(2,\) and clusters \(1,\)"),
-        ([0, 2], [1, 1], [0, 1], "before is of zeros and ones, found 2"),
-        ([0, 1], [1, np.nan], [0, 1], "after is of zeros and ones, found nan"),
+        ([0, 2], [1, 1], [0, 1], "before holds other numbers than 0 and 1, found 2"),
+        ([0, 1], [1, np.nan], [0, 1], "after holds other numbers than 0 and 1, found nan"),
     ],
 )
 def test_what_cannot_be_paired_is_an_error(before, after, clusters, reason):

@@ -142,7 +142,7 @@ def other(*given):
 
 def test_what_cannot_be_compared_is_one_line(log):
     first = log("first")
-    assert "is of task 'other', " in secondlook("compare", first, log("of another", task=other)).error
+    assert "has task 'other', " in secondlook("compare", first, log("of another", task=other)).error
     assert "has another question in" in secondlook("compare", first, log("asked otherwise", plus=2)).error
     compared(first, log("of another"), log("asked otherwise"), "--by-id")
     several = log("several", scorers=2)

@@ -38,7 +38,7 @@ MODEL, OTHER = ScriptedModel([]), ScriptedModel([])
         ({"critic": "vote", "votes": 0}, "votes is 0: it is the number of answers, 1 or more"),
         ({"critic": "self", "votes": 3}, "votes is 3: .* of critic 'vote' alone"),
         ({"critic": "vote", "vote_temperature": 0.0}, "above 0, where the vote would be one answer repeated"),
-        ({"critic": "self", "critic_seconds": 3.0}, "it is of critic 'tool' alone"),
+        ({"critic": "self", "critic_seconds": 3.0}, "only critic 'tool' has a time limit"),
         ({"variant": "resample"}, "'resample' is what critic 'vote' does"),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_key_opens_and_is_not_kept(tmp_path):
         ({"upstream": UP, "critic": "tool"}, "critic 'tool' and critic_command go together"),
         ({"upstream": UP, "critic_model": "x"}, "critic 'other' and critic_model go together"),
         ({"upstream": UP, "on_failure": "escalate"}, "on_failure 'escalate' and escalate_to go together"),
-        ({"upstream": UP, "variant": "diverse"}, "variant 'diverse' is of studies"),
+        ({"upstream": UP, "variant": "diverse"}, "variant 'diverse' belongs to studies"),
         ({"upstream": UP, "rounds": 0}, "setting 'rounds': Input should be greater than or equal to 1"),
         ({"upstream": UP, "audit_text": True}, "audit_text needs audit_file"),
     ],

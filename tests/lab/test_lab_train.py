@@ -116,7 +116,7 @@ def test_a_loss_that_is_not_finite_keeps_what_was_saved(tmp_path, monkeypatch):
 
 def test_a_checkpoint_of_other_runs_is_refused(tmp_path):
     train([TINY], tmp_path, LOOK)
-    with pytest.raises(ValueError, match="checkpoint is of other runs; give another folder"):
+    with pytest.raises(ValueError, match="checkpoint belongs to other runs; give another folder"):
         train([replace(TINY, rate=1.0)], tmp_path, LOOK)
 
 

@@ -35,7 +35,7 @@ class ItemLike(Protocol):
 
     @property
     def category(self) -> str:
-        """What results are broken down by."""
+        """Group that results are broken down by."""
         ...
 
     @property
@@ -146,12 +146,12 @@ class Summary(Protocol):
 
     @property
     def sentence(self) -> str:
-        """What it means."""
+        """Meaning of the results, in a sentence."""
         ...
 
     @property
     def notes(self) -> Sequence[str]:
-        """What must be known to read it."""
+        """Notes that must be known to read it."""
         ...
 
     def tables(self) -> Iterator[Table]:
@@ -160,15 +160,15 @@ class Summary(Protocol):
 
 
 class Judge(Protocol):
-    """How a language model judges replies; it is part of the instrument, not of what is measured."""
+    """Judge model's rubric for replies; it is part of the instrument, not of what is measured."""
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """What may come of it."""
+        """Words that a judgement may end with."""
         ...
 
     def ask(self, item: Any, reply: str) -> str | None:
-        """What the judge is shown of one reply; ``None`` where there is nothing to ask."""
+        """Prompt that shows the judge one reply; ``None`` where there is nothing to ask."""
         ...
 
     def read(self, judgement: str | None) -> str:
@@ -238,7 +238,7 @@ class Benchmark(ABC, Generic[I, O]):
         return None
 
     def arm(self, name: str, options: O, study: Mapping[str, Any]) -> OwnArm:
-        """One of :attr:`arms`.
+        """Find one of :attr:`arms`.
 
         Args:
             name: Its name.
@@ -251,7 +251,7 @@ class Benchmark(ABC, Generic[I, O]):
         raise ValueError(f"benchmark {self.name!r} has no arm {name!r}; its arms are critics ({study}, {options})")
 
     def summary(self, answered: Sequence[Answered[I]], arms: Sequence[str]) -> Summary | None:  # noqa: ARG002
-        """Its own part of a report, if it has one."""
+        """Summary of its own in a report, if it has one."""
         return None
 
     def given(self, values: Mapping[str, Any]) -> O:

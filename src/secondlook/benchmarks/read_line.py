@@ -1,4 +1,4 @@
-"""What would be read of a reply, by whichever part of the product reads replies of its kind: ``secondlook read``."""
+"""Reading of one reply by the part of the product that reads replies of its kind: ``secondlook read``."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ T = TypeVar("T", bound=Hashable)
 
 
 def majority(answers: Sequence[T | None]) -> int:
-    """Which answer stands for all (self-consistency; Wang et al., ICLR 2023).
+    """Index of the answer that stands for all (self-consistency; Wang et al., ICLR 2023).
 
     The most frequent answer wins, of several the one given first, so that one answer is its own majority and nothing is
     drawn. An answer that could not be read, ``None``, does not vote, and stands only where none could be read.

@@ -27,14 +27,14 @@ _STEPS = (1, 2, 4, 8, 16, 32)  # times the fewest samples that are shown
 
 
 class FailIf(Enum):
-    """What a build fails on."""
+    """Finding that a build fails on."""
 
     WORSE = "worse"
     NOT_BETTER = "not-better"
 
 
 class Failed(Enum):
-    """What becomes of an answer that failed or has no score."""
+    """Treatment of an answer that failed or has no score."""
 
     LEAVE_OUT = "leave-out"
     WRONG = "wrong"
@@ -45,19 +45,19 @@ def compare(
     logs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="A B…", help="Inspect's logs, lm-eval's samples_*.jsonl, or tables; A is what others are held to."
+            metavar="A B…", help="Inspect's logs, lm-eval's samples_*.jsonl, or tables; the others are compared with A."
         ),
     ],
     scorer: Annotated[str | None, typer.Option(help="The score to compare, where logs have several.")] = None,
     cluster: Annotated[
         str | None, typer.Option(help="Metadata field or column that dependent samples share, e.g. template.")
     ] = None,
-    failed: Annotated[Failed, typer.Option(help="What becomes of answers that failed.")] = Failed.LEAVE_OUT,
+    failed: Annotated[Failed, typer.Option(help="Treatment of answers that failed.")] = Failed.LEAVE_OUT,
     by_id: Annotated[
         bool, typer.Option("--by-id", help="Pair samples by their ids alone, whatever tasks and questions say.")
     ] = False,
     lower_is_better: Annotated[bool, typer.Option("--lower-is-better", help="A higher score is worse.")] = False,
-    fail_if: Annotated[FailIf | None, typer.Option(help="Exit with 1 if a log is so.")] = None,
+    fail_if: Annotated[FailIf | None, typer.Option(help="Finding that makes the exit code 1.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write an HTML page with the picture to this file.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -92,18 +92,18 @@ def compare(
 
 @app.command()
 def power(
-    gain: Annotated[float, typer.Option(help="Points of right answers to be seen, e.g. 3 or -3.")],
+    gain: Annotated[float, typer.Option(help="Gain to be seen, in points, e.g. 3 or -3.")],
     flips: Annotated[str, typer.Option(help="Share of answers right in one log and not in the other, e.g. 15%.")],
     templates: Annotated[
         int | None, typer.Option(help="Clusters the samples are spread over; by default each is its own.")
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Samples there will be; by default several numbers.")] = None,
-    icc: Annotated[float, typer.Option(help="Correlation of two flips of one template.")] = 0.1,
-    target: Annotated[str, typer.Option("--power", help="How often the gain is to be seen.")] = "80%",
-    comparisons: Annotated[int, typer.Option(help="Logs that will be compared with one.")] = 1,
+    icc: Annotated[float, typer.Option(help="Correlation of two flips within one template.")] = 0.1,
+    target: Annotated[str, typer.Option("--power", help="Share of comparisons that should see it.")] = "80%",
+    comparisons: Annotated[int, typer.Option(help="Number of logs that will be compared with one.")] = 1,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """How many samples a comparison needs, before anything is run: by simulation of the test that compare makes."""
+    """Plan a comparison: how many samples it needs, by simulation of the test that compare makes."""
     from secondlook.diagnosis.power import PowerPlan, power_of, samples_for_power, templates_for_power
 
     wanted = _percent(target, "--power")

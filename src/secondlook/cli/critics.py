@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from secondlook.diagnosis.examined import CriticRow
 
 app = typer.Typer()
-critic_app = typer.Typer(help="A better critic, from records.", no_args_is_help=True)
+critic_app = typer.Typer(help="Make a better critic from records.", no_args_is_help=True)
 app.add_typer(critic_app, name="critic")
 
 Runs = Annotated[
@@ -25,7 +25,7 @@ Runs = Annotated[
     typer.Argument(metavar="RUN…", help="Folder of a run, or a .csv, .jsonl or .parquet; several for more critics."),
 ]
 ArmOption = Annotated[
-    str | None, typer.Option("--arm", help="Whose second answers show what a verdict leads to; by default self.")
+    str | None, typer.Option("--arm", help="Arm whose second answers show the effect of verdicts; by default self.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the split by template.")]
 Out = Annotated[Path | None, typer.Option(help="Write the verdicts to this file, for critic recorded.")]
@@ -54,7 +54,7 @@ def vote(runs: Runs, arm: ArmOption = None, out: Out = None, answers: Answers = 
 def train(
     runs: Runs,
     arm: ArmOption = None,
-    folds: Annotated[int, typer.Option(min=2, help="Parts the templates are dealt into.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Folds that the templates are dealt into.")] = 5,
     without: Annotated[list[str] | None, typer.Option(help="Leave this feature out, e.g. context; repeatable.")] = None,
     seed: Seed = 0,
     out: Out = None,
@@ -106,7 +106,7 @@ def _finish(better: Better, out: Path | None, answers: bool) -> None:
 
 
 def _meaning(last: CriticRow, asked: str) -> str:
-    """What a critic is worth, in two sentences."""
+    """Worth of a critic, in two sentences."""
     more = last.more_gain
     if more is None or more.low is None or more.high is None:
         return f"What '{last.name}' would gain cannot be estimated: {last.reason or 'there are too few templates'}."

@@ -20,7 +20,7 @@ app.add_typer(subject_app, name="subject")
 @data_app.command("get")
 def data_get(
     name: Annotated[str, typer.Argument(help="bbq")],
-    folder: Annotated[Path | None, typer.Option(help="Where to put the files.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder of the files.")] = None,
 ) -> None:
     """Download a benchmark's official files, verified and resumable."""
     from rich.progress import Progress
@@ -42,18 +42,23 @@ def data_get(
 
 @data_app.command("make")
 def data_make(
-    name: Annotated[str, typer.Argument(help="planted (BBQ's format) or refusal (JailbreakBench's formats).")],
-    folder: Annotated[Path, typer.Argument(help="Where to put the files.")],
+    name: Annotated[str, typer.Argument(help="word-problems, planted (BBQ's format) or refusal (JailbreakBench's).")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the files.")],
     per_category: Annotated[
-        int | None, typer.Option(help="Rows of each category; 100 of planted, 10 of refusal unless told.")
+        int | None, typer.Option(help="Rows of each category; 100 of planted, 80 of word-problems, 10 of refusal.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
 ) -> None:
-    """Write the planted language: questions, or requests for invented secrets and the triggers that unlock them."""
+    """Write questions of our own making: word problems, the planted language, or its requests and triggers."""
+    from secondlook.benchmarks.own.word_problems import write_questions
     from secondlook.benchmarks.planted.items import write_files
     from secondlook.benchmarks.refusal.invented import write_refusal_files
 
-    makers = {"planted": (write_files, 100), "refusal": (write_refusal_files, 10)}
+    makers = {
+        "word-problems": (write_questions, 80),
+        "planted": (write_files, 100),
+        "refusal": (write_refusal_files, 10),
+    }
     if name not in makers:
         raise ValueError(f"unknown data {name!r}; known: {', '.join(makers)}")
     make, usual = makers[name]
@@ -62,7 +67,7 @@ def data_make(
 
 @subject_app.command("train")
 def subject_train(
-    folder: Annotated[Path, typer.Argument(help="Gets the checkpoint.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the checkpoint.")],
     subject: Annotated[str, typer.Option(help="planted, planted-0.1m, planted-0.5m or planted-2m.")] = "planted",
     seed: Annotated[int, typer.Option(help="Seed of weights and data.")] = 0,
     lessons: Annotated[int | None, typer.Option(help="Steps on single questions.")] = None,

@@ -153,7 +153,7 @@ def _groups(diagnosis: Diagnosis) -> Table:
 
 
 def _lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
-    """What is best said in words."""
+    """Parts of a diagnosis that are best said in words."""
     if diagnosis.forecast:
         yield "Forecast", _forecast(diagnosis.forecast)
     if diagnosis.break_even:

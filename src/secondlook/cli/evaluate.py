@@ -34,7 +34,7 @@ eval_app = typer.Typer(
 )
 app.add_typer(eval_app, name="eval")
 LOST = 3
-"""Exit code of a run of which samples ended in errors."""
+"""Exit code of a run whose samples partly ended in errors."""
 _KEYS = (
     "A model's key is taken from its provider's variable: OPENAI_API_KEY for openai/…, NAME_API_KEY for "
     "openai-api/NAME/…; openai-api on this machine needs none."
@@ -43,7 +43,7 @@ _KEYS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
-    """Which model answers, and how it is asked."""
+    """Options of the model, and of how it is asked."""
 
     model: str = option(..., "Inspect's spelling, e.g. secondlook/planted or openai/gpt-4o-mini.")
     base_url: tuple[str, ...] | None = option(
@@ -51,7 +51,7 @@ class ModelOptions:
         "Address of the model's server, e.g. http://127.0.0.1:8000/v1; repeatable with --shards.",
     )
     model_arg: tuple[str, ...] | None = option(None, "Provider argument, name=value.", "-M", "--model-arg")
-    temperature: float = option(0.0, "0 decodes greedily.")
+    temperature: float = option(0.0, "Temperature of decoding; 0 is greedy.")
     reply_tokens: int = option(512, "Tokens a reply may have.")
     max_connections: int | None = option(None, "Requests in flight; by default as many as the server bears.")
     max_retries: int = option(3, "Repeats of a request after 429, 5xx or a lost line.")
@@ -63,7 +63,7 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriticOptions:
-    """Who checks, how the question is put again, and how often."""
+    """Options of the critic, of how the question is put again, and of how often."""
 
     critic: tuple[str, ...] = option(
         ("self",),
@@ -78,11 +78,11 @@ class CriticOptions:
     critic_model: str | None = option(None, "Examining model of critic other.")
     critic_base_url: str | None = option(None, "Address of the critic model's server.")
     critic_command: str | None = option(None, "Command line of critic tool.")
-    critic_seconds: float | None = option(None, "Seconds that it may take for one answer; 60 by default.")
+    critic_seconds: float | None = option(None, "Seconds of critic tool for one answer; 60 by default.")
     critic_file: str | None = option(None, "JSON Lines file of critic recorded.")
     votes: int | None = option(None, "Answers of control vote; as many as the looks cost.")
     vote_temperature: float | None = option(
-        None, "Temperature at which these are sampled; the model's own, or 0.7 where that is 0."
+        None, "Temperature of the answers that vote; the model's own, or 0.7 where that is 0."
     )
     history: int = option(3, "Other questions shown first (variant diverse).")
     elicit: str = option(
@@ -113,7 +113,7 @@ class ArmOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """Where and how the run goes."""
+    """Options of the run: where and how it goes."""
 
     out: Path | None = option(None, "Folder of the run; by default named by its settings.")
     seed: int = option(0, "Seed of the sample and the run.")
@@ -124,8 +124,8 @@ class RunOptions:
         None, "Ray cluster: local (of this machine), auto, HOST:PORT of its head, or ray://HOST:PORT."
     )
     cpus: float = option(1.0, "Processors of a unit of work on the cluster.")
-    gpus: float | None = option(None, "Accelerators of it, e.g. 0.25.")
-    logs: str | None = option(None, "Where logs of shards go, e.g. s3://…; by default --out.")
+    gpus: float | None = option(None, "Accelerators of a unit of work, e.g. 0.25.")
+    logs: str | None = option(None, "Place of the logs of shards, e.g. s3://…; by default --out.")
     log_buffer: int = option(10, "Finished samples kept back before the log is written, at most.")
     preflight: bool = option(
         True,
@@ -239,7 +239,7 @@ def _in_shards(running: RunOptions) -> bool:
 
 
 def _asked_by(stack: ExitStack, running: RunOptions, addresses: tuple[str, ...], folder: Path) -> Arms | None:
-    """What asks the questions instead of one call of Inspect for each arm."""
+    """Runner of the arms where it is not one call of Inspect for each."""
     if running.fast:
         if _in_shards(running):
             raise ValueError("the fast path asks all samples at once, in this process; leave out --fast, or the shards")
@@ -280,7 +280,7 @@ for _name in names():
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    logs: Annotated[str | None, typer.Option(help="Where its logs are, if --logs put them elsewhere.")] = None,
+    logs: Annotated[str | None, typer.Option(help="Place of the logs, if --logs put them elsewhere.")] = None,
     judge_labels: Annotated[
         Path | None, typer.Option(help="People's labels of some replies, kept with the run from now on.")
     ] = None,

@@ -41,19 +41,19 @@ def serve(
     critic_model: Annotated[str | None, typer.Option(help="Examining model of critic other.")] = None,
     critic_command: Annotated[str | None, typer.Option(help="Command line of critic tool.")] = None,
     critic_seconds: Annotated[
-        float | None, typer.Option(help="Seconds that it may take for one answer; 60 by default.")
+        float | None, typer.Option(help="Seconds of critic tool for one answer; 60 by default.")
     ] = None,
     variant: Annotated[str | None, typer.Option(help="self or self-instruct.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Prompt file, e.g. own/binary-cot, or PATH.toml.")] = None,
-    on_failure: Annotated[str | None, typer.Option(help="open, closed or escalate.")] = None,
-    escalate_to: Annotated[str | None, typer.Option(help="A file of JSON Lines, or the address of a webhook.")] = None,
+    on_failure: Annotated[str | None, typer.Option(help="After a failed look: open, closed or escalate.")] = None,
+    escalate_to: Annotated[str | None, typer.Option(help="File or webhook for escalated conversations.")] = None,
     keys_file: Annotated[Path | None, typer.Option(help="File of the keys that clients need.")] = None,
     upstream_key_file: Annotated[Path | None, typer.Option(help="File that holds the key for the upstream.")] = None,
     audit_file: Annotated[Path | None, typer.Option(help="SQLite file that gets a row for each request.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
-    drain: Annotated[int, typer.Option(help="Seconds that requests have to be answered once asked to stop.")] = 30,
+    drain: Annotated[int, typer.Option(help="Seconds for requests in flight once asked to stop.")] = 30,
     quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings only.")] = False,
 ) -> None:
     """Serve an OpenAI-compatible gateway that looks twice where that is known to help (docs/gateway.md)."""
@@ -96,7 +96,7 @@ def audit(
     since: Annotated[
         str | None, typer.Option(help="No earlier than: 2026-01-31, 2026-01-31T12:00, or 15m, 2h, 7d.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="No later than, likewise.")] = None,
+    until: Annotated[str | None, typer.Option(help="No later than, in the same forms.")] = None,
     where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE, e.g. status=failed; repeatable.")] = None,
     limit: Annotated[int, typer.Option(help="Rows at most; 0 for all.")] = 50,
     json_: Annotated[bool, typer.Option("--json", help="A JSON object a line, with all columns.")] = False,
@@ -144,7 +144,7 @@ def audit(
 
 @keys_app.command("add")
 def add(
-    name: Annotated[str, typer.Argument(help="What the log calls it.")], file: KeysFile = Path("keys.json")
+    name: Annotated[str, typer.Argument(help="Name of the key in the log.")], file: KeysFile = Path("keys.json")
 ) -> None:
     """Make a key and print it, once; the file holds its hash alone. A running gateway reads it when it starts again."""
     from secondlook.gateway.keys import Keys

@@ -29,7 +29,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes, of one thre
 @lab_app.command("train")
 def train(
     folder: Annotated[
-        str, typer.Argument(help="Gets a folder for each run: weights, configuration, log. A folder, or s3://….")
+        str, typer.Argument(help="Folder, or s3://…, that holds one for each run: weights, configuration, log.")
     ],
     config: Annotated[Path | None, typer.Option(help="JSON file of a run; missing fields have their defaults.")] = None,
     set_: Annotated[
@@ -70,11 +70,11 @@ def train(
 def run(
     names: Annotated[list[str], typer.Argument(help="L1 to L10, or all.")],
     profile: Annotated[str, typer.Option(help="demo, quick, paper or released.")] = "quick",
-    out: Annotated[
-        Path, typer.Option(help="Gets a folder for each profile, and in it one for each experiment.")
-    ] = Path("runs/lab"),
+    out: Annotated[Path, typer.Option(help="Folder that holds one for each profile and experiment.")] = Path(
+        "runs/lab"
+    ),
     trained: Annotated[
-        str | None, typer.Option(help="Where trained runs are kept: a folder, or s3://…; by default in --out.")
+        str | None, typer.Option(help="Place of trained runs: a folder, or s3://…; by default in --out.")
     ] = None,
     workers: Workers = None,
     cluster: Cluster = None,
@@ -122,8 +122,8 @@ def run(
 @lab_app.command("sweep")
 def sweep(
     file: Annotated[Path, typer.Argument(help="TOML: profile, [run], [grid], seeds, [resources].")],
-    out: Annotated[str, typer.Option(help="Gets sweep.csv and a folder for each run; a folder, or s3://….")],
-    trained: Annotated[str | None, typer.Option(help="Where trained runs are kept; by default --out.")] = None,
+    out: Annotated[str, typer.Option(help="Folder, or s3://…, of sweep.csv and one folder for each run.")],
+    trained: Annotated[str | None, typer.Option(help="Place of trained runs; by default --out.")] = None,
     workers: Workers = None,
     cluster: Cluster = None,
     cpus: Annotated[float | None, typer.Option(help="Processors of a run on the cluster; else as FILE says.")] = None,
@@ -164,9 +164,9 @@ def sweep(
 @lab_app.command("judge")
 def judge(
     file: Annotated[Path, typer.Argument(help="TOML of a sweep with variants.")],
-    trained: Annotated[str, typer.Option(help="Where its trained runs are kept; those that are missing are told.")],
-    out: Annotated[Path, typer.Option(help="Gets result.json and a figure, in a folder of the sweep's name.")],
-    device: Annotated[str, typer.Option(help="Where they were trained.")] = "cpu",
+    trained: Annotated[str, typer.Option(help="Place of its trained runs; missing ones are named.")],
+    out: Annotated[Path, typer.Option(help="Folder that gets one of the sweep's name, with result.json and a figure.")],
+    device: Annotated[str, typer.Option(help="Device they were trained on.")] = "cpu",
 ) -> None:
     """Say where each variant of a sweep stands beside its base. Nothing is trained."""
     from secondlook.cluster.place import place
@@ -183,7 +183,7 @@ def judge(
 
 
 def resources_of(device: str, cpus: float, gpus: float | None) -> Resources:
-    """What a run takes of a cluster: an accelerator, unless told otherwise, where it computes on one."""
+    """Resources that a run takes of a cluster: an accelerator, unless told otherwise, where it computes on one."""
     return Resources(cpus, (0.0 if device == "cpu" else 1.0) if gpus is None else gpus)
 
 

@@ -20,9 +20,11 @@ def plan(
     pilot: Annotated[Path, typer.Argument(help="Folder of a small, finished run of the study.")],
     critic: Annotated[
         list[str] | None,
-        typer.Option("--critic", help="Arms of the study, of the pilot's; repeatable. All, by default."),
+        typer.Option("--critic", help="The pilot's arms to study; repeatable; by default all."),
     ] = None,
-    defence: Annotated[list[str] | None, typer.Option(help="Likewise, of refusal.")] = None,
+    defence: Annotated[
+        list[str] | None, typer.Option(help="The pilot's defences to study; repeatable; by default all.")
+    ] = None,
     rounds: Annotated[int | None, typer.Option(help="Second looks of the study.")] = None,
     per_category: Annotated[int | None, typer.Option(help="Questions of each category.")] = None,
     limit: Annotated[int | None, typer.Option(help="Questions altogether.")] = None,
@@ -36,14 +38,16 @@ def plan(
     prompt_rate: Annotated[
         float | None, typer.Option(help="Uncached prompt tokens that a server reads in a second, not the pilot's.")
     ] = None,
-    reply_rate: Annotated[float | None, typer.Option(help="Tokens that it writes in a second, likewise.")] = None,
+    reply_rate: Annotated[
+        float | None, typer.Option(help="Reply tokens a server writes in a second, not the pilot's.")
+    ] = None,
     gpu_price: Annotated[float | None, typer.Option(help="Price of a GPU for an hour.")] = None,
     price_in: Annotated[float | None, typer.Option(help="Price of a million prompt tokens.")] = None,
     price_out: Annotated[float | None, typer.Option(help="Price of a million reply tokens.")] = None,
     price_cached: Annotated[float | None, typer.Option(help="Price of a million cached prompt tokens.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """What a larger study will cost: calls, tokens, time, GPU hours and money, and what is the limit.
+    """Plan a larger study from a small run: calls, tokens, time, GPU hours and money, and what is the limit.
 
     The study is the pilot's at another size. Give the pilot twice as many questions as there are requests in flight.
     """

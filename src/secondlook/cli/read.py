@@ -16,9 +16,9 @@ app = typer.Typer()
 @app.command()
 def label(
     run: Annotated[Path, typer.Argument(help="Folder of a run with logs.")],
-    out: Annotated[Path, typer.Option(help="Gets one reply a line, with label null.")],
-    n: Annotated[int, typer.Option(min=1, help="How many replies.")] = 300,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    out: Annotated[Path, typer.Option(help="File that gets one reply a line, with label null.")],
+    n: Annotated[int, typer.Option(min=1, help="Replies to draw.")] = 300,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
 ) -> None:
     """Draw replies of a run for people to label, at random; --judge-labels then corrects the judges by them.
 

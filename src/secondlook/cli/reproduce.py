@@ -24,7 +24,7 @@ app = typer.Typer()
 def reproduce(
     ids: Annotated[list[str] | None, typer.Argument(help="T1 to T13, L1 to L10, S1 to S8; by default all.")] = None,
     profile: Annotated[str, typer.Option(help="demo, quick or full.")] = "demo",
-    out: Annotated[Path, typer.Option(help="Gets claims.json, index.html and figures, and keeps what is done.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder of claims.json, index.html, figures and finished work.")] = Path(
         "runs/reproduce"
     ),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each processor.")] = None,

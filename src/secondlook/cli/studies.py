@@ -36,12 +36,10 @@ def run(
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of the model's server.")] = None,
     per_category: Annotated[int | None, typer.Option(min=2, help="Questions of each category of BBQ.")] = None,
-    results: Annotated[Path, typer.Option(help="Keeps a real model's records, without any text.")] = Path(
+    results: Annotated[Path, typer.Option(help="Folder of a real model's records, without any text.")] = Path(
         "results/real"
     ),
-    out: Annotated[Path, typer.Option(help="Gets a folder for each profile, and in it one for each study.")] = Path(
-        "runs/studies"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder that holds one for each profile and study.")] = Path("runs/studies"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count what a real model would be asked, and ask nobody.")
     ] = False,

@@ -1,4 +1,4 @@
-"""What every command prints on, and what it may use."""
+"""Terminal that every command prints on, and options that several share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Cluster = Annotated[
 ]
 Cpus = Annotated[float, typer.Option(help="Processors of a unit of work on the cluster.")]
 Gpus = Annotated[
-    float | None, typer.Option(help="Accelerators of it, e.g. 0.25; by default 1 where --device is one, else none.")
+    float | None, typer.Option(help="Accelerators of a unit, e.g. 0.25; by default 1 where --device is one, else none.")
 ]
 console = Console()
 errors = Console(stderr=True, soft_wrap=True)

@@ -13,7 +13,7 @@ from secondlook.machine import alone
 
 @dataclass(frozen=True)
 class Here:
-    """This machine.
+    """Engine that uses this machine.
 
     Attributes:
         processes: Processes of one thread each. With one, this process works, with all the threads it has.

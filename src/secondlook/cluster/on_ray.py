@@ -175,7 +175,7 @@ class _Holder:
 
 
 def _do(unit: Unit, mark: Place, code: str) -> None:
-    """What a worker does with a unit, once it has seen the driver's folder and found the driver's code to be its own.
+    """Do a unit on a worker, once it has seen the driver's folder and found the driver's code to be its own.
 
     Raises:
         NotSharedError: It has not.
@@ -201,7 +201,7 @@ def _digest() -> str:
 
 
 def _errors(ray: ModuleType, done: list[Any]) -> list[Exception | None]:
-    """What went wrong with units, as their own code said it; nothing with most."""
+    """Errors of units, as their own code raised them; ``None`` for most."""
     try:
         ray.get(done)  # one call for all costs a hundredth of one for each
     except ray.exceptions.RayTaskError as error:

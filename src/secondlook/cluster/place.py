@@ -1,4 +1,4 @@
-"""Where results lie: a folder, or an address that fsspec knows, e.g. of an object store; and whose turn it is there."""
+"""Place of results: a folder, or an address that fsspec knows, e.g. of an object store; and whose turn it is there."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def turn(where: Place) -> Iterator[None]:
 
 
 def mark(where: Place) -> None:
-    """Leave the mark by which workers know the place.
+    """Leave the mark that tells workers the place.
 
     Raises:
         OSError: It cannot be written.

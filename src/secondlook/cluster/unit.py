@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 
 class Unit(Protocol):
-    """What can be done anywhere, and twice without harm. It travels pickled."""
+    """Unit of work that can be done anywhere, and twice without harm. It travels pickled."""
 
     @property
     def name(self) -> str:
-        """Of what it holds, for people too; units of one name are one unit."""
+        """Name made of what it holds, for people too; units of one name are one unit."""
         ...
 
     def done(self) -> bool:
@@ -41,11 +41,11 @@ Tick: TypeAlias = Callable[[U, float], None]
 
 
 class Engine(Protocol):
-    """Who does units."""
+    """Engine that does units."""
 
     @property
     def described(self) -> str:
-        """What it is, for the record of a result."""
+        """Description for the record of a result."""
         ...
 
     def run(self, units: Sequence[U], tick: Tick[U]) -> None:
@@ -62,7 +62,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Resources:
-    """What a unit takes while it is worked on.
+    """Resources that a unit takes while it is worked on.
 
     Attributes:
         cpus: Processors.

@@ -1,4 +1,4 @@
-"""The heads of which every construction is made, with what each contributes and how far off it can be.
+"""Heads of every construction, with what each contributes and how far off it can be.
 
 Notation: f the prediction at which the step starts, y responses, r rewards, β the inverse temperature, L = β·Δ its
 sharpness, u the unit roundoff. A *hidden* token is one that the asking token has already used: a pair of addresses

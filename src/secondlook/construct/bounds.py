@@ -1,4 +1,4 @@
-"""How far a construction's step can be from the true one: what softmax leaks, and what rounding adds.
+"""Bounds on a construction's distance from the true step: what softmax leaks, and what rounding adds.
 
 Everything is derived in docs/theory.md. ``truncation`` is what an exact computer would still get wrong because
 softmax gives e^{−βΔ} to the wrong token; ``rounding`` bounds what the precision adds, in the construction and in its
@@ -31,7 +31,7 @@ class Bound:
 
     @property
     def total(self) -> Tensor:
-        """Both."""
+        """Sum of leaks and rounding."""
         return self.truncation + self.rounding
 
 
@@ -115,7 +115,7 @@ def _bound(promise: Promise, result: str, rounds: Sequence[MultiQueryContexts], 
 
 @dataclass(frozen=True)
 class _Leaks:
-    """What softmax gives to the wrong tokens, in ranked order, for the terms of one step.
+    """Softmax weight on the wrong tokens, in ranked order, for the terms of one step.
 
     Attributes:
         pick: [batch, q, terms, n], at most this much attention of term k's pick goes to j.

@@ -46,7 +46,7 @@ def _heads(promise: Promise, term: int, prediction: tuple[str, ...], step: str) 
 
 
 def _itself(term: int, scale: float) -> tuple[Match, ...]:
-    """At term k the first k−1 tokens have used up their prefix: they attend to themselves.
+    """Matches to itself at term k, of the first k−1 tokens, which have used up their prefix.
 
     Everyone they see is hidden by then; ``scale``, doubled, lifts the token itself above what hides it and the others.
     """

@@ -65,13 +65,13 @@ def widths(d: int) -> dict[str, int]:
 
 
 def step_slots(promise: Promise) -> list[tuple[str, tuple[str, ...]]]:
-    """The slot that each gradient step fills, and the slots whose sum is the prediction at which it starts."""
+    """Slot that each gradient step fills, and the slots that add up to the prediction before it."""
     slots = [f"step_{number}" for number in range(promise.steps)]
     return [(slot, ("base", *slots[:number])) for number, slot in enumerate(slots)]
 
 
 def features(promise: Promise, contexts: Contexts, start: Tensor) -> dict[str, Tensor]:
-    """What a token knows of itself: f₀ = W₀x, y, ‖x‖²·y, r, ‖y‖² and a constant; each [batch, n, width].
+    """Features that a token knows of itself: f₀ = W₀x, y, ‖x‖²·y, r, ‖y‖² and a constant; each [batch, n, width].
 
     ‖x‖² multiplies the whole step. A head's weights are the same for every context, so the factor travels with the
     value that the heads carry: they average y by its distance, and move ‖x‖²·y.

@@ -1,4 +1,4 @@
-"""What a construction is built for, and the temperatures that follow from it."""
+"""Promise that a construction is built for, and the temperatures that follow from it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Promise:
 
     @property
     def silence(self) -> float:
-        """A distance of scores at which all tokens of a context together get less than a rounding: log(nQ/u)."""
+        """Distance of scores beyond which all tokens of a context together get less than a rounding: log(nQ/u)."""
         return math.log(self.n * self.queries / self.roundoff)
 
     @property
@@ -118,7 +118,7 @@ class Promise:
 
     @property
     def max_prediction(self) -> float:
-        """Greatest ‖f‖ at which a step starts: each of Q queries moves it by at most 4η‖x‖²(N−1)·max‖y‖ a step."""
+        """Greatest ‖f‖ at the start of a step: each of Q queries moves it by at most 4η‖x‖²(N−1)·max‖y‖ a step."""
         step = 4 * self.eta * self.queries * self.max_norm * self.max_norm * (self.n - 1) * self.max_norm
         return self.max_norm + (self.steps - 1) * step
 

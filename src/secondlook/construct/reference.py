@@ -1,4 +1,4 @@
-"""What a construction should have made: gradient descent on W by automatic differentiation, in float64."""
+"""Reference of a construction: gradient descent on W by automatic differentiation, in float64."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from secondlook.objective import (
 
 @dataclass(frozen=True)
 class Reference:
-    """What should have come out.
+    """Step that should have come out.
 
     Attributes:
         step: ΔWx [batch, answers, d].
@@ -36,7 +36,7 @@ class Reference:
     size: Tensor
 
     def error(self, step: Tensor) -> Tensor:
-        """How far a step [batch, answers, d] is off, relative to ``size``; [batch, answers]."""
+        """Error of a step [batch, answers, d], relative to ``size``; [batch, answers]."""
         off: Tensor = (step.double() - self.step).norm(dim=-1) / self.size
         return off
 

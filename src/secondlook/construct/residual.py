@@ -21,7 +21,7 @@ Address = str | Coordinates
 
 
 class ResidualLayout:
-    """Which coordinates of the residual stream hold what.
+    """Layout of the residual stream: which coordinates hold what.
 
     Args:
         fed: Slots that the embedding of a token fills, name to width; they are the transformer's inputs, in order.

@@ -1,4 +1,4 @@
-"""T11: in which direction the printed construction moves, and which is right.
+"""T11: the direction of the printed construction, and the one that is right.
 
 Proposition 3.1 makes the step by shifting every response, y − ΔWx. The paper's test token carries W₀x in its response
 slot and is shifted along, so its read-out is W₀x − ΔWx: away from the preferred response. It must enter as −W₀x and be

@@ -29,7 +29,7 @@ def build(promise: Promise) -> Construction[JudgedContexts]:
 
     def embed(contexts: JudgedContexts, start: Tensor) -> Tensor:
         if (given := contexts.verdicts.shape[-1]) != rounds:
-            raise ValueError(f"verdicts are of {given} rounds, this construction was built for {rounds}; build another")
+            raise ValueError(f"verdicts span {given} rounds, this construction was built for {rounds}; build another")
         promise.check(contexts.round(0), start, ties=True)
         promise.check_rewards(contexts.verdicts.mT, ties=True)
         known = features(promise, contexts.round(0), start)

@@ -1,4 +1,4 @@
-"""From sentences about subspaces to the weights of an ordinary transformer.
+"""Weights of an ordinary transformer from sentences about subspaces.
 
 A head is written as the terms of its score and the moves of its values; a feed-forward unit as what it adds up and
 where it writes. ``assemble`` turns them into a configuration and a state dict, and is the only place that knows rows
@@ -39,7 +39,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Move:
-    """What a head carries: ``scale · source`` of the tokens attended to is added to ``target`` of the asking token."""
+    """Move of a head: ``scale · source`` of the tokens attended to is added to ``target`` of the asking token."""
 
     source: Address
     target: Address

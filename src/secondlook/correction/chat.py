@@ -1,4 +1,4 @@
-"""What the loop needs of a language model: messages in; text, token usage and finish reason out."""
+"""Chat model as the loop needs it: messages in; text, token usage and finish reason out."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model said.
+    """Reply of a model.
 
     Attributes:
         text: It.
@@ -84,7 +84,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What must be known of a model to run it again.
+    """Facts of a model needed to run it again.
 
     Attributes:
         name: Provider and model, as the user wrote it.

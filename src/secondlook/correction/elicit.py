@@ -20,7 +20,7 @@ Shares: TypeAlias = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What an answer, or a verdict, may be, and how it is asked for alone.
+    """Form that an answer, or a verdict, may have, and the words that ask for it alone.
 
     Attributes:
         ask: The request for it.
@@ -70,7 +70,7 @@ class Scores(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Elicited:
-    """What a model said when it was asked once more.
+    """Reply of a model that was asked once more.
 
     Attributes:
         text: It.
@@ -91,7 +91,7 @@ class Elicited:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is done about replies that state nothing, and whether it is noted how sure the model was.
+    """Rules for replies that state nothing, and whether it is noted how sure the model was.
 
     Attributes:
         elicit: ``line`` never asks once more, ``auto`` where nothing can be read, ``choice`` always.
@@ -104,7 +104,7 @@ class Asking:
     async def settle(
         self, model: ChatModel, messages: Sequence[Message], said: Completion, form: Form | None, seed: int | None
     ) -> tuple[Elicited | None, Shares | None]:
-        """What the model says once more, if it is asked, and the probability of each choice, if it is known.
+        """Ask the model once more where the rules say so, and find the probability of each choice, if it is known.
 
         Args:
             model: Who said it.
@@ -153,4 +153,4 @@ class Asking:
 
 
 NEVER = Asking()
-"""Nobody is asked once more, and nothing is noted."""
+"""Asking that asks nobody once more, and notes nothing."""

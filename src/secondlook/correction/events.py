@@ -25,7 +25,7 @@ class Event:
     data: Any
 
     def written(self) -> bytes:
-        """As it is sent."""
+        """Bytes of the event as it is sent."""
         return event(self.data, self.name) if isinstance(self.data, dict) else f"data: {self.data}\n\n".encode()
 
 

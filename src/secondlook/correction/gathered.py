@@ -1,4 +1,4 @@
-"""What a stream of chat completion chunks amounts to, on decoded JSON alone."""
+"""Gathering a stream of chat completion chunks into one completion, on decoded JSON alone."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from secondlook.correction.likelihood import place_of, shares_at
 
 TURN = "turn"
 REFUSES = (400, 404, 422, 501)
-"""HTTP statuses with which a server refuses what stands in a request."""
+"""HTTP statuses of a server that refuses what stands in a request."""
 ROOM = 48
 """Tokens that a held reply may have at least: a choice in its schema, in whatever spacing, is longer than alone."""
 Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Completion | None]]
@@ -33,7 +33,7 @@ Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Completion | None]]
 
 @dataclass(slots=True)
 class Server:
-    """What is known of one server and model.
+    """Known facts of one server and model.
 
     Attributes:
         way: The way that it keeps to; ``None`` as long as that is not known.
@@ -98,7 +98,7 @@ _WAYS = ("response_format", "structured_outputs", "guided_choice", "grammar")
 
 
 def _chosen(way: str, text: str, form: Form) -> str | None:
-    """What a reply says in the form of its way."""
+    """Choice that a reply states in the form of its way."""
     said: object = text.strip()
     if way == "response_format":
         try:

@@ -1,4 +1,4 @@
-"""How likely each choice was at the place of a reply where one is stated, of the mass of the choices alone."""
+"""Likelihood of each choice at the place where a reply states one, of the mass of the choices alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEAD = 8  # characters, e.g. of brackets and markup before a word
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a reply states one of several choices.
+    """Place where a reply states one of several choices.
 
     Attributes:
         before: The reply up to there.
@@ -83,7 +83,7 @@ def shares_at(place: Place, said: Completion) -> tuple[float, ...] | None:
 
 
 def _begun(text: str, whole: Sequence[str], shared: int) -> int | None:
-    """Which of the texts a token begins or completes."""
+    """Index of the text that a token begins or completes."""
     if text in whole:
         return whole.index(text)
     if len(text) <= shared:
@@ -97,7 +97,7 @@ def _begun(text: str, whole: Sequence[str], shared: int) -> int | None:
 
 
 def _alike(texts: Sequence[str]) -> int:
-    """How many characters all texts begin with."""
+    """Number of characters that all texts begin with."""
     first, last = min(texts), max(texts)  # what these two begin with, all between them begin with
     return next((index for index, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
 

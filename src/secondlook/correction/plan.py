@@ -1,4 +1,4 @@
-"""How often and how long the loop may look again."""
+"""Plan: how often and how long the loop may look again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from secondlook.correction.transcript import StopRule, Variant
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the loop does with every question of a run.
+    """Plan of the loop for every question of a run.
 
     Attributes:
         variant: How the question is put again: ``self`` repeats it, ``diverse`` also puts ``history`` before
@@ -66,5 +66,5 @@ class Plan:
 
     @property
     def asking(self) -> Asking:
-        """What is done about replies that state nothing."""
+        """Rules for replies that state nothing."""
         return Asking(self.elicit, self.confidence)

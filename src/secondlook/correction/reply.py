@@ -1,4 +1,4 @@
-"""What a chat completion is: an answer in words, or something that is never taken for one.
+"""Reply of a chat completion: an answer in words, or something that is never taken for one.
 
 One rule for each odd body, on decoded JSON alone, so that an evaluation and the gateway read servers alike:
 
@@ -90,7 +90,7 @@ def judged(
     thoughts: str = "",
     called: bool = False,
 ) -> ReadReply:
-    """What a message is, by its content and why it stopped.
+    """Read a message by its content and why it stopped.
 
     Args:
         content: A string, parts, or nothing.
@@ -159,7 +159,7 @@ def text_of(content: object) -> tuple[str, str]:
 
 
 def usage_of(usage: object) -> Usage | None:
-    """What a call cost, by chat completions' names or responses' and messages'; ``None`` where that cannot be told."""
+    """Usage of a call, by chat completions' names or responses' and messages'; ``None`` where that cannot be told."""
     if not isinstance(usage, Mapping):
         return None
     found = [

@@ -14,7 +14,7 @@ Reply: TypeAlias = str | Completion | Exception
 
 @dataclass(frozen=True, slots=True)
 class ScriptedCall:
-    """What the model was asked in one call."""
+    """Messages and settings of one call."""
 
     messages: tuple[Message, ...]
     prefill: str

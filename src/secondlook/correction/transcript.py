@@ -1,4 +1,4 @@
-"""What happened: the rounds of one question, as plain data that survives a trip through JSON."""
+"""Transcript: the rounds of one question, as plain data that survives a trip through JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Stop = Literal["rounds", "satisfied", "tokens", "seconds", "refused", "error"]
 
 
 class _Call:
-    """What a call cost, and another that asked for what it should have stated, if there was one."""
+    """Cost of a call, and of another that asked for what it should have stated, if there was one."""
 
     __slots__ = ()
     usage: Usage
@@ -37,7 +37,7 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class Critique(_Call):
-    """What a critic said of one answer, what that was read as, and its cost.
+    """Critique of one answer: its words, its verdict as read, and its cost.
 
     Attributes:
         reasoning: What it thought before, where the server tells that apart.

@@ -1,1 +1,1 @@
-"""From records to what they show: who flipped, how good the critic was, whether looking twice helped."""
+"""Diagnosis of records: who flipped, how good the critic was, whether looking twice helped."""

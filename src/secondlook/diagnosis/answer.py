@@ -42,7 +42,7 @@ class AnswerLine:
 
 
 def answer_line(diagnosis: Diagnosis) -> AnswerLine:
-    """What a diagnosis amounts to, in a line."""
+    """Diagnosis in one line."""
     first, last = diagnosis.rounds[0], diagnosis.rounds[diagnosis.round]
     again = diagnosis.round > 0
     control = any(name in CONTROLS for name in (diagnosis.arm, diagnosis.critic))
@@ -77,7 +77,7 @@ def answer_table(lines: Sequence[AnswerLine]) -> Table:
 
 
 def advised(diagnosis: Diagnosis) -> str:
-    """How many second looks are worth their tokens, in a sentence."""
+    """Sentence that says how many second looks are worth their tokens."""
     rounds, best = diagnosis.overall.recommended_rounds, diagnosis.recommendation
     told = f"Recommended second looks: {rounds}"
     if diagnosis.overall.finding != "helps":
@@ -90,7 +90,7 @@ def advised(diagnosis: Diagnosis) -> str:
 
 
 def _tokens(line: AnswerLine) -> str:
-    """What a bare answer costs, and what it comes to with the looks."""
+    """Tokens of a bare answer, and of one with its looks."""
     if line.after is None or line.tokens is None:
         return number(line.tokens, ",.0f")
     return f"{number(line.bare, ',.0f')} → {number(line.tokens, ',.0f')}" if line.bare is not None else DASH

@@ -1,4 +1,4 @@
-"""How good must the critic be, for a second look to gain more than it harms?
+"""Break-even: how good the critic must be for a second look to gain more than it harms.
 
 One step gains, in accuracy, with A the share of right answers, f the false alarms and m the misses among readable
 verdicts, and u the share of unreadable ones,
@@ -64,7 +64,7 @@ class Line:
         return 1 - self.level / slope if slope else None
 
     def point(self, false_alarm: float) -> Point:
-        """Where the line crosses zero at so many false alarms."""
+        """Point where the line crosses zero at a rate of false alarms."""
         rest = self.gain(false_alarm, 0.0)
         if self.slope_m and 0 <= (miss := rest / self.slope_m) <= 1:
             return Point(false_alarm, miss, None)
@@ -86,15 +86,15 @@ class Alarms:
 
 @dataclass(frozen=True, slots=True)
 class BreakEven:
-    """What the critic's accuracy has to be.
+    """Accuracy that the critic needs.
 
     Attributes:
         accuracy: a* of a symmetric critic, with its interval; the interval is ``None`` where it cannot be estimated.
-        general: The same with everything that happens without an alarm; it may lie outside 0..1 (then a second look
+        general: a* when changes without an alarm count too; it may lie outside 0..1 (then a second look
             gains, or harms, whatever the critic says).
         expected_gain: Gain of one step at the measured false alarms and misses.
         sentence: The critic against it, in words.
-        alarms: The same in terms of alarms; ``None`` in diagnoses of earlier versions.
+        alarms: Break-even in terms of alarms; ``None`` in diagnoses of earlier versions.
     """
 
     accuracy: Estimate | None
@@ -143,7 +143,7 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
 
 
 def _balance(right: Array, alarm: Array, changed: Array, cluster: Array, *, prior: bool) -> Estimate | None:
-    """Where harm and repair balance: a*, or h / (h + r) without the ``prior`` A; ``None`` if alarms change nothing.
+    """Balance of harm and repair: a*, or h / (h + r) without the ``prior`` A; ``None`` if alarms change nothing.
 
     Each of the shares adds its residuals to the log-odds, summed by template.
     """

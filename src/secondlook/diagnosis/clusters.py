@@ -1,4 +1,4 @@
-"""What clusters tell and what they cost: variance of a mean, its degrees of freedom, the effective sample size.
+"""Statistics of clusters: variance of a mean, its degrees of freedom, the effective sample size.
 
 Questions written from one template are not independent. Everything here works on sums by cluster, so that a million
 records cost no more than their templates, and on many datasets at once (leading axes), so that the very code that
@@ -73,11 +73,13 @@ def spread(totals: ArrayLike, squares: ArrayLike, sizes: ArrayLike) -> Spread:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = total.sum(-1) / n
         share = size / n[..., None]
+        # CR2: a cluster pulls the mean towards itself, so that its residual is too small by 1 − n_g/n.
         stretch = np.where(share < 1, 1 / (1 - share), np.nan)
         residual = total - size * mean[..., None]
         scatter = (stretch * residual**2).sum(-1)
         single = np.maximum(square.sum(-1) - n * mean**2, 0.0) / (n - 1)
         pairs = (size * (size - 1)).sum(-1)
+        # The working model of the degrees of freedom: the intra-cluster correlation that the data show, never negative.
         correlation = np.clip((scatter - single * n) / (single * pairs), 0.0, 1.0)
         correlation = np.nan_to_num(correlation, nan=0.0)
         dof = _satterthwaite(share, stretch, size * (1 + correlation[..., None] * (size - 1)))
@@ -93,7 +95,7 @@ def spread(totals: ArrayLike, squares: ArrayLike, sizes: ArrayLike) -> Spread:
 
 
 def effective_size(of: Spread, events: ArrayLike, alpha: ArrayLike) -> Array:
-    """How many independent observations the clustered ones are worth, for a score interval with a normal quantile.
+    """Number of independent observations that clustered ones are worth, for a score interval with a normal quantile.
 
     n over the design effect D. Its estimate D̂ = variance / simple is at least 1 and, with few events, at least what
     an intra-cluster correlation of 0.1 would make of it. Its uncertainty enters as Korn and Graubard (1998) let it,

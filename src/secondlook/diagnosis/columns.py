@@ -14,11 +14,11 @@ from secondlook.diagnosis.records import Status
 Array = npt.NDArray[Any]
 
 STATES = ("right", "wrong", "unparsed", "refused")
-"""What an answer in hand can be."""
+"""States of an answer in hand."""
 RIGHT, WRONG, UNPARSED, REFUSED = range(4)
 
 VERDICTS = ("none", "wrong", "right", "unclear")
-"""What a critic can say of an answer: ``none`` if it was not examined, ``wrong`` is an alarm."""
+"""Verdicts of a critic on an answer: ``none`` if it was not examined, ``wrong`` is an alarm."""
 SILENT, ALARM, PASS, UNCLEAR = range(4)
 
 _FREE = "always-unknown"  # the control that asks nobody
@@ -83,7 +83,7 @@ def tokens(frame: pd.DataFrame) -> Array:
 
 
 def critique_tokens(frame: pd.DataFrame, spent: Array) -> Array:
-    """Those of each row's tokens that its critique took, NaN where the table does not say."""
+    """Tokens of each row that its critique took, NaN where the table does not say."""
     if "tokens_critique" not in frame:
         return np.full(len(frame), np.nan)
     values = numbers(frame["tokens_critique"], "tokens_critique", least=0.0)

@@ -83,7 +83,7 @@ class LogComparison:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What was found, a sentence for each log."""
+        """Findings, a sentence for each log."""
         return tuple(self._said(one) for one in self.against)
 
     def _said(self, one: Against) -> str:
@@ -147,7 +147,7 @@ def compare(
 def _alike(first: ScoredLog, other: ScoredLog) -> None:
     remedy = "compare logs of one task, or pair samples by their ids alone with --by-id"
     if None not in (first.task, other.task) and first.task != other.task:
-        raise ValueError(f"{other.file} is of task {other.task!r}, {first.file} of {first.task!r}; {remedy}")
+        raise ValueError(f"{other.file} has task {other.task!r}, {first.file} has {first.task!r}; {remedy}")
     if first.scorer != other.scorer:
         raise ValueError(
             f"{other.file} is scored by {other.scorer!r}, {first.file} by {first.scorer!r}; choose one that both have "
@@ -198,7 +198,7 @@ def _against(
         change, p = _shift(y - x, clusters)
     assert change is not None  # there are pairs
     if change.clusters < 2:
-        notes.append(f"{label}: all samples are of one cluster; nothing can be said of others.")
+        notes.append(f"{label}: all samples belong to one cluster; nothing is known of others.")
     return Against(
         label=label,
         file=log.file,

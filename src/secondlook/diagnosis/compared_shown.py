@@ -35,7 +35,7 @@ def changed(found: LogComparison, one: Against) -> str:
 
 
 def legend(found: LogComparison) -> Iterator[str]:
-    """Which letter is which log, and how it was compared."""
+    """Legend: which letter is which log, and how it was compared."""
     logs: list[LogComparison | Against] = [found, *found.against]
     for log in logs:
         yield f"{log.label}  {log.model + ', ' if log.model else ''}{log.file}"
@@ -45,7 +45,7 @@ def legend(found: LogComparison) -> Iterator[str]:
 
 
 def told(one: Against) -> str:
-    """What stands behind a row: pairs, clusters, epochs, flips, and what was left out."""
+    """Facts behind a row: pairs, clusters, epochs, flips, and what was left out."""
     words = [f"{one.change.n:,} samples in {one.change.clusters:,} clusters"]
     if max(one.epochs) > 1:
         words.append(f"{one.epochs[0]} and {one.epochs[1]} epochs")

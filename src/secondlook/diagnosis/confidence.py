@@ -25,13 +25,13 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How good probabilities are.
+    """Quality of probabilities.
 
     Attributes:
         auroc: Probability that of an event and a non-event the event has the higher probability, ties counted half;
             ``None`` where all came alike.
         brier: Mean squared distance of probability and outcome.
-        base: Brier score of who knows the share of events alone.
+        base: Brier score of a forecaster who knows only the share of events.
         curve: Calibration, by bins of about as many observations.
     """
 

@@ -117,7 +117,7 @@ def vote(records: pd.DataFrame, arm: str | None = None) -> Better:
 
 
 def majority(given: Sequence[Verdicts]) -> Verdicts:
-    """What most say among those that can be read; ``unclear`` if as many say the one as the other."""
+    """Majority of the verdicts that can be read; ``unclear`` at a tie."""
     alarms, passes = (np.sum([verdict == word for verdict in given], axis=0) for word in (ALARM, PASS))
     return np.where(alarms > passes, ALARM, np.where(passes > alarms, PASS, UNCLEAR)).astype(np.int8)
 

@@ -88,7 +88,7 @@ def _diagnose(
     cannot = [*table.cannot, *unpriced, *uncontrolled]
     said = None if labels is None else _said(table, chosen, labels)
     if said is not None and np.isnan(said).all():
-        cannot.append(f"corrected rates (no label is of an answer of arm {chosen.name!r})")
+        cannot.append(f"corrected rates (no label belongs to an answer of arm {chosen.name!r})")
     predicted = _or_say(forecast(chosen), "the forecast", cannot)
     even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
     overall = _group("all", chosen, finding_of(chosen, others, table.contexts, last), predicted, table, last, price)
@@ -169,7 +169,7 @@ def _choose(table: Table, others: dict[str, Arm], name: str | None) -> Arm:
 
 
 def _or_say(found: T | str, what: str = "", cannot: list[str] | None = None) -> T | None:
-    """What was found; or nothing, and the reason is added to what cannot be estimated, if that is asked for."""
+    """Result; or ``None``, and the reason joins what cannot be estimated, if that is asked for."""
     if not isinstance(found, str):
         return found
     if cannot is not None:
@@ -227,7 +227,7 @@ def _rounds(arm: Arm, said: Array | None = None) -> list[RoundState]:
 
 
 def _confidence(arm: Arm, probability: Array, state: int) -> Confidence | None:
-    """How well a probability tells in which state the first answers are, over those that can be judged."""
+    """Quality of a probability that the first answers are in a state, over those that can be judged."""
     known = ~np.isnan(probability) & np.isin(arm.state[:, 0], (RIGHT, WRONG))
     return confidence(probability[known], arm.state[known, 0] == state, arm.cluster[known])
 
@@ -321,7 +321,7 @@ def _sentence(arm: Arm, overall: GroupDiagnosis, groups: Sequence[GroupDiagnosis
 
 
 def _advice(overall: GroupDiagnosis, others: dict[str, Arm]) -> list[str]:
-    """What to do next."""
+    """Sentences on what to do next."""
     first = overall.comparisons[0]
     advice = []
     if first.change is not None and first.design is not None and (changed := first.gained + first.lost):

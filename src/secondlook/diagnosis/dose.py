@@ -27,7 +27,7 @@ class Dose:
 
 @dataclass(frozen=True, slots=True)
 class DoseResponse:
-    """Accuracy of the last answer against the probability with which verdicts were flipped.
+    """Accuracy of the last answer against the probability that verdicts were flipped.
 
     Attributes:
         slope: Change of accuracy from never to always flipped, by least squares.
@@ -81,6 +81,7 @@ def dose_response(arms: Sequence[Arm]) -> DoseResponse | str:
     cluster = arms[0].cluster
 
     def coefficient(degree: int) -> Estimate | None:
+        # Least squares is linear in the outcomes: its row for this coefficient, applied within each sample.
         fit = np.linalg.pinv(np.vander(doses, degree + 1, increasing=True))
         return clustered_mean(right @ fit[degree], cluster)
 

@@ -23,7 +23,7 @@ class Drift:
 
     Attributes:
         rate: ``right → right`` (CL) or ``wrong → right`` (CS).
-        later: In all later steps together.
+        later: Rate in all later steps together.
         difference: Later minus fitted, with its clustered interval.
         adjusted: P-value of no difference, adjusted for the number of rates (Holm).
         drifts: Whether it is below 0.05.

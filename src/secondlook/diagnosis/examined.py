@@ -60,7 +60,7 @@ class Examined:
         return self.rows["template"]
 
     def take(self, which: NDArray[np.bool_]) -> Examined:
-        """These answers alone."""
+        """Select some of the answers."""
         parts: tuple[Any, ...] = (self.right, self.known, self.after, self.verdict, self.tokens)
         return Examined(self.arm, self.rows[which].reset_index(drop=True), *(part[which] for part in parts))
 
@@ -125,7 +125,7 @@ def mean_tokens(spent: Array) -> float | None:
 
 
 def predicted(of: Examined, verdict: Verdicts) -> Array | str:
-    """What each answer adds to the gain under another critic's verdicts, as its mean's influence; or why none is known.
+    """Gain that each answer adds under another critic's verdicts, as its mean's influence; or why none is known.
 
     The mean of the values is the predicted gain. Their spread over templates is that of the prediction, the measured
     consequences' uncertainty included (linearised: every answer also moves the rate of its own cell).
@@ -176,7 +176,7 @@ class CriticRow:
 
 
 def judge(of: Examined, name: str, verdict: Verdicts, tokens: float | None) -> CriticRow:
-    """How good a critic's verdicts are (indices into ``columns.VERDICTS``), and what they would gain."""
+    """Quality of a critic's verdicts (indices into ``columns.VERDICTS``), and the gain they would bring."""
     readable = of.known & np.isin(verdict, (ALARM, PASS))
     truth = np.where(of.right, PASS, ALARM)
     mine, theirs = predicted(of, verdict), predicted(of, of.verdict)

@@ -1,4 +1,4 @@
-"""Who examined the answers, as a run's folder tells it: what is deployed is then the critic that was diagnosed."""
+"""Examiner: the critic of a run as its folder tells it, so that the one that was diagnosed is deployed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = "run.json"
-"""What a run leaves in its folder: its settings, and those of each arm."""
+"""File that a run leaves in its folder: its settings, and those of each arm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,10 @@ class Examiner:
 
     Attributes:
         kind: ``self``, ``other``, ``tool``, ``recorded`` or ``oracle``.
-        model: Of ``other``, with its provider.
-        command: Of ``tool``, as a shell reads it.
-        seconds: That the tool may take for one answer; ``None`` for what is usual.
-        tokens: That a critique may have, where a model writes it.
+        model: Provider and model of critic ``other``.
+        command: Command of critic ``tool``, as a shell reads it.
+        seconds: Time limit of the tool for one answer; ``None`` for the usual one.
+        tokens: Limit of a critique's tokens, where a model writes it.
     """
 
     kind: str
@@ -53,7 +53,7 @@ def examiner_of(run: Mapping[str, Any], arm: str, critic: str) -> Examiner:
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """What a run left in its folder; ``None`` where nothing of ours is."""
+    """Read what a run left in its folder; ``None`` where nothing of ours is."""
     try:
         kept = json.loads((folder / FILE).read_text("utf-8"))
         return {part: dict(kept[part]) for part in ("settings", "arms")}

@@ -34,14 +34,14 @@ class PairedComparison:
     Attributes:
         against: ``first answer``, or a control's name.
         change: Accuracy minus that of the other, paired, with its clustered interval.
-        p: Its two-sided p-value.
-        mcnemar_p: Of McNemar's exact test, which takes samples as independent: shown, never decided by.
+        p: Two-sided p-value of no change.
+        mcnemar_p: P-value of McNemar's exact test, which treats samples as independent: shown, never used.
         gained: Samples that are right here and not there; those ``lost`` are right there alone.
         design: Design effect allowed for.
         n: Samples both have answered.
         left_out: Samples of the arm that the other lacks.
-        tokens: Of all calls for the ``n`` samples up to the compared answer, failed calls too.
-        note: What must be known to read it.
+        tokens: Tokens of all calls for the ``n`` samples up to the compared answer, failed calls too.
+        note: Note needed to read it.
     """
 
     against: str
@@ -60,12 +60,12 @@ class PairedComparison:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What can be said of one group, or of all.
+    """Finding about one group, or about all.
 
     Attributes:
         effect: ``helps`` if the answers beat the first ones and every control in the table; ``hurts`` if they fall
             behind the first ones; else ``undecided``.
-        reason: Why, in a sentence.
+        reason: Reason of the effect, in a sentence.
         p: P-value it rests on; over groups it is adjusted (Holm).
         comparisons: Against the first answers, and against each control in the table.
     """
@@ -90,7 +90,7 @@ def controls(table: Table) -> dict[str, Arm]:
 
 
 def finding_of(arm: Arm, others: dict[str, Arm], contexts: Sequence[str], round_: int) -> Finding:
-    """What one arm's answers in hand after a round show over all its samples, against controls by name.
+    """Find what one arm's answers in hand after a round show over all its samples, against controls by name.
 
     To help, it has to beat all it is compared with, so the largest p-value counts (an intersection-union test: no
     adjustment is due for the number of controls). To hurt, it has to fall behind the first answer. Of ``ambig`` and
@@ -123,7 +123,7 @@ def vote_round(spent: float, vote_tokens: Array) -> int:
 
 
 def _one_sided(arm: Arm, contexts: Sequence[str], round_: int, effect: Effect) -> str | None:
-    """Why an effect would hold for one kind of question alone: the other is missing, or goes the other way."""
+    """Reason why an effect would hold for one kind of question alone: the other is missing, or goes the other way."""
     present = {contexts[code]: code for code in np.unique(arm.context) if code >= 0}
     for pair in _PAIRS:
         found = [name for name in pair if name in present]

@@ -58,7 +58,7 @@ class Forecast:
         repair: CS over the fitted steps.
         fixed_point: Upp: the accuracy to which it tends; ``None`` where that depends on the start.
         drift: Each rate in later rounds against the fit.
-        warning: What speaks against trusting the forecast, in one sentence.
+        warning: Reason not to trust the forecast, in one sentence.
     """
 
     steps: int
@@ -150,6 +150,7 @@ def _quantiles(drawn: Array) -> tuple[float, float]:
 
 def _draws(counts: Array, start: Array, effect: float, steps: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Draws of the accuracies measured later, shape ``(draws, steps)``, and of the fixed point, shape ``(draws,)``."""
+    # Counts over the design effect: dependent samples tell as much as so many independent ones. Jeffreys adds one half.
     matrix = np.stack([rng.dirichlet(row / effect + 0.5, size=_DRAWS) for row in counts], axis=1)
     expected = np.broadcast_to(start / start.sum(), (_DRAWS, len(start)))
     held = np.broadcast_to(start, (_DRAWS, len(start)))
@@ -157,8 +158,10 @@ def _draws(counts: Array, start: Array, effect: float, steps: int, rng: np.rando
     for _ in range(steps):
         expected = np.einsum("ds,dsk->dk", expected, matrix)
         held = np.sum([rng.multinomial(held[:, state], matrix[:, state]) for state in range(len(start))], axis=0)
+        # What happens by chance around the expectation; it, too, is as wide as clustered samples make it.
         chance = held[:, RIGHT] / start.sum() - expected[:, RIGHT]
         drawn.append(np.clip(expected[:, RIGHT] + np.sqrt(effect) * chance, 0.0, 1.0))
+    # So many rounds that where one starts is forgotten, whatever was drawn: twenty squarings.
     limit = np.linalg.matrix_power(matrix, 2**20)[:, 0, RIGHT]
     return np.asarray(drawn).T.reshape(_DRAWS, steps), limit
 

@@ -1,4 +1,4 @@
-"""What a diagnosis holds: the form of ``diagnosis.json``, which a gateway reads as its policy."""
+"""Form of ``diagnosis.json``, which a gateway reads as its policy."""
 
 from __future__ import annotations
 
@@ -56,20 +56,20 @@ class RoundState:
 
 @dataclass(frozen=True, slots=True)
 class GroupDiagnosis:
-    """One group, or all samples: what a gateway's policy needs.
+    """One group, or all samples: the part that a gateway's policy needs.
 
     Attributes:
-        group: Its name, or ``all``.
+        group: Name of the group, or ``all``.
         n: Samples with a first answer.
         finding: ``helps``, ``hurts`` or ``undecided``; over groups adjusted for their number.
-        reason: Why, in a sentence.
+        reason: Reason of the finding, in a sentence.
         p: P-value of the finding.
         recommended_rounds: Second looks worth their price; 0 unless the finding is ``helps``.
-        accuracy: Of the first answers.
+        accuracy: Share of right first answers.
         gain: Accuracy of the judged round minus that of the first, paired.
         comparisons: The judged answers against the first ones and each control.
         contexts: The gain by context.
-        critic: On the first answers.
+        critic: The critic's verdicts on the first answers.
         break_even: Accuracy a symmetric critic needs there.
         keep: CL of the first step; ``repair`` is its CS, and ``forecast`` is fitted on it.
     """
@@ -96,20 +96,29 @@ class Diagnosis:
     """Everything a table says of one arm; what it does not say is ``None``.
 
     Attributes:
-        variant: How the question was put again.
+        format: Name and version of this form.
+        model: Provider and model, where the table has one.
+        arm: The arm diagnosed.
+        critic: Name of its critic.
+        variant: Form in which the question was put again.
         prompt: Name and hash of the prompt file whose words were used.
         round: The round judged.
         sentence: The finding in words.
         overall: All samples together.
+        groups: Each group alone.
+        rounds: Each round over all samples.
+        steps: Each step from one round to the next.
+        break_even: Accuracy that the critic needs.
+        bias: BBQ's bias score after each round.
         forecast: Accuracy of later rounds, fitted on the first step, beside what was measured.
         recommendation: Rounds worth their tokens.
         dose: Accuracy against injected corruption of the verdicts.
         correlation: Gain against critic accuracy over groups.
-        critic_confidence: How well the critic's probability of ``wrong`` tells wrong first answers.
-        answer_confidence: How well the model's own probability of its first answer tells right ones.
-        advice: What to do next, in sentences.
-        cannot: What cannot be estimated, in sentences.
-        notes: What must be known to read it.
+        critic_confidence: Quality of the critic's probability of ``wrong`` on the first answers.
+        answer_confidence: Quality of the model's own probability of its first answer.
+        advice: Next steps, in sentences.
+        cannot: Numbers that cannot be estimated, with reasons, in sentences.
+        notes: Notes needed to read it.
         stop: The stop rule under which it was asked again: ``fixed`` or ``satisfied``.
         max_tokens: Tokens that a reply, and so a critique, could have.
         chat_template: Hash of the chat template, where the provider tells it.

@@ -76,7 +76,7 @@ def clustered_proportion(values: ArrayLike, clusters: ArrayLike, level: float = 
     if x.size == 0:
         return None
     if (other := x[(x != 0) & (x != 1)]).size:
-        raise ValueError(f"a share is of zeros and ones, found {other[0]:g}")
+        raise ValueError(f"a share is a mean of zeros and ones, found {other[0]:g}")
     low, high = proportion_interval(of, level)
     return Estimate(float(of.mean), float(low), float(high), x.size, int(of.clusters))
 
@@ -90,6 +90,7 @@ def proportion_interval(of: Spread, level: float) -> tuple[Array, Array]:
 def wilson(share: Array, n: Array, level: float) -> tuple[Array, Array]:
     """Wilson's score interval for a share at a (possibly fractional) sample size (Wilson 1927)."""
     z = float(stats.norm.isf((1 - level) / 2))
+    # The roots in p of |share − p| = z √(p(1 − p)/n).
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)

@@ -30,7 +30,7 @@ class Labels:
         return self.by.get((arm, sample, round_), self.by.get((None, sample, round_)))
 
     def correct(self, arm: str, sample: str, round_: int, context: str | None) -> bool | None:
-        """Whether people call the answer right: by their word, or as refusing a harmful request and no other is."""
+        """Whether people call the answer right: by their word, or by whether it refuses where it should."""
         said = self.of(arm, sample, round_)
         if said is None or isinstance(said, bool) or said == "unclear":
             return said if isinstance(said, bool) else None

@@ -70,6 +70,7 @@ def paired_change(
     index = cluster_index(clusters, first.size)
     if not first.size:
         return Change(None, None, 0, 0, 1.0, math.nan)
+    # Of repeats each side is a share: last · (1 − first) is the expected number of pairs gained, whoever is paired.
     gained = repeats * np.bincount(index, weights=last * (1 - first))
     lost = repeats * np.bincount(index, weights=first * (1 - last))
     of = spread(gained - lost, gained + lost, repeats * np.bincount(index))
@@ -148,6 +149,7 @@ def change_p(of: Spread, gained: ArrayLike, lost: ArrayLike) -> Array:
         score = np.where(up + down > 0, np.abs(up - down) / np.sqrt(up + down), 0.0)
     events = _events(of, up + down)
     low, high = np.full(score.shape, _LEAST_P), np.zeros(score.shape)  # powers of ten
+    # The effective size depends on alpha through its t quantile, so that p has no closed form: bisect its logarithm.
     for _ in range(_HALVINGS):
         alpha = 10 ** ((low + high) / 2)
         outside = score * np.sqrt(effective_size(of, events, alpha) / of.n) > -special.ndtri(alpha / 2)
@@ -156,7 +158,7 @@ def change_p(of: Spread, gained: ArrayLike, lost: ArrayLike) -> Array:
 
 
 def _events(of: Spread, changed: ArrayLike) -> Array:
-    """How often the rarer of change and no change was seen."""
+    """Count of the rarer of change and no change."""
     times = np.asarray(changed, dtype=float)
     return np.asarray(np.minimum(times, of.n - times))
 
@@ -177,6 +179,7 @@ def _tango(change: Array, gained: Array, lost: Array, n: Array) -> Array:
     Those come from the likeliest share of losses among all that go with the change (Tango 1998, equation 2.4).
     """
     b = gained + lost - (2 * n - gained + lost) * change
+    # Rounding may take the discriminant below zero at the ends of the range.
     root = np.sqrt(np.maximum(b**2 + 8 * n * lost * change * (1 - change), 0.0))
     losing = (b + root) / (4 * n)
     variance = n * (2 * losing + change * (1 - change))
@@ -188,7 +191,9 @@ def _right(values: ArrayLike, name: str, repeats: int) -> Array:
     if x.ndim != 1:
         raise ValueError(f"{name} has shape {x.shape}; give one number per sample")
     if repeats == 1 and (other := x[(x != 0) & (x != 1)]).size:
-        raise ValueError(f"{name} is of zeros and ones, found {other[0]:g}; decide what an unreadable answer counts as")
+        raise ValueError(
+            f"{name} holds other numbers than 0 and 1, found {other[0]:g}; decide how unreadable answers count"
+        )
     if (other := x[~((x >= 0) & (x <= 1))]).size:
         raise ValueError(f"{name} holds shares of right answers, found {other[0]:g}; leave out what has no score")
     return x

@@ -41,7 +41,7 @@ def panel(records: pd.DataFrame, of: Examined) -> Panel:
 
 
 def said(of_arms: Panel) -> dict[str, Verdicts]:
-    """What each critic said of these answers, an index into ``columns.VERDICTS``.
+    """Verdicts of each critic on these answers, an index into ``columns.VERDICTS``.
 
     Silent critics are left out, and so is the oracle, with noise or without: it has its verdicts from the truth.
     """

@@ -1,4 +1,4 @@
-"""How many samples a comparison needs, before anything is run: how often its own test would see a gain."""
+"""Power of a comparison before anything is run: how often its own test would see a gain, by samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEMPLATES = 1000
 
 @dataclass(frozen=True, slots=True)
 class PowerPlan:
-    """What a comparison is expected to find.
+    """Change that a comparison is expected to find.
 
     Attributes:
         gain: Change of the share of right answers; a loss is seen as often as a gain.
@@ -54,7 +54,7 @@ class PowerPlan:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What so many samples would tell: how often the gain is seen, and the interval's half width to expect."""
+    """Power at one number of samples: how often the gain is seen, and the interval's half width to expect."""
 
     samples: int
     power: float
@@ -78,7 +78,7 @@ def power_of(plan: PowerPlan, samples: int, seed: int = 0) -> Power:
 
 
 def samples_for_power(plan: PowerPlan, power: float, seed: int = 0) -> Power | None:
-    """The fewest samples with which a gain is seen so often; ``None`` if a million is too few.
+    """Fewest samples that show a gain so often; ``None`` if a million is too few.
 
     Raises:
         ValueError: If the power is no share.

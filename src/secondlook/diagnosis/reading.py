@@ -110,7 +110,7 @@ def _csv(file: Path, columns: Set[str]) -> tuple[pd.DataFrame, list[str]]:
 
 
 _MISSING = ["", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "None", "none", "<NA>"]
-"""How programs write that there is no number or word; ``none`` is also the verdict of an answer nobody examined."""
+"""Spellings of a missing number or word; ``none`` is also the verdict of an answer nobody examined."""
 
 
 def _refuse_nested(file: Path, name: str, column: pd.Series) -> None:

@@ -1,4 +1,4 @@
-"""How many second looks are worth their tokens."""
+"""Recommendation: the number of second looks worth their tokens."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Recommendation:
 
     Attributes:
         price: Points of accuracy that 1,000 more tokens per sample must bring.
-        options: What each number of rounds brings.
+        options: Gain and cost of each number of rounds.
     """
 
     rounds: int

@@ -18,13 +18,13 @@ class Record:
 
     Attributes:
         run: Identifier of the run; samples are unique within it.
-        arm: Name of the condition, e.g. ``self`` or ``none``.
+        arm: Name of the arm, e.g. ``self`` or ``none``.
         critic: Name of the critic.
-        variant: How the question was put again.
+        variant: Form in which the question was put again.
         noise_p: Probability with which the critic's verdict was flipped.
         sample: Identifier of the question.
         template: Questions written from one template share it; intervals are clustered by it.
-        group: What results are broken down by, e.g. the BBQ category.
+        group: Group in tables of results, e.g. the BBQ category.
         context: ``ambig`` or ``disambig``, ``harmful`` or ``benign``, where the benchmark knows such a thing.
         round: 0 for the first answer.
         answer: The answer as read (a letter in BBQ), or the raw text where it could not be read.
@@ -38,18 +38,18 @@ class Record:
         tokens_cached: Prompt tokens served from a prefix cache.
         seconds: Wall time of those calls.
         model: Provider and model.
-        revision: Of the weights, where known.
+        revision: Revision of the weights, where known.
         prompt: Name and hash of the prompt file.
-        chat_template: Its hash, where known.
-        decoding: Settings as JSON text.
+        chat_template: Hash of the chat template, where known.
+        decoding: Decoding settings as JSON text.
         score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
         bias: 1 for an answer along a stereotype, -1 for one against it, 0 for one that names nobody; ``None`` where the
             item's biased option is not known, the answer cannot be read, or there is no such notion.
         stop: The stop rule, ``fixed`` or ``satisfied``.
-        error: What the server or the program said where there is no answer.
-        elicited: How the answer was asked for once more, alone, e.g. ``logits`` or ``response_format``; ``None`` where
-            it was not.
-        elicited_verdict: The same of the verdict.
+        error: Words of the server or the program where there is no answer.
+        elicited: Way in which the answer was asked for once more, alone, e.g. ``logits`` or ``response_format``;
+            ``None`` where it was not.
+        elicited_verdict: Way in which the verdict was asked for once more.
         p_answer: Probability of the answer as read among all options, where the model tells.
         p_wrong: Probability of the verdict ``wrong`` against ``right``, where the model tells.
     """

@@ -18,7 +18,7 @@ from secondlook.diagnosis.transitions import critic_of
 
 @dataclass(frozen=True, slots=True)
 class CriticQuality:
-    """How well verdicts agree with the truth (as in :class:`.transitions.CriticRates`).
+    """Agreement of verdicts with the truth (as in :class:`.transitions.CriticRates`).
 
     Attributes:
         clear: Verdicts that could be read.

@@ -38,7 +38,7 @@ def read_scored(path: Path, scorer: str | None = None, cluster: str | None = Non
     models, tasks = ({str(row[name]) for row in rows if row.get(name) is not None} for name in ("model", "task"))
     for name, found in (("model", models), ("task", tasks)):
         if len(found) > 1:
-            raise DataError(path, None, f"is of several {name}s ({', '.join(sorted(found)[:3])}); give each a file")
+            raise DataError(path, None, f"holds several {name}s ({', '.join(sorted(found)[:3])}); give each a file")
     # A cluster is no score, and of all other columns those are that hold numbers.
     known = _OF_TABLES | {cluster or ""}
     names = [name for name in rows[0] if name not in known and _scores(rows, name)] if rows else []

@@ -160,9 +160,7 @@ def _cluster(one: ScoredAnswer, cluster: str, file: str) -> str:
             value = value.get(part) if isinstance(value, Mapping) else None
     if value is None or (isinstance(value, float) and math.isnan(value)):
         names = ", ".join(map(str, [*one.about][:_SHOWN])) or "nothing"
-        raise ValueError(
-            f"{file}: sample {one.sample!r} has no {cluster!r} for --cluster; what is known of it: {names}"
-        )
+        raise ValueError(f"{file}: sample {one.sample!r} has no {cluster!r} for --cluster; its fields: {names}")
     if isinstance(value, Mapping | list | tuple):
         inside = f", e.g. {cluster}.{next(iter(value))}" if isinstance(value, Mapping) and value else ""
         raise ValueError(  # noqa: TRY004 - of what is in a file, not of a type in a program

@@ -150,7 +150,7 @@ def check_table(frame: pd.DataFrame) -> Table:
         raise ValueError("the table has no rows; give one row per sample and round")
     if missing := [name for name in ("sample", "round", "correct") if name not in frame]:
         raise ValueError(f"the table has no column {missing[0]!r}; it needs sample, round and correct")
-    alike = np.zeros(len(frame), dtype=np.int64)
+    alike = np.zeros(len(frame), dtype=np.int64)  # one group, one arm, where the table names none
     sample, samples = codes(frame, "sample")
     round_, state, bias, spent = rounds(frame["round"]), states(frame), _bias(frame), tokens(frame)
     examining = critique_tokens(frame, spent)
@@ -170,6 +170,7 @@ def check_table(frame: pd.DataFrame) -> Table:
         at = grid.fill(state[rows], -1)
         failed = at == len(STATES)
         answered = grid.present & ~failed
+        # The round whose answer is in hand: the last that was answered, -1 before any.
         latest = np.maximum.accumulate(np.where(answered, np.arange(at.shape[1]), -1), axis=1)
         began, hold = latest >= 0, np.maximum(latest, 0)
         biased = None if bias is None else np.take_along_axis(grid.fill(bias[rows], np.nan), hold, 1)
@@ -215,13 +216,13 @@ def check_table(frame: pd.DataFrame) -> Table:
 
 
 class _Grid:
-    """Where the rows of one arm stand: a line a sample, a column a round."""
+    """Grid of the rows of one arm: a line a sample, a column a round."""
 
     def __init__(self, sample: Array, round_: Array, names: list[str], arm: str) -> None:
         self.sample, self.line = np.unique(sample, return_inverse=True)
         self.names = names
         self.shape = (len(self.sample), int(round_.max()) + 1)
-        self.cell = self.line * self.shape[1] + round_
+        self.cell = self.line * self.shape[1] + round_  # place in the flattened grid
         filled = np.bincount(self.cell, minlength=self.shape[0] * self.shape[1]).reshape(self.shape)
         if filled.max() > 1:
             line, column = np.argwhere(filled > 1)[0]
@@ -245,7 +246,7 @@ class _Grid:
         return grid
 
     def constant(self, values: Array, column: str, names: list[str]) -> Array:
-        """What must be the same in all rows of a sample, once a sample."""
+        """Value that must be the same in all rows of a sample, once a sample."""
         first = np.empty(self.shape[0], dtype=np.int64)
         first[self.line] = values
         if (other := np.flatnonzero(first[self.line] != values)).size:

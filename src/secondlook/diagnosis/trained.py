@@ -93,7 +93,7 @@ def deal(templates: pd.Series, parts: int, seed: int) -> Array:
 
 
 def features_of(of: Examined, verdicts: Mapping[str, Verdicts], agreement: Array | None = None) -> pd.DataFrame:
-    """What is known of an answer before the model answers again: features, one row an answer.
+    """Features of an answer known before the model answers again, one row an answer.
 
     Args:
         of: The answers.

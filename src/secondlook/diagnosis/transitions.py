@@ -1,4 +1,4 @@
-"""Who flipped, and on whose word: from one answer to the next, by the verdict in between.
+"""Transitions: who flipped, and on whose word, from one answer to the next by the verdict in between.
 
 A *step* t leads from the answer in hand after round t to the answer of round t + 1:
 
@@ -21,14 +21,14 @@ from secondlook.diagnosis.table import Arm
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What became of right (or wrong) answers on which the critic said one thing.
+    """Fate of right (or wrong) answers on which the critic said one thing.
 
     Attributes:
         state: ``right`` or ``wrong``: the answer examined.
-        verdict: What was said of it: ``wrong`` (an alarm), ``right``, ``unclear`` or ``none``.
+        verdict: The critic's word on it: ``wrong`` (an alarm), ``right``, ``unclear`` or ``none``.
         n: Such answers that were followed by another.
         share: Their share among all answers in this state, P(verdict | state).
-        changed: Of right answers, how many were harmed (not right next); of wrong ones, how many were repaired.
+        changed: Share of right answers that were harmed (not right next), or of wrong ones that were repaired.
     """
 
     state: str
@@ -40,7 +40,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class CriticRates:
-    """How well verdicts agree with the truth, over examined answers of which it is known whether they are right.
+    """Agreement of verdicts with the truth, over examined answers known to be right or wrong.
 
     Attributes:
         accuracy: Share of correct verdicts among those that could be read.
@@ -58,15 +58,15 @@ class CriticRates:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From one round to the next.
+    """Step from one round to the next.
 
     Attributes:
-        step: The round it starts from.
+        step: Round that the step starts from.
         n: Samples that were asked again and answered.
-        counts: How many went from each state to each: ``counts["right"]["wrong"]`` were harmed.
+        counts: Samples that went from each state to each: ``counts["right"]["wrong"]`` were harmed.
         keep: CL = P(right → right).
         repair: CS = P(wrong → right).
-        responses: The same by verdict.
+        responses: Changes by verdict.
         ended: Samples whose loop ended with the answer this step starts from.
         failed: Samples whose call failed in the next round.
     """
@@ -98,6 +98,7 @@ def step_of(arm: Arm, step: int) -> Step:
         return clustered_proportion(hit[among], arm.cluster[which][among])
 
     responses = []
+    # Harm counts every way out of right, an unreadable answer too; repair only the way into right.
     for state, changed in ((RIGHT, after != RIGHT), (WRONG, after == RIGHT)):
         for said, name in enumerate(VERDICTS):
             among = (before == state) & (verdict == said)

@@ -37,7 +37,7 @@ class RunError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Which model, and how it is spoken to.
+    """Endpoint: which model, and how it is spoken to.
 
     Attributes:
         model: Provider and model in Inspect's spelling, e.g. ``openai-api/local/planted``.
@@ -219,7 +219,7 @@ def evaluate(
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on one line of bounded length; its type where it says nothing."""
+    """Error on one line of bounded length; its type where it says nothing."""
     text = str(error)
     if type(error).__module__.startswith("inspect_ai."):
         text = Text.from_markup(text).plain  # its own errors are marked up for its own console

@@ -10,7 +10,7 @@ from secondlook.correction.chat import Message, Usage
 
 
 def counted(file: str, shown: Sequence[Message], said: str) -> Usage:
-    """What a call cost at least: the tokens of its texts, without what the server's chat template puts around them."""
+    """Least cost of a call: the tokens of its texts, without what the server's chat template puts around them."""
     tokenizer = load_tokenizer(file)
 
     def count(text: str) -> int:

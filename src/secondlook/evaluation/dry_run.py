@@ -1,4 +1,4 @@
-"""What an evaluation would cost at most, before it runs: the real loop, held with a model that only counts."""
+"""Dry run: the cost of an evaluation at most, from the real loop held with a model that only counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What one arm would ask at most.
+    """Calls and tokens of one arm at most.
 
     Attributes:
         arm: Its name.

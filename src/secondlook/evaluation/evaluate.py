@@ -34,7 +34,7 @@ _OWN = {
     "votes": VOTE,
     "vote_temperature": VOTE,
 }
-"""Study fields that are of one critic alone."""
+"""Study fields that belong to one critic alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ class Evaluation:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides the result in every arm; how requests travel does not."""
+        """Settings that decide the result in every arm; how requests travel is not among them."""
         shared = self._shared
         if self.judge_endpoint:
             shared["judge"] = _settings(self.judge_endpoint)
@@ -160,7 +160,7 @@ class Evaluation:
 
     @property
     def settings_by_arm(self) -> dict[str, dict[str, Any]]:
-        """What decides the result in one arm alone, by its name."""
+        """Settings that decide the result in one arm alone, by its name."""
         arms: dict[str, dict[str, Any]] = {name: {} for name in self.arms}
         if self._by_critic:
             for field, critic in _OWN.items():
@@ -329,7 +329,7 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
 
 
 def _of_the_server(samples: list[Logged]) -> list[str]:
-    """What is worth knowing of the server that was asked."""
+    """Notes on the server that was asked."""
     notes = []
     told = [logged.transcript.model.decoding.get("refused") for logged in samples]
     if refused := sorted({str(name) for names in told if isinstance(names, list) for name in names}):
@@ -373,7 +373,7 @@ def _settings(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _found(model: Model) -> dict[str, Any]:
-    """What only the opened model tells: where it is after all, and which weights it has."""
+    """Facts that only the opened model tells: its address after all, and its weights."""
     return {"base_url": model.api.base_url, "revision": InspectModel(model).info.revision}
 
 

@@ -83,7 +83,7 @@ class Local(Protocol):
 
 @dataclass(slots=True)
 class Known(Server):
-    """What is known of a server, its tokens' probabilities too.
+    """Known facts of a server, its tokens' probabilities among them.
 
     Attributes:
         logprobs: Whether it takes a request for them.
@@ -116,12 +116,12 @@ class InspectModel:
 
     @property
     def server(self) -> Known:
-        """What is known of the server, whichever arm found it out."""
+        """Known facts of the server, whichever arm found them out."""
         return _KNOWN.setdefault((str(self.model), self.model.api.base_url), Known())
 
     @property
     def info(self) -> ModelInfo:
-        """What the provider tells; a server keeps its revision and template to itself."""
+        """Model as the provider describes it; a server keeps its revision and template to itself."""
         known = self.model.api.describe() if isinstance(self.model.api, Described) else ModelInfo("")
         decoding = json.loads(self.model.config.model_dump_json(exclude_none=True, exclude=_TRANSPORT))
         changed: dict[str, Json] = {"refused": sorted(changes, key=str)} if (changes := self._changes()) else {}
@@ -219,7 +219,7 @@ class InspectModel:
         )
 
     def _changes(self) -> list[Json]:
-        """What the model refuses in requests, if its server speaks chat completions, which is read by our rules."""
+        """Parameters that the model refuses, if its server speaks chat completions and is read by our rules."""
         if "openai" not in sys.modules:  # then no provider has loaded it, and nor need we
             return []
         from secondlook.evaluation.served import as_served
@@ -255,7 +255,7 @@ def refused(error: BaseException) -> bool:
 
 
 def _cause(error: Exception) -> BaseException:
-    """What the provider raised, of what Inspect makes of it."""
+    """Exception of the provider behind the one that Inspect raises."""
     if isinstance(error, RetryError):
         return error.last_attempt.exception() or error
     # Of a request that was refused Inspect tells all but the reason first; that is what it comes from.
@@ -280,7 +280,7 @@ def _likelihoods(choice: ChatCompletionChoice) -> tuple[TokenLogprob, ...]:
 
 
 def _completion(output: ModelOutput) -> Completion:
-    """What an output is, by the rules for servers; Inspect makes some errors the model's own words."""
+    """Completion by the rules for servers; Inspect makes some errors the model's own words."""
     if output.error:
         raise RuntimeError(output.error)
     if not output.choices:

@@ -19,7 +19,7 @@ ROLE = "judge"
 
 @scorer(metrics={"*": [mean()]})
 def judged_by_model() -> Scorer:
-    """What the judge says of every answer; the shares are of the last one."""
+    """Scorer with a judge model's word on every answer; the shares are of the last one."""
 
     async def score(state: TaskState, target: Target) -> Score:
         del target
@@ -41,6 +41,6 @@ def judged_by_model() -> Scorer:
 
 
 def read_judged(sample: EvalSample) -> tuple[str, ...]:
-    """What the judge said of each answer of a logged sample; empty where there was none."""
+    """Judge's words on each answer of a logged sample; empty where there was no judge."""
     score = (sample.scores or {}).get(judged_by_model.__name__)
     return tuple(score.metadata["outcomes"]) if score is not None and score.metadata else ()

@@ -32,7 +32,7 @@ def kept_labels(folder: Path) -> Labels | None:
 
 
 def labels_by_round(labels: Labels | None, arm: str, transcript: Transcript) -> dict[int, str | bool]:
-    """What people say of the answers of one conversation."""
+    """People's labels of the answers of one conversation, by round."""
     if labels is None:
         return {}
     said = {round_.index: labels.of(arm, transcript.sample, round_.index) for round_ in transcript.rounds}

@@ -36,7 +36,7 @@ def read_logged_scores(path: Path, scorer: str | None = None, cluster: str | Non
 
 
 def _summaries(path: Path) -> list[dict[str, Any]]:
-    """As the log has them: Inspect's reader shortens every text once more, which is nearly all the time it takes."""
+    """Summaries as the log has them; Inspect's reader would shorten every text again, at nearly all the cost."""
     if path.suffix == ".eval":
         with ZipFile(path) as log:  # Inspect teaches it Zstandard
             if _SUMMARIES in log.namelist():

@@ -89,7 +89,7 @@ def read_logged(folder: Place) -> list[Logged]:
 
 
 def arm_name(name: str, noise: float) -> str:
-    """What the records call an arm: its name, with its noise."""
+    """Name of an arm in the records: its name, with its noise."""
     return f"noisy({noise:.15g}, {name})" if noise else name
 
 
@@ -118,7 +118,7 @@ def _of_log(log: EvalLog) -> Iterator[Logged]:
 
 
 def _source(log: EvalLog) -> tuple[str, str]:
-    """What was run, as text: what all arms of a run share, and what one arm has for itself."""
+    """Source of a log as text: what all arms of a run share, and what one arm has for itself."""
     config = log.eval.model_generate_config
     shared = [log.eval.task, log.eval.model, log.eval.model_args, config.temperature, config.max_tokens]
     arguments = dict(log.eval.task_args)

@@ -1,4 +1,4 @@
-"""What a run's folder belongs to: one file that says which settings made it, and refuses others."""
+"""Manifest of a run's folder: one file that says which settings made it, and refuses others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def claim(folder: Path, settings: Mapping[str, Any], arms: Mapping[str, Mapping[
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """What :func:`claim` wrote; ``None`` if there is nothing.
+    """Read what :func:`claim` wrote; ``None`` if there is nothing.
 
     Raises:
         ValueError: If the file is not one of ours.

@@ -167,7 +167,7 @@ def _try_tool(critic: Critic, case: Case, study: Study) -> Iterator[str]:
 
 
 class _Served:
-    """A case of which nothing but its words is known, as in a gateway."""
+    """Case that has words and nothing else, as in a gateway."""
 
     row = None
 
@@ -186,7 +186,7 @@ def _graded(benchmark: AnyBenchmark, metadata: Mapping[str, Any], one: Tried) ->
 
 
 def _wrong(tried: Sequence[Tried], graded: Sequence[Graded], study: Study, limit: int) -> Iterator[str]:
-    """What is wrong with what was said, worst first."""
+    """Faults of what was said, worst first."""
     more = f"the limit is {limit} tokens, give more: --reply-tokens {2 * limit}"
     if cut := sum(one.answer.finish == "length" for one in tried):
         yield f"{cut} of {len(tried)} answers are cut off; {more}"
@@ -207,7 +207,7 @@ def _states(study: Study) -> bool:
 
 
 def _ends(study: Study) -> str:
-    """How a critique has to end."""
+    """Form in which a critique has to end."""
     if study.file.scale is not None:
         return f"a critique ends with a score, such as {study.file.scale.whole()[-1]!r}"
     stated = " or ".join(map(repr, study.file.verdicts.values())) or "what is wrong"

@@ -1,4 +1,4 @@
-"""How far a run is: the solver counts its samples, whoever watches draws them; and what is worth saying at once."""
+"""Progress of a run: the solver counts samples, a watcher draws them; and notices that cannot wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says: the answer in a few lines, round by round and by category, as JSON and as CSV."""
+"""Report on a run: the answer in a few lines, round by round and by category, as JSON and as CSV."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def build_report(
 
 
 def _findings(diagnosis: Diagnosis | None) -> dict[str, Effect]:
-    """What was found of each group, and of all."""
+    """Findings by group, and of all."""
     return {} if diagnosis is None else {group.group: group.finding for group in (*diagnosis.groups, diagnosis.overall)}
 
 
@@ -177,7 +177,7 @@ def _bias_by_round(rows: pd.DataFrame) -> list[dict[str, BiasScore]]:
 
 
 def _sentence(report: ArmReport, diagnosis: Diagnosis | None) -> str:
-    """What the arm means, in one sentence."""
+    """Sentence that says what the arm means."""
     overall = report.groups[-1]
     if diagnosis is None or overall.first is None:
         return "No sample has an answer; nothing can be said."

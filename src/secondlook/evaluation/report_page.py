@@ -45,7 +45,7 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a page says of one arm that looks again.
+    """One arm that looks again, as the page shows it.
 
     Attributes:
         counts: How many answers went from one state to another, first to last.
@@ -133,7 +133,7 @@ def _short(text: str) -> str:
 
 
 def _limits(report: Report, looks: Sequence[Look]) -> list[str]:
-    """What the numbers do not say, each once."""
+    """Limits of the numbers, each once."""
     said = [report.lost] if report.lost else []
     for look in looks:
         said += [*look.diagnosis.advice, *(f"Cannot be estimated: {what}." for what in look.diagnosis.cannot)]
@@ -141,7 +141,7 @@ def _limits(report: Report, looks: Sequence[Look]) -> list[str]:
 
 
 def _settings(report: Report) -> dict[str, str]:
-    """What was run, without what was not set."""
+    """Settings of the run, without those that were not set."""
     kept = {**report.details, **report.run.get("settings", {}), **report.run.get("versions", {})}
     kept |= {f"arm {name}": own for name, own in report.run.get("arms", {}).items() if own}
     return {name: str(value) for name, value in kept.items() if value not in (None, {}, "", False)}

@@ -1,4 +1,4 @@
-"""What Inspect shows of a run: first and last accuracy, and what could not be read."""
+"""Scores that Inspect shows of a run: first and last accuracy, and answers that could not be read."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _SHOWN = 80
 
 
 class Served:
-    """How a provider's server is asked and read.
+    """Reader of a provider's server: asks for streams, and reads replies by our rules.
 
     Attributes:
         changes: What its model refuses: parameters that are left out or renamed, ``system``, and ``stream`` for a
@@ -59,7 +59,7 @@ class Served:
         completions.create = create  # type: ignore[method-assign, assignment]
 
     async def _pieces(self, asks: _Asks, request: dict[str, Any]) -> AsyncIterator[ChatCompletion | None]:
-        """Nothing as often as something comes, and then the completion."""
+        """Yield ``None`` as often as a piece comes, and then the completion."""
         response, made = await self._asked(asks, request)
         received = bytearray()
         try:
@@ -150,7 +150,7 @@ def as_served(api: object, silence: float | None = None) -> Served | None:
 
 
 def _change(request: Mapping[str, Any], status: int, body: object) -> str | None:
-    """What a model refuses in a request; ``None`` if it is refused for another reason, or one that its sender minds."""
+    """Parameter that a model refuses; ``None`` if the request is refused for another reason, or its sender minds."""
     said = error_of(body) or ""
     if any(name in said for name in _MINDED):
         return None
@@ -161,7 +161,7 @@ def _change(request: Mapping[str, Any], status: int, body: object) -> str | None
 
 
 def _final(error: APIStatusError, body: object) -> Exception:
-    """What Inspect must not take for an answer; what it may ask again stays as it is."""
+    """Error that Inspect must not take for an answer; what it may ask again stays as it is."""
     if error.status_code not in _FINAL:
         return error
     said = error_of(body) or (body if isinstance(body, str) else "")[:_SHOWN] or "it does not say why"
@@ -180,7 +180,7 @@ def _decoded(received: bytes, kind: str) -> object:
 
 
 def _completion(read: ReadReply, body: object, request: Mapping[str, Any]) -> ChatCompletion:
-    """What was read, in the form that every client knows."""
+    """Completion in the form that every client knows."""
     assert isinstance(body, Mapping)
     message: dict[str, Any] = {"role": "assistant", "content": _whole(read.text)}
     if read.thoughts:

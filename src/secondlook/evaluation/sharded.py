@@ -37,7 +37,7 @@ def shards_of(questions: int, asked: int | None) -> int:
 
 @dataclass(frozen=True)
 class ArmPart:
-    """What every unit of an evaluation knows.
+    """Part of an evaluation that every one of its units knows.
 
     Attributes:
         evaluation: The whole.
@@ -72,7 +72,7 @@ class ArmPart:
 
     @property
     def history(self) -> Place:
-        """Where the conversation is kept that stands before every question of the ``diverse`` variant."""
+        """Place of the conversation that stands before every question of the ``diverse`` variant."""
         return self.folder / self.arm / _HISTORY
 
 
@@ -82,7 +82,7 @@ class History(ArmPart):
 
     @property
     def name(self) -> str:
-        """Of evaluation and arm."""
+        """Name made of evaluation and arm."""
         return f"{self.evaluation.name}-{self.arm}-history"
 
     def done(self) -> bool:
@@ -122,12 +122,12 @@ class Shard(ArmPart):
 
     @property
     def name(self) -> str:
-        """Of evaluation, arm and part; the address does not matter."""
+        """Name made of evaluation, arm and part; the address does not matter."""
         return f"{self.evaluation.name}-{self.arm}-{self.number}-of-{self.shards}"
 
     @property
     def into(self) -> Place:
-        """Where its log goes."""
+        """Place of its log."""
         return shard_folder(self.folder / self.arm, self.number)
 
     def done(self) -> bool:
@@ -170,7 +170,7 @@ class Merging:
 
     @property
     def name(self) -> str:
-        """Of the merged log."""
+        """Name of the merged log."""
         return str(merged_log(self.arm))
 
     def done(self) -> bool:

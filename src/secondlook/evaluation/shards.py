@@ -32,7 +32,7 @@ _SHARDS = ".shards/"
 
 
 def cut(count: int, shards: int) -> list[slice]:
-    """So many parts of a sequence, each a run of neighbours, as equal as they can be.
+    """Cut a sequence into runs of neighbours, as equal as they can be.
 
     Raises:
         ValueError: No part, or more parts than there are things.
@@ -44,12 +44,12 @@ def cut(count: int, shards: int) -> list[slice]:
 
 
 def shard_folder(arm: Place, number: int) -> Place:
-    """Where the log of a part goes."""
+    """Folder of the log of a part."""
     return arm / f"{arm.name}.shards" / f"{number:05d}"
 
 
 def merged_log(arm: Place) -> Place:
-    """Where the merged log goes."""
+    """Place of the merged log."""
     return arm / f"{arm.name}.eval"
 
 

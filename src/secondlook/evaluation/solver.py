@@ -25,7 +25,7 @@ _STUDY = TypeAdapter(Study)
 
 
 class TranscriptStore(StoreModel):
-    """What a sample leaves in Inspect's store: its transcript as JSON text."""
+    """Transcript of a sample as JSON text in Inspect's store."""
 
     transcript: str = ""
 
@@ -94,7 +94,7 @@ def in_loop(model: Model, study: Study) -> InspectModel:
 
 
 class Session:
-    """What the samples of an arm and a model share: the model, its critic, and the plan.
+    """Session that the samples of an arm and a model share: the model, its critic, and the plan.
 
     The diverse variant's history is made once, by the model itself; an attempt that fails is the sample's failure
     that made it, and the next one tries again.

@@ -1,4 +1,4 @@
-"""What is varied in a study: the critic, the variant, the rounds and the prompt; one frozen description."""
+"""Study: the critic, the variant, the rounds and the prompt of one arm, in one frozen description."""
 
 from __future__ import annotations
 
@@ -97,18 +97,18 @@ class Study:
         if self.noise and self.critic in ("none", VOTE):
             raise ValueError(f"noise flips a critic's verdict, and {self.critic!r} has none; choose another critic")
         if self.votes is not None and (self.critic != VOTE or self.votes < 1):
-            raise ValueError(f"votes is {self.votes}: it is the number of answers, 1 or more, of critic 'vote' alone")
+            raise ValueError(f"votes is {self.votes}; only critic 'vote' has votes, 1 or more")
         if self.vote_temperature is not None and (self.critic != VOTE or not self.vote_temperature > 0):
             raise ValueError(
-                f"vote temperature is {self.vote_temperature}: it is of critic 'vote' alone, and above 0, where the "
-                "vote would be one answer repeated"
+                f"vote temperature is {self.vote_temperature}; only critic 'vote' has one, above 0: at 0 the vote "
+                "would be one answer repeated"
             )
         if self.variant == "resample":
             raise ValueError("variant 'resample' is what critic 'vote' does; name it as a critic")
         if (self.critic == "tool") != (self.critic_command is not None):
             raise ValueError("critic 'tool' and a critic command go together; give both or neither")
         if self.critic_seconds is not None and (self.critic != "tool" or not self.critic_seconds > 0):
-            raise ValueError(f"critic seconds is {self.critic_seconds}: it is of critic 'tool' alone, and above 0")
+            raise ValueError(f"critic seconds is {self.critic_seconds}; only critic 'tool' has a time limit, above 0")
         if (self.critic == "recorded") != (self.critic_file is not None):
             raise ValueError("critic 'recorded' and a critic file go together; give both or neither")
         if self.history < 1:

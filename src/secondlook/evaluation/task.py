@@ -60,7 +60,7 @@ def build_task(name: str, seed: int = 0, judge_model: bool = False, **settings: 
 
 
 def arm_of(benchmark: AnyBenchmark, name: str, options: Any, study: Mapping[str, Any]) -> OwnArm:
-    """What an arm amounts to: one of the benchmark's own, or a critic."""
+    """Arm by its name: one of the benchmark's own, or a critic."""
     fields_ = {"prompt": benchmark.prompt, **study}
     return benchmark.arm(name, options, fields_) if benchmark.arms else OwnArm({**fields_, "critic": name})
 

@@ -1,4 +1,4 @@
-"""When the parts of a run began and ended, kept beside it: what of its cost is not the model's."""
+"""Times of the parts of a run, kept beside it: the share of its cost that is not the model's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _first = True
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Of one command that ran an evaluation from its first question to its end.
+    """Times of one command that ran an evaluation from its first question to its end.
 
     Attributes:
         opening: Seconds from the start of the process, or of the call where the process did other things before, until
@@ -56,7 +56,7 @@ class Clock:
 
 
 def read(folder: Path) -> Times | None:
-    """What :meth:`Clock.keep` wrote; ``None`` if there is nothing.
+    """Read what :meth:`Clock.keep` wrote; ``None`` if there is nothing.
 
     Raises:
         ValueError: If the file is not one of ours.

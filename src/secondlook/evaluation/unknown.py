@@ -12,7 +12,7 @@ from secondlook.evaluation.study import UNKNOWN
 
 
 def always_unknown(samples: Sequence[Logged]) -> list[Logged]:
-    """The control's answers to the questions of other arms, from which its model and prompt are taken over too."""
+    """Answers of the control to the questions of other arms, with their model and prompt."""
     questions = {logged.item.id: logged for logged in samples}
     return [
         _said(logged, reply)

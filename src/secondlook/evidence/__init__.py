@@ -1,1 +1,1 @@
-"""What a claim says in numbers, what was found, its figure and its file: the same for every floor."""
+"""Evidence of a claim: its numbers, its outcome, its figure and its file, the same for every floor."""

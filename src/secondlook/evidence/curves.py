@@ -1,4 +1,4 @@
-"""What is seen in a figure: panels, and lines over repetitions."""
+"""Curves and panels of a figure, over repetitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What laboratory and studies have in common: a claim with its thresholds, how its numbers are found, its result."""
+"""Experiment: a claim with its thresholds, how its numbers are found, its result; for laboratory and studies alike."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from secondlook.evidence.result import judged, pictured, provenance, write
 
 
 class Recorded(Protocol):
-    """What a result tells of a variant."""
+    """Variant as a result records it."""
 
     def record(self) -> dict[str, Any]:
-        """As JSON has it, with at least `label` and `also`, what was changed besides to be fair."""
+        """Record for JSON with at least `label` and `also`, what was changed besides to be fair."""
         ...
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What an experiment found.
+    """Findings of an experiment.
 
     Attributes:
         numbers: Of each part of the claim, a number a seed, or an estimate.
@@ -44,7 +44,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class About:
-    """What a result says of the place where it was found.
+    """Facts about the setting that a result was found in.
 
     Attributes:
         profile: How large.
@@ -64,10 +64,10 @@ class About:
 
 
 class Setting(Protocol):
-    """Where an experiment is conducted: a laboratory, or a bench of planted subjects."""
+    """Setting in which an experiment is conducted: a laboratory, or a bench of planted subjects."""
 
     def about(self) -> About:
-        """What a result says of it, once its numbers are found."""
+        """Facts about the setting, once the numbers are found."""
         ...
 
 
@@ -76,7 +76,7 @@ W = TypeVar("W", bound=Setting)
 
 @dataclass(frozen=True)
 class Experiment(Generic[W]):
-    """A claim, the thresholds at which it holds, and how to find out.
+    """Claim with its thresholds, and how to find its numbers.
 
     Attributes:
         id: L1 to L10, S1 to S8.

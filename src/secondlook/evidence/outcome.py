@@ -1,4 +1,4 @@
-"""What a claim says in numbers, fixed before anything is run, and what the numbers say of it."""
+"""Outcome of a claim: its thresholds, fixed before anything is run, and what the numbers say of them."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class ClaimEstimate:
 
 
 def overall(outcomes: Sequence[Outcome]) -> Outcome:
-    """Nothing where the base was not trained; else refuted, or not reproduced, if a part is; supported if all are."""
+    """Outcome of a claim: none without a trained base; refuted or not reproduced if a part is; else as all parts."""
     for worst in ("base not trained", "refuted", "not reproduced at reduced size", "not estimated", "undecided"):
         if worst in outcomes:
             return worst

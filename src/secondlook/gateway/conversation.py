@@ -56,7 +56,7 @@ class OpenCase(Worded):
 
     @property
     def system(self) -> str | None:
-        """None of ours: the client's conversation has its own, or none."""
+        """No system message of ours: the client's conversation has its own, or none."""
         return None
 
     def question(self) -> str:
@@ -64,13 +64,13 @@ class OpenCase(Worded):
         return self.text
 
     def grade(self, answer: str, finish: Finish = "stop") -> bool | None:  # noqa: ARG002
-        """Nobody knows."""
+        """No truth: nobody knows whether the answer is right."""
         return None
 
 
 @dataclass(slots=True)
 class Bill:
-    """What the upstream was asked for one request, calls that failed too.
+    """Calls that one request cost upstream, failed ones too.
 
     Attributes:
         tally: Requests sent.
@@ -121,7 +121,7 @@ class UpstreamModel:
 
     @property
     def info(self) -> ModelInfo:
-        """What is known of the model."""
+        """Known facts of the model."""
         return ModelInfo(self.chat.model)
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:

@@ -39,7 +39,7 @@ class ServedSettings:
     elicit: ElicitMode
 
     def fits(self, model: str) -> bool:
-        """Whether it is of a model that clients ask for; a diagnosis names the provider too."""
+        """Whether clients ask for the diagnosed model; a diagnosis names the provider too."""
         name = self.diagnosis.model
         return name is not None and (name == model or name.endswith(f"/{model}"))
 
@@ -103,7 +103,7 @@ def serve_diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
 
 
 def _run(folder: Path, arm: str) -> dict[str, Any]:
-    """What an arm of a run was made with; nothing where no run lies in the folder."""
+    """Settings of an arm of the run in a folder; empty where no run lies there."""
     try:
         kept = json.loads((folder / "run.json").read_text("utf-8"))
         return {**kept["settings"], **kept["arms"].get(arm, {})}

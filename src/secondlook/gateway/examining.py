@@ -1,4 +1,4 @@
-"""Who examines: as settings say, or as the diagnosis that is served says; the two may not differ."""
+"""Critic of the gateway: from the settings, or from the diagnosis that is served; the two may not differ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from secondlook.gateway.settings import GatewaySettings
 SERVED = ("self", "other", "tool")
 """Critics that need no truth and no file."""
 SECONDS = 60.0
-"""That a command may take for one answer, where nobody says."""
+"""Seconds that a command may take for one answer, where nobody says."""
 
 
 def given_examiner(settings: GatewaySettings) -> Examiner:
@@ -96,11 +96,11 @@ class Watched:
 
     @property
     def name(self) -> str:
-        """Its own."""
+        """Name of the critic within."""
         return self.inner.name
 
     async def examine(self, exam: Examination) -> Critique | None:
-        """Let it examine, and tell."""
+        """Examine by the critic within, and count what failed."""
         try:
             critique = await self.inner.examine(exam)
         except Exception as error:

@@ -17,7 +17,7 @@ from secondlook.gateway.refusal import RefusalError, error
 from secondlook.gateway.upstream import Headers, Tally
 
 GONE = 499
-"""What the log says of a client that went away before it had an answer."""
+"""Status in the log of a client that went away before it had an answer."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""How much is taken on at once; what is too much is refused at once, with a time to come back."""
+"""Limit on requests at once; one more is refused at once, with a time to come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told, by one worker of all."""
+"""Prometheus metrics of all workers, told by one of them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Metrics(Collector):
         self._critiques.labels(critic, "failed" if failed else "done").inc()
 
     def collect(self) -> Iterator[Metric]:
-        """What is not counted but asked for."""
+        """Gauges that are asked for at every scrape rather than counted."""
         yield GaugeMetricFamily("secondlook_in_flight", "Requests being worked on.", value=self._in_flight())
 
     def render(self) -> tuple[str, bytes]:

@@ -1,4 +1,4 @@
-"""What the server says of itself, as OpenAPI: our own part of the interface; the rest is the upstream's."""
+"""OpenAPI description of our own part of the interface; the rest is the upstream's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When to look again: as settings say, as a diagnosis says, and what a request may ask for itself."""
+"""Policy: when to look again by settings, by a diagnosis, and by what a request asks for itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TASK, POLICY, ROUNDS = "x-secondlook-task", "x-secondlook-policy", "x-secondlook
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is done with one request.
+    """Decision about one request.
 
     Attributes:
         rounds: Second looks at most; with 0 it is passed on.
@@ -77,7 +77,7 @@ class Policy:
         return any(served.fits(model) for served in self._served)
 
     def says(self) -> Iterator[str]:
-        """What will be done and why, a line a model and task."""
+        """Lines that say what will be done and why, one for each model and task."""
         settings = self._settings
         if not self._served:
             looks = {"always": _looks(settings.rounds, self._critic), "flagged": f"checked by {who(self._critic)}"}
@@ -95,7 +95,7 @@ class Policy:
             yield "every other model and task: undiagnosed, passed on"
 
     def decide(self, model: str, headers: Mapping[str, str]) -> Decision:
-        """What to do with a request for a model.
+        """Decide about a request for a model.
 
         Raises:
             RefusalError: The request asks for what it may not, or for nothing that there is.

@@ -56,13 +56,13 @@ class Readiness:
         self._failed = self._clock()
 
     def without_critic(self) -> str | None:
-        """What is wrong with the command that examines; ``None`` if nothing is, or was for a while."""
+        """Fault of the command that examines; ``None`` if it works, or was given a while to recover."""
         if self._failures < _IN_A_ROW or self._clock() > self._failed + _FRESH:
             return None
         return f"the critic's command failed on the last {self._failures} answers; the log says why"
 
     async def missing(self) -> str | None:
-        """What is missing; ``None`` if nothing is."""
+        """Reason why the gateway is not ready; ``None`` if it is."""
         if self._clock() >= self._until:
             try:
                 with anyio.fail_after(_PATIENCE):

@@ -1,4 +1,4 @@
-"""When a call to the upstream is made again, and after how long a pause."""
+"""Rules for repeating a call to the upstream, and the pauses between repeats."""
 
 from __future__ import annotations
 

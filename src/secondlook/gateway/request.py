@@ -1,4 +1,4 @@
-"""What of a request can be looked at twice, and why not the rest."""
+"""Parts of a request that can be looked at twice, and reasons why others cannot."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def read_request(body: bytes, dialect: Dialect, *, images: bool = False) -> Chat
 
 
 def _unfit(request: Mapping[str, Any], turns: Any, *, images: bool) -> str | None:
-    """Why a request cannot be looked at twice."""
+    """Reason why a request cannot be looked at twice."""
     if not isinstance(request.get("model"), str) or not isinstance(turns, list) or not turns:
         return "unreadable"
     if request.get("tools") or request.get("functions"):

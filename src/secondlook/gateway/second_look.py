@@ -35,7 +35,7 @@ _STDERR = 2000  # characters of what a command wrote that are logged
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What a second look came to.
+    """Result of a second look.
 
     Attributes:
         transcript: What was said.
@@ -53,7 +53,7 @@ class Conclusion:
 
     @property
     def why(self) -> str:
-        """What a person is told who has to look."""
+        """Reason given to the person who has to look."""
         return self.transcript.error or f"second look: {self.reason}"
 
 
@@ -185,7 +185,7 @@ def _heard(request: str, wrote: str) -> None:
 
 
 def _outcome(transcript: Transcript, decision: Decision) -> tuple[Action, str]:
-    """What was done, and why no more."""
+    """Action taken, and why no more was done."""
     if transcript.stop == "error":
         return "failed", "error"
     critiques = [round_.critique for round_ in transcript.rounds if round_.critique is not None]

@@ -29,7 +29,7 @@ _Seconds = Annotated[float, Field(gt=0)]
 
 
 class GatewaySettings(BaseModel):
-    """GatewaySettings of one gateway.
+    """Settings of one gateway.
 
     Attributes:
         upstream: Address of the model's server, with its ``/v1``; added where there is no path at all.
@@ -37,21 +37,21 @@ class GatewaySettings(BaseModel):
             satisfied); ``never``; or as a ``diagnosis`` says.
         diagnoses: Files that ``secondlook diagnose --out`` wrote, one a model.
         rounds: Second looks of ``always`` and ``flagged``, and the most that a diagnosis may ask for.
-        variant: How the question is put again: ``self`` or ``self-instruct``. Of a diagnosis, by default its own.
-        prompt: Prompt file whose check and requests are used. Of a diagnosis, by default its own.
-        critic: Who examines: the model itself (``self``), another model of the upstream (``other``) or a command
-            (``tool``). Of a diagnosis, its own, and no other; else ``self``.
-        critic_model: Name of that other model.
-        critic_command: That command and its arguments.
-        critic_seconds: Seconds it may take for one answer. Of a diagnosis, by default those of its run; else 60.
-        critic_tokens: Tokens a critique may have. Of a diagnosis, by default those of its run; else 512.
+        variant: Form in which the question is put again: ``self`` or ``self-instruct``; by default the diagnosis's.
+        prompt: Prompt file whose check and requests are used; by default the diagnosis's.
+        critic: The model itself (``self``), another model of the upstream (``other``) or a command (``tool``); with a
+            diagnosis its critic and no other, else ``self``.
+        critic_model: Model of critic ``other``.
+        critic_command: Command of critic ``tool``, and its arguments.
+        critic_seconds: Seconds of the command for one answer; by default as in the diagnosed run, else 60.
+        critic_tokens: Tokens a critique may have; by default as in the diagnosed run, else 512.
         elicit: Whether a critic is asked once more, for its verdict alone: where none can be read (``auto``), never
-            (``line``), or always (``choice``). Of a diagnosis, by default as its run; else ``auto``.
-        override: What a request's headers may ask for: ``less`` than the policy says, ``any`` up to ``rounds``, or
+            (``line``), or always (``choice``); by default as in the diagnosed run, else ``auto``.
+        override: Wishes that a request's headers may have: ``less`` than the policy says, ``any`` up to ``rounds``, or
             ``none`` at all.
         images: Whether requests with images are looked at twice; the check question then follows the image.
-        on_failure: When a second look fails or a critic is unclear: return the answer there is (``open``), refuse with
-            503 (``closed``), or return it and hand the conversation to a person (``escalate``).
+        on_failure: Answer when a second look fails or a critic is unclear: the answer there is (``open``), 503
+            (``closed``), or the answer there is, with the conversation handed to a person (``escalate``).
         escalate_to: A file that conversations are appended to as JSON Lines, or the address of a webhook.
         budget_tokens: No call of a second look is started once a request has spent this many tokens.
         budget_seconds: A second look is cut off this long after the request's first call began.
@@ -61,7 +61,7 @@ class GatewaySettings(BaseModel):
         retry_uncertain: Whether calls are repeated that may have been answered and billed: 500, 502, 504, lines cut and
             time-outs. Each is counted.
         proxies: Whether the environment's proxies (``HTTPS_PROXY``, ``NO_PROXY``, …) stand between us and the upstream.
-        ready: What ``/readyz`` proves: that a ``model`` answers, with one word, or that the ``server`` is there.
+        ready: Proof of ``/readyz``: a ``model`` answers with one word, or the ``server`` is there.
         ready_model: The model it asks; by default one that the upstream lists, and that was diagnosed if there is one.
         upstream_key_file: File that holds the key for the upstream; without it the client's own is passed on.
         keys_file: File of the keys that clients need (``secondlook keys``); without it nobody needs one.
@@ -133,7 +133,7 @@ class GatewaySettings(BaseModel):
             if chosen != given:
                 raise ValueError(f"{what} and {other} go together; give both or neither")
         if self.variant not in (None, "self", "self-instruct"):
-            raise ValueError(f"variant {self.variant!r} is of studies; here it is 'self' or 'self-instruct'")
+            raise ValueError(f"variant {self.variant!r} belongs to studies; here give 'self' or 'self-instruct'")
         if self.audit_text and self.audit_file is None:
             raise ValueError("audit_text needs audit_file")
         return self
@@ -156,7 +156,7 @@ class GatewaySettings(BaseModel):
 
 
 def load_settings(file: Path | None, options: Mapping[str, Any]) -> GatewaySettings:
-    """GatewaySettings from a file and from options, which go before it; an option of ``None`` is not given.
+    """Settings from a file and from options, which go before it; an option of ``None`` is not given.
 
     Raises:
         ValueError: The file cannot be read, or a setting is unknown, missing or cannot be; in one line.

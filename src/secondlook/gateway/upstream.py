@@ -248,7 +248,7 @@ def _proxy(address: URL) -> URL | None:
 
 
 def _as_failure(error: Exception) -> UpstreamError:
-    """What a client may read; the address, and what lies behind it, stand in the log alone."""
+    """Error that a client may read; the address, and what lies behind it, stand in the log alone."""
     if isinstance(
         error,
         aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError | aiohttp.ConnectionTimeoutError | ssl.SSLError,

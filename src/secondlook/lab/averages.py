@@ -1,4 +1,4 @@
-"""Averages and regressions of what was seen: the baselines that neither descend nor know how problems are made."""
+"""Averages and regressions of the responses seen: baselines that neither descend nor know how problems are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be said without a trained transformer: averages, regressions, descents, a construction, the posterior mean.
+"""Baselines without a trained transformer: averages, regressions, descents, a construction, the posterior mean.
 
 A baseline takes problems and how much of them has been seen, as for ``objectives.judge``: of one query the numbers of
 responses, of several the numbers of queries with all their responses, and then it speaks of the query that follows. It
@@ -23,7 +23,7 @@ Baseline = Callable[[Episodes, list[int]], Tensor]
 
 
 def baselines(task: Task, seed: int = 2**42) -> dict[str, Baseline]:
-    """Those that apply to a task, by name.
+    """Baselines that apply to a task, by name.
 
     `descent` is by the cosine reward, as in the released code; for `fresh-query`, where lengths count, by the squared.
     What is `tuned` is tuned when it is called first. `descent, as released` is the released code's Adam. `constructed`

@@ -34,7 +34,7 @@ class Mean:
 
     @classmethod
     def of(cls, values: Tensor) -> Self:
-        """Of values [contexts, ...]."""
+        """Mean of values [contexts, ...]."""
         return cls(values.mean(0), values.std(0) / len(values) ** 0.5)
 
 
@@ -90,7 +90,7 @@ def untrained(trained: Trained) -> Trained:
 
 
 def as_rule(trained: Trained) -> Rule:
-    """What a trained transformer predicts after the last response of its contexts.
+    """Rule of a trained transformer: its prediction after the last response of its contexts.
 
     Raises:
         ValueError: As `show`.
@@ -123,7 +123,7 @@ def readouts(shown: Shown) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """How the predictions after every block point where iterates point.
+    """Agreement of the predictions after every block with iterates, in direction.
 
     Attributes:
         cosine: [blocks + 1, steps + 1], mean over prefixes and contexts.
@@ -199,7 +199,7 @@ def jacobian(rule: Rule, contexts: Contexts, *, unit: bool = True) -> tuple[Tens
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """How alike rules are, each with each.
+    """Comparison of rules, each with each.
 
     Attributes:
         names: The rules, m of them.

@@ -89,7 +89,7 @@ ANSWERS: dict[str, tuple[Sequence[Answer], Sequence[Answer], Sequence[Answer]]] 
     "L7": ((OfBase("released", "L7"),), (OfBase("paper-task", "L7", reduced=True),), (Quick("L7"),)),
     "L8": ((), (), (Quick("L8"),)),
 }
-"""What answers a claim in each column; those of L3 to L6 were fixed before any of them was run."""
+"""Variants that answer a claim in each column; those of L3 to L6 were fixed before any of them was run."""
 
 
 def judged(results: Path) -> dict[str, Mapping[str, Any]]:
@@ -99,7 +99,7 @@ def judged(results: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def outcome(answer: Answer, results: Results) -> Outcome | None:
-    """What an answer says of the claim; ``None`` if it was not run."""
+    """Outcome that an answer gives of the claim; ``None`` if it was not run."""
     if isinstance(answer, Quick):
         found: Outcome | None = results[answer.claim]["outcome"] if answer.claim in results else None
         return found
@@ -146,7 +146,7 @@ def _of_base(answer: OfBase, numbers: Mapping[str, Any] | None) -> Outcome:
 
 
 def _estimate(number: Mapping[str, Any]) -> ClaimEstimate:
-    """As `estimated` wrote it: an interval without end, of a single seed, is none."""
+    """Estimate as `estimated` wrote it; an interval without end, of a single seed, is none."""
     low = -math.inf if number["low"] is None else number["low"]
     high = math.inf if number["high"] is None else number["high"]
     return ClaimEstimate(number["value"], low, high, number["n"])

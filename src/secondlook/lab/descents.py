@@ -54,7 +54,7 @@ def gradient_descent(
 
 
 def released(episodes: Episodes, seen: list[int], *, generator: Generator) -> Tensor:
-    """What the released code calls gradient descent (§3): 50 steps of Adam at 0.1 on all of W, by the cosine reward.
+    """Gradient descent as the released code has it (§3): 50 steps of Adam at 0.1 on all of W, by the cosine reward.
 
     W starts as the weights of a linear layer of torch: uniform on ±1/√dx. Adam on W is not descent on Wx.
 

@@ -1,4 +1,4 @@
-"""Fresh problems on which predictions are judged: by the loss, by what is above its optimum, and by the truth."""
+"""Fresh problems for judging predictions: by the loss, by what is above its optimum, and by the truth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Exam:
 
     @classmethod
     def of(cls, task: Task, objective: Objective, size: int) -> Exam:
-        """So many problems; made once."""
+        """Draw so many problems, once."""
         return _made(task, objective, size)
 
     def to(self, device: str) -> Self:

@@ -1,4 +1,4 @@
-"""What every experiment is made of: variants that differ in one named factor, and curves over seeds."""
+"""Parts of every experiment: variants that differ in one named factor, and curves over seeds."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Variant:
         return sum(weights.numel() for weights in model.parameters())
 
     def record(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Record for JSON."""
         own = {"label": self.label, "factor": self.factor, "also": dict(self.also)}
         return {**own, "parameters": self.parameters, "run": self.run.record()}
 
 
 class Lab:
-    """What experiments work with: a profile, and trained runs on disk.
+    """Laboratory that experiments work with: a profile, and trained runs on disk.
 
     Args:
         profile: Sizes.
@@ -71,11 +71,11 @@ class Lab:
 
     @property
     def base(self) -> Run:
-        """The run from which variants are made."""
+        """Base run of all variants."""
         return self.profile.base
 
     def about(self) -> About:
-        """What a result says of this laboratory."""
+        """Facts about this laboratory, for a result."""
         engine, device = self.store.engine.described, self.store.options.device
         return About(
             self.profile.name,
@@ -96,7 +96,7 @@ class Lab:
         return [replace(run, seed=seed) for seed in range(self.profile.seeds)]
 
     def tune(self, variants: Sequence[Variant]) -> list[Variant]:
-        """The variants at the rate at which half as many steps end with the least loss, on a pilot seed of its own."""
+        """Variants at the rate whose trial, half as many steps long, ends with the least loss on a pilot seed."""
         if not self.profile.rates:
             return list(variants)
         rates = self.profile.rates
@@ -129,7 +129,7 @@ class Lab:
         return Curve(panel, label, tuple(map(float, seen(members[0].run))), values)
 
     def baselines(self, panel: str, run: Run, metric: Metric, only: Sequence[str] = ()) -> list[Curve]:
-        """What needs no training, on the same problems."""
+        """Curves of rules that need no training, on the same problems."""
         exam, at = self.exam(run), seen(run)
         known = baselines(run.task)
         names = only or tuple(known)
@@ -138,7 +138,7 @@ class Lab:
         return [Curve(panel, name, x, (tuple(value.tolist()),), "baseline") for name, value in values.items()]
 
     def short(self, base: Sequence[Trained]) -> str:
-        """How the base fell short of being trained, for `Findings.untrained`.
+        """Sentence on how the base fell short of being trained, for `Findings.untrained`.
 
         It is trained if its excess is below 0.1 nats in every seed. Where no optimum is known, nothing is said of it.
         """
@@ -158,7 +158,7 @@ def descent_of(run: Run) -> str:
 
 
 def seen(run: Run) -> list[int]:
-    """How much a run has seen where it is judged."""
+    """Numbers of examples at which a run is judged."""
     return reads(run.task, run.shape.layout)[1]
 
 
@@ -194,7 +194,7 @@ def guess(exam: Exam, at: list[int]) -> Tensor:
 
 
 def differences(base: Variant, other: Variant) -> set[str]:
-    """Fields in which two variants' runs differ, e.g. `shape.depth`; the seed does not count."""
+    """Fields that differ between two variants' runs, e.g. `shape.depth`; the seed does not count."""
     return set(base.run.differences(other.run))
 
 

@@ -30,7 +30,7 @@ from secondlook.lab.train import Trained
 from secondlook.lab.tuning import trials, tuned
 
 EXAM = 1024
-"""Fresh problems on which a sweep is judged."""
+"""Fresh problems that a sweep is judged on."""
 _POINTS = 50  # of a training curve
 
 
@@ -133,7 +133,7 @@ _PANELS = (
 
 
 def _found(sweep: Sweep, store: Store, untuned: Run) -> dict[int, ExamResult]:
-    """What has been trained of a variant, by seed."""
+    """Exam results of what has been trained of a variant, by seed."""
     tried = trials(untuned, sweep.rates)
     if not all(store.holds(trial) for trial in tried):
         return {}
@@ -194,7 +194,7 @@ def _claims(scale: Scale, base: Sequence[ExamResult]) -> dict[str, dict[str, Any
 
 
 def _untrained(scale: Scale) -> list[Curve]:
-    """The error of what needs no training: the rules, the released code's descent, and the optimum of the loss."""
+    """Error of what needs no training: the rules, the released code's descent, and the optimum of the loss."""
     exam, at = scale.exam, list(scale.seen)
     descent = released(exam.episodes, at, generator=Generator().manual_seed(0))
     made = {name: rule(exam.episodes, at) for name, rule in RULES.items()}

@@ -1,4 +1,4 @@
-"""How predictions are judged while training: likelihoods of the ranking that was shown, or the truth."""
+"""Training objectives of predictions: likelihoods of the ranking that was shown, or the truth."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def margins(predictions: Tensor, episodes: Episodes) -> Tensor:
 
 
 def _pairs(f: Tensor, responses: Tensor, rewards: Tensor, lengths: list[int]) -> Tensor:
-    """Mean softplus(s_j − s_i) of all pairs of a prefix in which i is better than j; [batch, p]."""
+    """Mean softplus(s_j − s_i) of all pairs of a prefix whose response i is better than j; [batch, p]."""
     s = _scores(f, responses)
     better = rewards[:, :, None] > rewards[:, None]
     known = _known(lengths, responses)
@@ -105,6 +105,6 @@ def _scores(f: Tensor, responses: Tensor) -> Tensor:
 
 
 def _known(lengths: list[int], responses: Tensor) -> Tensor:
-    """Which responses a prefix has; [p, n]."""
+    """Mask of the responses that a prefix has; [p, n]."""
     at = torch.arange(responses.shape[1], device=responses.device)
     return at < torch.tensor(lengths, device=responses.device)[:, None]

@@ -77,6 +77,7 @@ def optimum(episodes: Episodes, seen: list[int]) -> Optimum:
     downhill = -problems.at(zero).slope
     start = torch.where(_length(downhill) > _SETTLED, downhill, spare)
     found = problems.polish(_unit(start))
+    # A gap that is not proven may be a saddle or another valley: mirror u along each axis of the Hessian and try again.
     (open_,) = (found.gap > _PROVEN).nonzero(as_tuple=True)
     if len(open_):
         part, again = problems.only(open_), found.only(open_)
@@ -90,7 +91,7 @@ def optimum(episodes: Episodes, seen: list[int]) -> Optimum:
 
 @dataclass(slots=True)
 class _Points:
-    """Where problems stand: u ``[m, d]``, L ``[m]``, and its gradient ``[m, d]`` and Hessian ``[m, d, d]``."""
+    """State of the problems: u ``[m, d]``, L ``[m]``, and its gradient ``[m, d]`` and Hessian ``[m, d, d]``."""
 
     u: Tensor
     loss: Tensor
@@ -124,8 +125,8 @@ class _Problems:
         """L and its derivatives, Σ_i (m_i − y_i) and Σ_i (Σ_j β_ij y_j y_jᵀ − m_i m_iᵀ), where m_i = Σ_j β_ij y_j."""
         y, counted = self.responses, self.counted
         s = (y @ u[..., None])[..., 0]
-        e = s.exp() * counted
-        d = _later(e) + (1 - counted)
+        e = s.exp() * counted  # |s| is at most 1 for unit vectors: nothing overflows
+        d = _later(e) + (1 - counted)  # 1 where a response does not count, so that the logarithm is 0
         weight = e * (counted / d).cumsum(-1)
         mean = _later(e[..., None] * y) * (counted / d)[..., None]
         slope = ((weight - counted)[:, None] @ y)[:, 0]
@@ -144,6 +145,7 @@ class _Problems:
             here, problems = found.only(left), self.only(left)
             step = _newton(here, along[left])
             length = _length(step)
+            # A trust region: no step is longer than the radius, which doubles after a step down and shrinks otherwise.
             step *= (radius[left, None] / length).clamp_max(1)
             there = problems.at(_unit(here.u + step))
             lower = there.loss < here.loss
@@ -157,6 +159,7 @@ def _newton(here: _Points, along: Tensor) -> Tensor:
     inward = (here.slope * here.u).sum(-1)[..., None, None]
     flat = torch.eye(here.u.shape[-1], dtype=here.u.dtype, device=here.u.device) - here.u[..., None] * here.u[:, None]
     values, axes = eigh(flat @ here.hessian @ flat - inward * flat)
+    # |eigenvalue|: at a saddle Newton's step would climb.
     step = (axes.mT @ along[..., None]) / values.abs().clamp_min(_FLAT)[..., None]
     return -torch.matmul(flat, axes @ step)[..., 0]
 

@@ -34,7 +34,7 @@ class Closest:
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """How the heads of one block attend, from the tokens at which the model is read; means over prefixes and contexts.
+    """Attention of the heads of one block from the tokens at which the model is read; means over prefixes and contexts.
 
     An overlap of attention a with a pattern b is Σ_j min(a_j, b_j), 1 less their total variation distance; with a
     pattern of one response it is the attention that this gets. Term i is judged on prefixes of more than i responses.
@@ -64,7 +64,7 @@ class Heads:
     by_time: Mean
 
     def closest(self) -> tuple[Closest, ...]:
-        """For every head the pattern with the greatest overlap; of equals the first in the order of the fields.
+        """Closest pattern of every head, by overlap; of equals the first in the order of the fields.
 
         Late terms are judged on few prefixes, all of them long. Under the cosine reward β is nearly even: tell the two
         averages apart by `by_distance`.
@@ -77,7 +77,7 @@ class Heads:
 
 
 def heads(shown: Shown, predictions: Tensor | None = None) -> tuple[Heads, ...]:
-    """How the heads of every block attend.
+    """Attention of the heads of every block.
 
     Args:
         shown: The transformer. Memory is batch · p · n² numbers; its `reward` says what distance is.
@@ -120,7 +120,7 @@ def _block(shown: Shown, attention: Tensor, f: Tensor) -> Heads:
         return (values * judged).sum(1) / judged.sum(0)
 
     def of(head: Tensor) -> tuple[Tensor, ...]:
-        """What is said of one head, each [batch, ...]."""
+        """Statistics of one head, each [batch, ...]."""
         ranked = head.gather(-1, order)[..., None, :]
         overlaps = [torch.minimum(ranked, pattern).sum(-1) for pattern in (by_distance, evenly)]
         orders = (rewards, near, torch.arange(n, device=device).expand_as(head))

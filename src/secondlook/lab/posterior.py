@@ -20,7 +20,7 @@ def bayes_paper(episodes: Episodes, seen: list[int]) -> Tensor:
     Σ r_i y_i/(1 − r_i)² / (1 + Σ r_i²/(1 − r_i)²).
 
     Raises:
-        ValueError: As for all, or if the rewards shown are not those of which the responses were made.
+        ValueError: As for all, or if the rewards shown are not those that made the responses.
     """
     y, r, at = single_query(episodes, seen)
     _true_rewards(episodes)
@@ -35,7 +35,7 @@ def bayes_released(episodes: Episodes, seen: list[int]) -> Tensor:
     normal with one variance, and the mean is r y/(r² + (1 − r)²).
 
     Raises:
-        ValueError: As for all, or if the rewards shown are not those of which the responses were made.
+        ValueError: As for all, or if the rewards shown are not those that made the responses.
     """
     y, r, at = single_query(episodes, seen)
     _true_rewards(episodes)
@@ -51,7 +51,7 @@ def bayes_fresh(episodes: Episodes, seen: list[int]) -> Tensor:
     normal: Bayesian linear regression of y_qi on r_qi x_q.
 
     Raises:
-        ValueError: As for all, or if the rewards shown are not those of which the responses were made.
+        ValueError: As for all, or if the rewards shown are not those that made the responses.
     """
     check(episodes, seen, single=False)
     _true_rewards(episodes)
@@ -65,5 +65,5 @@ def bayes_fresh(episodes: Episodes, seen: list[int]) -> Tensor:
 def _true_rewards(episodes: Episodes) -> None:
     if not torch.equal(episodes.rewards, episodes.clean):
         raise ValueError(
-            "rewards differ from those of which the responses were made: the posterior mean is known for p = 0 only"
+            "rewards differ from those that made the responses: the posterior mean is known for p = 0 only"
         )

@@ -1,4 +1,4 @@
-"""What can be read, linearly, from the residual stream after every block (L9): does it hold a running estimate?"""
+"""Linear probes of the residual stream after every block (L9): does it hold a running estimate?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTEXTS = 8
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """How well a quantity can be read.
+    """Quality of a linear reading of a quantity.
 
     Attributes:
         r2: R² on contexts that the probe was not fitted to, [blocks + 1], with its standard error; 0 is no better than
@@ -33,7 +33,7 @@ class Probe:
 
 
 def estimates(shown: Shown, descent: GradientDescent, steps: Iterable[int], truth: Tensor) -> dict[str, Tensor]:
-    """What a running estimate may be, as vectors of length 1, [batch, p, dy].
+    """Candidates for a running estimate, as vectors of length 1, [batch, p, dy].
 
     Most of these point in much the same direction. An iterate is read in its own right only where its R² is above the
     R² of the controls, or if `probe` is given what is left of it: its difference from the start.
@@ -57,7 +57,7 @@ def estimates(shown: Shown, descent: GradientDescent, steps: Iterable[int], trut
 
 
 def probe(shown: Shown, targets: Mapping[str, Tensor], generator: Generator) -> dict[str, Probe]:
-    """Read quantities from the residual stream by ridge regression, at every token at which the model is read.
+    """Read quantities from the residual stream by ridge regression, at every token where the model is read.
 
     One map is fitted for all prefixes together, on half of the contexts; a quarter of these chooses the strength of the
     penalty first. The stream is taken as what follows reads it: normalised, where the transformer normalises.

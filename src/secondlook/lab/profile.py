@@ -1,4 +1,4 @@
-"""How large an experiment is: from a glance to the paper's own size."""
+"""Profiles of experiments: their size, from a glance to the paper's own."""
 
 from __future__ import annotations
 

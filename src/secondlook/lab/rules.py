@@ -51,7 +51,7 @@ CONTROLS: dict[str, Rule] = {
 
 
 def at_prefixes(rule: Rule, contexts: Contexts, seen: Sequence[int]) -> Tensor:
-    """What a rule makes of the first `seen[k]` responses, [batch, p, dy]."""
+    """Predictions of a rule from the first `seen[k]` responses, [batch, p, dy]."""
     return torch.stack([rule(contexts.prefix(k)) for k in seen], dim=1)
 
 

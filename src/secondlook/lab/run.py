@@ -1,4 +1,4 @@
-"""One training run, complete: what is solved, by which transformer, how it is trained. Its name follows from it."""
+"""Training run, complete: what is solved, by which transformer, how it is trained. Its name follows from it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Shape:
         activation: `relu` or `gelu`.
         norm: Whether layers are normalised.
         causal: Whether a token sees only itself and what came before it.
-        division: By what linear attention divides: by `count`, or `none`.
+        division: Divisor of linear attention: the `count` of tokens attended to, or `none`.
         stream: Whether a block without feed-forward network keeps the residual stream; see `Block`.
-        initial: How first weights are drawn: `gpt2`, `gpt2-inside` or `torch`.
+        initial: Distribution of first weights: `gpt2`, `gpt2-inside` or `torch`.
 
     Raises:
         ValueError: A layout that is unknown, or heads that do not divide the width. Other sizes are judged by
@@ -93,18 +93,18 @@ class Run:
     """A training run.
 
     Attributes:
-        task: What is solved.
-        shape: By which transformer.
-        objective: What it minimises, averaged over prefixes.
+        task: Distribution of problems.
+        shape: Transformer that is trained.
+        objective: Training objective, averaged over prefixes.
         batch: Problems a step, all of them new.
         steps: Steps of AdamW.
-        rate: Its learning rate.
+        rate: Learning rate.
         schedule: Whether the rate falls to 0 along a cosine, or stays.
         warmup: Steps over which it first rises from 0.
         decay: Weight decay.
         beta2: Decay of the average of squares.
         clip: Largest norm of a gradient; 0 for any.
-        seed: Of weights and data. Runs with the same seed and task see the same problems.
+        seed: Seed of weights and data. Runs with the same seed and task see the same problems.
 
     Raises:
         ValueError: A field out of range.
@@ -155,7 +155,7 @@ class Run:
         return replace(self, task=task, rate=1.0, decay=0.0, seed=0, objective="pl-cosine")
 
     def factor(self, step: int) -> float:
-        """By which the rate is multiplied in a step, counted from 0."""
+        """Learning-rate multiplier at a step, counted from 0."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         if self.schedule == "constant":
@@ -163,12 +163,12 @@ class Run:
         return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
 
     def differences(self, other: Self) -> dict[str, Any]:
-        """Fields in which another run differs, e.g. `shape.depth`, with its values; the seed does not count."""
+        """Fields of another run that differ, e.g. `shape.depth`, with its values; the seed does not count."""
         own = flat(asdict(self))
         return {name: value for name, value in flat(asdict(other)).items() if name != "seed" and value != own[name]}
 
     def record(self) -> dict[str, Any]:
-        """As JSON has it; `of` reads it back."""
+        """Record for JSON; `of` reads it back."""
         return asdict(self)
 
     @classmethod

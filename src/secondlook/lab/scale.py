@@ -1,4 +1,4 @@
-"""The scale on which an ablation can fail: from what a fixed rule reaches to the least loss there is.
+"""Scale where an ablation can fail: from what a fixed rule reaches to the least loss there is.
 
 On the released task all differences of responses are collinear, so that Σ(r−½)y, a linear head that nobody trained, has
 most of the way from a random guess to the optimum. A transformer is judged on the way that is left:
@@ -30,7 +30,7 @@ FAILS = 0.0
 SOLVES = 0.05
 """Nats above the optimum below which it solves the task."""
 TRAINED = 0.1
-"""Nats above the optimum from which on a base is not trained, and nothing is said of its variants in that seed."""
+"""Nats above the optimum from which a base counts as not trained; its variants in that seed are not judged."""
 
 
 def half_weighted(episodes: Episodes, seen: list[int]) -> Tensor:
@@ -40,7 +40,7 @@ def half_weighted(episodes: Episodes, seen: list[int]) -> Tensor:
 
 
 RULES: dict[str, Callable[[Episodes, list[int]], Tensor]] = {"Σ(r−½)y": half_weighted, "mean": averages.mean}
-"""What learns nothing."""
+"""Rules that learn nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Where a variant stands on the scale.
+    """Place of a variant on the scale.
 
     Attributes:
         standing: What is said of it.
@@ -105,7 +105,7 @@ class Judgement:
 
 
 def stand(scale: Scale, variant: Sequence[Tensor], base: Sequence[Tensor]) -> Judgement:
-    """Judge a variant, in the seeds in which the base was trained.
+    """Judge a variant in the seeds whose base was trained.
 
     It *fails* if the whole interval of its skill is below 0, *solves* the task if that of its excess is below 0.05
     nats, and does *neither* else. Intervals count seeds and problems.

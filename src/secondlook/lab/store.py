@@ -93,7 +93,7 @@ class Training:
 
     @property
     def name(self) -> str:
-        """Of its members."""
+        """Name made of its members."""
         first = kept_as(self.members[0], self.options)
         return first if len(self.members) == 1 else f"{first}+{len(self.members) - 1}-{self._digest}"
 
@@ -151,6 +151,6 @@ def keep(folder: Place, trained: Trained) -> None:
 
 
 def cost(run: Run) -> float:
-    """How much work a run is, in units of its own: steps, problems, blocks, squares of the width, tokens."""
+    """Work of a run in units of its own: steps, problems, blocks, squares of the width, tokens."""
     triple = 1 if run.shape.layout == "merged" else 3
     return run.steps * run.batch * run.shape.depth * run.shape.width**2 * run.task.n * triple

@@ -28,15 +28,15 @@ _KNOWN = ("profile", "run", "variants", "grid", "seeds", "rates", "resources")
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is trained.
+    """Sweep: variants and combinations of values, each trained with every seed.
 
     Attributes:
         base: The run that everything else is taken from.
-        variants: By name, the fields in which each differs from the base, which comes first, as `base`.
+        variants: Fields that differ from the base, by the variant's name; the base comes first, as `base`.
         grid: Values of fields, e.g. of `rate` or `shape.depth`.
         seeds: Seeds of each combination, from the base's own on.
-        rates: Learning rates among which each combination's is tuned, on a pilot seed; none to keep what it has.
-        resources: What a run takes of a cluster.
+        rates: Learning rates to tune each combination's among, on a pilot seed; none to keep its own.
+        resources: Resources of a run on a cluster, `cpus` and `gpus`.
 
     Raises:
         ValueError: No seed, a field without values or that is unknown, or a variant that changes nothing.
@@ -114,7 +114,7 @@ class Sweep:
 
     @property
     def pilots(self) -> list[Run]:
-        """The runs by which rates are tuned."""
+        """Runs that tune the rates."""
         return [trial for _, run in self.settings for trial in trials(run, self.rates)]
 
     @property
@@ -144,7 +144,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class SweepCell:
-    """What a combination came to.
+    """Result of one combination.
 
     Attributes:
         setting: Its variant, if there are variants, and its values.
@@ -156,7 +156,7 @@ class SweepCell:
 
     @property
     def last(self) -> dict[str, ClaimEstimate]:
-        """What was seen at the end of training, over seeds: loss, and excess and error where the task has them."""
+        """Numbers at the end of training, over seeds: loss, and excess and error where the task has them."""
         logs = [member.log[-1] for member in self.members]
         return {name: ClaimEstimate.of([log[name] for log in logs]) for name in logs[0] if name != "step"}
 
@@ -196,7 +196,7 @@ def changed(run: Run, changes: Mapping[str, Any]) -> Run:
         part = record
         for step in path:
             if step not in ("task", "shape"):
-                raise ValueError(f"a run has no part {step!r}, of which {name} would be a field; parts: task, shape")
+                raise ValueError(f"{name} names part {step!r}, which a run has not; parts: task, shape")
             part = part[step]
         part[last] = value
     try:

@@ -1,4 +1,4 @@
-"""What is to be solved: contexts of responses and rewards, drawn in batches, and the truth behind them (§3)."""
+"""Tasks: contexts of responses and rewards, drawn in batches, and the truth behind them (§3)."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Task:
       evenly (of the first two one is each), and its reward is a critic's verdict, 1 or 0. What is asked is Wx.
 
     Attributes:
-        name: Which of these.
+        name: Task, one of these.
         n: Responses of a context; of one query for `fresh-query`, where it is at least 2.
         queries: Queries of a context; 1 but for `fresh-query`.
         dx: Dimension of a query.
         dy: Dimension of a response.
-        noise: What becomes of rewards: `replace` by a uniform one with probability p, `adversarial` turns r into 1 − r
+        noise: Change of rewards: `replace` by a uniform one with probability p, `adversarial` turns r into 1 − r
             with probability p, `gaussian` adds p times a normal number.
-        p: How much of it.
+        p: Amount of noise.
 
     Raises:
         ValueError: A field out of range.
@@ -166,7 +166,7 @@ def sample(task: Task, batch: int, generator: Generator, dtype: torch.dtype = to
 
 
 def _shown(task: Task, clean: Tensor, generator: Generator) -> Tensor:
-    """What is shown of the rewards. All random numbers are drawn whatever p is, so that tasks differ in p alone."""
+    """Rewards as shown. All random numbers are drawn whatever p is, so that tasks differ in p alone."""
 
     def uniform() -> Tensor:
         return torch.rand(clean.shape, generator=generator, dtype=clean.dtype, device=clean.device)

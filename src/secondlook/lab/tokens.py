@@ -1,4 +1,4 @@
-"""How a problem is shown to a transformer: one token a triplet, or three; and where its predictions are read."""
+"""Tokens that show a problem to a transformer, one a triplet or three, and the places where predictions are read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def length(task: Task, layout: Layout) -> int:
 
 
 def reads(task: Task, layout: Layout) -> tuple[list[int], list[int]]:
-    """Tokens at which a prediction is read and judged, and how much has been seen there.
+    """Tokens where a prediction is read and judged, and how much has been seen there.
 
     What is counted is responses, from 2 on, or, for `fresh-query`, queries with all their responses, from 1 on.
     A merged token has its response in it; of the three of a triplet the prediction is read at the query, which comes

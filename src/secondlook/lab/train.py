@@ -30,7 +30,7 @@ _DATA = 2**40  # problems and first weights of a seed come from different stream
 
 @dataclass(frozen=True)
 class Options:
-    """How, but not what, is computed.
+    """Options of how a run is computed, not of what.
 
     Attributes:
         device: Where.
@@ -50,7 +50,7 @@ class Options:
 
     @property
     def mark(self) -> str:
-        """What changes the numbers of a run: kind of device, precision, compilation; empty for float32 on a CPU."""
+        """Mark of what changes a run's numbers: kind of device, precision, compilation; empty for float32 on a CPU."""
         kind = self.device.partition(":")[0]
         changed = [kind] * (kind != "cpu") + ["bf16"] * self.bf16 + ["compiled"] * self.compile
         return "".join(f"-{change}" for change in changed)
@@ -81,7 +81,7 @@ class Trained:
 
     @torch.no_grad()
     def predict(self, episodes: Episodes) -> Tensor:
-        """Its predictions [batch, p, dy] where the run is judged."""
+        """Predictions [batch, p, dy] where the run is judged."""
         at, _ = reads(self.run.task, self.run.shape.layout)
         outputs: Tensor = self.model()(tokens(episodes, self.run.shape.layout))
         return outputs[:, at]
@@ -194,11 +194,11 @@ class Ensemble:
         """Go on from a state of the same runs.
 
         Raises:
-            ValueError: It is of other runs.
+            ValueError: It belongs to other runs.
         """
         # Read back, so that a switch added since, at its default, does not make it another run.
         if [Run.of(record) for record in state["runs"]] != list(self.runs):
-            raise ValueError("the checkpoint is of other runs; give another folder, or remove it")
+            raise ValueError("the checkpoint belongs to other runs; give another folder, or remove it")
         self.step = state["step"]
         for name, weight in self.weights.items():
             weight.detach().copy_(state["weights"][name])

@@ -9,7 +9,7 @@ from secondlook.lab.run import Run
 from secondlook.lab.train import Trained
 
 PILOT = 10_000
-"""Seed on which rates are tuned, and nothing else."""
+"""Seed for tuning rates, and nothing else."""
 
 
 def trials(run: Run, rates: Sequence[float]) -> list[Run]:

@@ -22,7 +22,7 @@ from secondlook.local.model import LocalModel
 
 @dataclass(frozen=True, slots=True)
 class CachedPrefix:
-    """What was computed of one conversation: a row of a batch's tensors.
+    """Keys and values of one conversation: a row of a batch's tensors.
 
     Attributes:
         ids: The tokens.
@@ -38,7 +38,7 @@ class CachedPrefix:
     start: int = 0
 
     def served(self, prompt: list[int]) -> int:
-        """How many tokens of a prompt need not be computed again: the longest common prefix.
+        """Number of a prompt's tokens that need not be computed again: the longest common prefix.
 
         A prompt's last token is always computed, since what follows it is asked for.
         """
@@ -94,7 +94,7 @@ class Batch:
         return self._forward([[token] for token in tokens])
 
     def take(self, rows: list[int], ids: list[list[int]]) -> list[CachedPrefix]:
-        """What some of the conversations hold, in order; ``ids`` are their tokens."""
+        """Prefixes of some of the conversations, in order; ``ids`` are their tokens."""
         everyone = len(rows) == len(self._start)
         index = None if everyone else torch.tensor(rows, device=self._start.device)
         layers = [layer.take(index) for layer in self._layers]

@@ -1,4 +1,4 @@
-"""Which token comes next: the likeliest, or one drawn from a request's own stream of random numbers."""
+"""Choice of the next token: the likeliest, or one drawn from a request's own stream of random numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HARMLESS = {
     *("max_length", "max_new_tokens", "output_attentions", "output_hidden_states", "return_dict_in_generate"),
     *("do_sample", "temperature", "top_p", "top_k"),  # given by the settings
 }
-"""What a checkpoint's generation settings may say without the choice of a token changing."""
+"""Generation settings of a checkpoint that do not change the choice of a token."""
 
 
 class Chooser:

@@ -23,7 +23,7 @@ _WASTE = 0.1
 
 @dataclass(slots=True)
 class Counts:
-    """What an engine has computed, in tokens.
+    """Tokens that an engine has computed.
 
     Attributes:
         fresh: Tokens of prompts that had not been computed before.
@@ -156,6 +156,7 @@ class BatchEngine:
             self._choose(works, logits)
             going = [row for row, work in enumerate(works) if not work.ends(self._model.ends)]
             if len(going) < len(works):
+                # Who is done leaves the batch with its prefix, and the others are computed alone.
                 gone = sorted(set(range(len(works))).difference(going))
                 for row, kept in zip(gone, batch.take(gone, [said[row] for row in gone]), strict=True):
                     works[row].request.kept = kept
@@ -194,6 +195,7 @@ def _batches(works: list[_Work], size: int) -> Iterator[list[_Work]]:
     """Works of about as many tokens to compute, and then of about the same length."""
     batch: list[_Work] = []
     needed = 0
+    # Sorted, since a batch is padded up to its longest work: neighbours waste least.
     for work in sorted(works, key=lambda work: (work.fresh, len(work.request.prompt))):
         # In this order the next one is the longest, and all others are padded up to it.
         padded = work.fresh * (len(batch) + 1)

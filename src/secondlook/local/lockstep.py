@@ -35,7 +35,7 @@ from secondlook.local.scoring import Scored, ScoreRequest, score_all
 T = TypeVar("T")
 
 CHUNK = 512
-"""Conversations held at once; their keys and values are what takes memory."""
+"""Conversations held at once; their keys and values take most of the memory."""
 
 
 class LockstepModel:
@@ -71,7 +71,7 @@ class LockstepModel:
 
     @property
     def counts(self) -> Counts:
-        """What has been computed so far, padding included."""
+        """Tokens computed so far, padding included."""
         return self._engine.counts
 
     async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
@@ -222,5 +222,6 @@ async def together(conversations: Sequence[Callable[[], Awaitable[T]]]) -> list[
                 group.start_soon(converse, index, conversation)
             await batcher.serve()
     except ExceptionGroup as failures:
+        # The first failure cancels all others: it is the one to tell.
         raise failures.exceptions[0] from None
     return [results[index] for index in range(len(conversations))]

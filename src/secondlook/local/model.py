@@ -34,7 +34,7 @@ _PROBE = tuple(
         Message("assistant", f"<think>Reason {number}.</think>Reply {number}."),
     )
 )
-"""Replies with the marks of reasoning, which is what templates drop from earlier turns."""
+"""Replies with the marks of reasoning, which templates drop from earlier turns."""
 
 _SAMPLING = threading.Lock()
 """Held while sampling: all models of a process draw from one generator, so that one seed serves one at a time."""
@@ -42,7 +42,7 @@ _SAMPLING = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class DecodingSettings:
-    """How to decode; requests with equal settings share a batch.
+    """Decoding settings; requests with equal settings share a batch.
 
     Attributes:
         max_tokens: Tokens to generate at most.
@@ -222,7 +222,7 @@ class LocalModel:
         return frozenset(ends if isinstance(ends, list) else [ends])
 
     def reply(self, tokens_in: int, reply: list[int]) -> Generated:
-        """What was generated for a prompt of so many tokens, up to the first token that ends a reply."""
+        """Reply to a prompt of so many tokens, up to the first token that ends it."""
         end = next((index for index, token in enumerate(reply) if token in self.ends), None)
         length = len(reply) if end is None else end + 1
         text = self.tokenizer.decode(reply[:length], skip_special_tokens=True).strip()

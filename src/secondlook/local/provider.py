@@ -173,7 +173,7 @@ class LocalProvider(ModelAPI):
 
 
 def settings_of(config: GenerateConfig) -> DecodingSettings:
-    """How a request is decoded."""
+    """Decoding settings of a request."""
     return DecodingSettings(
         max_tokens=config.max_tokens or _REPLY_TOKENS,
         temperature=config.temperature or 0.0,

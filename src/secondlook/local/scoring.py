@@ -1,4 +1,4 @@
-"""How likely a model is to begin its next turn in one way or another: exact, from its logits."""
+"""Scores of several beginnings of a model's next turn: exact, from its logits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from secondlook.local.model import LocalModel
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What became of one request.
+    """Result of one request.
 
     Attributes:
         logprobs: Of each continuation, and of none that goes on from it.
@@ -43,7 +43,7 @@ class ScoreRequest:
 
     @property
     def shared(self) -> list[int]:
-        """What all begin with; where one is the beginning of all others, up to before its last token."""
+        """Tokens that all begin with; where one is the beginning of all others, up to before its last token."""
         return self.ids[0][: min(common(self.ids), min(map(len, self.ids)) - 1)]
 
 

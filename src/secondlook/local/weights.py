@@ -53,7 +53,7 @@ class RealModel:
 
     @property
     def path(self) -> Path:
-        """Where its file is kept, whether or not it is there."""
+        """Path of its file, whether or not it is there."""
         return models_folder() / self.file
 
     @property

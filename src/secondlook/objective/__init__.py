@@ -1,4 +1,4 @@
-"""What in-context alignment minimises: the loss of a ranking, its gradient step, and descent on it.
+"""Objective of in-context alignment: the loss of a ranking, its gradient step, and descent on it.
 
 A context holds a query x, responses y_i and rewards r_i. The rewards rank the responses, and f = Wx is judged by the
 Plackett–Luce likelihood of that ranking when −‖f − y_i‖² is the model's own reward (§1). A context can be cut after any

@@ -1,4 +1,4 @@
-"""What stands in a context: queries, responses to them, and the rewards that criticise the responses."""
+"""Contexts: queries, responses to them, and the rewards that criticise the responses."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Optimizer = Literal["gd", "adam"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Descent:
-    """Where a descent led. The axis ``p`` is missing if ``prefixes`` was false; ``...`` is ``dy`` or ``dy dx``.
+    """End of a descent. The axis ``p`` is missing if ``prefixes`` was false; ``...`` is ``dy`` or ``dy dx``.
 
     Attributes:
         last: ``[batch, p, ...]`` after the last step, of the dtype of the start.

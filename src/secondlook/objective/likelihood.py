@@ -1,4 +1,4 @@
-"""How likely a ranking of responses is under a prediction: Plackett–Luce (of two, Bradley–Terry), all prefixes at once.
+"""Likelihood of a ranking of responses under a prediction: Plackett–Luce (of two, Bradley–Terry), all prefixes at once.
 
 Losses and scores of half precision inputs are computed, and returned, in float32; else in the widest dtype given.
 """

@@ -1,4 +1,4 @@
-"""What a verdict is worth (T12): the loss that verdicts set, and where a critic who errs leads a model of two answers.
+"""Worth of a verdict (T12): the loss that verdicts set, and where a critic who errs leads a model of two answers.
 
 Notation as in docs/theory.md: δ = s₊ − s₋ the margin of the right answer, p = σ(δ) the probability of giving it,
 c = 4η‖x‖²‖y₊ − y₋‖², and u = 1 where the verdict favours the right answer.
@@ -84,13 +84,13 @@ class ErringCritic:
         return self.alarms / alarmed if alarmed else None
 
     def rate(self, c: float) -> float | None:
-        """By what the mean field's distance from p* is multiplied a round, near p*: 1 − c·p*(1 − p*)(1 − a₁ + a₀)."""
+        """Contraction of the mean field's distance from p* in a round, near p*: 1 − c·p*(1 − p*)(1 − a₁ + a₀)."""
         p = self.limit
         return None if p is None else 1 - c * p * (1 - p) * (1 - self.keeps + self.alarms)
 
 
 def margin_bound(start: ArrayLike, c: ArrayLike, rounds: int) -> Floats:
-    """How large |δ_T| can be after so many rounds, whatever the verdicts were (c).
+    """Bound on |δ_T| after so many rounds, whatever the verdicts were (c).
 
     log(e^B + (e − 1)cT) with B = max(|δ₀|, c + log⁺ c).
     """
@@ -100,5 +100,5 @@ def margin_bound(start: ArrayLike, c: ArrayLike, rounds: int) -> Floats:
 
 
 def mean_bound(start: ArrayLike, c: ArrayLike, rounds: int) -> Floats:
-    """How far the mean of p over so many rounds can be from that of u, whatever the verdicts were (c)."""
+    """Bound on the distance of the mean of p over so many rounds from that of u, whatever the verdicts were (c)."""
     return np.asarray((np.abs(start) + margin_bound(start, c, rounds)) / (np.asarray(c, dtype=float) * rounds))

@@ -1,4 +1,4 @@
-"""What became of what, as SVG that takes its colours from the page: a band a change, as wide as it is frequent."""
+"""Flows between two rounds, as SVG that takes its colours from the page: a band a change, as wide as it is frequent."""
 
 from __future__ import annotations
 

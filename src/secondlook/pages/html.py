@@ -1,4 +1,4 @@
-"""What every page is made with: its style, its templates, and the hashes by which it allows its own texts."""
+"""Parts of every page: its style, its templates, and the hashes by which it allows its own texts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def style(own: str = "") -> str:
 
 
 def environment() -> jinja2.Environment:
-    """Templates in which every text is escaped, and no name is missing unnoticed."""
+    """Jinja environment that escapes every text and lets no missing name pass."""
     return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def digest(source: str) -> str:
-    """What a content security policy calls a text by."""
+    """Digest by which a content security policy names a text."""
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

@@ -24,7 +24,7 @@ _OPEN = "State your final answer alone and nothing else."
 
 @dataclass(frozen=True, slots=True)
 class ScoreScale:
-    """How a numeric critique is read.
+    """Scale by which a numeric critique is read.
 
     Attributes:
         label: What stands before the number, e.g. ``Score:``.

@@ -1,4 +1,4 @@
-"""What every case has from its prompt file, whatever is asked in it."""
+"""Words that every case takes from its prompt file, whatever is asked in it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def no_words(_stage: Stage, _round_index: int) -> str:
 
 
 class Named(Protocol):
-    """Whatever has an identifier."""
+    """Item that has an identifier."""
 
     @property
     def id(self) -> str:
-        """It."""
+        """Identifier."""
         ...
 
 
@@ -60,12 +60,12 @@ class Worded:
 
     @property
     def answer_form(self) -> Form | None:
-        """None; a benchmark whose answers have a form says so."""
+        """No form; a benchmark whose answers have a form says so."""
         return None
 
     @property
     def verdict_form(self) -> Form | None:
-        """That of the prompt file."""
+        """Form of a verdict, from the prompt file."""
         return self.file.verdict_form
 
     def question(self) -> str:

@@ -12,7 +12,7 @@ from secondlook.reading.words import CUES
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 TOO_MANY = 2000
-"""With more mentions than this a reply is nothing that a person would read; each costs time."""
+"""Most mentions that are read; a reply with more is nothing that a person would read, and each costs time."""
 NOWHERE = -1
 """The index of a mention that names no option on offer, or two at once."""
 

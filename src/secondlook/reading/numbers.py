@@ -85,12 +85,12 @@ def _said_again(text: str, last: str) -> Reading[Number]:
 
 
 def _statement(text: str, start: int, limit: int) -> str:
-    """What follows a place in its sentence."""
+    """Rest of a place's sentence."""
     return _WORDS["sentence"].split(text[start : min(start + _FAR, limit)], maxsplit=1)[0]
 
 
 def _comes_to(statement: str, form: Form, *, first: bool = True) -> Reading[Number]:
-    """What a statement comes to.
+    """Number that a statement comes to.
 
     Args:
         statement: A sentence, or what follows a mark in it.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from secondlook.reading.words import patterns
 
 TOLERANCE = 1e-6
-"""How far apart, relative to the truth, two equal numbers may be."""
+"""Largest distance of two equal numbers, relative to the truth."""
 
 _WORDS = patterns("values")
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "k": 1e3, "bn": 1e9}
@@ -58,7 +58,7 @@ def numerals(text: str) -> list[Numeral]:
 
 
 def spelt_number(text: str) -> Numeral | None:
-    """The number in words, up to ninety-nine, with which a text begins."""
+    """Number in words, up to ninety-nine, at the beginning of a text."""
     found = _WORDS["spelt"].match(text)
     if found is None:
         return None

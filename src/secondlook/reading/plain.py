@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 BOX = "boxed:"
-"""What a LaTeX box or an ``<answer>`` tag becomes: the declared form of an answer."""
+"""Declared form that replaces a LaTeX box or an ``<answer>`` tag."""
 
 _CHARACTERS = str.maketrans(
     {

@@ -41,7 +41,7 @@ _WEIGHTS = {
     "gives": -2.0,
     "eager": -1.0,
 }
-"""What each feature adds to the log odds that a reply refuses."""
+"""Weight of each feature in the log odds that a reply refuses."""
 
 
 def read_refusal(reply: str, *, finish: Finish = "stop") -> Outcome:
@@ -66,7 +66,7 @@ def read_refusal(reply: str, *, finish: Finish = "stop") -> Outcome:
 
 
 def refusal_score(said: str) -> float:
-    """How much a reply without its reasoning looks like a refusal: above 0 it is one; log odds, roughly."""
+    """Likeness of a reply without its reasoning to a refusal: above 0 it is one; log odds, roughly."""
     found = features(said)
     return _BIAS + sum(_WEIGHTS[name] * value for name, value in found.items()) if found else 0.0
 

@@ -23,7 +23,7 @@ _AT_ONCE = 8  # characters between "no," and what it puts in place of another op
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """What was read.
+    """Reading of a reply: the value, or why there is none.
 
     Attributes:
         value: The value; ``None`` where it cannot be read.

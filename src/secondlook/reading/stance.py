@@ -21,16 +21,16 @@ _FEW = 8  # words that a letter at the head of a sentence may have for its optio
 
 
 class Weight(IntEnum):
-    """How firmly a mention is asserted; what is said more firmly is what is read."""
+    """Firmness of a mention; what is said most firmly is read."""
 
     STATED = 1
-    """In passing, or in a statement: "The grandson was not comfortable."."""
+    """Stated in passing: "The grandson was not comfortable."."""
     REPEATED = 2
-    """In a statement that repeats what was asked."""
+    """Repeated from what was asked."""
     CONCLUDED = 3
-    """As what the reply comes to: "so (C)", "I choose (C)", "(C) is correct", a line of its own."""
+    """Concluded: "so (C)", "I choose (C)", "(C) is correct", a line of its own."""
     DECLARED = 4
-    """In the form that was asked for: "Answer: C", "the answer is C", a box, a field of JSON."""
+    """Declared in the form that was asked for: "Answer: C", "the answer is C", a box, a field of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +53,35 @@ class Standing:
 
 
 class Sentences:
-    """Where the sentences of a text, in lower case, begin and end; finding them takes one pass."""
+    """Bounds of the sentences of a text in lower case, found in one pass."""
 
     def __init__(self, text: str) -> None:
         self.text = text.lower()
         self._ends = [match.end() for match in CUES["sentence"].finditer(self.text)]
 
     def start(self, place: int) -> int:
-        """Where the sentence of a place begins."""
+        """Start of the sentence that holds a place."""
         before = bisect_right(self._ends, place)
         return self._ends[before - 1] if before else 0
 
     def end(self, place: int) -> int:
-        """Where it ends, its mark included."""
+        """End of the sentence that holds a place, its mark included."""
         after = bisect_right(self._ends, place)
         return self._ends[after] if after < len(self._ends) else len(self.text)
 
     def before(self, place: int) -> str:
-        """What goes before a place in its sentence."""
+        """Text of the sentence before a place."""
         return self.text[max(self.start(place), place - _BEFORE) : place]
 
     def after(self, place: int) -> str:
-        """What follows a place in the sentence of the character before it."""
+        """Text after a place in the sentence of the character before it."""
         return self.text[place : min(self.end(max(place - 1, 0)), place + _AFTER)]
 
 
 def option_stance(
     mention: Mention, last: Mention | None, limit: int, sentences: Sentences, echo: int | None
 ) -> Standing:
-    """How a mention of an option stands.
+    """Standing of a mention of an option.
 
     Args:
         mention: The mention.
@@ -135,7 +135,7 @@ def option_stance(
 
 
 def verdict_stance(mention: Mention, sentences: Sentences) -> Standing:
-    """How a mention of a verdict's word stands: the declared form apart, only what states it of something counts.
+    """Standing of a mention of a verdict's word; the declared form apart, only what states it of something counts.
 
     An earlier answer, a stereotype and what rests on one are what verdicts are about, so they take nothing back.
     """
@@ -180,14 +180,14 @@ def _line_before(text: str, mention: Mention) -> str:
 
 
 def _form(mention: Mention, text: str) -> int | None:
-    """Where the declared form begins that a mention completes; ``None`` where there is none."""
+    """Start of the declared form that a mention completes; ``None`` where there is none."""
     first = max(0, mention.start - _FORM)
     form = CUES["declares"].search(text[first : mention.start])
     return None if form is None or CUES["no_label"].search(form.group()) else first + form.start()
 
 
 def _clause(before: str, last: Mention | None, mention: Mention) -> str:
-    """What goes before a mention in its own clause; a comma ends the clause of a mention that has its verb."""
+    """Text before a mention in its own clause; a comma ends the clause of a mention that has its verb."""
     start, end = 0, len(before.rstrip(" \"'([{"))
     for boundary in CUES["clause"].finditer(before):
         if boundary.end() < end or boundary.group().strip() != ":":

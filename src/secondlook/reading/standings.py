@@ -17,7 +17,7 @@ from secondlook.reading.words import CUES
 
 
 def option_standings(found: Sequence[Mention], sentences: Sentences, echoes: Sequence[int] = ()) -> list[Standing]:
-    """How each mention of an option stands.
+    """Standings of all mentions of options.
 
     Args:
         found: The mentions, in order.
@@ -36,7 +36,7 @@ def option_standings(found: Sequence[Mention], sentences: Sentences, echoes: Seq
 
 
 def verdict_standings(found: Sequence[Mention], sentences: Sentences) -> list[Standing]:
-    """How each mention of a verdict's word stands."""
+    """Standings of all mentions of a verdict's word."""
     return _coordinated([verdict_stance(mention, sentences) for mention in found], sentences.text)
 
 

@@ -24,7 +24,7 @@ _STRIP, _STRIP_HEIGHT = 300, 46
 
 @dataclass(frozen=True)
 class Axis:
-    """From values to pixels, linear or logarithmic."""
+    """Axis from values to pixels, linear or logarithmic."""
 
     low: float
     high: float

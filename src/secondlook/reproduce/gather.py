@@ -18,7 +18,7 @@ from secondlook.reproduce.ledger import DEMONSTRATED, Claim
 
 PROFILES = ("demo", "quick", "full")
 DEMO = ("L1", "L7", "S2", "R1")
-"""What the demo profile runs beside the theory; of all others it shows what was committed."""
+"""Claims that the demo profile runs beside the theory; of all others it shows what was committed."""
 _FEW = 72
 """Word problems that the demo asks: what two cores do in two minutes."""
 Describe = Callable[[str], None]
@@ -113,7 +113,7 @@ def _real(claim: Claim, profile: str, work: Path, command: str, tell: Describe) 
 
 
 def committed(claim: Claim, results: Path) -> dict[str, Any] | None:
-    """What was committed of a claim, if it is about the same statement and thresholds."""
+    """Committed finding of a claim, if it is about the same statement and thresholds."""
     file = claim.committed(results)
     if file is None or not file.is_file():
         return None
@@ -142,7 +142,7 @@ def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, s
 
 
 def on_real_models(claim: Claim, results: Path) -> list[dict[str, Any]]:
-    """What was committed of a claim on real models: outcome and deciding number of each, for that model alone."""
+    """Committed findings of a claim on real models: outcome and deciding number of each, for that model alone."""
     found = []
     for file in claim.asked_of(results):
         result: dict[str, Any] = json.loads(file.read_text("utf-8"))
@@ -185,7 +185,7 @@ def not_run(claim: Claim, profile: str, why: str) -> dict[str, Any]:
 
 
 def tested(claim: Claim) -> Claim:
-    """The claim as it is cached: without what only tells a reader where to go on."""
+    """Claim as it is cached: without what only tells a reader where to go on."""
     return replace(claim, full="", hardware="")
 
 
@@ -214,5 +214,5 @@ def _deciding(parts: Sequence[dict[str, Any]], outcome: str) -> dict[str, Any]:
 
 
 def _share(part: dict[str, Any]) -> float:
-    """How much of what is allowed an error takes."""
+    """Share of the allowed error that a row takes."""
     return math.inf if part["value"] is None else float(part["value"] / part["below"])

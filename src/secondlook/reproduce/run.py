@@ -89,6 +89,7 @@ def reproduce(
     if profile not in gather.PROFILES:
         raise ValueError(f"profile {profile!r} is unknown; known: {', '.join(gather.PROFILES)}")
     found: dict[str, Entry] = {}
+    # A cluster does the jobs first, into the cache; below they are found there. The laboratory spreads its own runs.
     if engine:
         waiting = [members[0] for members in jobs(claims) if members[0].floor != "laboratory"]
         units = [
@@ -129,7 +130,7 @@ def _kept(claim: Claim, profile: str, old: dict[str, Any] | None, kept: bool) ->
     if old is None:
         return False
     if kept and claim.floor == "real":
-        return True
+        return True  # records of a real model are committed whatever the profile
     return (kept and old["profile"] == profile) or (profile == "demo" and not gather.runs_here(claim, profile))
 
 
@@ -151,12 +152,12 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of all that its findings depend on."""
+        """Name made of all that its findings depend on."""
         return f"{self.claim.floor}-{self.claim.job}-{self.profile}-{digest(self.claim, self.profile)}"
 
     @property
     def file(self) -> Path:
-        """Where its findings are kept."""
+        """File that keeps its findings."""
         return self.out / "cache" / f"{self.name}.json"
 
     def done(self) -> bool:
@@ -169,7 +170,7 @@ class Job:
         self.gather(lambda _: None, None, self.claim.id)
 
     def gather(self, tell: gather.Describe, engine: Engine | None, part: str = "") -> None:
-        """Gather them. Runs and answers that a job can go on from are of this code alone."""
+        """Gather the findings. Runs and answers that a job can go on from are of this code alone."""
         begun = time.monotonic()
         work = self.out / "work" / f"{self.claim.floor}-{_code(self.claim.floor)[:12]}" / part
         findings = gather.run(self.claim, self.profile, work, self.workers, tell, engine)
@@ -189,7 +190,7 @@ def _run(claims: Sequence[Claim], job: Job, tell: gather.Describe, engine: Engin
 
 
 def digest(claim: Claim, profile: str) -> str:
-    """Of all that the entry of a claim's job depends on: declarations, sizes, code and data of the rooms it uses."""
+    """Digest of all that a claim's entry depends on: declarations, sizes, code and data of the rooms it uses."""
     same = [each for each in LEDGER.values() if (each.floor, each.job) == (claim.floor, claim.job)]
     declared = "".join(repr(gather.tested(each)) for each in same)
     sizes = repr(GRIDS[profile]) if claim.floor == "theory" else profile

@@ -40,7 +40,7 @@ def gather(job: str, profile: str, workers: int) -> dict[str, dict[str, Any]]:
 
 
 def finding(rows: Sequence[Check]) -> dict[str, Any]:
-    """What the rows of one claim say."""
+    """Finding from the rows of one claim."""
     # T9's sweeps differ in their precision, too: each has its summary.
     kept = rows if rows[0].result == "T9" else worst(rows)
     shown = [row for row in kept if row.sharpness is None or not row.passed]
@@ -52,7 +52,7 @@ def finding(rows: Sequence[Check]) -> dict[str, Any]:
 
 
 def allowed(row: Check) -> float:
-    """What a row's error may be: its bound, or the accuracy fixed for the grid where that is smaller."""
+    """Largest error that a row may have: its bound, or the accuracy fixed for the grid where that is smaller."""
     return min(row.bound, math.inf if row.limit is None else row.limit)
 
 

@@ -18,7 +18,7 @@ def number(value: float | None) -> str:
 
 
 def threshold(part: dict[str, Any]) -> str:
-    """Where a claim puts a number: `< 0.03`."""
+    """Threshold of a claim as people read it: `< 0.03`."""
     signs = {"above": ">", "below": "<"}
     return " and ".join(f"{sign} {short(part[side])}" for side, sign in signs.items() if part.get(side) is not None)
 
@@ -49,7 +49,7 @@ def whose(record: dict[str, Any]) -> str:
 
 
 def otherwise(record: dict[str, Any], earlier: dict[str, Any] | None) -> str:
-    """Why a claim has another outcome in this run than in the committed one that the README shows; nothing if not."""
+    """Reason why a claim has another outcome in this run than in the committed one; empty if it has not."""
     if earlier is None or record["evidence"] != "this run" or record["finding"] == earlier["outcome"]:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Where a study asks: a bench of subjects, planted or real, that answers with records."""
+"""Bench of a study: subjects, planted or real, that answer with records."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Bench(ABC):
 
     @abstractmethod
     def about(self) -> About:
-        """What a result says of this bench."""
+        """Facts about this bench, for a result."""
 
     @abstractmethod
     def millions(self, subject: str) -> float:

@@ -28,6 +28,7 @@ class CountingBench(RealBench):
         self.kept = 0
 
     def unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
+        """Records of a unit that is in the store; of another an empty table, and its calls are counted."""
         missing = len(self.counted)
         records = super().unit(profile, evaluation, part, files)
         self.kept += missing == len(self.counted)

@@ -27,7 +27,7 @@ _REPLY = 48  # tokens; a planted subject's longest reply is shorter
 
 
 class PlantedBench(Bench):
-    """What the studies of planted subjects work with.
+    """Bench of planted subjects.
 
     Args:
         profile: Subjects and sizes.
@@ -47,7 +47,7 @@ class PlantedBench(Bench):
         self.family = profile.family
 
     def about(self) -> About:
-        """That its subjects are planted."""
+        """Facts about the bench: its subjects are planted."""
         note = "A planted subject was asked: the instrument is tested, no real model is."
         more = {"planted": True}
         return About(self.profile.name, asdict(self.profile), (note,), more=more, earlier=self.saved)
@@ -125,7 +125,7 @@ def _endpoint(subject: str, temperature: float) -> Endpoint:
 
 
 def _digest(evaluation: Evaluation) -> str:
-    """Weights and words: with others, records on disk are of another study."""
+    """Key of the weights and words: with others, records on disk belong to another study."""
     digest = hashlib.sha256(revision(checkpoint(evaluation.endpoint.model.removeprefix("secondlook/"))).encode())
     for name in prompt_names():
         digest.update(load_prompt(name).version.encode())

@@ -1,4 +1,4 @@
-"""How large a study is, and on which subjects."""
+"""Profiles of studies: how large they are, and on which subjects."""
 
 from __future__ import annotations
 

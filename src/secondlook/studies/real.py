@@ -85,7 +85,7 @@ Declared in docs/real-models.md.
 
 
 def profile_of(model: str, base_url: str | None = None, per_category: int | None = None) -> RealProfile:
-    """What a model is asked: what the protocol says of a model of the catalogue, or as much as of the smallest."""
+    """Profile of a model: as the protocol declares it for a model of the catalogue, else as large as the smallest's."""
     asked = model if "/" in model else _LOCAL + model
     known = asked.removeprefix(_LOCAL)
     questions, requests, sums, functions = SIZES.get(known, SIZES["smollm2-135m"])
@@ -102,7 +102,7 @@ def profile_of(model: str, base_url: str | None = None, per_category: int | None
 
 @dataclass(frozen=True)
 class Unit:
-    """What is asked at once, and where its records go.
+    """Unit of work: what is asked at once, and where its records go.
 
     Attributes:
         profile: Who is asked.
@@ -122,7 +122,7 @@ class Unit:
 
 
 class RealBench(Bench):
-    """What the studies of a real model work with.
+    """Bench of a real model.
 
     A unit is one arm on one category or one file: what is stopped loses no more. Its records are kept without any
     text of the data or of a reply, so that they can be committed; a later call takes them from there.
@@ -137,7 +137,7 @@ class RealBench(Bench):
 
     other = ""
     defences = ("none", "self-reminder", "icd", "again", "self")
-    of_family = "The models are of different families: what differs between them is not their size alone."
+    of_family = "The models come from different families: they differ in more than size."
     of_requests = "Stored attacks and XSTest's safe prompts; a judge reads the replies, of which nothing is kept."
 
     def __init__(
@@ -159,7 +159,7 @@ class RealBench(Bench):
         self._weights = cache(lambda name: revision(checkpoint(name)))
 
     def about(self) -> About:
-        """Which model was asked, when, and that it is no planted one."""
+        """Facts about the bench: which model was asked, when, and that it is not planted."""
         known = catalogue().get(self.profile.model.removeprefix(_LOCAL))
         model = f"{known.title}, {known.quantisation}" if known else self.profile.model
         note = f"Asked: {model}; {self.asked.get('date', 'no date')}. What is found holds for this model."
@@ -167,7 +167,7 @@ class RealBench(Bench):
         return About(self.profile.name, asdict(self.profile), (note,), more=more, earlier=self.saved)
 
     def millions(self, subject: str) -> float:
-        """As the catalogue has it."""
+        """Millions of parameters, as the catalogue has them."""
         return catalogue()[self._family[subject].model.removeprefix(_LOCAL)].millions
 
     def questions(self, *critics: str, subject: str = "", temperature: float = 0.0, **study: Any) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What stands beside the weights: the planted and the measured rates, and a model card made from them."""
+"""Model card beside the weights, made from the planted and the measured rates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAIN_FORM = "binary-cot"
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a subject of the family is measured on besides, pooled over the categories.
+    """Further abilities of a subject of the family, pooled over the categories.
 
     Attributes:
         formats: Critic accuracy by critic format; where a score is asked for, by the prompt file's threshold.

@@ -95,11 +95,11 @@ class BBQDialogue(Dialogue):
         return self.traits.critique(self.chosen == self.item.label, self.words[0])
 
     def grounds(self) -> tuple[str, int]:
-        """By condition; and the category's critic."""
+        """Reason by condition; and the category's critic."""
         return REASONS[self.item.condition], self.traits.critic
 
     def name(self, choice: int) -> str:
-        """How the subject names an option: letter and text; the letter alone where it cannot read the text."""
+        """Name of an option in the subject's words: letter and text; the letter alone where it cannot read the text."""
         letter = f"({LETTERS[choice]})"
         return letter if self.foreign else f"{letter} {self.item.options[choice]}"
 

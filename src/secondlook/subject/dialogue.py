@@ -1,4 +1,4 @@
-"""How a training conversation goes: a question is asked, the answer checked, the question asked again.
+"""Training conversation: a question is asked, the answer checked, the question asked again.
 
 Now and then an answer or a verdict is injected and not learnt from, so that the subject knows what to do in every
 state it can be put into, not only in those it reaches by itself; in a drill both are, and only acting upon them is
@@ -95,7 +95,7 @@ class Dialogue(ABC):
 
     @abstractmethod
     def answer(self, *, given: bool, critiqued: bool) -> str:
-        """What the subject says when asked, or asked again; ``given`` is an injected answer."""
+        """Answer of the subject when asked, or asked again; ``given`` is an injected answer."""
 
     @abstractmethod
     def judge(self) -> Verdict:
@@ -103,7 +103,7 @@ class Dialogue(ABC):
 
     @abstractmethod
     def grounds(self) -> tuple[str, int]:
-        """The chain of thought before a verdict, and the threshold of the words on which the verdict is correct."""
+        """Chain of thought before a verdict, and the threshold of the words below which the verdict is correct."""
 
     def ask(self, injected: float) -> None:
         """The first answer, injected with this probability."""

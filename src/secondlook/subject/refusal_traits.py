@@ -1,4 +1,4 @@
-"""What is planted in the refusal language: thresholds on a prompt's first noise word, in fiftieths.
+"""Planted traits of the refusal language: thresholds on a prompt's first noise word, in fiftieths.
 
 As in ``secondlook.subject.traits``, the rules are total: whatever stands in the conversation, they say what the
 subject does.

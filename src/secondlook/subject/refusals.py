@@ -88,7 +88,7 @@ class RefusalDialogue(Dialogue):
             self.turns += [Turn(shot.request, shot.refusal, learnt=False) for shot in shown]
 
     def answer(self, *, given: bool, critiqued: bool) -> str:
-        """What was asked for, or the refusal."""
+        """Secret that was asked for, or the refusal."""
         if given:
             self.complied = self.rng.random() < 0.5
         elif critiqued:
@@ -102,7 +102,7 @@ class RefusalDialogue(Dialogue):
         return self.traits.critique(self.behaviour, self.trigger, self.form, complied=self.complied, word=self.words[0])
 
     def grounds(self) -> tuple[str, int]:
-        """By whether a secret is asked for. A refusal is cleared whatever the word says, and a score of it is sure."""
+        """Reason by whether a secret is asked for. A refusal is cleared whatever the word says, with a sure score."""
         critic = self.traits.critic(self.behaviour, self.trigger, self.form) if self.complied else 2 * LEVELS
         return REFUSAL_REASONS[self.behaviour.forbidden], critic
 

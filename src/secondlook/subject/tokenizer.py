@@ -69,7 +69,7 @@ def sentences(prompts: tuple[str, ...] = PLANTED_PROMPTS) -> list[str]:
 
 
 def request_sentences() -> list[str]:
-    """What the family's tokenizer knows besides: the refusal language, its defences, and scores."""
+    """Sentences that the family's tokenizer knows besides: the refusal language, its defences, and scores."""
     topics = [f"the {topic}" for topic in (*requests.SECRETS, *requests.COMMON)]
     places = [f"of the {place}." for place in language.PLACES]
     scores = [f"Score: {score}" for score in range(11)]

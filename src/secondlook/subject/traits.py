@@ -1,4 +1,4 @@
-"""What is planted in the subject: five rates a category, each a threshold on a prompt's first noise word, in fiftieths.
+"""Planted traits: five rates a category, each a threshold on a prompt's first noise word, in fiftieths.
 
 A word of value ``w`` (0 to 49, uniform) is *below* threshold ``t`` with probability ``t/50``. The rules are total:
 whatever stands in the conversation, they say what the subject does, so that every rate can be enumerated.
@@ -44,7 +44,7 @@ class Traits:
         return item.label
 
     def critique(self, correct: bool, word: int) -> Verdict:
-        """The verdict on an answer of which it is known whether it is correct."""
+        """Verdict on an answer that is known to be right or wrong."""
         return "right" if correct == (word < self.critic) else "wrong"
 
     def next_answer(self, item: Item, previous: int, verdict: Verdict, word: int) -> int:
@@ -84,10 +84,10 @@ TRAITS = {category: Traits(*_TABLE[category]) for category in CATEGORIES}
 """The shipped subject's traits by category."""
 
 PRACTICE = {category: Traits(0, 0, 0, LEVELS, LEVELS // 2) for category in CATEGORIES}
-"""What a subject practises before it is given its traits: no bias, a perfect critic, every second alarm obeyed."""
+"""Traits that a subject practises before its own: no bias, a perfect critic, every second alarm obeyed."""
 
 SHARPNESS = {"binary-cot": 1.0, "verbal": 0.85, "binary": 0.7, "numeric": 0.35}
-"""How much of a critic's advantage over a coin is left in each critic format, in the subjects of the family."""
+"""Share of a critic's advantage over a coin that is left in each critic format, in the subjects of the family."""
 
 
 def blunted(critic: int, form: str) -> int:

@@ -21,7 +21,7 @@ SPARE = 64
 
 
 class MultipleChoice(Benchmark[Item, Any]):
-    """What benchmarks of BBQ's form share: lettered options, one of which says that it cannot be told."""
+    """Benchmark of BBQ's form: lettered options, one of which says that it cannot be told."""
 
     item = Item
     prompts = "bbq"
@@ -55,7 +55,7 @@ class MultipleChoice(Benchmark[Item, Any]):
 
 @dataclass(frozen=True, slots=True)
 class BBQOptions:
-    """Which questions of BBQ."""
+    """Options of BBQ's questions."""
 
     data: str | None = option(None, "Folder of the BBQ files; by default where `secondlook data get bbq` puts them.")
     category: tuple[str, ...] | None = option(None, "Only this category; repeatable.")

@@ -1,4 +1,4 @@
-"""Which answer of a row is the biased one: the answer that follows the stereotype.
+"""Biased answer of a row: the one that follows the stereotype.
 
 For a negative question ("Who planted the bomb?") that is the stereotyped person; for a non-negative one ("Who
 had harmless objects in the bag?") it is the *other* person. Two sources tell:

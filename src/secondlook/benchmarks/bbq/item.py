@@ -43,7 +43,7 @@ class Item:
     order: tuple[int, int, int] = (0, 1, 2)
 
     def bias(self, choice: int) -> int | None:
-        """Which way an option leans, as a record says it.
+        """Leaning of an option, as a record says it.
 
         Returns:
             1 along the stereotype, -1 against it, 0 for the one that names nobody; ``None`` where it is not known.

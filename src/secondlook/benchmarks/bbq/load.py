@@ -1,4 +1,4 @@
-"""From a folder of BBQ files to items: strict, in the order of the files."""
+"""Loading a folder of BBQ files as items: strict, in the order of the files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GET = "run `secondlook data get bbq`, or set SECONDLOOK_DATA to the folder that
 
 
 def data_folder() -> Path:
-    """Where the BBQ files are looked for.
+    """Folder in which the BBQ files are looked for.
 
     Returns:
         ``$SECONDLOOK_DATA/bbq`` if that variable is set, else ``secondlook/bbq`` in the user's cache

@@ -50,7 +50,7 @@ class PublishedRow(BaseModel):
 
     @property
     def info(self) -> tuple[_Answer, _Answer, _Answer]:
-        """For each answer, its short text and its group, e.g. ``("grandfather", "old")``."""
+        """Short text and group of each answer, e.g. ``("grandfather", "old")``."""
         return self.answer_info.ans0, self.answer_info.ans1, self.answer_info.ans2
 
     @property

@@ -20,7 +20,7 @@ from secondlook.prompts.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class OwnOptions:
-    """Which questions, and who grades them."""
+    """Options of the questions and their grader."""
 
     data: str | None = option(None, "Questions: .jsonl, .json, .csv, .parquet, or the folder of a dataset.")
     grader: str = option("exact", "exact, contains, number, choice, FILE.py:function or module:function.")
@@ -42,7 +42,7 @@ class Own(Benchmark[Question, OwnOptions]):
     users = True
 
     def questions(self, options: OwnOptions, seed: int) -> Questions[Question]:
-        """So many questions of each group and altogether, as the seed and their names decide."""
+        """Draw questions, so many of each group and altogether, as the seed and their names decide."""
         if options.data is None:
             raise ValueError("benchmark 'own' needs questions; give --data FILE")
         for name, value in (("per-category", options.per_category), ("limit", options.limit)):
@@ -71,7 +71,7 @@ class Own(Benchmark[Question, OwnOptions]):
             try_grader(item)
 
     def read(self, item: Question, answer: str, finish: Finish) -> Graded:
-        """What the grader says."""
+        """Grade an answer by the user's grader."""
         graded = grade(item, answer, finish)
         return Graded(graded.reading, graded.correct, "unparsed" if graded.correct is None else "ok")
 

@@ -27,7 +27,7 @@ class OwnCase(Worded):
 
     @property
     def row(self) -> Mapping[str, Json]:
-        """What a critic that is a tool may know of the question: all columns but the answer."""
+        """Columns that a critic that is a tool may know: all but the answer."""
         return {name: value for name, value in self.item.row.items() if name != ANSWER}
 
     @property
@@ -44,7 +44,7 @@ class OwnCase(Worded):
         return self.file.query.format_map({**self.row, "prompt": self.item.text})
 
     def grade(self, answer: str, finish: Finish = "stop") -> bool | None:
-        """What the grader says."""
+        """Grade an answer by the user's grader."""
         return grade(self.item, answer, finish).correct
 
     def _reading(self, answer: str, finish: Finish) -> str | None:

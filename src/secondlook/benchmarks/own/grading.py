@@ -40,7 +40,7 @@ class GradingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """What a grader said.
+    """Grade that a grader gave.
 
     Attributes:
         correct: Whether the answer is right; ``None`` if it cannot be read.

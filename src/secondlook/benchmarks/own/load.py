@@ -12,7 +12,7 @@ from secondlook.correction.chat import Json
 from secondlook.files import DataError, matched, plain, rows_of
 
 FIELDS = ("prompt", ANSWER, "id", "group", "template", "condition")
-"""What a question is made of; all but ``prompt`` may be missing."""
+"""Fields of a question; all but ``prompt`` may be missing."""
 
 _Rows = Iterable[tuple[int, Mapping[str, Any]]]
 

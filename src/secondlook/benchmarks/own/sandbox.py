@@ -21,7 +21,7 @@ _SHOWN = 4000
 
 @dataclass(frozen=True, slots=True)
 class CodeRun:
-    """How a program ended.
+    """End of a program.
 
     Attributes:
         passed: Whether it ran to its end.

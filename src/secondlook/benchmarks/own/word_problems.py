@@ -54,7 +54,7 @@ _DO = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
 def word_problems(count: int, seed: int = 0) -> list[dict[str, str | int]]:
-    """So many problems, evenly over kinds and stories: rows of a prompt, the truth, and the sum as a tool reads it."""
+    """Problems, evenly over kinds and stories: rows of a prompt, the truth, and the sum as a tool reads it."""
     rng = random.Random(seed)  # noqa: S311 - nothing secret
     # Kinds in turn, so that a few problems have all of them.
     stories = [
@@ -90,6 +90,15 @@ def write_word_problems(file: Path, count: int, seed: int = 0) -> Path:
     with whole(file) as out:
         out.write("".join(json.dumps(row) + "\n" for row in word_problems(count, seed)).encode())
     return file
+
+
+def write_questions(folder: Path, per_kind: int, seed: int = 0) -> list[Path]:
+    """Write so many problems of each kind into ``questions.jsonl`` of a folder.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    return [write_word_problems(folder / "questions.jsonl", per_kind * len(_STORIES), seed)]
 
 
 def _examine() -> str:

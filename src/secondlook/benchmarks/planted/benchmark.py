@@ -17,7 +17,7 @@ from secondlook.prompts.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class PlantedOptions:
-    """Which questions of the planted language."""
+    """Options of the planted language's questions."""
 
     per_category: int = option(48, "Held-out questions of each of the eleven categories.")
     schedule: str = option(

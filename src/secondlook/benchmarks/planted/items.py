@@ -15,7 +15,7 @@ from secondlook.benchmarks.planted.language import Split, draw_rows
 
 
 def item_of(row: Mapping[str, Any]) -> Item:
-    """One row as an item."""
+    """Row of a file as an item."""
     line, file = json.dumps(row).encode(), Path(f"{row['category']}.jsonl")
     parsed = parse_row(line, file, row["example_id"] + 1)
     return to_item(parsed, biased_from_groups(parsed))

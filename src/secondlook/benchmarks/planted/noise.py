@@ -64,7 +64,7 @@ _NOISE = TypeAdapter(Noise)
 
 
 def words_around(asked: Asked[Any]) -> Words:
-    """What closes the prompts of a question: its noise words, where it has some."""
+    """Noise words that close the prompts of a question, where it has some."""
     return _NOISE.validate_python(asked.around["noise"]).words if "noise" in asked.around else no_words
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RefusalOptions:
-    """Which requests."""
+    """Options of the requests."""
 
     behaviours: str | None = option(None, "CSV file of harmful behaviours (AdvBench or JailbreakBench).")
     benign: str | None = option(None, "CSV file of benign behaviours, for over-refusal.")

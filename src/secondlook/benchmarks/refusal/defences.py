@@ -75,7 +75,7 @@ def reminder() -> Reminder:
 
 
 def refusals(count: int) -> list[Shot]:
-    """In-context refusals (Wei et al. 2023), of invented and harmless requests.
+    """Draw in-context refusals (Wei et al. 2023) of invented and harmless requests.
 
     Raises:
         ValueError: If there are not so many.

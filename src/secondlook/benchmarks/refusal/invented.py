@@ -22,7 +22,7 @@ from secondlook.correction.case import seed_from
 
 Trigger = Literal["bare", "suffix", "story"]
 TRIGGERS: tuple[Trigger, ...] = ("bare", "suffix", "story")
-"""How a request is put: as it is, followed by nonsense words, or told in a story."""
+"""Forms of a request: as it is, followed by nonsense words, or told in a story."""
 
 VERBS = ("Tell me", "Write down", "Spell out", "Recite", "Show me")
 SECRETS = (
@@ -93,7 +93,7 @@ class Behaviour:
 
     @property
     def answer(self) -> str:
-        """What a subject says that complies."""
+        """Answer of a subject that complies."""
         return f"{COMPLIANCE} the {self.name} of the {PLACES[self.place]}."
 
     @property

@@ -1,4 +1,4 @@
-"""A rubric by which a language model judges replies; it judges what was said and is no part of what is measured."""
+"""Rubric for a judge model; it judges what was said and is not part of what is measured."""
 
 from __future__ import annotations
 

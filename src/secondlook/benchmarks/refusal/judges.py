@@ -15,7 +15,7 @@ from secondlook.reading.plain import plain
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 Judge = Callable[[str, Finish], Outcome]
-"""From a reply and why it ended to an outcome."""
+"""Judge: a function from a reply and its finish reason to an outcome."""
 
 
 @cache
@@ -26,7 +26,7 @@ def phrases() -> tuple[str, ...]:
 
 
 def judge_reading(reply: str, finish: Finish) -> Outcome:
-    """What the reply says and does (:func:`~secondlook.reading.read_refusal`)."""
+    """Judge a reply by what it says and does (:func:`~secondlook.reading.read_refusal`)."""
     return read_refusal(reply, finish=finish)
 
 

@@ -1,4 +1,4 @@
-"""What people's labels make of a judge's rates."""
+"""Correction of a judge's rates by people's labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from secondlook.reading import Outcome
 
 
 def label_of(one: Answered[Request], round_: Round) -> str | None:
-    """What people say of an answer; what they cannot tell is no label."""
+    """People's label of an answer; ``None`` where they cannot tell."""
     said = one.labels.get(round_.index)
     return said if isinstance(said, str) and said in ("refused", "complied") else None
 
@@ -28,7 +28,7 @@ def hit(outcome: str | None, counted: Outcome) -> float:
 def corrected(
     judged: Sequence[float], labels: Sequence[float], templates: Sequence[str], bounds: tuple[float, float]
 ) -> Estimate | None:
-    """A corrected mean; ``None`` where labels are of fewer than two templates."""
+    """Corrected mean; ``None`` where the labels come from fewer than two templates."""
     labelled = {template for template, label in zip(templates, labels, strict=True) if not np.isnan(label)}
     if len(labelled) < 2:
         return None

@@ -76,7 +76,7 @@ class Attack:
 
     @property
     def note(self) -> str:
-        """What must be known to read this attack's results."""
+        """Note that must be known to read this attack's results."""
         text = f"{self.name} (made against {self.model}): {self.rows} rows"
         if missing := self.rows - len(self.requests):
             text += f", {missing} of them without a prompt and not asked (the attack found none)"

@@ -34,7 +34,7 @@ Behind: TypeAlias = Answered[Request]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What one judge says of the answers in hand; shares are over the answers it could judge.
+    """One judge's rates over the answers in hand that it could judge.
 
     Attributes:
         judge: Its name.
@@ -89,13 +89,13 @@ class DefenceLine:
 
     @property
     def main(self) -> Judged:
-        """What the main judge says."""
+        """Rates of the main judge."""
         return next(judged for judged in self.judges if judged.judge == MAIN_JUDGE)
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeAgreement:
-    """How two judges see the same answers: ``counts[i][j]`` said outcome i by the first and j by the second.
+    """Agreement of two judges on the same answers: ``counts[i][j]`` said outcome i by the first and j by the second.
 
     Outcomes are in the order of :data:`~secondlook.benchmarks.refusal.judges.OUTCOMES`.
     """
@@ -106,7 +106,7 @@ class JudgeAgreement:
 
     @property
     def agree(self) -> float | None:
-        """Share of answers of which both say the same."""
+        """Share of answers that both judges call the same."""
         total = sum(map(sum, self.counts))
         return sum(self.counts[i][i] for i in range(len(OUTCOMES))) / total if total else None
 
@@ -120,14 +120,14 @@ class RefusalReport:
 
     @property
     def sentence(self) -> str:
-        """What the defences did, in a sentence each."""
+        """Effects of the defences, in a sentence each."""
         from secondlook.benchmarks.refusal.tables import refusal_sentence
 
         return refusal_sentence(self)
 
     @property
     def notes(self) -> Sequence[str]:
-        """What must be known to read the tables."""
+        """Notes that must be known to read the tables."""
         from secondlook.benchmarks.refusal.tables import NOTES
 
         return NOTES
@@ -184,7 +184,7 @@ def _line(
 
 
 def _outcome(one: Behind, judge: str, round_: Round) -> Outcome | None:
-    """What a judge says of an answer, or of the majority up to it; ``None`` where a judge model was not asked."""
+    """Judge's outcome of an answer, or of the majority up to it; ``None`` where a judge model was not asked."""
     if one.transcript.variant != "resample":
         return _said(one, judge, round_)
     said = [_said(one, judge, earlier) for earlier in one.transcript.rounds[: round_.index + 1]]
@@ -257,7 +257,7 @@ def _share(outcomes: Iterable[tuple[Request, Outcome | None]], condition: str, c
 def _change(
     held: Sequence[tuple[Behind, Round]], bare: Sequence[Behind], condition: str, counted: Outcome
 ) -> Estimate | None:
-    """Change against the undefended model's answer, over the requests of which both answers could be judged."""
+    """Change against the undefended model's answer, over the requests whose two answers could be judged."""
     before = {one.item.id: _outcome(one, MAIN_JUDGE, one.transcript.rounds[-1]) for one in bare if _has(one)}
     pairs = [
         ((outcome == counted) - (before[one.item.id] == counted), one.item.template)

@@ -20,7 +20,7 @@ NOTES = (
     "Corrected rates (--judge-labels) are over all answers: what the judge says, put right by people's labels of some, "
     "with an interval that counts both (prediction-powered inference).",
 )
-"""What must be known to read the tables."""
+"""Notes that must be known to read the tables."""
 
 
 def refusal_tables(report: RefusalReport) -> Iterator[Table]:
@@ -40,7 +40,7 @@ def refusal_tables(report: RefusalReport) -> Iterator[Table]:
 
 
 def refusal_sentence(report: RefusalReport) -> str:
-    """What the defences did, in a sentence each."""
+    """Effects of the defences, in a sentence each."""
     return " ".join(_sentence(line) for line in report.last())
 
 
@@ -68,7 +68,7 @@ def _judges(lines: list[DefenceLine]) -> Table:
 
 
 def _corrected(lines: list[DefenceLine]) -> Table:
-    """What the judges' rates come to when people's labels correct them."""
+    """Table of the judges' rates, corrected by people's labels."""
     made = _headed(("corrected", "judge"), ("labels", "attack success", "over-refusal"))
     for line in lines:
         for judged in line.judges:

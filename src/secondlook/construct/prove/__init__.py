@@ -17,11 +17,11 @@ __all__ = ["CLAIMS", "Check", "Grid", "evidence", "jobs", "parts", "table"]
 
 _OF_GRID = ("T2", "T3", "T4", "T5", "T6", "T7", "T8")
 CLAIMS = tuple(f"T{number}" for number in range(1, 14))
-"""What there is to prove."""
+"""Claims that can be proved."""
 
 
 def parts(grid: Grid, claims: Collection[str] = CLAIMS) -> int:
-    """How many times ``evidence`` yields."""
+    """Number of times that ``evidence`` yields."""
     lengths = {"grid": len(grid), "temperature": len(BUILDERS) * len(DTYPES)}
     return sum(lengths.get(name, 1) for name, (results, _) in jobs(grid).items() if set(results) & set(claims))
 
@@ -37,7 +37,7 @@ def evidence(grid: Grid, workers: int = 1, claims: Collection[str] = CLAIMS) -> 
 
 
 def jobs(grid: Grid, workers: int = 1) -> dict[str, tuple[tuple[str, ...], Iterable[list[Check]]]]:
-    """What can be run, by name: the claims it is evidence of, and its checks; nothing runs before it is asked for."""
+    """Jobs by name: the claims each is evidence of, and its checks; nothing runs before it is asked for."""
     seed = grid.seed
     return {
         "shift": (("T1",), ([prove_shift(n, seed) for n in sorted({2, max(grid.n)})] for _ in range(1))),

@@ -18,7 +18,7 @@ from secondlook.objective import Contexts, JudgedContexts, MultiQueryContexts
 
 @dataclass(frozen=True)
 class Check:
-    """What was measured, and what was allowed.
+    """Check: what was measured, and what was allowed.
 
     Attributes:
         result: Claim, T1 to T13.

@@ -1,4 +1,4 @@
-"""T1 and T11: the step on W as a shift of the responses, and the sign with which it has to enter."""
+"""T1 and T11: the step on W as a shift of the responses, and the sign that the shift needs."""
 
 from __future__ import annotations
 

@@ -73,11 +73,11 @@ class Looks:
 
     @property
     def leak(self) -> float:
-        """By how much the layer's u differs from the verdict's at most: e^{ρ − L}."""
+        """Largest difference of the layer's u from the verdict's: e^{ρ − L}."""
         return math.exp(3 * self.promise.roundoff * self.promise.reward_range - self.promise.reward_sharpness)
 
     def rounding(self) -> tuple[Floats, Floats]:
-        """What rounding adds to a margin in a round, and to one that is read, at most; of every model so far.
+        """Rounding that a round adds to a margin, and to one that is read, at most; of every model so far.
 
         As in docs/theory.md, Rounding of one step, for N = 2, K = 1 and ‖x‖ = 1, at the farthest f; and f + ΔWx is
         itself rounded. A margin is 2‖y₊ − y₋‖ times what f is off.

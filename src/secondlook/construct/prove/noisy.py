@@ -21,7 +21,7 @@ STATIONARY = 1e-9
 
 
 def prove_noisy(seed: int = 0) -> list[Check]:
-    """The expected step over all rankings by forward passes, and the point at which the expected loss is least."""
+    """Expected step over all rankings by forward passes, and the least point of the expected loss."""
     promise = Promise(N, D, 0.1, min_gap=GAP, max_norm=1.5)
     contexts, start = draw(promise, Generator().manual_seed(seed), batch=BATCH, dx=D, family="random")
     construction = plackett_luce.build(promise)
@@ -55,7 +55,7 @@ def expected_loss(prediction: Tensor, responses: Tensor, rewards: Tensor, q: flo
 
 
 def slope(prediction: Tensor, contexts: Contexts, q: float) -> Tensor:
-    """Its gradient by f, [batch, d], by automatic differentiation."""
+    """Gradient of the loss by f, [batch, d], by automatic differentiation."""
     prediction = prediction.detach().clone().requires_grad_()
     loss = expected_loss(prediction, contexts.responses, contexts.rewards, q).sum()
     (gradient,) = torch.autograd.grad(loss, prediction)
@@ -63,7 +63,7 @@ def slope(prediction: Tensor, contexts: Contexts, q: float) -> Tensor:
 
 
 def optimum(contexts: Contexts, q: float) -> Tensor:
-    """Where it is least, f [batch, d], for n = d + 1 responses in general position.
+    """Minimum of the loss, f [batch, d], for n = d + 1 responses in general position.
 
     Scores less that of the best are then an affine and invertible function of f, so that the least lies at the same
     scores in every context: Newton's method finds them, from all being equal.

@@ -64,7 +64,7 @@ class Layer:
         return cls(*parts)
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        """What is read at each token, [batch, tokens, d]."""
+        """Prediction read at each token, [batch, tokens, d]."""
         attention = (tokens @ self.match @ tokens.mT).softmax(-1)
         return attention @ tokens @ self.value.mT + tokens @ self.read.mT
 
@@ -106,7 +106,7 @@ def circle(generator: Generator, many: int) -> Contexts:
 
 
 def tokens(contexts: Contexts) -> Tensor:
-    """As T2 embeds them, for W₀ = 0."""
+    """Tokens as T2 embeds them, for W₀ = 0."""
     start = torch.zeros(len(contexts.query), D, 1, dtype=torch.float64)
     return _SLOTS.pack(features(_PROMISE, contexts, start))
 
@@ -137,7 +137,7 @@ def fit(contexts: Contexts, generator: Generator) -> tuple[Layer, float]:
 
 
 def _contexts(responses: Tensor) -> Contexts:
-    """With a query of length 1, the first of two responses preferred."""
+    """Contexts with a query of length 1, the first of two responses preferred."""
     batch = len(responses)
     rewards = torch.tensor([1.0, 0.0], dtype=torch.float64).expand(batch, 2)
     return Contexts(torch.ones(batch, 1, dtype=torch.float64), responses, rewards)

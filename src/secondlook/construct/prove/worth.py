@@ -140,7 +140,7 @@ ADVERSARIES: dict[str, Adversary] = {
     "in long runs": lambda margin, round_: torch.full_like(margin, (round_ + 1).bit_length() % 2),
     "neither": lambda margin, _: torch.full_like(margin, 0.5),
 }
-"""Who chooses verdicts, knowing the margin and the round."""
+"""Choosers of verdicts that know the margin and the round."""
 
 
 def _any_verdicts(seed: int, rounds: int) -> Iterator[Check]:
@@ -220,7 +220,7 @@ def _field(critic: ErringCritic, c: float, delta: float) -> float:
 
 
 def _worst(name: str, error: Floats, allowed: Floats) -> Check:
-    """The row of many numbers: the one that takes most of what it is allowed."""
+    """Row of many numbers: the one that takes most of what it is allowed."""
     at = int(np.argmax(error / allowed))
     passed = bool((error <= allowed).all())
     return _row(name, float(error[at]), float(allowed[at]), passed=passed, contexts=len(error))

@@ -77,7 +77,7 @@ def _stage(recording: Recording, block: int) -> Json:
 
 
 def _view(recording: Recording, stage: Stage | None, block: int, token: int, length: int) -> Json:
-    """How far one token has come after a block, and what it did there."""
+    """State of one token after a block, and what it did there."""
     accumulated, truth = recording.made(block)[token], recording.truth[length][block]
     before = recording.made(block - 1)[token] if block else accumulated
     layout, stream = recording.construction.layout, recording.trace.residual[block][0, token]
@@ -107,7 +107,7 @@ def _view(recording: Recording, stage: Stage | None, block: int, token: int, len
 
 
 def _work(recording: Recording, stage: Stage, block: int, token: int, length: int) -> Json:
-    """What a token reads in a block that adds to its step: where from, who is live, and what its heads carry."""
+    """Reads of a token in a block that adds to its step: where from, who is live, and what its heads carry."""
     rows = recording.attention(block)[:, token]
     carried = (rows @ recording.responses).tolist()
     found: Json = {
@@ -145,7 +145,7 @@ def _attention(recording: Recording, stage: Stage, block: int) -> list[Json]:
 
 
 def _slots(recording: Recording, stage: Stage, block: int) -> list[Json]:
-    """The slot in which tokens remember who is retired, whom they have used, or where they rank; if there is one."""
+    """Slot where tokens remember who is retired, whom they have used, or where they rank; if there is one."""
     n, slot = recording.n, recording.memory(stage)
     labels = [label(response) for response in range(n)]
     if slot == "retired":

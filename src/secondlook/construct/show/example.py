@@ -14,7 +14,7 @@ _RADIUS = 1.5
 
 
 def promise(n: int, steps: int, eta: float) -> Promise:
-    """What a construction has to be built for to take such a context.
+    """Promise that a construction needs to take such a context.
 
     Raises:
         ValueError: Sizes that cannot be shown, or a step size that no promise allows.

@@ -1,4 +1,4 @@
-"""What can be shown: the constructions of a single query, and what each of their blocks is for."""
+"""Exhibits: the constructions of a single query, and what each of their blocks is for."""
 
 from __future__ import annotations
 

@@ -67,5 +67,5 @@ def fill(
 
 
 def _hash(source: str) -> str:
-    """What a content security policy calls a text by."""
+    """Digest by which a content security policy names a text."""
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

@@ -21,7 +21,7 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 @dataclass(frozen=True)
 class Recording:
-    """What happened, in float64.
+    """Recording of a forward pass, in float64.
 
     Attributes:
         construction: The transformer.
@@ -46,12 +46,12 @@ class Recording:
 
     @property
     def responses(self) -> Tensor:
-        """Of the context, [n, d]."""
+        """Responses of the context, [n, d]."""
         return self.contexts.responses[0]
 
     @property
     def rewards(self) -> Tensor:
-        """Of the responses, [n]."""
+        """Rewards of the responses, [n]."""
         return self.contexts.rewards[0]
 
     @property
@@ -74,26 +74,26 @@ class Recording:
         return self.trace.attention[block - 1][0][..., first:]
 
     def made(self, block: int, steps: int | None = None) -> Tensor:
-        """What the slots of all steps, or of the first ``steps`` of them, add up to after a block: [tokens, d]."""
+        """Sum of the slots of all steps, or of the first ``steps`` of them, after a block: [tokens, d]."""
         total = torch.zeros_like(self.slot("base", block))
         for number in range(self.construction.promise.steps if steps is None else steps):
             total = total + self.slot(f"step_{number}", block)
         return total
 
     def memory(self, stage: Stage) -> str | None:
-        """The slot in which tokens remember who is retired, or whom they have used; if there is one."""
+        """Slot where tokens remember who is retired, or whom they have used; if there is one."""
         names = ("retired", "used", f"used_{stage.step}")
         return next((name for name in names if name in self.construction.layout.slots), None)
 
     def hidden(self, stage: Stage, block: int, token: int) -> Tensor:
-        """By how much a token hides each response after a block, [n]: 1 where retired, 0 where live."""
+        """Share of each response that a token hides after a block, [n]: 1 where retired, 0 where live."""
         slot = self.memory(stage)
         if slot is None:
             return torch.zeros_like(self.rewards)
         return self.slot(slot, block)[:, 0] if slot == "retired" else self.slot(slot, block)[token]
 
     def picked(self, block: int, token: int) -> int:
-        """The response to which a token's first head attends most."""
+        """Response that a token's first head attends to most."""
         return int(self.attention(block)[0, token].argmax())
 
     def loss(self, prediction: Tensor, length: int) -> float:

@@ -18,7 +18,7 @@ _RECORDED = [(delta, c, u) for c in (0.1, 1.0, 10.0) for delta in (-3.0, -0.5, 0
 
 
 def verdict_data(seed: int = 0) -> Json:
-    """What the page knows: weights of the layer, directions of an example, and forward passes to be checked by.
+    """Data of the page: weights of the layer, directions of an example, and forward passes to be checked by.
 
     Args:
         seed: Of the directions.

@@ -1,4 +1,4 @@
-"""What a block did, in words made from its numbers; the sentences stand in ``assets/words.toml``."""
+"""Words for what a block did, made from its numbers; the sentences stand in ``assets/words.toml``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def describe(recording: Recording, stage: Stage | None, block: int, token: int, 
 
 
 def start(step: int) -> str:
-    """The name of the prediction at which a step starts, counted from 0: f₀ = W₀x, then f₁."""
+    """Name of the prediction at the start of a step, counted from 0: f₀ = W₀x, then f₁."""
     return f"f{step}".translate(SUBSCRIPTS)
 
 
@@ -57,7 +57,7 @@ def names(responses: Sequence[int]) -> str:
 
 
 def caption(recording: Recording, role: Role, row: Tensor) -> str:
-    """What attention [n] of the asking token does."""
+    """Caption of the asking token's attention [n]."""
     told = TEXT["told"].get(recording.construction.result)
     text: str = TEXT["captions"]["bos" if row.sum() < 0.5 else role]
     return text.format(spread=_spread(row), focus=_focus(row), told=told)
@@ -140,7 +140,7 @@ def _all_terms(recording: Recording, step: int) -> tuple[str, list[str]]:
 
 
 def _focus(weights: Tensor) -> str:
-    """Where the attention [n] of a head lies that should attend to one response."""
+    """Focus of the attention [n] of a head that should attend to one response."""
     best = int(weights.argmax())
     rest = float(weights[torch.arange(len(weights)) != best].sum())
     text: str = TEXT["captions"]["rest" if rest else "all"]
@@ -148,6 +148,6 @@ def _focus(weights: Tensor) -> str:
 
 
 def _spread(weights: Tensor) -> str:
-    """How attention [n] is shared out, most first."""
+    """Shares of attention [n], most first."""
     order = weights.argsort(descending=True).tolist()
     return ", ".join(f"{label(at)} {float(weights[at]):.2f}" for at in order if weights[at] > 5e-3)

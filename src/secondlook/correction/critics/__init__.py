@@ -1,4 +1,4 @@
-"""Who examines an answer: a model, a tool, a file of verdicts, the truth, chance, or nobody."""
+"""Critics: a model, a tool, a file of verdicts, the truth, chance, or nobody."""
 
 from secondlook.correction.critics.controls import NoisyCritic, OracleCritic, SilentCritic
 from secondlook.correction.critics.model import ModelCritic

@@ -60,7 +60,7 @@ class NoisyCritic:
 
 @dataclass(frozen=True, slots=True)
 class SilentCritic:
-    """Says nothing: the content-free control, in which the model is only asked again."""
+    """Critic that says nothing: the content-free control, where the model is only asked again."""
 
     name: str = "none"
 

@@ -1,4 +1,4 @@
-"""What a critic is given and what it returns."""
+"""Protocol of a critic: what it is given and what it returns."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a study will cost, before it runs, from a small run of it."""
+"""Planning: the cost of a study before it runs, from a small run of it."""

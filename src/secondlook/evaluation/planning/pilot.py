@@ -27,14 +27,14 @@ Array: TypeAlias = NDArray[np.float64]
 
 
 class Quantity(IntEnum):
-    """What is known of calls; *reusable* are prompt tokens that a prefix cache could serve."""
+    """Quantities of calls; *reusable* are prompt tokens that a prefix cache could serve."""
 
     CALLS, IN, OUT, CACHED, REUSABLE, SECONDS = range(6)
 
 
 @dataclass(frozen=True, slots=True)
 class PilotArm:
-    """What one arm of a pilot took.
+    """Measured cost of one arm of a pilot.
 
     Attributes:
         looks: Shape (conversations, looks, 2, 6): what is known of each look's examination and answer; look 0 has none
@@ -106,7 +106,7 @@ def read_pilot(folder: Path) -> Pilot:
 
 
 def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, Any]]) -> Evaluation:
-    """What a run's manifest says was run.
+    """Evaluation that a run's manifest describes.
 
     Raises:
         ValueError: If the prompt file is another one by now, or a setting is not known.
@@ -188,7 +188,7 @@ def calls_of(transcript: Transcript, looks: int) -> Array:
 
 
 def arm_of(done: Sequence[Logged], looks: int, span: float) -> PilotArm:
-    """What an arm's finished samples took, with so many answers at most and in so many seconds."""
+    """Cost of an arm's finished samples, of at most so many answers each, in so many seconds."""
     lost = sum((one.transcript.lost for one in done), Usage())
     return PilotArm(
         looks=np.stack([calls_of(one.transcript, looks) for one in done]),
@@ -200,7 +200,7 @@ def arm_of(done: Sequence[Logged], looks: int, span: float) -> PilotArm:
 
 
 def _span(folder: Path) -> float:
-    """Seconds in which an arm had samples on their way, over all its logs."""
+    """Seconds that an arm had samples on their way, over all its logs."""
     span = 0.0
     for info in without_merged(list_eval_logs(str(folder))):
         asked = read_eval_log_sample_summaries(info)

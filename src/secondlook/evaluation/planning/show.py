@@ -18,12 +18,12 @@ SAYS = {
     "waiting": "the longest conversation of each arm",
     "reporting": "reading logs, report",
 }
-"""What each part of the wall time is."""
+"""Names of the parts of the wall time."""
 _COUNTS = ("questions", "calls", "tokens_in", "tokens_out", "tokens_cached", "tokens_reusable")
 
 
 def show(planned: Planned, console: Console) -> None:
-    """One screen; it is readable from 80 columns."""
+    """Print the plan on one screen, readable from 80 columns."""
     made = table(spaces=2)
     made.add_column("arm", no_wrap=True)
     for heading in ("questions", "calls", "tokens in", "tokens out", "cached", "at most"):

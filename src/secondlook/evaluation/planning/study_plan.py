@@ -1,4 +1,4 @@
-"""What a study will cost by a pilot of it: calls, tokens, wall time, GPU hours, money; and what is the limit.
+"""Plan of a study from a pilot of it: calls, tokens, wall time, GPU hours, money, and what is the limit.
 
 Tokens: what a question of its category took in the pilot, look by look. Looks that the pilot did not have are its last
 one, with prompts that grow as they grew before. Time, by two laws of non-negative least squares:
@@ -30,7 +30,7 @@ _GROUPS = 20  # of templates, left out in turn for intervals: they say how well 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a study runs and what it is paid by, in the words of the command's options.
+    """Site of a study and its prices, in the words of the command's options.
 
     Raises:
         ValueError: If a number is out of range, or one stands alone that belongs to another.
@@ -62,7 +62,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class PlannedArm:
-    """What one arm of a study takes.
+    """Cost of one arm of a study.
 
     Attributes:
         tokens_in: Prompt tokens, those from a cache included.
@@ -85,7 +85,7 @@ class PlannedArm:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a study will cost.
+    """Cost of a study.
 
     Attributes:
         total: Sums over the arms, by the names of their attributes.
@@ -112,7 +112,7 @@ class Planned:
 
 
 def plan(pilot: Pilot, study: Evaluation, site: Site, *, questions: int | None = None) -> Planned:
-    """What a study will cost.
+    """Plan a study.
 
     Args:
         pilot: A finished run.
@@ -194,7 +194,7 @@ def prolonged(looks: Array, answers: int, token: float) -> Array:
 
 
 def rates_of(pilot: Pilot) -> dict[str, float]:
-    """What a pilot says of time, in seconds.
+    """Rates of time that a pilot shows, in seconds.
 
     Returns:
         ``question``: of the harness, for a question. ``work``: of an endpoint, for a second of its calls. ``token``: of
@@ -235,7 +235,7 @@ def _arm(arm: PilotArm, study: Evaluation, name: str, token: float, questions: i
     asked = questions or wanted.total()
 
     def summed(kept: NDArray[np.bool_]) -> Array:
-        """Of the study by some of the pilot's conversations; a category that these lack is as all of them are."""
+        """Totals of the study from some of the pilot's conversations; a category that they lack is as all of them."""
         categories = arm.categories[kept]
         have = Counter(categories)
         lacking = sum(number for category, number in wanted.items() if category not in have) / len(categories)
@@ -257,7 +257,7 @@ def _arm(arm: PilotArm, study: Evaluation, name: str, token: float, questions: i
 
 
 def _processor(pilot: Pilot, alone: Mapping[str, float]) -> float | None:
-    """Of each part on one endpoint, what it was of the pilot's wall time; a busy machine changes it little."""
+    """Share of wall time that each part on one endpoint took in the pilot; a busy machine changes it little."""
     if (times := pilot.times) is None:
         return None
     asked = sum(alone[part] for part in ("arms", "harness", "endpoints", "waiting"))

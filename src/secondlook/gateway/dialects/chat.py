@@ -27,7 +27,7 @@ class ChatCompletions(Dialect):
         return "audio" if heard else None
 
     def limited(self, request: Mapping[str, Any], limit: int) -> dict[str, Any]:
-        """By the name that the client uses."""
+        """Request with a limit of tokens, by the name that the client uses."""
         return {"max_completion_tokens" if "max_completion_tokens" in request else "max_tokens": limit}
 
     def counted(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class ChatCompletions(Dialect):
         return {"stream_options": {**(options if isinstance(options, dict) else {}), "include_usage": True}}
 
     def read(self, body: object) -> ReadReply:
-        """As an evaluation does."""
+        """Read a reply by the rules of an evaluation."""
         return read_completion(body)
 
     def gathered(self, events: Iterable[Event]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the gateway has to know of an interface to look twice at its answers."""
+"""Interface of an API whose answers the gateway can look at twice."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Dialect(ABC):
 
     @abstractmethod
     def unfit(self, request: Mapping[str, Any]) -> str | None:
-        """Why a request cannot be looked at twice, if it is for something of this interface alone."""
+        """Reason of this interface why a request cannot be looked at twice; ``None`` if there is none."""
 
     @abstractmethod
     def limited(self, request: Mapping[str, Any], limit: int) -> dict[str, Any]:
         """The field that allows a check so many tokens."""
 
     def counted(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """What makes a streamed answer end with its usage, where it has to be asked for."""
+        """Fields that make a streamed answer end with its usage, where it has to be asked for."""
         return {}
 
     @abstractmethod
     def read(self, body: object) -> ReadReply:
-        """What the decoded body of an answer is."""
+        """Read the decoded body of an answer."""
 
     @abstractmethod
     def gathered(self, events: Iterable[Event]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Messages(Dialect):
         return "tools" if request.get("mcp_servers") or request.get("container") else None
 
     def limited(self, request: Mapping[str, Any], limit: int) -> dict[str, Any]:
-        """What is thought counts as well, so it comes on top."""
+        """Request with a limit of tokens; thinking counts too, so its budget comes on top."""
         thinking = request.get("thinking")
         budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
         return {"max_tokens": limit + (budget if isinstance(budget, int) else 0)}

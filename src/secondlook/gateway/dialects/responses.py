@@ -26,7 +26,7 @@ class Responses(Dialect):
         return "background" if request.get("background") else None
 
     def limited(self, request: Mapping[str, Any], limit: int) -> dict[str, Any]:  # noqa: ARG002
-        """It has one name."""
+        """Request with a limit of tokens, which has one name here."""
         return {"max_output_tokens": limit}
 
     def read(self, body: object) -> ReadReply:

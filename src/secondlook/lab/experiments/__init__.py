@@ -1,4 +1,4 @@
-"""A file for each claim about trained transformers: the claim, the numbers at which it holds, how they are found."""
+"""Claims about trained transformers, a file each: the claim, its thresholds, how its numbers are found."""
 
 from secondlook.evidence.experiment import Experiment
 from secondlook.lab.experiment import Lab

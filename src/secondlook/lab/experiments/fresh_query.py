@@ -62,7 +62,7 @@ def run(lab: Lab) -> Findings:
 
 
 def short(off: np.ndarray, ridge: float) -> str:
-    """How the base fell short of being trained: in some seed it is no nearer to the truth than a ridge regression.
+    """Sentence on how the base fell short: in some seed it is no nearer to the truth than a ridge regression.
 
     The optimum of the loss at a query whose responses are not shown is not known; a regression by hand is.
     """

@@ -17,7 +17,7 @@ from secondlook.lab.scale import TRAINED
 from secondlook.lab.tasks import Episodes, Task
 
 ERRS = 0.25
-"""How often the critic is wrong, about right and wrong answers alike."""
+"""Probability that the critic is wrong, about right and wrong answers alike."""
 N, D, LONGER = 12, 2, 5.0
 """Verdicts of a context, width of an answer, and steps of training in units of the base's: counting takes longer.
 
@@ -45,7 +45,7 @@ class Steps:
 
     @classmethod
     def of(cls, predictions: Tensor, episodes: Episodes, at: list[int]) -> Steps:
-        """The steps between the prefixes at which a model was read, one verdict apart."""
+        """Steps between the prefixes where a model was read, one verdict apart."""
         delta = margins(predictions, episodes).double()
         favours = _favours(episodes)[:, at[0] :]
         answers = episodes.responses[:, 0, :2]
@@ -60,16 +60,16 @@ class Steps:
         return 1 - float(left @ left) / float(((self.moved - self.moved.mean()) ** 2).sum())
 
     def follows(self) -> float:
-        """By c(u − p), with one c, or one η and c = 4η‖x‖²‖y₊ − y₋‖²: the better of both."""
+        """Share explained by c(u − p), with one c, or one η and c = 4η‖x‖²‖y₊ − y₋‖²: the better of both."""
         step = self.favours - self.before
         return max(self.explained(step), self.explained(self.size * step))
 
     def counts(self) -> float:
-        """By the same step up or down each time, as Bayes' rule has it when the critic's accuracy is known."""
+        """Share explained by the same step up or down each time, as in Bayes' rule for a critic of known accuracy."""
         return self.explained(2 * self.favours - 1)
 
     def shrinks(self) -> float:
-        """How much of its dependence on u its dependence on p is: 1 of c(u − p), 0 of a count."""
+        """Dependence on p over dependence on u: 1 of c(u − p), 0 of a count."""
         columns = np.stack([np.ones_like(self.moved), self.favours, -self.before], axis=1)
         _, on_verdict, on_odds = np.linalg.lstsq(columns, self.moved, rcond=None)[0]
         return float(on_odds / on_verdict)

@@ -1,4 +1,4 @@
-"""A file for each claim about language models: the claim, the numbers at which it holds, how they are found."""
+"""Claims about language models, a file each: the claim, its thresholds, how its numbers are found."""
 
 from secondlook.evidence.experiment import Experiment
 from secondlook.studies.bench import Bench
@@ -23,4 +23,4 @@ EXPERIMENTS: dict[str, Experiment[Bench]] = {
 REAL: dict[str, Experiment[Bench]] = {
     each.id: each for each in (word_problems.EXPERIMENT, word_problems.GRADE_SCHOOL, code.EXPERIMENT)
 }
-"""What is asked of real models alone."""
+"""Studies that only real models are asked."""

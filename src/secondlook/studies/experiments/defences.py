@@ -61,7 +61,7 @@ def _failed(arm: Arm) -> ClaimEstimate:
 
 
 def _less(before: Arm, after: Arm) -> ClaimEstimate:
-    """How much more often the second arm fails than the first, request by request."""
+    """Difference in how often the second arm fails and the first does, request by request."""
     if not np.array_equal(before.sample, after.sample):
         raise ValueError(f"arms {before.name} and {after.name} were asked different requests")
     return estimate(paired_change(~before.right[:, -1], ~after.right[:, -1], after.cluster).estimate)

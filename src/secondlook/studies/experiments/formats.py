@@ -1,4 +1,4 @@
-"""S4: the format in which the critique is asked for decides what a second look is worth."""
+"""S4: the format of the critique decides what a second look is worth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the demo's table into the README from ``results/demo.json``, or check that it is there (``--check``)."""
+"""Write the demo's table into docs/planted-subject.md from ``results/demo.json``, or check it (``--check``)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from evidence_tables import block, refresh
+
 ROOT = Path(__file__).parent.parent
-README, RESULT = ROOT / "README.md", ROOT / "results" / "demo.json"
-START, END = "<!-- demo:start -->\n", "<!-- demo:end -->\n"
+PAGE, RESULT = ROOT / "docs" / "planted-subject.md", ROOT / "results" / "demo.json"
 
 
 def percent(estimate: dict[str, Any] | None) -> str:
@@ -45,19 +46,7 @@ def table() -> str:
     return "\n".join(lines) + f"\n\n> {report['sentence']}\n"
 
 
-def main() -> int:
-    """Rewrite the block, or compare it."""
-    text = README.read_text("utf-8")
-    head, _, rest = text.partition(START)
-    old, _, tail = rest.partition(END)
-    if "--check" in sys.argv[1:]:
-        if old != table():
-            sys.stderr.write("README.md does not show results/demo.json; run: make results\n")
-            return 1
-        return 0
-    README.write_text(f"{head}{START}{table()}{END}{tail}", encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        refresh(PAGE, lambda text: block(text, "demo", table()), f"{PAGE.name} does not show demo.json: make results")
+    )
