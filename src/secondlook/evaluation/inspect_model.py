@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from inspect_ai.event import ModelEvent
@@ -37,6 +38,7 @@ from secondlook.correction.chat import (
     Usage,
     WithheldError,
 )
+from secondlook.correction.digits import likeliest_number
 from secondlook.correction.elicit import Form, Held
 from secondlook.correction.held import REFUSES, ROOM, TURN, Server, hold
 from secondlook.correction.likelihood import Place, shares_of
@@ -147,6 +149,8 @@ class InspectModel:
     async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
         """Reply in a form: by the logits of a local model, or as the server can be held to it."""
         if isinstance(self.model.api, Local):
+            if form.number and (number := await likeliest_number(partial(self.model.api.score, messages))):
+                return Held(Completion(number.text, Usage(number.tokens_in, number.tokens_out, calls=1)), "logits")
             if not form.choices:
                 return Held(await self._generate(messages, "", seed), TURN)
             if scored := await self.model.api.score(messages, form.choices):

@@ -20,6 +20,7 @@ import anyio
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Completion, Json, Message, ModelInfo, Usage
 from secondlook.correction.critics.protocol import Critic
+from secondlook.correction.digits import likeliest_number
 from secondlook.correction.elicit import Form, Held
 from secondlook.correction.held import TURN
 from secondlook.correction.likelihood import Place, shares_of
@@ -91,7 +92,9 @@ class LockstepModel:
         return reply
 
     async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
-        """The choice that is the likeliest next turn; what is open is said in a plain one."""
+        """The choice, or the number, that is the likeliest next turn; what is open is said in a plain one."""
+        if form.number and (number := await likeliest_number(partial(self._likelihoods, messages))):
+            return Held(Completion(number.text, Usage(number.tokens_in, number.tokens_out, calls=1)), "logits")
         if not (choices := form.choices):
             return Held(await self.complete(messages, seed=seed), TURN)
         scored = await self._scored(messages, choices)
@@ -103,6 +106,10 @@ class LockstepModel:
     async def score(self, messages: Sequence[Message], place: Place) -> Sequence[float]:
         """Log-probability of each continuation of a turn; its tokens are no cost of the conversation."""
         return (await self._scored(messages, [place.before + each for each in place.continuations])).logprobs
+
+    async def _likelihoods(self, messages: Sequence[Message], continuations: Sequence[str]) -> tuple[list[float], int]:
+        scored = await self._scored(messages, continuations)
+        return [*scored.logprobs], scored.tokens_in
 
     async def _scored(self, messages: Sequence[Message], continuations: Sequence[str]) -> Scored:
         if (conversation := CONVERSATION.get()) is None:
