@@ -135,6 +135,14 @@ def test_the_key_is_told_of_in_the_help():
     assert "on this machine needs none" in words
 
 
+def test_data_make_writes_word_problems(tmp_path):
+    done = secondlook("data", "make", "word-problems", tmp_path / "mine", "--per-category", 2)
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in (tmp_path / "mine/questions.jsonl").read_text("utf-8").splitlines()]
+    assert [row["group"] for row in rows] == ["add", "take away", "times"] * 2
+    assert all(row["prompt"] and isinstance(row["answer"], int) for row in rows)
+
+
 def test_data_make_writes_the_planted_language(tmp_path):
     done = secondlook("data", "make", "planted", tmp_path / "language", "--per-category", 2)
     assert done.code == 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from evidence_tables import block, refresh
 
+from secondlook.reproduce.ledger import LEDGER
 from secondlook.reproduce.words import outcome_of, worded
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +24,7 @@ def compact(records: list[dict[str, Any]]) -> str:
         real = record.get("real", ())
         outcomes = [f"{_short(subject['model'])}: {subject['outcome']}" for subject in real] + [outcome_of(record)]
         numbers = [worded(subject) for subject in real] + [worded(record)]
-        lines.append(f"| {record['id']} | {record['title']} | {'; '.join(outcomes)} | {_numbers(numbers)} |")
+        lines.append(f"| {record['id']} | {LEDGER[record['id']].title} | {'; '.join(outcomes)} | {_numbers(numbers)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -22,7 +22,7 @@ def commands(text: str, name: str) -> str:
     return str(found)
 
 
-def run(script: str, folder: Path) -> str:
+def run(script: str, folder: Path, seconds: int = 900) -> str:
     """What a shell prints in a folder; what it leaves running is stopped."""
     here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     shell = f"set -e; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT; {script}"
@@ -34,7 +34,7 @@ def run(script: str, folder: Path) -> str:
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        timeout=900,
+        timeout=seconds,
     )
     return done.stdout
 

@@ -17,6 +17,7 @@ from own_task import run
 
 ROOT = Path(__file__).parent.parent
 Cut = Callable[[str], str]
+_SECONDS = 3600  # a busy machine asks a real model slowly
 
 
 def between(start: str, end: str) -> Cut:
@@ -55,7 +56,7 @@ def filled(page: str, text: str, folder: Path) -> str:
     """A page as it should be, from a run in a folder."""
     scripts = dict(re.findall(r"<!-- run:(\w+) -->\n```sh\n(.*?)```", text, re.DOTALL))
     marks = {name: f"# now {name}" for name in scripts}
-    said = run("\n".join(f"echo '{marks[name]}'\n{script}" for name, script in scripts.items()), folder)
+    said = run("\n".join(f"echo '{marks[name]}'\n{script}" for name, script in scripts.items()), folder, _SECONDS)
     printed = {name: said.partition(f"{mark}\n")[2].partition("# now ")[0] for name, mark in marks.items()}
     for name, (of, cut) in PAGES[page].items():
         shown = "\n".join(line.rstrip() for line in cut(printed[of]).strip().splitlines())

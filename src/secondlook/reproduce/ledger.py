@@ -117,7 +117,7 @@ def _theory(
 _THEORY = (
     _theory(
         1,
-        "step on W, shift of responses",
+        "a step on W is a shift of the responses",
         "A gradient step on W changes the loss exactly as moving every response by minus the step does.",
         "Proposition 3.1",
         "shift",
@@ -125,35 +125,45 @@ _THEORY = (
     ),
     _theory(
         2,
-        "one layer, two heads",
+        "one layer of two heads makes the Bradley–Terry step",
         "One layer of two softmax heads makes the gradient step of the Bradley–Terry loss.",
         "Theorem 3.2",
     ),
     _theory(
         3,
-        "N−1 blocks",
+        "N−1 blocks make the Plackett–Luce step",
         "N−1 blocks of three softmax heads and a feed-forward network make the step of the Plackett–Luce loss.",
         "Theorem 3.3",
     ),
-    _theory(4, "several queries", "Several queries in one context are served by one step on W.", "appendix F.1"),
-    _theory(5, "every prefix", "Under a causal mask every position makes the step of its own prefix.", "appendix F.2"),
-    _theory(6, "K steps", "K stacks of the same blocks make K gradient steps.", "ours"),
+    _theory(
+        4,
+        "several queries in one context",
+        "Several queries in one context are served by one step on W.",
+        "appendix F.1",
+    ),
+    _theory(
+        5,
+        "every prefix under a causal mask",
+        "Under a causal mask every position makes the step of its own prefix.",
+        "appendix F.2",
+    ),
+    _theory(6, "K stacks make K steps", "K stacks of the same blocks make K gradient steps.", "ours"),
     _theory(
         7,
-        "attention alone",
+        "attention alone makes the step",
         "Two heads a block, without any feed-forward network after the embedding, make every prefix's step.",
         "ours",
     ),
     _theory(
         8,
-        "constant depth",
+        "constant depth, traded for heads",
         "1 + K attention and two feed-forward layers make K steps of N responses, with N heads and a width that grows "
         "with N: depth is traded for heads.",
         "ours",
     ),
     _theory(
         9,
-        "temperature and precision",
+        "the error falls with temperature, down to rounding",
         "The error falls as e^(−βΔ) with inverse temperature and gap, until rounding is all that is left.",
         "ours",
         "temperature",
@@ -179,7 +189,7 @@ _THEORY = (
     ),
     _theory(
         11,
-        "the sign of the shift",
+        "the printed sign moves the wrong way",
         "As printed, the shift moves the prediction away from the preferred response; with the opposite sign it is "
         "the gradient step.",
         "ours",
