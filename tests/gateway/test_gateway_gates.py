@@ -89,10 +89,12 @@ def test_the_probability_of_a_verdict_decides(tmp_path, share, looks):
     assert told(response)[:2] == (("corrected", "helps") if looks else ("kept", "gate"))
 
 
-@pytest.mark.parametrize(("says", "answer"), [("Better: latest", "4"), ("Better: earlier", "5"), ("Hm.", "5")])
+@pytest.mark.parametrize(("says", "answer"), [("Choice: latest", "4"), ("Choice: earlier", "5"), ("Hm.", "5")])
 def test_the_answer_that_is_given_is_the_one_that_was_kept(tmp_path, says, answer):
     file = keeping(tmp_path / "g.json", "preferred")
-    with served(file, say=script(completion("5", id="first"), WRONG, completion("4", id="second"), says)) as pair:
+    with served(
+        file, say=script({**completion("5"), "id": "first"}, WRONG, {**completion("4"), "id": "second"}, says)
+    ) as pair:
         response = post(pair, {"model": "m", "messages": [{"role": "user", "content": "2 + 2?"}], "stream": False})
         judge = pair.upstream.asked[3].json
     body = response.json()
@@ -105,7 +107,7 @@ def test_the_answer_that_is_given_is_the_one_that_was_kept(tmp_path, says, answe
 
 def test_accept_reject_and_verify_first_are_served(tmp_path):
     file = keeping(tmp_path / "g.json", "preferred", critic="accept-reject", examiner=Examiner("accept-reject"))
-    with served(file, say=script("5", "4", "Better: latest")) as pair:
+    with served(file, say=script("5", "4", "Choice: latest")) as pair:
         assert post(pair).json()["choices"][0]["message"]["content"] == "4"
         assert [asked.json["messages"][-1]["content"][:16] for asked in pair.upstream.asked][1] == PROMPT.again[:16]
     file = gate(tmp_path / "g.json", "always", critic="verify-first", examiner=Examiner("verify-first"))

@@ -24,10 +24,10 @@ _VERIFY = (
     "First verify your answer above, step by step. Only if you find an error, give a corrected answer; if you find "
     "none, give the same answer again."
 )
-_BETTER: dict[Verdict, str] = {"wrong": "Better: earlier", "right": "Better: latest"}
+_BETTER: dict[Verdict, str] = {"wrong": "Choice: earlier", "right": "Choice: latest"}
 _COMPARE = (
     "You have given two answers to the question: the earlier one and your latest one. Which is more likely to be "
-    'right? Reply with "Better: earlier" or "Better: latest".'
+    'right? Reply with "Choice: earlier" or "Choice: latest".'
 )
 
 
