@@ -40,7 +40,7 @@ from secondlook.correction.chat import (
 )
 from secondlook.correction.digits import likeliest_number
 from secondlook.correction.elicit import Form, Held
-from secondlook.correction.held import REFUSES, ROOM, TURN, Server, hold
+from secondlook.correction.held import LIKELIEST, REFUSES, ROOM, TURN, Server, hold
 from secondlook.correction.likelihood import Place, shares_of
 from secondlook.correction.reply import judged
 from secondlook.evaluation.counting import counted
@@ -58,8 +58,6 @@ _TRANSPORT = {
     "cache",
     "cache_prompt",
 }
-_LIKELIEST = 5
-"""Tokens whose probability a server is asked for at each place; some give no more."""
 _MESSAGE = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 
 
@@ -188,7 +186,7 @@ class InspectModel:
             temperature=self._temperature,
             seed=seed % 2**31 if sampled and seed is not None else None,
             logprobs=True if likely else None,
-            top_logprobs=_LIKELIEST if likely else None,
+            top_logprobs=LIKELIEST if likely else None,
         )
         if more:
             config = config.merge(_held_to(more, self.model.config.extra_body or {}))

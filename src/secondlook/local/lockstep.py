@@ -18,7 +18,7 @@ from typing import TypeVar
 import anyio
 
 from secondlook.correction.case import Case
-from secondlook.correction.chat import Completion, Json, Message, ModelInfo, Usage
+from secondlook.correction.chat import ChatModel, Completion, Json, Message, ModelInfo, Usage
 from secondlook.correction.critics.protocol import Critic
 from secondlook.correction.digits import likeliest_number
 from secondlook.correction.elicit import Form, Held
@@ -156,6 +156,7 @@ def run_lockstep(
     cases: Sequence[Case],
     plan: Plan,
     *,
+    sampler: ChatModel | None = None,
     chunk: int = CHUNK,
     on_transcript: Callable[[Transcript], None] | None = None,
 ) -> list[Transcript]:
@@ -169,6 +170,7 @@ def run_lockstep(
         critic: Who examines the answers; it may ask ``model``, or lock-step models of its own.
         cases: The questions.
         plan: Rounds, variant, stop rule, token budget and seed.
+        sampler: The lock-step model, sampled, for a gate that asks whether samples agree.
         chunk: Conversations held at once; memory grows with it.
         on_transcript: Called for every transcript, in order, a chunk at a time.
 
@@ -191,7 +193,8 @@ def run_lockstep(
 
     async def hold_all() -> list[Transcript]:
         for start in range(0, len(cases), chunk):
-            held = await together([partial(run, model, critic, case, plan) for case in cases[start : start + chunk]])
+            one = partial(run, model, critic, plan=plan, sampler=sampler)
+            held = await together([partial(one, case) for case in cases[start : start + chunk]])
             transcripts.extend(held)
             if on_transcript is not None:
                 for transcript in held:
