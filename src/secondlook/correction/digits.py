@@ -10,8 +10,8 @@ _DIGITS = "0123456789"
 _LONGEST = 16
 """Characters of a number at most: more come of a model that repeats a digit."""
 Score = Callable[[Sequence[str]], Awaitable["tuple[Sequence[float], int] | None"]]
-"""Log-probabilities of beginnings of a turn, none of which goes on from another, and the tokens before; or nothing, where
-a model does not tell."""
+"""Log-probabilities of beginnings of a turn, none of which goes on from another, and the tokens before; or nothing,
+where a model does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
