@@ -3,7 +3,8 @@
 Gateway and proxy have a core of their own while they are measured; upstream and clients share the other. Open loop:
 requests leave at fixed times, whether earlier ones were answered or not. Closed loop: so many are always in flight.
 Memory: the gateway's, after a warm-up and at the end. The other proxy is LiteLLM's, if ``--litellm`` names its program.
-At last the HTTP client the gateway uses, beside another, as clients of the same upstream.
+First what a gate adds to the loop of a request; at last the HTTP client the gateway uses, beside another, as clients of
+the same upstream.
 """
 
 from __future__ import annotations
@@ -25,10 +26,17 @@ from typing import IO
 import aiohttp
 import httpx
 
+from secondlook.correction import Completion, ModelCritic, ModelInfo, Plan, Usage, run
+from secondlook.correction.reply import likely_tokens
+from secondlook.gate import Gate
+from secondlook.gateway.conversation import OpenCase
+from secondlook.prompts.prompt import load_prompt
+
 RATE, SECONDS = 100, 15
 IN_FLIGHT, LOOP_SECONDS, TURNS = 50, 8, 3
 MANY = 100_000
 MEDIAN_MS, P99_MS, PER_SECOND, GROWTH = 5.0, 25.0, 600.0, 0.05
+GATED, GATE_MS, CRITIQUE = 2000, 0.2, 200
 _KEY = "sk-only-for-this-bench-0123456789abcdef"
 BODY = b'{"model":"m","messages":[{"role":"user","content":"%s"}]}' % (b"word " * 40)
 ANSWER = (
@@ -207,11 +215,51 @@ def flat(port: int, process: subprocess.Popen[bytes], many: int) -> bool:
     return verdict(f"memory flat within {100 * GROWTH:g}%", abs(growth) <= GROWTH)
 
 
+def gate_cost() -> bool:
+    """What a gate adds to the loop of one request: that of `p_wrong`, which reads the most, beside none."""
+    words = ["word "] * CRITIQUE + ["Verdict", ":", " wrong"]
+    told = [
+        {"token": w, "logprob": -0.1, "top_logprobs": [{"token": w + "~" * k, "logprob": -k} for k in range(5)]}
+        for w in words
+    ]
+    told[-1]["top_logprobs"] = [{"token": " wrong", "logprob": -0.4}, {"token": " correct", "logprob": -1.1}]
+    text = "".join(words)
+    body = {
+        "choices": [{"index": 0, "message": {"content": text}, "finish_reason": "stop", "logprobs": {"content": told}}]
+    }
+    file = load_prompt("own/binary-cot")
+
+    class Model:
+        info = ModelInfo("m")
+
+        def __init__(self, likely: bool) -> None:
+            self.likely = likely
+
+        async def complete(self, *_: object, **__: object) -> Completion:
+            return Completion(text, Usage(1, 1, calls=1), tokens=likely_tokens(body) if self.likely else ())
+
+    async def timed(plan: Plan, model: Model) -> float:
+        begun = time.perf_counter()
+        for number in range(GATED):
+            transcript = await run(model, ModelCritic(model), OpenCase(str(number), "Why?", file), plan)
+            assert len(transcript.rounds) == 2, transcript.error
+        return 1000 * (time.perf_counter() - begun) / GATED
+
+    gated = Plan(stop="gate", gate=Gate("p_wrong", 0.5), confidence=True)
+    pairs = [(asyncio.run(timed(Plan(), Model(False))), asyncio.run(timed(gated, Model(True)))) for _ in range(TURNS)]
+    without, with_gate = (statistics.median(column) for column in zip(*pairs, strict=True))
+    print(f"loop of a request, a critique of {CRITIQUE} tokens: {without:.3f} ms, under a gate {with_gate:.3f} ms")
+    return verdict(f"a gate adds at most {GATE_MS:g} ms", with_gate - without <= GATE_MS)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--litellm", help="LiteLLM's program, in an environment of its own")
+    parser.add_argument("--gate", action="store_true", help="what a gate adds, and no more")
     parser.add_argument("--quick", action="store_true", help="rates alone: no latencies, no memory")
     options = parser.parse_args()
+    if options.gate:
+        return int(not gate_cost())
     cores = sorted(os.sched_getaffinity(0))
     own, other = cores[0], cores[-1]
     os.sched_setaffinity(0, {other})
@@ -221,7 +269,7 @@ def main() -> int:
         str(Path(sys.executable).with_name("secondlook")), "serve", "--upstream", f"http://127.0.0.1:{upstream}/v1",
         "--policy", "never", "--port", str(port), "--quiet",
     ]  # fmt: skip
-    held = []
+    held = [gate_cost()]
     with running(behind, upstream, other):
         with running(gateway, port, own) as process:
             asyncio.run(closed_loop(port, requests=2000))

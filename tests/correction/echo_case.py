@@ -19,6 +19,7 @@ class EchoCase:
     prompt: str = "echo/plain@0"
     answer_form = None
     verdict_form = None
+    preference_form = None
 
     def query(self, round_index: int) -> str:
         return f"{self.sample}: query {round_index}"

@@ -1,10 +1,12 @@
 """Every critic by itself."""
 
 import functools
+import math
 import random
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -14,6 +16,7 @@ from secondlook.correction import (
     CommandCritic,
     CriticError,
     Critique,
+    FittedCritic,
     ModelCritic,
     NoisyCritic,
     OracleCritic,
@@ -22,6 +25,7 @@ from secondlook.correction import (
     ToolCritic,
     Usage,
 )
+from secondlook.fitted import Fitted, Input, Linear
 
 pytestmark = pytest.mark.anyio
 
@@ -230,3 +234,33 @@ async def test_a_command_that_hangs_is_ended_and_one_that_is_missing_told(tmp_pa
 def test_a_bad_command_is_refused_at_once(argv, timeout, message):
     with pytest.raises(ValueError, match=message):
         CommandCritic(argv, timeout)
+
+
+async def test_a_fitted_critic_asks_others_and_shows_the_words_of_one_that_agrees():
+    alarm = Fitted(
+        [Input("verdict of a", "wrong"), Input("verdict of b", "wrong")], Linear("linear", [2.0, 2.0], -1.0), 0.5
+    )
+    for first, second, verdict, text in (
+        ("wrong", "right", "wrong", "a: wrong"),
+        ("right", "wrong", "wrong", "b: wrong"),
+        ("right", "right", "right", "a: right"),
+        ("unclear", "unclear", "right", "verdict: right"),
+    ):
+        asked = {
+            name: ToolCritic(lambda _, name=name, said=said: Critique(f"{name}: {said}", said, Usage(5, 2, calls=1)))
+            for name, said in (("a", first), ("b", second))
+        }
+        critique = await FittedCritic(alarm, asked).examine(examination())
+        assert (critique.verdict, critique.text) == (verdict, text)
+        assert critique.usage == Usage(10, 4, calls=2)
+        assert critique.shares["wrong"] == pytest.approx(
+            alarm.wrong({"verdict of a": first, "verdict of b": second}), abs=1e-6
+        )
+
+
+async def test_a_fitted_critic_hears_the_answers_own_probability_and_knows_when_it_knows_nothing():
+    unsure = Fitted([Input("p_answer", None, 0.5, -0.1)], Linear("linear", [1.0], 0.0), 0.5)
+    for likely, verdict in ((0.4, "wrong"), (0.6, "right"), (math.nan, "unclear")):
+        critique = await FittedCritic(unsure).examine(replace(examination(), p_answer=likely))
+        assert critique.verdict == verdict
+        assert (critique.shares is None) == math.isnan(likely)

@@ -8,7 +8,7 @@ from secondlook.correction import Plan
     ("options", "message"),
     [
         ({"variant": "selfie"}, "variant is 'selfie': choose one of self, diverse, self-instruct, resample"),
-        ({"stop": "never"}, "stop is 'never': choose one of fixed, satisfied"),
+        ({"stop": "never"}, "stop is 'never': choose one of fixed, satisfied, gate"),
         ({"rounds": -1}, "rounds is -1: give 0 or more second looks"),
         ({"max_tokens": 0}, "max_tokens is 0: give 1 or more, or None for no limit"),
         ({"max_seconds": 0.0}, "max_seconds is 0.0: give more than 0, or None for no limit"),

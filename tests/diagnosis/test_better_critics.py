@@ -20,7 +20,7 @@ from secondlook.diagnosis.critics import (
 from secondlook.diagnosis.examined import examined, judge, predicted
 from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.panel import agreement, panel
-from secondlook.diagnosis.trained import deal, features_of, fit, train
+from secondlook.diagnosis.trained import deal, features_of, train
 
 WORDS = {"wrong": ALARM, "right": PASS, "unclear": UNCLEAR}
 CELLS = [(was, said) for was in (True, False) for said in (ALARM, PASS)]
@@ -166,17 +166,6 @@ def test_a_vote_needs_the_same_answers_and_what_knows_the_truth_neither_votes_no
     assert vote(records).rows[-1].name == "vote of b, self"
     assert "oracle" not in trained(records).notes[0]
     assert "verdict of b" not in trained(hidden).notes[0]
-
-
-def test_the_regression_is_where_its_penalised_likelihood_is_greatest():
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(60, 3))
-    y = rng.random(60) < 1 / (1 + np.exp(-(x @ [1.0, -2.0, 0.0] + 0.5)))
-    weights = fit(x, y, 2.0)
-    probability = 1 / (1 + np.exp(-(weights[0] + x @ weights[1:])))
-    # Its gradient, written out.
-    assert (probability - y).sum() == pytest.approx(0, abs=1e-3)
-    assert x.T @ (probability - y) + 2.0 * weights[1:] == pytest.approx(np.zeros(3), abs=1e-3)
 
 
 def test_no_template_is_on_both_sides():

@@ -232,3 +232,20 @@ def test_a_file_may_have_its_own_words_for_answer_and_verdict_alone(prompt):
     assert usual == "State your answer alone: the letter of one option (A, B or C) and nothing else."
     with pytest.raises(ValueError, match=r"prompt x: \[alone\] is .*; it may have answer and verdict"):
         parse_prompt("x", f'{TEXT}\n[alone]\nscore = "?"\n')
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("Choice: latest", "Choice: latest"),
+        ("My earlier answer was 5, my latest is 4, and 2 + 2 is 4.\nChoice: latest", "Choice: latest"),
+        ("The latest answer is wrong.\n**Choice: earlier**", "Choice: earlier"),
+        ("Earlier", "Choice: earlier"),
+        ("Both may be.", None),
+        ("Choice: earlier or latest", None),
+    ],
+)
+def test_a_judges_choice_is_read_strictly(said, read):
+    form = load_prompt("own/binary-cot").preference_form
+    assert form.read(said, "stop") == read
+    assert all(choice in form.ask for choice in form.choices)

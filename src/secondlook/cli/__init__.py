@@ -14,6 +14,7 @@ from secondlook.cli import (
     data,
     diagnose,
     evaluate,
+    gate,
     gateway,
     laboratory,
     models,
@@ -29,7 +30,7 @@ __all__ = ["app", "console", "fail", "main"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 for floor in (
-    *(evaluate, data, models, read, plan, diagnose, compare, gateway),
+    *(evaluate, data, models, read, plan, diagnose, compare, gate, gateway),
     *(critics, theory, laboratory, studies, reproduce),
 ):
     app.add_typer(floor.app)  # without a name: its commands are ours
@@ -38,6 +39,7 @@ _OF_COMMANDS = {
     **dict.fromkeys(("lab", "prove", "show"), "lab"),
     **dict.fromkeys(("reproduce", "study"), "demo"),
     **dict.fromkeys(("demo", "models", "subject"), "local"),
+    "critic": "critics",
     "serve": "gateway",
     "compare": "eval",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from secondlook.diagnosis.critics import Better
     from secondlook.diagnosis.examined import CriticRow
+    from secondlook.diagnosis.examiner import Examiner
 
 app = typer.Typer()
 critic_app = typer.Typer(help="Make a better critic from records.", no_args_is_help=True)
@@ -28,18 +29,34 @@ ArmOption = Annotated[
     str | None, typer.Option("--arm", help="Arm whose second answers show the effect of verdicts; by default self.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the split by template.")]
-Out = Annotated[Path | None, typer.Option(help="Write the verdicts to this file, for critic recorded.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the critic to FILE.json, to be served (fitted:FILE), or verdicts to FILE.jsonl (recorded)."
+    ),
+]
 Answers = Annotated[
     bool, typer.Option("--answers", help="Also write the answer judged; only where records hold replies word for word.")
 ]
 
 
 @critic_app.command("calibrate")
-def calibrate(runs: Runs, arm: ArmOption = None, seed: Seed = 0, out: Out = None, answers: Answers = False) -> None:
+def calibrate(
+    runs: Runs,
+    arm: ArmOption = None,
+    on: Annotated[str | None, typer.Option(help="score or p_wrong; by default the score where there is one.")] = None,
+    to: Annotated[str, typer.Option(help="limit, or a probability by platt or isotonic regression.")] = "limit",
+    seed: Seed = 0,
+    out: Out = None,
+    answers: Answers = False,
+) -> None:
     """Choose the threshold of a critic that gives a number: on half of the templates, judged on the others."""
     from secondlook.diagnosis import critics
 
-    _finish(critics.calibrate(_records(runs), arm, seed=seed), out, answers)
+    if to not in (known := get_args(critics.Calibration)):
+        raise ValueError(f"a number cannot be calibrated to {to!r}; choose one of {', '.join(known)}")
+    records = _records(runs)
+    _finish(critics.calibrate(records, arm, on=on, to=to, seed=seed), out, answers, runs, records)
 
 
 @critic_app.command("vote")
@@ -47,7 +64,8 @@ def vote(runs: Runs, arm: ArmOption = None, out: Out = None, answers: Answers = 
     """Let several critics that judged the same answers vote; a tie is unclear."""
     from secondlook.diagnosis import critics
 
-    _finish(critics.vote(_records(runs), arm), out, answers)
+    records = _records(runs)
+    _finish(critics.vote(records, arm), out, answers, runs, records)
 
 
 @critic_app.command("train")
@@ -55,6 +73,7 @@ def train(
     runs: Runs,
     arm: ArmOption = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds that the templates are dealt into.")] = 5,
+    kind: Annotated[str, typer.Option("--model", help="logistic regression, or gradient-boosted trees.")] = "logistic",
     without: Annotated[list[str] | None, typer.Option(help="Leave this feature out, e.g. context; repeatable.")] = None,
     seed: Seed = 0,
     out: Out = None,
@@ -62,8 +81,14 @@ def train(
 ) -> None:
     """Train a small critic on the records; every verdict comes from a model that saw none of its template."""
     from secondlook.diagnosis import critics
+    from secondlook.diagnosis.learn import Kind
 
-    _finish(critics.trained(_records(runs), arm, folds=folds, seed=seed, without=without or ()), out, answers)
+    if kind not in (known := get_args(Kind)):
+        raise ValueError(f"model is {kind!r}; choose one of {', '.join(known)}")
+    records = _records(runs)
+    served = sorted(_examiners(runs, records)) if out is not None and out.suffix == ".json" else None
+    better = critics.trained(records, arm, kind=kind, folds=folds, seed=seed, without=without or (), asked=served)
+    _finish(better, out, answers, runs, records)
 
 
 def _records(runs: list[Path]) -> pd.DataFrame:
@@ -80,9 +105,54 @@ def _records(runs: list[Path]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _finish(better: Better, out: Path | None, answers: bool) -> None:
+def _examiners(runs: list[Path], records: pd.DataFrame) -> dict[str, Examiner]:
+    """The critics of all arms that can be asked where they are served, by the arm's name."""
+    from secondlook.diagnosis.critic_file import ASKED
+    from secondlook.diagnosis.examined import arms
+    from secondlook.diagnosis.examiner import Examiner, examiner_of, read_run
+
+    found = {}
+    folders = {run.stem: read_run(run) for run in runs}
+    for arm, rows in arms(records).items():
+        critic = str(rows["critic"].iloc[0]) if "critic" in rows else arm
+        folder, _, name = arm.rpartition("/") if len(runs) > 1 else (runs[0].stem, "", arm)
+        run = folders.get(folder)
+        if critic not in ASKED or not rows["verdict"].notna().any():
+            continue
+        if run is None and critic != "self":
+            raise ValueError(
+                f"arm {arm!r} is of critic {critic!r} and no run.json says which; give the folder of its run"
+            )
+        found[arm] = examiner_of(run, name, critic) if run else Examiner(critic)
+    return found
+
+
+def _keep_critic(better: Better, out: Path, runs: list[Path], records: pd.DataFrame) -> None:
+    """Write a critic that can be served."""
+    from secondlook.diagnosis.critic_file import FORMAT, CriticFile, critic_text
+    from secondlook.diagnosis.gate_made import made_of
+    from secondlook.diagnosis.table import check_table
+    from secondlook.machine import whole
+
+    if better.fitted is None:
+        raise ValueError("the best critic raises no alarm; there is nothing to serve")
+    known = _examiners(runs, records)
+    if strange := [name for name in better.asks if name not in known]:
+        raise ValueError(f"the critic of arm {strange[0]!r} cannot be asked where it is served; leave that arm out")
+    table = check_table(records)
+    made = made_of(table, table.arms[better.arm], runs[0] if len(runs) == 1 else None)
+    asked = {name: known[name] for name in better.asks}
+    rows = [better.rows[0], better.rows[-1]]
+    file = CriticFile(FORMAT, rows[-1].name, better.fitted, asked, made, rows, better.notes)
+    with whole(out) as written:
+        written.write(critic_text(file).encode())
+
+
+def _finish(better: Better, out: Path | None, answers: bool, runs: list[Path], records: pd.DataFrame) -> None:
     from secondlook.diagnosis.critics import write_recorded
 
+    if served := out is not None and out.suffix == ".json":
+        _keep_critic(better, out, runs, records)
     asked, *others = rows = better.rows
     made = table("", spaces=2)
     for row in rows:
@@ -97,7 +167,12 @@ def _finish(better: Better, out: Path | None, answers: bool) -> None:
     console.print(made)
     console.print()
     lines = [_meaning(rows[-1], asked.name), *(f"- {note}" for note in better.notes)]
-    if out is not None:
+    if served:
+        lines += [
+            f"\nfile: {out}, to be served",
+            f"see whether the forecast holds: secondlook eval … --critic fitted:{out}",
+        ]
+    elif out is not None:
         count = write_recorded(out, better.verdicts, answers=answers)
         again = f"secondlook eval … --critic recorded --critic-file {out} --rounds 1"
         lines += [f"\nfile: {out}, {count} verdicts on first answers", f"see whether the forecast holds: {again}"]

@@ -67,13 +67,18 @@ class CriticOptions:
 
     critic: tuple[str, ...] = option(
         ("self",),
-        "self, other, tool, recorded or oracle; or a control: none (asks again without a critique), vote (majority of "
-        "answers at equal cost), always-unknown; repeat for several arms.",
+        "self, other, tool, recorded, oracle or fitted:FILE (secondlook critic); verify-first (in the turn that "
+        "answers again), accept-reject (answers again, then chooses); or a control: none (asks again without a "
+        "critique), vote (majority of answers at equal cost), always-unknown; repeat for several arms.",
     )
     noise: float = option(0.0, "Probability of flipping the critic's verdict.")
     variant: str = option("self", "self, diverse or self-instruct.")
     rounds: int = option(1, "Second looks; 0 only answers.")
     stop: str = option("fixed", "fixed, or satisfied: end when the critic is.")
+    keep: str = option(
+        "new", "After a look keep: new, always the new answer; preferred by the critic; confirmed by it."
+    )
+    gate: str | None = option(None, "File of a gate (secondlook gate fit) that says when to look and what to keep.")
     prompt: str | None = option(None, "Prompt file, e.g. bbq/binary-cot, or PATH.toml.")
     critic_model: str | None = option(None, "Examining model of critic other.")
     critic_base_url: str | None = option(None, "Address of the critic model's server.")
@@ -206,9 +211,18 @@ def _evaluation(
         timeout=model.timeout,
         stall=model.stall,
     )
+    given = critics.critic if arms is None else arms.critic
+    fitted = [name.partition(":")[2] for name in given if name.startswith("fitted:")]
+    if len(fitted) > 1:
+        raise ValueError(f"critics {', '.join(given)} are fitted ones twice; give one a run")
+    if fitted:
+        named = tuple("fitted" if name.startswith("fitted:") else name for name in given)
+        critics, arms = replace(critics, critic=named), arms and replace(arms, critic=named)
     apart = ("critic", "critic_model", "critic_base_url")
     study = {name: value for name, value in asdict(critics).items() if name not in apart}
+    study = {name: value for name, value in study.items() if (name, value) not in (("keep", "new"), ("gate", None))}
     study |= {"prompt": critics.prompt or benchmark.prompt, "cache": model.cache}
+    study |= {"fitted_file": str(Path(fitted[0]).resolve())} if fitted else {}
     if model.count_tokens is not None:
         study["count_tokens"] = str(model.count_tokens.resolve())
     if arms is not None:

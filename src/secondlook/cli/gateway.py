@@ -31,15 +31,18 @@ _POLICIES = ("always", "flagged", "never")
 def serve(
     upstream: Annotated[str | None, typer.Option(help="Address of the model's server, with its /v1.")] = None,
     policy: Annotated[
-        list[str] | None, typer.Option(help="always, flagged, never, or a diagnosis.json; repeatable, one a model.")
+        list[str] | None,
+        typer.Option(help="always, flagged, never, or a diagnosis.json or gate.json; repeatable, one a model."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings; options go before it.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Second looks at most.")] = None,
     critic: Annotated[
-        str | None, typer.Option(help="self, other or tool; a diagnosis brings its own, and no other is served.")
+        str | None,
+        typer.Option(help="self, other, tool or fitted:FILE; a diagnosis brings its own, and no other is served."),
     ] = None,
     critic_model: Annotated[str | None, typer.Option(help="Examining model of critic other.")] = None,
     critic_command: Annotated[str | None, typer.Option(help="Command line of critic tool.")] = None,
+    critic_file: Annotated[Path | None, typer.Option(help="File of critic fitted; also --critic fitted:FILE.")] = None,
     critic_seconds: Annotated[
         float | None, typer.Option(help="Seconds of critic tool for one answer; 60 by default.")
     ] = None,
@@ -65,6 +68,9 @@ def serve(
     files = tuple(Path(word) for word in policy or () if word not in _POLICIES)
     if len(words) > 1 or (words and files):
         raise ValueError(f"policy is {', '.join(policy or ())}; give one of {', '.join(_POLICIES)}, or diagnosis files")
+    kind, colon, fitted = (critic or "").partition(":")
+    if colon:
+        critic, critic_file = kind, Path(fitted)
     settings = load_settings(
         config,
         {
@@ -75,6 +81,7 @@ def serve(
             "critic": critic,
             "critic_model": critic_model,
             "critic_command": tuple(shlex.split(critic_command)) if critic_command else None,
+            "critic_file": critic_file,
             "critic_seconds": critic_seconds,
             "variant": variant,
             "prompt": prompt,

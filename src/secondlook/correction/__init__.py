@@ -16,10 +16,13 @@ Nothing here knows a benchmark, a prompt text, a server or a tensor.
 from secondlook.correction.case import Case, Verdict, seed_from
 from secondlook.correction.chat import ChatModel, Completion, Finish, Json, Message, ModelInfo, Role, Usage
 from secondlook.correction.critics import (
+    AcceptCritic,
     CommandCritic,
     Critic,
     CriticError,
     Examination,
+    FittedCritic,
+    Judge,
     ModelCritic,
     NoisyCritic,
     OracleCritic,
@@ -33,9 +36,10 @@ from secondlook.correction.loop import EmptyCompletionError, run
 from secondlook.correction.plan import Plan
 from secondlook.correction.prefix import rewritten_turn
 from secondlook.correction.scripted import ScriptedModel
-from secondlook.correction.transcript import Critique, Round, Stop, StopRule, Transcript, Variant
+from secondlook.correction.transcript import Critique, Preference, Round, Stop, StopRule, Transcript, Variant
 
 __all__ = [
+    "AcceptCritic",
     "Asking",
     "Case",
     "ChatModel",
@@ -49,15 +53,18 @@ __all__ = [
     "EmptyCompletionError",
     "Examination",
     "Finish",
+    "FittedCritic",
     "Form",
     "Held",
     "Json",
+    "Judge",
     "Message",
     "ModelCritic",
     "ModelInfo",
     "NoisyCritic",
     "OracleCritic",
     "Plan",
+    "Preference",
     "RecordedCritic",
     "Role",
     "Round",

@@ -37,6 +37,10 @@ class Case(Protocol):
     def verdict_form(self) -> Form | None:
         """The form of a verdict; ``None`` where critiques state none."""
 
+    @property
+    def preference_form(self) -> Form | None:
+        """The form in which a judge says which of two answers it prefers: ``earlier`` or ``latest``."""
+
     def query(self, round_index: int) -> str:
         """The question, as asked in this round."""
 
@@ -49,6 +53,9 @@ class Case(Protocol):
         Where no critique of the earlier answer stands in the conversation (the content-free control), the text must not
         hint at the answer being wrong or right.
         """
+
+    def verify(self, round_index: int) -> str:
+        """The request to verify the earlier answer first, and to change it only where it is wrong."""
 
     def feedback(self, verdict: Verdict) -> str:
         """A critique in the form the check asks for, stating this verdict and nothing else."""

@@ -25,6 +25,8 @@ from secondlook.correction.likelihood import place_of, shares_at
 TURN = "turn"
 REFUSES = (400, 404, 422, 501)
 """HTTP statuses of a server that refuses what stands in a request."""
+LIKELIEST = 5
+"""Tokens whose probability a server is asked for at each place; some give no more."""
 ROOM = 48
 """Tokens that a held reply may have at least: a choice in its schema, in whatever spacing, is longer than alone."""
 Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Completion | None]]

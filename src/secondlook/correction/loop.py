@@ -12,10 +12,11 @@ import anyio
 
 from secondlook.correction.case import Case, seed_from
 from secondlook.correction.chat import ChatModel, Completion, Finish, Message, Usage, WithheldError
-from secondlook.correction.critics.protocol import Critic, Examination
+from secondlook.correction.critics.protocol import Critic, Examination, Judge
 from secondlook.correction.elicit import NEVER
 from secondlook.correction.plan import Plan
-from secondlook.correction.transcript import Critique, Round, Stop, Transcript
+from secondlook.correction.transcript import Critique, Preference, Round, Stop, Transcript
+from secondlook.gate import Seen
 
 T = TypeVar("T")
 
@@ -29,7 +30,13 @@ class EmptyCompletionError(Exception):
 
 
 async def run(
-    model: ChatModel, critic: Critic, case: Case, plan: Plan, *, on_error: Callable[[Exception], None] | None = None
+    model: ChatModel,
+    critic: Critic,
+    case: Case,
+    plan: Plan,
+    *,
+    sampler: ChatModel | None = None,
+    on_error: Callable[[Exception], None] | None = None,
 ) -> Transcript:
     """Ask one question, and look again at the answer as often as the plan says.
 
@@ -43,6 +50,11 @@ async def run(
     of the conversation that goes on. In variant ``resample`` every round is the question alone, asked anew; nothing is
     examined.
 
+    The plan's gate decides before every look whether there is one (``stop="gate"``), on the critique where the critic
+    decides and before there is one where it does not, and after it whether the new answer is kept; one that is not
+    leaves the earlier answer in hand and ends the loop (``stop="rejected"``). ``sampler`` is the model whose samples
+    may agree with an answer, at a temperature of its own; the model itself by default.
+
     The last good answer is never lost: whatever goes wrong later ends the loop, and the rounds so far are
     returned. A cancellation from outside is passed on.
 
@@ -50,7 +62,7 @@ async def run(
     ``on_error`` is called with the exception that ended the loop with ``stop="error"``; a caller that must raise it
     again keeps it: ``on_error=errors.append``. The transcript's messages then end with the unanswered request.
     """
-    conversation = _Conversation(model, critic, case, plan)
+    conversation = _Conversation(model, critic, case, plan, sampler or model)
     error: str | None = None
     try:
         stop = await conversation.hold()
@@ -91,6 +103,7 @@ class _Conversation:
     critic: Critic
     case: Case
     plan: Plan
+    sampler: ChatModel
     messages: list[Message] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
     lost: Usage = field(default_factory=Usage)
@@ -110,12 +123,76 @@ class _Conversation:
             if self.plan.variant == "resample":
                 await self._answer(index, self.case.query(index))
                 continue
-            critique = await self._examine(index - 1)
-            if self.plan.stop == "satisfied" and critique is not None and critique.verdict == "right":
-                return "satisfied"
-            repeat = self.plan.variant != "self-instruct"
-            await self._answer(index, self.case.reask(index, repeat_query=repeat, critiqued=critique is not None))
+            if not await self._looks(index - 1):
+                return "satisfied" if self.plan.stop == "satisfied" else "gate"
+            await self._answer(index, self._request(index))
+            if not await self._keeps(index):
+                self.rounds[index] = replace(self.rounds[index], kept=False)
+                return "rejected"
         return "rounds"
+
+    async def _looks(self, index: int) -> bool:
+        """Whether the answer of a round is looked at again; if so, its critique has been heard."""
+        gate = self.plan.decides
+        if gate.when == "agreement":
+            await self._sample(index, gate.samples or 1)
+        if not gate.by_critic and not gate.looks(self._seen(index)):
+            return False
+        if self.rounds[index].critique is None:  # the critic may have confirmed it already
+            await self._examine(index)
+        return not gate.by_critic or bool(gate.looks(self._seen(index)))
+
+    def _seen(self, index: int) -> Seen:
+        round_, form = self.rounds[index], self.case.answer_form
+        verdict, wrong, likely = None, math.nan, math.nan
+        if (critique := round_.critique) is not None:
+            verdict, wrong = critique.verdict, (critique.shares or {}).get("wrong", math.nan)
+        if round_.shares is not None and form is not None:
+            likely = round_.shares.get(form.read(*round_.stated) or "", math.nan)
+        return Seen(verdict, wrong, likely, math.nan if round_.agreement is None else round_.agreement)
+
+    async def _sample(self, index: int, count: int) -> None:
+        """Ask the question anew so often, and see how many answers are the one of this round."""
+        if (form := self.case.answer_form) is None:
+            raise ValueError("agreement is of answers that have a form, and these have none; choose another gate")
+        shown = (*self.messages[: self.opening], Message("user", self.case.query(index)))
+        own, agree, spent = form.read(*self.rounds[index].stated), 0, Usage()
+        for number in range(count):
+            self._stop_if_spent()
+            said = await self._in_time(self.sampler.complete(shown, seed=self._seed(index, f"sample {number}")))
+            self._spend(said.usage)
+            spent += said.usage
+            agree += own is not None and form.read(said.text, said.finish) == own
+            self.rounds[index] = replace(self.rounds[index], sampled=spent)
+        self.rounds[index] = replace(self.rounds[index], agreement=agree / count)
+
+    def _request(self, index: int) -> str:
+        if self.plan.verify:
+            return self.case.verify(index)
+        critiqued = self.rounds[index - 1].critique is not None
+        return self.case.reask(index, repeat_query=self.plan.variant != "self-instruct", critiqued=critiqued)
+
+    async def _keeps(self, index: int) -> bool:
+        """Whether the new answer is kept, once a judge or the critic was asked where the gate wants it."""
+        gate = self.plan.decides
+        if gate.keep == "preferred":
+            preference = await self._prefer(index)
+            return bool(gate.keeps(preferred=preference.new))
+        if gate.keep == "confirmed":
+            critique = await self._examine(index)
+            return bool(gate.keeps(verdict=critique and critique.verdict))
+        return True
+
+    async def _prefer(self, index: int) -> Preference:
+        self._stop_if_spent()
+        if not isinstance(self.critic, Judge):
+            raise ValueError(  # noqa: TRY004 - the user named the wrong critic
+                f"critic {self.critic.name!r} is no judge of two answers; choose 'self' or 'other'"
+            )
+        preference = await self._in_time(self.critic.prefer(self._examination(index, "judge")))
+        self._spend(preference.cost)
+        self.rounds[index] = replace(self.rounds[index], preference=preference)
+        return preference
 
     async def _answer(self, index: int, request: str) -> None:
         self._stop_if_spent()
@@ -160,19 +237,7 @@ class _Conversation:
 
     async def _examine(self, index: int) -> Critique | None:
         self._stop_if_spent()
-        seed = self._seed(index, "check")
-        answer = self.rounds[index]
-        exam = Examination(
-            self.case,
-            index,
-            answer.answer,
-            tuple(self.messages),
-            seed,
-            answer.finish,
-            answer.stated,
-            self.plan.asking,
-        )
-        critique = await self._in_time(self.critic.examine(exam))
+        critique = await self._in_time(self.critic.examine(self._examination(index, "check")))
         if critique is None:
             return None
         self._spend(critique.cost)
@@ -182,6 +247,20 @@ class _Conversation:
         self.messages.append(Message("user", self.case.check(index)))
         self.messages.append(Message("assistant", critique.text))
         return critique
+
+    def _examination(self, index: int, purpose: str) -> Examination:
+        answer = self.rounds[index]
+        return Examination(
+            self.case,
+            index,
+            answer.answer,
+            tuple(self.messages),
+            self._seed(index, purpose),
+            answer.finish,
+            answer.stated,
+            self.plan.asking,
+            self._seen(index).p_answer,
+        )
 
     def _spend(self, usage: Usage) -> None:
         # A cost that is not told may be any: a budget of tokens is then spent.

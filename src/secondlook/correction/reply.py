@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from secondlook.correction.chat import Finish, Usage
+from secondlook.correction.chat import Finish, TokenLogprob, Usage
 
 ReplyKind = Literal["words", "empty", "refused", "call", "error"]
 
@@ -122,6 +122,22 @@ def judged(
         what = "thoughts alone" if thoughts else "no words"
         return reply("empty", f"the reply came to its token limit with {what}; allow more tokens")
     return reply("empty", "the reply is empty")
+
+
+def likely_tokens(body: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
+    """How likely the tokens of a chat completion were, where it tells; nothing where any of it cannot be read."""
+    try:
+        told = (choice_of(body) or {})["logprobs"]["content"]
+        return tuple(
+            TokenLogprob(
+                one["token"],
+                float(one["logprob"]),
+                {other["token"]: float(other["logprob"]) for other in one.get("top_logprobs") or ()},
+            )
+            for one in told
+        )
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return ()
 
 
 def error_of(body: object) -> str | None:

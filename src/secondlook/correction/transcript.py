@@ -11,9 +11,9 @@ from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish, Message, ModelInfo, Usage
 from secondlook.correction.elicit import Elicited
 
-StopRule = Literal["fixed", "satisfied"]
+StopRule = Literal["fixed", "satisfied", "gate"]
 Variant = Literal["self", "diverse", "self-instruct", "resample"]
-Stop = Literal["rounds", "satisfied", "tokens", "seconds", "refused", "error"]
+Stop = Literal["rounds", "satisfied", "gate", "rejected", "tokens", "seconds", "refused", "error"]
 
 
 class _Call:
@@ -56,6 +56,22 @@ class Critique(_Call):
 
 
 @dataclass(frozen=True, slots=True)
+class Preference(_Call):
+    """Which of two answers a judge prefers, the earlier one or the one after it, and its cost.
+
+    Attributes:
+        new: Whether it prefers the later one; ``None`` where it did not say.
+        elicited: What it said when it was asked for that alone, if it was.
+    """
+
+    text: str
+    new: bool | None
+    usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
+    elicited: Elicited | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Round(_Call):
     """One answer and the critique of *this* answer (``None`` if it was never examined).
 
@@ -67,6 +83,10 @@ class Round(_Call):
         reasoning: What the model thought before, where the server tells that apart.
         elicited: What it said when it was asked for its answer alone, if it was.
         shares: Probability of each choice, where it is known.
+        sampled: Cost of the samples that agree with it or do not, if a gate asked for any.
+        agreement: Share of them that do.
+        preference: Whether a judge prefers it to the answer before it, if one was asked.
+        kept: Whether it is the answer in hand until there is another; ``False`` where the earlier one was kept.
     """
 
     index: int
@@ -78,6 +98,16 @@ class Round(_Call):
     reasoning: str = ""
     elicited: Elicited | None = None
     shares: dict[str, float] | None = None
+    sampled: Usage | None = None
+    agreement: float | None = None
+    preference: Preference | None = None
+    kept: bool = True
+
+    @property
+    def spent(self) -> Usage:
+        """Everything this round cost: answer, samples, critique and judge."""
+        total = self.cost + (self.sampled or Usage())
+        return sum((part.cost for part in (self.critique, self.preference) if part is not None), total)
 
     @property
     def stated(self) -> tuple[str, Finish]:
@@ -119,18 +149,23 @@ class Transcript:
 
     @property
     def answer(self) -> str | None:
-        """The last good answer; ``None`` only if there never was one."""
-        return self.rounds[-1].answer if self.rounds else None
+        """The answer in hand, the last that was kept; ``None`` only if there never was one."""
+        return self.in_hand.answer if self.rounds else None
+
+    @property
+    def in_hand(self) -> Round:
+        """The round of the answer in hand; there must be a round."""
+        return self.held(len(self.rounds))
+
+    def held(self, looks: int) -> Round:
+        """The round of the answer in hand after at most so many second looks; there must be a round."""
+        return next(round_ for round_ in reversed(self.rounds[: looks + 1]) if round_.kept)
 
     @property
     def usage(self) -> Usage:
         """Everything this transcript cost, critiques and lost calls included."""
         total = self.lost
-        for round_ in self.rounds:
-            total += round_.cost
-            if round_.critique is not None:
-                total += round_.critique.cost
-        return total
+        return sum((round_.spent for round_ in self.rounds), total)
 
     def to_json(self) -> str:
         """Serialise to JSON, losslessly."""

@@ -95,9 +95,9 @@ def critique_tokens(frame: pd.DataFrame, spent: Array) -> Array:
     return values
 
 
-def corrects(column: pd.Series) -> Array:
+def corrects(column: pd.Series, name: str = "correct") -> Array:
     """1 for true, 0 for false, -1 where it is missing."""
-    return _coded(column, "correct", lambda word: _TRUTH.get(word.strip().lower()), -1, "it is true, false or missing")
+    return _coded(column, name, lambda word: _TRUTH.get(word.strip().lower()), -1, "it is true, false or missing")
 
 
 def verdicts(column: pd.Series) -> Array:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,12 @@ import pandas as pd
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR, VERDICTS, numbers
 from secondlook.diagnosis.examined import CriticRow, Examined, Verdicts, arms, examined, judge, mean_tokens, rates
+from secondlook.diagnosis.learn import Kind, isotonic, logistic
 from secondlook.diagnosis.panel import agreement, cost, panel, said
-from secondlook.diagnosis.trained import deal, features_of, train
+from secondlook.diagnosis.trained import deal, features_of, served_features, train, useful_threshold
+from secondlook.fitted import Fitted, Input, Isotonic, Limit, Linear, Votes
+
+Calibration: TypeAlias = Literal["limit", "platt", "isotonic"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,43 +31,92 @@ class Better:
         rows: The critic that was asked, then the better ones, on the same answers.
         verdicts: The last one's verdicts: the answers' records with its ``verdict`` in words.
         notes: What must be known to read them.
+        fitted: The last one as it can be served; ``None`` where it knows what only records hold.
+        arm: The arm that was asked.
+        asks: Arms whose critics it asks.
     """
 
     rows: list[CriticRow]
     verdicts: pd.DataFrame
     notes: list[str]
+    fitted: Fitted | None
+    arm: str
+    asks: tuple[str, ...]
 
 
-def calibrate(records: pd.DataFrame, arm: str | None = None, *, seed: int = 0) -> Better:
-    """A threshold for a critic that gives a number: below it an answer counts as wrong.
+def calibrate(
+    records: pd.DataFrame, arm: str | None = None, *, on: str | None = None, to: Calibration = "limit", seed: int = 0
+) -> Better:
+    """A threshold for a critic that gives a number, or a probability that the number calls for.
 
     It is chosen on half of the templates, to gain most in answers by the consequences measured there (not to be right
     most often: where an alarm harms more than it repairs, the best critic says little), and judged on the other half.
 
     Args:
-        records: Records with a column ``score``: the critic's number for an answer, higher for a better one.
+        records: Records with a column ``score``, the critic's number for an answer, higher for a better one, or
+            ``p_wrong``.
         arm: The arm; by default ``self``, or the first with verdicts.
+        on: Which of the two; by default ``score`` where there is one.
+        to: A ``limit`` that stands for itself; or a probability by Platt's logistic regression (``platt``) or
+            ``isotonic`` regression, above a threshold of which an alarm repairs more than it harms.
         seed: Seed of the split by template.
 
     Raises:
         ValueError: If there is no score, or nothing was examined.
     """
     of = _base(records, arm)
-    if "score" not in of.rows:
-        raise ValueError("the table has no column 'score'; a threshold needs the critic's number for each answer")
-    score = numbers(of.rows["score"], "score", least=-np.inf)
+    known = [name for name in ("score", "p_wrong") if name in of.rows and of.rows[name].notna().any()]
+    if on is not None and on not in known:
+        raise ValueError(f"the table has no column {on!r}; a threshold needs the critic's number for each answer")
+    if not known:
+        raise ValueError(
+            "the table has no column 'score' or 'p_wrong'; a threshold needs the critic's number for each answer"
+        )
+    name = on or known[0]
+    number = numbers(of.rows[name], name, least=-np.inf)
     pilot = deal(of.templates, 2, seed) == 0
-    threshold, expected = best_threshold(of.take(pilot), score[pilot])
-    verdict = by_threshold(score, threshold)
-    held = of.take(~pilot)
-    notes = [
-        f"threshold {threshold:g} chosen on {pilot.sum()} answers (gain there {100 * expected:+.1f} points, "
-        f"which flatters it), judged on the {len(held)} others"
-    ]
-    if lost := int(np.isnan(score).sum()):
-        notes.append(f"{lost} answers have no score: unclear")
-    row = judge(held, f"score below {threshold:g} is wrong", verdict[~pilot], mean_tokens(held.tokens))
-    return Better([_asked(held), row], _told(of, verdict), notes)
+    train_on, held = of.take(pilot), of.take(~pilot)
+    source = f"{name} of {of.arm}"
+    if to == "limit":
+        score = number if name == "score" else -number
+        threshold, expected = best_threshold(train_on, score[pilot])
+        verdict = by_threshold(score, threshold)
+        title = f"score below {threshold:g}" if name == "score" else f"p_wrong above {-threshold:g}"
+        shown = threshold if name == "score" else -threshold
+        notes = [
+            f"threshold {shown:g} chosen on {pilot.sum()} answers (gain there "
+            f"{100 * expected:+.1f} points, which flatters it), judged on the {len(held)} others"
+        ]
+        scaled = Input(source) if name == "score" else Input(source, scale=-1.0)
+        fitted = Fitted([scaled], Limit("limit", threshold), 0.5) if np.isfinite(threshold) else None
+    else:
+        fitted = _mapped(train_on, number[pilot], source, to)
+        told = [fitted.wrong({source: None if np.isnan(each) else float(each)}) for each in number]
+        verdict = _above(told, fitted.threshold)
+        title = f"{name} by {to}, wrong above {fitted.threshold:.2f}"
+        notes = [f"{to} regression and threshold fitted on {pilot.sum()} answers, judged on the {len(held)} others"]
+    if lost := int(np.isnan(number).sum()):
+        notes.append(f"{lost} answers have no {name}: unclear")
+    row = judge(held, f"{title} is wrong" if to == "limit" else title, verdict[~pilot], mean_tokens(held.tokens))
+    return Better([_asked(held), row], _told(of, verdict), notes, fitted, of.arm, (of.arm,))
+
+
+def _mapped(of: Examined, number: Array, source: str, to: Calibration) -> Fitted:
+    """A number made a probability of wrong."""
+    has = ~np.isnan(number)
+    if of.right[has].all() or not of.right[has].any():
+        raise ValueError("the answers that have a number are all right or all wrong; there is nothing to calibrate")
+    scaled = Input(source, None, float(number[has].mean()), float(number[has].std()) or 1.0)
+    x, wrong = ((number[has] - scaled.mean) / scaled.scale)[:, None], ~of.right[has]
+    # Platt's regression is not held back: one weight, and hundreds of answers.
+    form: Linear | Isotonic = logistic(x, wrong, penalty=1e-6) if to == "platt" else isotonic(x, wrong)
+    return Fitted([scaled], form, useful_threshold(of))
+
+
+def _above(wrong: Sequence[float | None], threshold: float) -> Verdicts:
+    """Wrong above a threshold, unclear where nothing is known."""
+    values = np.asarray([np.nan if each is None else each for each in wrong])
+    return np.where(np.isnan(values), UNCLEAR, np.where(values > threshold, ALARM, PASS)).astype(np.int8)
 
 
 def best_threshold(of: Examined, score: Array) -> tuple[float, float]:
@@ -113,7 +167,10 @@ def vote(records: pd.DataFrame, arm: str | None = None) -> Better:
     row = judge(of, f"vote of {', '.join(given)}", verdict, cost(beside, list(given)))
     left = int((~by_all).sum())
     note = f"{left} answers were not judged by every critic, or were answered differently: left out"
-    return Better([_asked(of), *alone, row], _told(of, verdict), [note] if left else [])
+    fitted = Fitted(
+        [Input(f"verdict of {name}", word) for name in given for word in ("wrong", "right")], Votes("vote"), 0.5
+    )
+    return Better([_asked(of), *alone, row], _told(of, verdict), [note] if left else [], fitted, of.arm, tuple(given))
 
 
 def majority(given: Sequence[Verdicts]) -> Verdicts:
@@ -123,12 +180,20 @@ def majority(given: Sequence[Verdicts]) -> Verdicts:
 
 
 def trained(
-    records: pd.DataFrame, arm: str | None = None, *, folds: int = 5, seed: int = 0, without: Sequence[str] = ()
+    records: pd.DataFrame,
+    arm: str | None = None,
+    *,
+    kind: Kind = "logistic",
+    folds: int = 5,
+    seed: int = 0,
+    without: Sequence[str] = (),
+    asked: Sequence[str] | None = None,
 ) -> Better:
     """A small critic trained on what the records hold; see :mod:`secondlook.diagnosis.trained`.
 
     Critics that judged the same answers become features; those named in ``without`` are left out, e.g. ``context``,
-    which a benchmark knows and a deployed critic does not.
+    which a benchmark knows and a deployed critic does not. With ``asked``, the arms whose critics can be asked, it is
+    trained on nothing but what a critic knows that is served, and can be.
 
     Raises:
         ValueError: If a feature to leave out is not there, there are too few templates, or the answers are all right
@@ -136,21 +201,23 @@ def trained(
     """
     of = _base(records, arm)
     beside = panel(records, of)
-    given = said(beside)
-    features = features_of(of, given, agreement(beside, of))
+    given = {name: verdict for name, verdict in said(beside).items() if asked is None or name in asked}
+    serves = asked is not None
+    features = served_features(of, beside, asked or ()) if serves else features_of(of, given, agreement(beside, of))
     if unknown := [name for name in without if name not in features]:
         raise ValueError(f"no feature {unknown[0]!r} to leave out; there are {', '.join(map(str, features))}")
-    critic = train(of, features.drop(columns=list(without)), folds=folds, seed=seed)
+    critic = train(of, features.drop(columns=list(without)), kind=kind, folds=folds, seed=seed)
     aims = {"right verdicts": critic.accurate, "right answers": critic.useful}
     rows = [judge(of, f"trained, for {aim}", verdict, cost(beside, list(given))) for aim, verdict in aims.items()]
     notes = [
-        f"trained on {', '.join(critic.features)}; {folds} folds by template",
+        f"trained on {', '.join(critic.features)}; {kind}, {folds} folds by template",
         "a critic trained on a benchmark's records knows that benchmark, its groups and its other critics; what it is "
         "worth on other questions is not measured",
     ]
     if "context" in critic.features:
         notes.append("it knows the context, which a benchmark tells and a user does not: see also without it")
-    return Better([_asked(of), *rows], _told(of, critic.useful), notes)
+    whole = critic.whole if serves else None
+    return Better([_asked(of), *rows], _told(of, critic.useful), notes, whole, of.arm, tuple(given))
 
 
 def write_recorded(path: str | PathLike[str], verdicts: pd.DataFrame, *, answers: bool = False) -> int:

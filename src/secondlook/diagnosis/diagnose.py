@@ -129,14 +129,14 @@ def _diagnose(
         cannot=cannot,
         notes=_notes(table, chosen, overall),
         stop=chosen.stop,
-        max_tokens=_limit(chosen.decoding),
+        max_tokens=token_limit(chosen.decoding),
         chat_template=chosen.chat_template,
         critic_confidence=_confidence(chosen, chosen.p_wrong[:, 0], WRONG),
         answer_confidence=_confidence(chosen, chosen.p_answer[:, 0], RIGHT),
     )
 
 
-def _limit(decoding: str | None) -> int | None:
+def token_limit(decoding: str | None) -> int | None:
     """The limit of a reply's tokens among decoding settings."""
     try:
         limit = json.loads(decoding or "{}").get("max_tokens")

@@ -17,11 +17,13 @@ class Examiner:
     """The critic of an arm.
 
     Attributes:
-        kind: ``self``, ``other``, ``tool``, ``recorded`` or ``oracle``.
-        model: Provider and model of critic ``other``.
-        command: Command of critic ``tool``, as a shell reads it.
-        seconds: Time limit of the tool for one answer; ``None`` for the usual one.
-        tokens: Limit of a critique's tokens, where a model writes it.
+        kind: ``self``, ``other``, ``tool``, ``fitted``, ``verify-first``, ``accept-reject``, ``recorded`` or
+            ``oracle``.
+        model: Of ``other``, with its provider.
+        command: Of ``tool``, as a shell reads it.
+        seconds: That the tool may take for one answer; ``None`` for what is usual.
+        tokens: That a critique may have, where a model writes it.
+        file: Of ``fitted``.
     """
 
     kind: str
@@ -29,6 +31,7 @@ class Examiner:
     command: str | None = None
     seconds: float | None = None
     tokens: int | None = None
+    file: str | None = None
 
 
 def examiner_of(run: Mapping[str, Any], arm: str, critic: str) -> Examiner:
@@ -42,13 +45,14 @@ def examiner_of(run: Mapping[str, Any], arm: str, critic: str) -> Examiner:
     shared = run["settings"]
     own = {**shared, **run["arms"].get(arm, run["arms"].get(critic, {}))}
     model = (shared.get("critic_endpoint") or own)["model"] if critic == "other" else None
-    written = critic in ("self", "other")
+    written = critic in ("self", "other", "fitted", "accept-reject")
     return Examiner(
         critic,
         model,
         own.get("critic_command") if critic == "tool" else None,
         own.get("critic_seconds") if critic == "tool" else None,
         own.get("max_tokens") if written else None,
+        own.get("fitted_file") if critic == "fitted" else None,
     )
 
 

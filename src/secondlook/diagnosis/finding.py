@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from secondlook.diagnosis.columns import Array
 from secondlook.diagnosis.intervals import Estimate
-from secondlook.diagnosis.paired import holm, paired_change
+from secondlook.diagnosis.paired import Change, holm, paired_change
 from secondlook.diagnosis.table import Arm, Table
 
 Effect = Literal["helps", "hurts", "undecided"]
@@ -99,7 +99,11 @@ def finding_of(arm: Arm, others: dict[str, Arm], contexts: Sequence[str], round_
     first = _compare(_FIRST, arm, arm, round_, 0)
     rest = [_against(name, arm, other, round_) for name, other in others.items()]
     found = _decide(first, [comparison for comparison in rest if comparison.change is not None])
-    doubt = "The model was not asked again." if round_ == 0 else _one_sided(arm, contexts, round_, found.effect)
+    doubt: str | None = "The model was not asked again."
+    if round_ > 0:
+        answered = arm.take(arm.state[:, 0] >= 0)
+        right = answered.right
+        doubt = one_sided(by_context(right[:, 0], right[:, round_], answered, contexts), found.effect)
     if doubt:
         found = Finding("undecided", doubt, None)
     return replace(found, comparisons=(first, *rest))
@@ -122,18 +126,22 @@ def vote_round(spent: float, vote_tokens: Array) -> int:
     return max(0, int(np.searchsorted(vote_tokens, spent, side="right")) - 1)
 
 
-def _one_sided(arm: Arm, contexts: Sequence[str], round_: int, effect: Effect) -> str | None:
-    """Reason why an effect would hold for one kind of question alone: the other is missing, or goes the other way."""
-    present = {contexts[code]: code for code in np.unique(arm.context) if code >= 0}
+def by_context(before: Array, after: Array, arm: Arm, contexts: Sequence[str]) -> dict[str, Change]:
+    """The paired change of each kind of question, by its name."""
+    parts = {contexts[code]: arm.context == code for code in np.unique(arm.context) if code >= 0}
+    return {name: paired_change(before[at], after[at], arm.cluster[at]) for name, at in parts.items()}
+
+
+def one_sided(changes: Mapping[str, Change], effect: Effect) -> str | None:
+    """Why an effect would hold for one kind of question alone: the other is missing, or goes the other way."""
     for pair in _PAIRS:
-        found = [name for name in pair if name in present]
+        found = [name for name in pair if name in changes]
         if len(found) == 1:
             (lacks,) = set(pair) - set(found)
             return f"There are no {lacks} questions: what is gained on others may be lost there, a finding needs both."
-        parts = [arm.take(arm.context == present[name]) for name in found]
-        changes = [_compare(_FIRST, part, part, round_, 0) for part in parts]
-        for name, change, p in zip(found, changes, holm([change.p for change in changes]), strict=True):
-            sign = 0.0 if change.change is None else change.change.value
+        for name, p in zip(found, holm([changes[name].p for name in found]), strict=True):
+            estimate = changes[name].estimate
+            sign = 0.0 if estimate is None else estimate.value
             if p is not None and p < LEVEL and ((effect == "helps" and sign < 0) or (effect == "hurts" and sign > 0)):
                 way, other = ("worse", "better") if sign < 0 else ("better", "worse")
                 return (

@@ -52,6 +52,11 @@ class Record:
         elicited_verdict: Way in which the verdict was asked for once more.
         p_answer: Probability of the answer as read among all options, where the model tells.
         p_wrong: Probability of the verdict ``wrong`` against ``right``, where the model tells.
+        sampled: The answer of this call alone, where ``answer`` is the majority of several.
+        preferred: Whether a judge prefers this answer to the one before it; ``None`` where none was asked, or it did
+            not say.
+        tokens_judge: Tokens of the judge alone, in and out; they are in ``tokens_in`` and ``tokens_out`` too.
+        kept: Whether this is the answer in hand from now on; ``False`` where the earlier one was kept.
     """
 
     run: str
@@ -86,6 +91,10 @@ class Record:
     p_answer: float | None = None
     p_wrong: float | None = None
     tokens_critique: int | None = 0
+    sampled: str | None = None
+    preferred: bool | None = None
+    tokens_judge: int | None = 0
+    kept: bool = True
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
@@ -99,7 +108,7 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     """
     table = pd.DataFrame([asdict(record) for record in records], columns=list(COLUMNS))
     counts = [name for name in COLUMNS if name.startswith("tokens_")]
-    table = table.astype({"correct": "boolean", **dict.fromkeys(counts, "Int64")})
+    table = table.astype({"correct": "boolean", "preferred": "boolean", **dict.fromkeys(counts, "Int64")})
     for name, known in (("status", get_args(Status)), ("verdict", _VERDICTS)):
         if unknown := sorted(set(table[name].dropna()) - set(known)):
             raise ValueError(f"unknown {name} {unknown[0]!r}; known: {', '.join(known)}")

@@ -15,6 +15,7 @@ from secondlook.diagnosis.columns import (
     STATES,
     Array,
     codes,
+    corrects,
     critique_tokens,
     numbers,
     rounds,
@@ -33,7 +34,8 @@ _NOISY = re.compile(r"noisy\((?P<noise>[^,]+), *(?P<critic>.+)\)")
 class Arm:
     """One condition: ``n`` samples through ``R`` rounds.
 
-    A sample whose loop ended keeps its last good answer: states are those of the answer in hand.
+    A sample whose loop ended keeps its last good answer, and one whose new answer was rejected the earlier one: states
+    are those of the answer in hand.
 
     Attributes:
         name: Name of the arm.
@@ -47,12 +49,15 @@ class Arm:
         cluster: Number of its template, shape ``(n,)``; of the sample itself where templates are unknown.
         context: Number of its context in the table's ``contexts``, shape ``(n,)``; -1 for none.
         state: Index into ``STATES``, of the answer in hand, shape ``(n, R)``; -1 before there is one.
+        proposed: The same of the answer of this round, kept or not; -1 where its call gave none.
+        preferred: 1 where a judge prefers it to the answer before it, 0 where it prefers that, -1 where it did not say.
         answered: Whether a call of this round gave an answer, shape ``(n, R)``.
         failed: Whether a call of this round failed, shape ``(n, R)``.
         verdict: Index into ``VERDICTS``, on the answer of this round, shape ``(n, R)``.
         tokens: Tokens of every call of the round, failed ones too, shape ``(n, R)``; ``None`` if unknown.
         critique_tokens: Those of them that the critique of this round's answer took, shape ``(n, R)``; ``None`` if
             unknown.
+        judge_tokens: Those of them that a judge of this round's answer took.
         bias: 1 or -1 for an answer in hand along or against a stereotype, 0 for one that names nobody, NaN where that
             is not known, shape ``(n, R)``; ``None`` if the table has no such column.
         elicited: Whether the answer of this round was asked for once more, alone, shape ``(n, R)``.
@@ -74,11 +79,14 @@ class Arm:
     cluster: Array
     context: Array
     state: Array
+    proposed: Array
+    preferred: Array
     answered: Array
     failed: Array
     verdict: Array
     tokens: Array | None
     critique_tokens: Array | None
+    judge_tokens: Array
     bias: Array | None
     elicited: Array
     elicited_verdict: Array
@@ -139,8 +147,8 @@ def check_table(frame: pd.DataFrame) -> Table:
             (true, false, or missing where the answer cannot be judged). Used where present: ``group``, ``verdict``
             (wrong, right, unclear, or missing if the answer was not examined), ``tokens`` (or ``tokens_in`` and
             ``tokens_out``), ``tokens_critique``, ``template``, ``status``, ``arm``, ``critic``, ``noise_p``,
-            ``context``, ``bias``, ``model``, ``variant``, ``prompt``, ``elicited``, ``elicited_verdict``, ``p_answer``
-            and ``p_wrong``.
+            ``context``, ``bias``, ``model``, ``variant``, ``prompt``, ``elicited``, ``elicited_verdict``, ``p_answer``,
+            ``p_wrong``, ``kept`` (false where the earlier answer stays in hand), ``preferred`` and ``tokens_judge``.
 
     Raises:
         ValueError: For what cannot be right, naming row, value and remedy: a missing or unknown value, two rows for one
@@ -162,6 +170,9 @@ def check_table(frame: pd.DataFrame) -> Table:
     arm, names = codes(frame, named[0]) if named else (alike, [UNNAMED])
     asked = {name: _given(frame, name) for name in ("elicited", "elicited_verdict")}
     likely = {name: _probability(frame, name) for name in ("p_answer", "p_wrong")}
+    kept = corrects(frame["kept"], "kept") != 0 if "kept" in frame else alike == 0
+    preferred = corrects(frame["preferred"], "preferred") if "preferred" in frame else alike.astype(np.int8) - 1
+    judging = numbers(frame["tokens_judge"], "tokens_judge", least=0.0) if "tokens_judge" in frame else alike * 0.0
     unpaid, told = int(np.isnan(spent).sum()), ~np.isnan(examining) | (said == SILENT)
     arms = {}
     for number, name in enumerate(names):
@@ -171,7 +182,9 @@ def check_table(frame: pd.DataFrame) -> Table:
         failed = at == len(STATES)
         answered = grid.present & ~failed
         # The round whose answer is in hand: the last that was answered, -1 before any.
-        latest = np.maximum.accumulate(np.where(answered, np.arange(at.shape[1]), -1), axis=1)
+        latest = np.maximum.accumulate(
+            np.where(answered & grid.fill(kept[rows], False), np.arange(at.shape[1]), -1), axis=1
+        )
         began, hold = latest >= 0, np.maximum(latest, 0)
         biased = None if bias is None else np.take_along_axis(grid.fill(bias[rows], np.nan), hold, 1)
         critic, noise = _critic(frame, rows, name)
@@ -188,6 +201,9 @@ def check_table(frame: pd.DataFrame) -> Table:
             group=grid.constant(group[rows], "group", groups),
             cluster=grid.constant(template[rows], "template", templates),
             context=grid.constant(context[rows], "context", contexts),
+            proposed=np.where(answered, at, -1).astype(np.int8),
+            preferred=grid.fill(preferred[rows], -1),
+            judge_tokens=grid.fill(np.nan_to_num(judging[rows]), 0),
             state=np.where(began, np.take_along_axis(at, hold, 1), -1).astype(np.int8),
             answered=answered,
             failed=failed,

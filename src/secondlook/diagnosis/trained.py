@@ -1,17 +1,19 @@
-"""A small critic trained on records: logistic regression, every verdict from a model that never saw its template."""
+"""A small critic trained on records, every verdict from a model that never saw its template."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import ALARM, PASS, VERDICTS
 from secondlook.diagnosis.examined import Examined, Verdicts, rates
+from secondlook.diagnosis.learn import Kind, design, inputs_of, logistic, probabilities, trees
+from secondlook.diagnosis.panel import Panel, said
+from secondlook.fitted import Fitted, Input, Linear, Trees
 
 _LEVELS = 20  # values a column of words may have to be a feature
 
@@ -26,24 +28,35 @@ class CrossFitted:
         useful: Verdicts after which answers are right most often: an alarm where it is expected to repair more than it
             harms, by the consequences measured on the training folds.
         features: Their names.
+        whole: The critic trained on all templates, for answers to come; its threshold is that of ``useful``.
     """
 
     wrong: Array
     accurate: Verdicts
     useful: Verdicts
     features: tuple[str, ...]
+    whole: Fitted
 
 
-def train(of: Examined, features: pd.DataFrame, *, folds: int = 5, penalty: float = 1.0, seed: int = 0) -> CrossFitted:
+def train(
+    of: Examined,
+    features: pd.DataFrame,
+    *,
+    kind: Kind = "logistic",
+    folds: int = 5,
+    penalty: float = 1.0,
+    seed: int = 0,
+) -> CrossFitted:
     """Train on all templates but a fold's, and judge the answers of that fold; each fold in turn.
 
     Args:
         of: The answers.
         features: From :func:`features_of`: words become indicators, numbers are standardised (by what is seen in
             training).
+        kind: ``logistic`` regression or gradient-boosted ``trees``.
         folds: Parts the templates are dealt into.
-        penalty: Weight of ½‖w‖² beside the summed log-loss; the intercept is free.
-        seed: Seed of the dealing.
+        penalty: Weight of ½‖w‖² beside the summed log-loss of the regression.
+        seed: Seed of the dealing, and of the trees.
 
     Raises:
         ValueError: If there are fewer templates than folds, or the answers are all right or all wrong.
@@ -52,31 +65,21 @@ def train(of: Examined, features: pd.DataFrame, *, folds: int = 5, penalty: floa
         raise ValueError("the answers are all right or all wrong; there is nothing for a critic to learn")
     fold = deal(of.templates, folds, seed)
     wrong, useful = np.empty(len(of)), np.empty(len(of), dtype=np.int8)
+
+    def learn(training: Array) -> tuple[list[Input], Linear | Trees]:
+        inputs = inputs_of(features, training)
+        x, y = design(features[training], inputs), ~of.right[training]
+        return inputs, trees(x, y, seed) if kind == "trees" and inputs else logistic(x, y, penalty)
+
     for number in range(folds):
         held = fold == number
-        fitted = _design(features, ~held)
-        weights = fit(fitted[~held], ~of.right[~held], penalty)
-        wrong[held] = special.expit(weights[0] + fitted[held] @ weights[1:])
-        useful[held] = _best(of.take(~held), wrong[held])
+        inputs, form = learn(~held)
+        wrong[held] = probabilities(form, design(features[held], inputs))
+        useful[held] = np.where(wrong[held] > useful_threshold(of.take(~held)), ALARM, PASS)
     accurate = np.where(wrong > 0.5, ALARM, PASS).astype(np.int8)
-    return CrossFitted(wrong, accurate, useful, tuple(features.columns))
-
-
-def fit(x: Array, y: Array, penalty: float) -> Array:
-    """Weights of a logistic regression with an L2 penalty, the intercept first, shape ``(1 + k,)``."""
-    design = np.column_stack([np.ones(len(x)), x])
-    shrink = np.r_[0.0, np.full(x.shape[1], penalty)]
-    target = np.asarray(y, dtype=float)
-
-    def loss(weights: Array) -> tuple[float, Array]:
-        score = design @ weights
-        value = np.logaddexp(0, score).sum() - target @ score + 0.5 * (shrink * weights**2).sum()
-        return float(value), design.T @ (special.expit(score) - target) + shrink * weights
-
-    found = optimize.minimize(
-        loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 1000, "gtol": 1e-6}
-    )
-    return np.asarray(found.x, dtype=float)
+    inputs, form = learn(np.ones(len(of), dtype=bool))
+    whole = Fitted(inputs, form, useful_threshold(of))
+    return CrossFitted(wrong, accurate, useful, tuple(features.columns), whole)
 
 
 def deal(templates: pd.Series, parts: int, seed: int) -> Array:
@@ -94,6 +97,8 @@ def deal(templates: pd.Series, parts: int, seed: int) -> Array:
 
 def features_of(of: Examined, verdicts: Mapping[str, Verdicts], agreement: Array | None = None) -> pd.DataFrame:
     """Features of an answer known before the model answers again, one row an answer.
+
+    Those that a critic has where it is served, with no benchmark beside it, are :func:`served_features`.
 
     Args:
         of: The answers.
@@ -116,25 +121,38 @@ def features_of(of: Examined, verdicts: Mapping[str, Verdicts], agreement: Array
     return pd.DataFrame(columns, index=rows.index)
 
 
-def _design(features: pd.DataFrame, training: Array) -> Array:
-    """Numbers standardised and words as indicators, by what the training rows hold; constants fall out."""
-    parts = []
-    for name in features:
-        column = features[name]
-        if pd.api.types.is_numeric_dtype(column):
-            values = column.to_numpy(float)
-            seen = values[training & np.isfinite(values)]
-            if seen.size and seen.std() > 0:
-                parts.append(np.where(np.isfinite(values), (values - seen.mean()) / seen.std(), 0.0))
-        else:
-            words = column.astype(str).to_numpy(object)
-            levels = np.unique(words[training])
-            parts += [(words == level).astype(float) for level in levels[1:]]
-    return np.column_stack(parts) if parts else np.empty((len(features), 0))
+def served_features(of: Examined, beside: Panel, asked: Sequence[str]) -> pd.DataFrame:
+    """What a critic that is served knows of an answer, one row an answer, by the names of its inputs.
+
+    What critics that can be asked say (verdict, probability, score), and the model's own probability of its answer.
+
+    Args:
+        of: The answers.
+        beside: What each arm holds of them.
+        asked: Arms whose critics can be asked.
+    """
+    columns: dict[str, object] = {}
+    for name, verdict in said(beside).items():
+        if name not in asked:
+            continue
+        columns[f"verdict of {name}"] = np.asarray(VERDICTS, dtype=object)[verdict]
+        for number in ("p_wrong", "score"):
+            if number in beside[name]:
+                values = pd.to_numeric(beside[name][number], errors="coerce").where(beside[name]["same"])
+                columns[f"{number} of {name}"] = values.to_numpy(float)
+    if "p_answer" in of.rows:
+        columns["p_answer"] = pd.to_numeric(of.rows["p_answer"], errors="coerce").to_numpy(float)
+    made = pd.DataFrame(columns, index=of.rows.index)
+    return made.loc[:, made.nunique() > 1]
 
 
-def _best(of: Examined, wrong: Array) -> Verdicts:
-    """The verdict with the larger expected gain."""
+def useful_threshold(of: Examined) -> float:
+    """The probability of wrong above which an alarm is expected to repair more than it harms, from 0 to 1.
+
+    With w that probability, an alarm gains w · repair − (1 − w) · harm more than a pass, by what followed both.
+    """
     gain = rates(of)
-    alarm, passed = (wrong * gain[False, said] + (1 - wrong) * gain[True, said] for said in (ALARM, PASS))
-    return np.where(alarm > passed, ALARM, PASS).astype(np.int8)
+    repair, harm = gain[False, ALARM] - gain[False, PASS], gain[True, PASS] - gain[True, ALARM]
+    if repair + harm <= 0:  # the more likely an answer is wrong, the less an alarm gains
+        return 1.0 if harm >= 0 else 0.0
+    return float(np.clip(harm / (repair + harm), 0.0, 1.0))

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
 from secondlook.correction.critics import ModelCritic
+from secondlook.correction.critics.names import SILENT
 from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.loop import run
 from secondlook.correction.transcript import Critique
@@ -74,15 +75,18 @@ async def _count_tried(evaluation: Evaluation) -> Counted:
 async def _count(evaluation: Evaluation, name: str) -> Counted:
     study, task = evaluation.study_of(name), evaluation.task(name)
     counter, about = _Counter(evaluation.endpoint.max_tokens), task.metadata or {}
-    asks = study.critic in ("self", "other")
+    asks = study.critic in ("self", "other", "fitted")
     # A critic that asks nobody stands for all that run a command, read a file or grade.
-    standing = study.critic if study.critic in ("none", "vote") else "other" if asks else "oracle"
+    standing = study.critic if study.critic in SILENT else "other" if asks else "oracle"
     plain = replace(
         study,
         critic=standing,
         critic_command=None,
         critic_file=None,
+        fitted_file=None,
         stop="fixed",
+        keep=study.decides.keep if standing == "other" else "new",
+        gate=None,
         budget_tokens=None,
         budget_seconds=None,
         elicit="choice" if study.elicit == "choice" else "line",

@@ -14,7 +14,11 @@ from inspect_ai.model import Model
 
 from secondlook.benchmarks.benchmark import Answered, AnyBenchmark, find
 from secondlook.cluster.place import Place, turn
+from secondlook.correction.critics.names import SILENT
+from secondlook.diagnosis.critic_file import read_critic
 from secondlook.diagnosis.examiner import examiner_of
+from secondlook.diagnosis.gate_file import Made, read_gate
+from secondlook.diagnosis.gate_made import check_same
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint, evaluate
 from secondlook.evaluation.inspect_model import InspectModel
@@ -31,6 +35,7 @@ _OWN = {
     "critic_command": "tool",
     "critic_seconds": "tool",
     "critic_file": "recorded",
+    "fitted_file": "fitted",
     "votes": VOTE,
     "vote_temperature": VOTE,
 }
@@ -77,11 +82,32 @@ class Evaluation:
             )
         if self.judge_endpoint and benchmark.judge is None:
             raise ValueError(f"benchmark {self.benchmark!r} has no rubric for a judge model; leave --judge-model out")
-        examined = self.arms if self._by_critic else (self._critic,)
+        examined = [*self.arms] if self._by_critic else [self._critic]
+        if "fitted" in examined and (file := self.study.get("fitted_file")) is not None:
+            examined += self._asked_by(Path(file))
         if ("other" in examined) != (self.critic_endpoint is not None):
             raise ValueError("critic 'other' and --critic-model go together; give both or neither")
         for name in self.names:
-            self.study_of(name)
+            self._check_model(self.study_of(name))
+
+    def _check_model(self, study: Study) -> None:
+        """See that what was fitted was fitted on the model that answers."""
+        for what, file in (("critic", study.fitted_file), ("gate", study.gate)):
+            if file is not None:
+                made = read_gate(Path(file)).made if what == "gate" else read_critic(Path(file)).made
+                check_same(made, Made(self.endpoint.model, made.critic), f"{what} {file!r}")
+
+    def _asked_by(self, file: Path) -> list[str]:
+        """Critics that a fitted one asks; another model has to be the one it was fitted on, and be named."""
+        examiners = read_critic(file).critics.values()
+        others = {examiner.model for examiner in examiners if examiner.kind == "other"}
+        given = self.critic_endpoint.model if self.critic_endpoint else None
+        if len(others) > 1 or (others and given is not None and others != {given}):
+            raise ValueError(
+                f"critic {str(file)!r} asks {', '.join(map(str, others))}; an evaluation has one --critic-model, "
+                f"{given or 'and none is given'}"
+            )
+        return [examiner.kind for examiner in examiners]
 
     @property
     def kind(self) -> AnyBenchmark:
@@ -124,8 +150,10 @@ class Evaluation:
         }
         if name == VOTE:
             fields["vote_temperature"] = fields.get("vote_temperature") or self.endpoint.temperature or SAMPLED
-        if name in ("none", VOTE) and (len(self.arms) > 1 or not fields.get("noise")):
+        if name in SILENT and (len(self.arms) > 1 or not fields.get("noise")):
             fields.pop("noise", None)  # it is meant for the arms that have a verdict to flip
+        if name in ("none", VOTE) and len(self.arms) > 1:
+            fields = {field: value for field, value in fields.items() if field not in ("gate", "keep")}  # controls
         return {**fields, "critic": name}
 
     def study_of(self, name: str) -> Study:
@@ -194,7 +222,7 @@ class Evaluation:
     def roles(self, arm: str) -> dict[str, Model]:
         """The opened models of an arm beside the answering one, by what they do."""
         roles = {"judge": self.judge_endpoint.open()} if self.judge_endpoint else {}
-        if self.critic_endpoint and self.study_of(arm).critic == "other":
+        if self.critic_endpoint and self.study_of(arm).critic in ("other", "fitted"):
             roles["critic"] = self.critic_endpoint.open()
         return roles
 

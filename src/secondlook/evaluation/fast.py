@@ -17,7 +17,7 @@ from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.logs import Logged, arm_name
 from secondlook.evaluation.progress import one_done, progress_bar
 from secondlook.evaluation.samples import asked_in, case_of
-from secondlook.evaluation.solver import Session, as_asked
+from secondlook.evaluation.solver import Session, as_asked, sampled
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import HISTORY, NOTES, WORDS
 from secondlook.local.lockstep import CHUNK, LockstepModel, run_lockstep, together
@@ -34,6 +34,7 @@ def run_study(
     history: Sequence[Mapping[str, Any]] = (),
     words: Mapping[str, str] | None = None,
     other: LockstepModel | None = None,
+    sampler: LockstepModel | None = None,
     chunk: int = CHUNK,
     on_transcript: Callable[[Transcript], None] | None = None,
 ) -> list[Transcript]:
@@ -46,6 +47,7 @@ def run_study(
         history: What stands before every question in the ``diverse`` variant.
         words: What the arm puts around every question.
         other: The examining model of critic ``other``.
+        sampler: The answering model, sampled, for a gate that asks whether samples agree.
         chunk: Conversations held at once.
         on_transcript: Called for every transcript, in order, a chunk at a time.
 
@@ -59,7 +61,9 @@ def run_study(
     session = Session(study, history, model, other)
     ((plan, spent),) = anyio.run(together, [session.plan])
     cases = [case_of(metadata, study.file, words) for metadata in samples]
-    first, *others = run_lockstep(model, session.critic, cases, plan, chunk=chunk, on_transcript=on_transcript)
+    first, *others = run_lockstep(
+        model, session.critic, cases, plan, sampler=sampler, chunk=chunk, on_transcript=on_transcript
+    )
     return [replace(first, lost=first.lost + spent), *others]
 
 
@@ -86,6 +90,7 @@ def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, ex
                 history=about[HISTORY],
                 words=about[WORDS],
                 other=other,
+                sampler=_lockstep(sampled(model)) if study.decides.when == "agreement" else None,
                 on_transcript=lambda transcript: one_done(transcript.usage),
             )
         if not any(transcript.rounds for transcript in transcripts):

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from inspect_ai.event import ModelEvent
@@ -37,8 +38,9 @@ from secondlook.correction.chat import (
     Usage,
     WithheldError,
 )
+from secondlook.correction.digits import likeliest_number
 from secondlook.correction.elicit import Form, Held
-from secondlook.correction.held import REFUSES, ROOM, TURN, Server, hold
+from secondlook.correction.held import LIKELIEST, REFUSES, ROOM, TURN, Server, hold
 from secondlook.correction.likelihood import Place, shares_of
 from secondlook.correction.reply import judged
 from secondlook.evaluation.counting import counted
@@ -56,8 +58,6 @@ _TRANSPORT = {
     "cache",
     "cache_prompt",
 }
-_LIKELIEST = 5
-"""Tokens whose probability a server is asked for at each place; some give no more."""
 _MESSAGE = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 
 
@@ -147,6 +147,8 @@ class InspectModel:
     async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
         """Reply in a form: by the logits of a local model, or as the server can be held to it."""
         if isinstance(self.model.api, Local):
+            if form.number and (number := await likeliest_number(partial(self.model.api.score, messages))):
+                return Held(Completion(number.text, Usage(number.tokens_in, number.tokens_out, calls=1)), "logits")
             if not form.choices:
                 return Held(await self._generate(messages, "", seed), TURN)
             if scored := await self.model.api.score(messages, form.choices):
@@ -184,7 +186,7 @@ class InspectModel:
             temperature=self._temperature,
             seed=seed % 2**31 if sampled and seed is not None else None,
             logprobs=True if likely else None,
-            top_logprobs=_LIKELIEST if likely else None,
+            top_logprobs=LIKELIEST if likely else None,
         )
         if more:
             config = config.merge(_held_to(more, self.model.config.extra_body or {}))

@@ -22,7 +22,10 @@ from secondlook.evaluation.shards import is_shard, without_merged
 from secondlook.evaluation.solver import TranscriptStore
 from secondlook.evaluation.task import ARM, NOTES
 
-_OWN = ("critic", "noise", "critic_command", "critic_seconds", "critic_file", "votes", "vote_temperature")
+_OWN = (
+    *("critic", "noise", "critic_command", "critic_seconds", "critic_file", "fitted_file", "votes", "vote_temperature"),
+    *("keep", "gate"),
+)
 _TRANSCRIPT = f"{TranscriptStore.__name__}:transcript"
 
 

@@ -101,7 +101,8 @@ def _look(name: str, diagnosis: Diagnosis, samples: Sequence[Logged]) -> Look:
 
 def _readings(logged: Logged) -> Iterator[tuple[str, bool | None]]:
     for row in to_records(logged.transcript, logged.benchmark, logged.item, arm=logged.arm, noise_p=logged.noise_p):
-        yield row.status, row.correct
+        if row.kept:
+            yield row.status, row.correct
 
 
 def _state(status: str, correct: bool | None) -> str:
@@ -118,7 +119,7 @@ def _flip(benchmark: AnyBenchmark, logged: Logged) -> Flip:
         truth=_short(shown.target),
         first=_short(transcript.rounds[0].answer),
         critique=_critique(transcript),
-        last=_short(transcript.rounds[-1].answer),
+        last=_short(transcript.in_hand.answer),
     )
 
 

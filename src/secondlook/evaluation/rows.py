@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from secondlook.benchmarks.benchmark import AnyBenchmark, Graded, ItemLike
 from secondlook.benchmarks.votes import majority
-from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Critique, Round, Transcript
 from secondlook.diagnosis.records import Record
 from secondlook.prompts.prompt import load_prompt
@@ -25,25 +24,27 @@ def to_records(
     """
     rounds, lost = list(transcript.rounds), transcript.lost
     readings = [benchmark.read(item, *round_.stated) for round_ in rounds]
+    votes: list[str | None] = [None] * len(rounds)
     if transcript.variant == "resample":
         votes = [reading.answer if reading.status == "ok" else None for reading in readings]
         readings = [readings[majority(votes[:count])] for count in range(1, len(votes) + 1)]
     if transcript.stop in ("error", "refused") or not rounds:
         rounds.append(Round(len(rounds), "", "other", lost, 0.0))
         readings.append(Graded(None, None, "refused" if transcript.stop == "refused" else "error"))
+        votes.append(None)
     else:
         rounds[0] = replace(rounds[0], usage=rounds[0].usage + lost)
     return [
-        _row(transcript, item, round_, reading, benchmark.name, arm, noise_p)
-        for round_, reading in zip(rounds, readings, strict=True)
+        replace(_row(transcript, item, round_, reading, benchmark.name, arm, noise_p), sampled=vote)
+        for round_, reading, vote in zip(rounds, readings, votes, strict=True)
     ]
 
 
 def _row(
     transcript: Transcript, item: ItemLike, round_: Round, reading: Graded, run: str, arm: str, noise_p: float
 ) -> Record:
-    critique = round_.critique
-    usage = round_.cost + (critique.cost if critique else Usage())
+    critique, preference = round_.critique, round_.preference
+    usage = round_.spent
     model = transcript.model
     return Record(
         run=run,
@@ -63,8 +64,9 @@ def _row(
         tokens_in=None if usage.untold else usage.input,
         tokens_out=None if usage.untold else usage.output,
         tokens_critique=None if usage.untold else critique.cost.total if critique else 0,
+        tokens_judge=None if usage.untold else preference.cost.total if preference else 0,
         tokens_cached=None if usage.untold else usage.cached,
-        seconds=round_.took + (critique.took if critique else 0.0),
+        seconds=round_.took + sum(part.took for part in (critique, preference) if part is not None),
         model=model.name,
         revision=model.revision,
         prompt=transcript.prompt,
@@ -78,6 +80,8 @@ def _row(
         elicited_verdict=critique.elicited.how if critique and critique.elicited else None,
         p_answer=_p_answer(transcript, round_, reading),
         p_wrong=critique.shares["wrong"] if critique and critique.shares else None,
+        preferred=preference.new if preference else None,
+        kept=round_.kept,
     )
 
 

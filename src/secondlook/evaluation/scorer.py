@@ -16,7 +16,8 @@ def first_and_last() -> Scorer:
     """Whether the first and the last answer are right; an answer that cannot be read is not.
 
     Every key is given for every sample: ``first``, ``last``, ``change`` (last minus first) and ``unparsed``
-    (of the last answer). The full table is made from the transcripts (``secondlook report``).
+    (of the last answer). The last answer is the one that was kept. The full table is made from the transcripts
+    (``secondlook report``).
     """
 
     async def score(state: TaskState, target: Target) -> Score:
@@ -24,15 +25,16 @@ def first_and_last() -> Scorer:
         transcript = Transcript.from_json(state.store_as(TranscriptStore).transcript)
         benchmark, asked = asked_in(state.metadata)
         rows = to_records(transcript, benchmark, asked.item, arm="", noise_p=0.0)
-        first, last = float(rows[0].correct is True), float(rows[-1].correct is True)
+        held = next(row for row in reversed(rows) if row.kept)
+        first, last = float(rows[0].correct is True), float(held.correct is True)
         return Score(
             value={
                 "first": first,
                 "last": last,
                 "change": last - first,
-                "unparsed": float(rows[-1].status == "unparsed"),
+                "unparsed": float(held.status == "unparsed"),
             },
-            answer=rows[-1].answer,
+            answer=held.answer,
         )
 
     return score

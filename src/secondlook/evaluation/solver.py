@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from secondlook.correction.chat import ChatModel, Message, Usage
 from secondlook.correction.history import as_history
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
+from secondlook.diagnosis.critic_file import read_critic
 from secondlook.evaluation.inspect_model import InspectModel, inspect_messages
 from secondlook.evaluation.progress import one_done
 from secondlook.evaluation.samples import case_of
@@ -56,13 +58,17 @@ def second_look(
         del generate  # the loop calls the model itself
         answering = as_asked(get_model(), arm)
         if (session := sessions.get(name := str(answering))) is None:
-            session = sessions[name] = Session(arm, history, in_loop(answering, arm), _other(arm))
+            session = sessions[name] = Session(
+                arm, history, in_loop(answering, arm), _other(arm), in_loop(sampled(answering), arm)
+            )
         errors: list[Exception] = []
         usage = Usage()
         try:
             plan, spent = await session.plan()
             case = case_of(state.metadata, arm.file, words)
-            transcript = await run(session.model, session.critic, case, plan, on_error=errors.append)
+            transcript = await run(
+                session.model, session.critic, case, plan, sampler=session.sampler, on_error=errors.append
+            )
             transcript = replace(transcript, lost=transcript.lost + spent)
             usage = transcript.usage
         finally:
@@ -82,9 +88,12 @@ def second_look(
 
 def as_asked(model: Model, study: Study) -> Model:
     """The model as an arm asks it: answers that vote are sampled, at a temperature of their own."""
-    if study.critic != VOTE:
-        return model
-    temperature = study.vote_temperature or model.config.temperature or SAMPLED
+    return model if study.critic != VOTE else sampled(model, study.vote_temperature)
+
+
+def sampled(model: Model, temperature: float | None = None) -> Model:
+    """The model, sampled: at this temperature, its own, or the usual one where that is 0."""
+    temperature = temperature or model.config.temperature or SAMPLED
     return Model(model.api, model.config.merge(GenerateConfig(temperature=temperature)), model.model_args)
 
 
@@ -104,12 +113,18 @@ class Session:
         history: What makes the history; see :func:`second_look`.
         model: The answering model.
         other: The examining model of critic ``other``.
+        sampler: The answering model, sampled, for a gate that asks whether samples agree.
     """
 
     def __init__(
-        self, study: Study, history: Sequence[Mapping[str, Any]], model: ChatModel, other: ChatModel | None = None
+        self,
+        study: Study,
+        history: Sequence[Mapping[str, Any]],
+        model: ChatModel,
+        other: ChatModel | None = None,
+        sampler: ChatModel | None = None,
     ) -> None:
-        self.model = model
+        self.model, self.sampler = model, sampler
         self.critic = study.build_critic(model, other)
         self._study = study
         self._shown = history
@@ -149,6 +164,11 @@ class Session:
 
 
 def _other(study: Study) -> InspectModel | None:
-    if study.critic != "other":
-        return None
-    return in_loop(get_model(role="critic", required=True), study)
+    if study.critic == "other" or (study.fitted_file is not None and _asks_another(study.fitted_file)):
+        return in_loop(get_model(role="critic", required=True), study)
+    return None
+
+
+def _asks_another(file: str) -> bool:
+    """Whether a fitted critic asks another model."""
+    return any(examiner.kind == "other" for examiner in read_critic(Path(file)).critics.values())

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from secondlook.correction.chat import ChatModel, Message
 from secondlook.correction.critics import (
+    AcceptCritic,
     CommandCritic,
     Critic,
+    FittedCritic,
     ModelCritic,
     NoisyCritic,
     OracleCritic,
     RecordedCritic,
     SilentCritic,
 )
+from secondlook.correction.critics.names import SILENT, check_fit
 from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.plan import Plan
 from secondlook.correction.transcript import StopRule, Variant
+from secondlook.diagnosis.critic_file import read_critic
+from secondlook.diagnosis.examiner import Examiner
+from secondlook.diagnosis.gate_file import Made, read_gate
+from secondlook.diagnosis.gate_made import check_same
 from secondlook.evaluation.counting import load_tokenizer
+from secondlook.gate import ALWAYS, UNSATISFIED, Gate, Keep
 from secondlook.prompts.prompt import Prompt, load_prompt
 
-CriticName = Literal["self", "other", "tool", "recorded", "oracle", "none", "vote"]
+CriticName = Literal[
+    "self", "other", "tool", "recorded", "oracle", "fitted", "verify-first", "accept-reject", "none", "vote"
+]
 VOTE = "vote"
 """The arm without second looks whose answers vote."""
 CRITIC_SECONDS = 60.0
@@ -41,16 +51,23 @@ class Study:
 
     Attributes:
         critic: Who examines the answers: the model itself (``self``), another model (``other``), a command
-            (``tool``), a file of verdicts (``recorded``), the truth (``oracle``), or nobody: ``none`` asks again (the
-            content-free control), ``vote`` asks anew and takes the majority of the answers.
+            (``tool``), a file of verdicts (``recorded``), the truth (``oracle``), what a ``fitted`` critic makes of
+            others' verdicts; ``verify-first``: the model itself, in
+            the very turn in which it answers again; ``accept-reject``: the model itself, which answers again and then
+            accepts or rejects the new answer; or nobody: ``none`` asks again (the content-free control), ``vote`` asks
+            anew and takes the majority of the answers.
         noise: Probability with which the critic's verdict is flipped.
         variant: How the question is put again.
         rounds: Number of second looks.
         stop: ``fixed`` number of rounds, or until the critic is ``satisfied``.
+        keep: Which answer is kept after a look: always the ``new`` one, one that the critic prefers to the earlier
+            one (``preferred``; always so of ``accept-reject``), or one that it calls right (``confirmed``).
+        gate: File of a gate, which decides when to look and what to keep instead of ``stop`` and ``keep``.
         prompt: Prompt file, e.g. ``bbq/binary-cot``.
         critic_command: Command line of the ``tool`` critic.
         critic_seconds: Seconds that it may take for one answer; 60 by default.
         critic_file: File of the ``recorded`` critic.
+        fitted_file: File of the ``fitted`` critic.
         votes: Answers that vote, where the critic is ``vote``; by default as many as the second looks of another arm
             cost, see :attr:`samples`.
         vote_temperature: At which these answers are sampled; by default the model's own, or 0.7 where that is 0: at 0
@@ -74,10 +91,13 @@ class Study:
     variant: Variant = "self"
     rounds: int = 1
     stop: StopRule = "fixed"
+    keep: Keep = "new"
+    gate: str | None = None
     prompt: str = "bbq/binary-cot"
     critic_command: str | None = None
     critic_seconds: float | None = None
     critic_file: str | None = None
+    fitted_file: str | None = None
     votes: int | None = None
     vote_temperature: float | None = None
     history: int = 3
@@ -94,7 +114,7 @@ class Study:
             raise ValueError(f"unknown critic {self.critic!r}; choose one of {', '.join(known)}")
         if not 0 <= self.noise <= 1:
             raise ValueError(f"noise is {self.noise}; it is a probability, give 0 to 1")
-        if self.noise and self.critic in ("none", VOTE):
+        if self.noise and self.critic in SILENT:
             raise ValueError(f"noise flips a critic's verdict, and {self.critic!r} has none; choose another critic")
         if self.votes is not None and (self.critic != VOTE or self.votes < 1):
             raise ValueError(f"votes is {self.votes}; only critic 'vote' has votes, 1 or more")
@@ -111,6 +131,16 @@ class Study:
             raise ValueError(f"critic seconds is {self.critic_seconds}; only critic 'tool' has a time limit, above 0")
         if (self.critic == "recorded") != (self.critic_file is not None):
             raise ValueError("critic 'recorded' and a critic file go together; give both or neither")
+        if self.gate is not None and (self.stop, self.keep) != ("fixed", "new"):
+            raise ValueError(f"gate {self.gate!r} says when to stop and what to keep; leave out --stop and --keep")
+        if self.stop == "gate":
+            raise ValueError("stop 'gate' is said by a gate's file; give --gate FILE, or stop 'fixed' or 'satisfied'")
+        if self.noise and self.keep == "preferred":
+            raise ValueError("noise flips a verdict, and a preference is none; leave out --noise, or keep 'new'")
+        if self.gate is not None or self.keep != "new":
+            check_fit(self.decides, self.critic)
+        if (self.critic == "fitted") != (self.fitted_file is not None):
+            raise ValueError("critic 'fitted' and its file go together; give --critic fitted:FILE")
         if self.history < 1:
             raise ValueError(f"history is {self.history}; the diverse variant needs at least 1 other question")
         _ = self.file
@@ -146,6 +176,25 @@ class Study:
             raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
         if self.critic == "recorded":
             _recorded(self.critic_file)
+        if self.fitted_file is not None:
+            file = read_critic(Path(self.fitted_file))
+            self._check_made(f"critic {self.fitted_file!r}", file.made)
+            for examiner in file.critics.values():
+                if examiner.command and shutil.which(program := _argv(examiner.command)[0]) is None:
+                    raise ValueError(
+                        f"critic command {program!r} is not there; give a program on the PATH, or its path"
+                    )
+        if self.gate is not None:
+            made = read_gate(Path(self.gate)).made
+            self._check_made(f"gate {self.gate!r}", made)
+            if made.critic != self.critic:
+                raise ValueError(
+                    f"gate {self.gate!r} is of critic {made.critic!r}, the arm of {self.critic!r}; give the former"
+                )
+
+    def _check_made(self, where: str, made: Made) -> None:
+        """See that what was fitted was fitted on the words, variant and elicitation of this study."""
+        check_same(made, Made(None, made.critic, self.variant, self.file.version, elicit=self.elicit), where)
 
     @property
     def shows_history(self) -> bool:
@@ -162,6 +211,14 @@ class Study:
         """
         return self.votes or (self.rounds + 1) * (2 * self.rounds + 1)
 
+    @property
+    def decides(self) -> Gate:
+        """When to look again, and which answer to keep."""
+        if self.gate is not None:
+            return read_gate(Path(self.gate)).gate
+        when = UNSATISFIED if self.stop == "satisfied" else ALWAYS
+        return replace(when, keep="preferred" if self.critic == "accept-reject" else self.keep)
+
     def plan(self, history: tuple[Message, ...] = ()) -> Plan:
         """The loop's plan; the ``diverse`` variant needs the messages of its history."""
         if self.critic == VOTE:
@@ -173,11 +230,14 @@ class Study:
                 seed=self.seed,
                 elicit=self.elicit,
             )
+        gate, named = self.decides, self.stop == "satisfied" and self.keep == "new"
         return Plan(
             history=history,
             variant=self.variant,
             rounds=self.rounds,
-            stop=self.stop,
+            stop="satisfied" if named else "fixed" if gate.when == "always" else "gate",
+            gate=None if named or gate == ALWAYS else gate,
+            verify=self.critic == "verify-first",
             max_tokens=self.budget_tokens,
             max_seconds=self.budget_seconds,
             seed=self.seed,
@@ -193,7 +253,9 @@ class Study:
             other: The examining model, for ``other``.
         """
         critic: Critic
-        if self.critic in ("none", VOTE):
+        if self.critic == "accept-reject":
+            return AcceptCritic(model)
+        if self.critic in SILENT:
             return SilentCritic(self.critic)
         if self.critic == "self":
             critic = ModelCritic(model, "self")
@@ -201,6 +263,11 @@ class Study:
             if other is None:
                 raise ValueError("critic 'other' needs a second model; name it with --critic-model")
             critic = ModelCritic(other, "other")
+        elif self.fitted_file is not None:
+            file = read_critic(Path(self.fitted_file))
+            critic = FittedCritic(
+                file.fitted, {name: _examining(examiner, model, other) for name, examiner in file.critics.items()}
+            )
         elif self.critic == "tool":
             critic = CommandCritic(_argv(self.critic_command), self.critic_seconds or CRITIC_SECONDS)
         elif self.critic == "recorded":
@@ -208,6 +275,17 @@ class Study:
         else:
             critic = OracleCritic()
         return NoisyCritic(self.noise, critic, self.seed) if self.noise else critic
+
+
+def _examining(examiner: Examiner, model: ChatModel, other: ChatModel | None) -> Critic:
+    """A critic that a fitted one asks."""
+    if examiner.kind == "tool":
+        return CommandCritic(_argv(examiner.command), examiner.seconds or CRITIC_SECONDS)
+    if examiner.kind == "self":
+        return ModelCritic(model, "self")
+    if other is None:
+        raise ValueError(f"the fitted critic asks model {examiner.model!r}; name it with --critic-model")
+    return ModelCritic(other, "other")
 
 
 def _argv(command: str | None) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from typing import Any
 from secondlook.correction.chat import Completion, Finish, Message, ModelInfo, Usage
 from secondlook.correction.elicit import Form, Held
 from secondlook.correction.events import dumped, read_events
-from secondlook.correction.held import REFUSES, ROOM, TURN, Server, hold
+from secondlook.correction.held import LIKELIEST, REFUSES, ROOM, TURN, Server, hold
 from secondlook.correction.parameters import adapted, repeated, without_form
-from secondlook.correction.reply import error_of
+from secondlook.correction.reply import error_of, likely_tokens
 from secondlook.gateway.dialects import Dialect
 from secondlook.gateway.logs import LOGGER
 from secondlook.gateway.request import Chat
@@ -99,6 +99,7 @@ class UpstreamModel:
         known: What models are known to refuse in requests of ours: changes by model and kind of call.
         limit: Tokens that a critique may have, for a model that examines; ``None`` for one that answers.
         servers: How models are known to be held to choices, by name.
+        likely: Whether one that examines is asked how likely its tokens were.
     """
 
     upstream: Upstream
@@ -109,6 +110,7 @@ class UpstreamModel:
     known: dict[tuple[str, str], list[str]]
     limit: int | None = None
     servers: dict[str, Server] = field(default_factory=dict)
+    likely: bool = False
 
     def examining(self, name: str | None, limit: int) -> UpstreamModel:
         """The model that examines, for the same request.
@@ -170,7 +172,8 @@ class UpstreamModel:
         self.bill.usages.append((kind, usage if read.usage and isinstance(usage, dict) else None))
         if read.kind != "words":
             raise ReplyError(reply, read.said, sound=True)
-        return Completion(read.text, read.usage or Usage(calls=1, untold=1), read.finish)
+        tokens = likely_tokens(body) if self.likely else ()
+        return Completion(read.text, read.usage or Usage(calls=1, untold=1), read.finish, tokens=tokens)
 
     def _request(self, messages: Sequence[Message], limit: int | None) -> dict[str, Any]:
         """The request; the client's turns stand in it as they came."""
@@ -182,6 +185,7 @@ class UpstreamModel:
         if limit is not None:
             plain = {name: value for name, value in without_form(made).items() if name not in self.dialect.form}
             made = plain | {"model": self.chat.model} | self.dialect.limited(made, limit)
+            made |= {"logprobs": True, "top_logprobs": LIKELIEST} if self.likely else {}
         return made | self.dialect.counted(made) if self.chat.stream else made
 
     async def _asked(

@@ -1,27 +1,30 @@
-"""A diagnosis and how it is served: what was diagnosed is what is served, or the gateway does not start."""
+"""A diagnosis, or a gate, and how it is served: what was diagnosed is what is served, or the gateway does not start."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from secondlook.correction.critics.names import check_fit
 from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
+from secondlook.diagnosis.critic_file import CriticFile, read_critic
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import Diagnosis, from_json
-from secondlook.gateway.examining import diagnosed_examiner
+from secondlook.diagnosis.gate_file import GateFile, Made, read_gate
+from secondlook.gateway.examining import diagnosed_examiner, there
 from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
 
 
 @dataclass(frozen=True, slots=True)
 class ServedSettings:
-    """A diagnosis, and what of its run is served.
+    """A diagnosis or a gate, and what of its run is served.
 
     Attributes:
-        diagnosis: What was found.
+        found: It.
         variant: How the question is put again.
         prompt: The words of check and requests.
         stop: Whether second looks end once the critic is satisfied.
@@ -30,7 +33,7 @@ class ServedSettings:
         elicit: Whether the critic is asked once more where no verdict can be read.
     """
 
-    diagnosis: Diagnosis
+    found: Diagnosis | GateFile | CriticFile
     variant: Variant
     prompt: Prompt
     stop: StopRule
@@ -38,20 +41,58 @@ class ServedSettings:
     critic_tokens: int
     elicit: ElicitMode
 
+    @property
+    def gate(self) -> GateFile | None:
+        """The gate, if it is one."""
+        return self.found if isinstance(self.found, GateFile) else None
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """The diagnosis; it must be one."""
+        assert isinstance(self.found, Diagnosis)
+        return self.found
+
+    @property
+    def model(self) -> str | None:
+        """The model that it is of."""
+        return self.found.model if isinstance(self.found, Diagnosis) else self.found.made.model
+
     def fits(self, model: str) -> bool:
         """Whether clients ask for the diagnosed model; a diagnosis names the provider too."""
-        name = self.diagnosis.model
+        name = self.model
         return name is not None and (name == model or name.endswith(f"/{model}"))
 
 
-def serve_diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
-    """Read a diagnosis, and what its run was made with.
-
-    An older diagnosis does not say its stop rule and limit of tokens: they are read from the run's own ``run.json``
-    where that lies beside it.
+def serve_file(path: Path, settings: GatewaySettings) -> ServedSettings:
+    """Read a diagnosis or a gate, and what its run was made with.
 
     Raises:
         ValueError: It cannot be read, or settings say otherwise.
+    """
+    if not _is_gate(path):
+        return _diagnosis(path, settings)
+    where, file = f"gate {str(path)!r}", read_gate(path)
+    if file.gate.when in ("p_answer", "agreement"):
+        raise ValueError(
+            f"{where} goes by {file.gate.when}, which takes answers that are one of several choices, and a gateway's "
+            "are open; fit one with --by alarm --by unsatisfied --by p_wrong"
+        )
+    check_fit(file.gate, file.made.critic)
+    return _served(where, file, file.made, settings)
+
+
+def _is_gate(path: Path) -> bool:
+    try:
+        return str(json.loads(path.read_bytes())["format"]).startswith("secondlook.gate/")
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
+    """Read a diagnosis.
+
+    An older one does not say its stop rule and limit of tokens: they are read from the run's own ``run.json`` where
+    that lies beside it.
     """
     where = f"diagnosis {str(path)!r}"
     try:
@@ -68,36 +109,89 @@ def serve_diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
             f"{str(path)!r} is no diagnosis; make one with: secondlook diagnose RUN --out diagnosis.json"
         ) from None
     run = _run(path.parent, diagnosis.arm) | {k: v for k, v in json.loads(text).items() if v is not None}
-    variant = settings.variant or diagnosis.variant or "self"
-    tokens, elicit = run.get("max_tokens"), run.get("elicit")
+    made = Made(
+        diagnosis.model,
+        diagnosis.critic,
+        diagnosis.variant,
+        diagnosis.prompt,
+        run.get("stop", "fixed"),
+        tokens if isinstance(tokens := run.get("max_tokens"), int) else None,
+        run.get("elicit"),
+        diagnosis.chat_template,
+        diagnosis.examiner,
+    )
+    return _served(where, diagnosis, made, settings)
+
+
+def serve_critic(path: Path, settings: GatewaySettings) -> ServedSettings:
+    """Read a fitted critic, and what its records were made with.
+
+    Raises:
+        ValueError: It cannot be read, settings say otherwise, or it reads what a gateway does not know.
+    """
+    where, file = f"critic {str(path)!r}", _critic(path)
+    stop = {"always": "fixed", "flagged": "satisfied"}.get(settings.policy)
+    if stop is not None and file.made.stop is not None and file.made.stop != stop:
+        raise ValueError(
+            f"{where} is of stop rule {file.made.stop!r}, policy {settings.policy!r} is of {stop!r}; give the other "
+            "policy, or fit it on a run with that --stop"
+        )
+    plain = settings.model_copy(update={"critic": None, "critic_file": None})
+    served = _served(where, file, file.made, plain)
+    return replace(served, critic=Examiner("fitted", file=str(path)))
+
+
+def _critic(path: Path) -> CriticFile:
+    """A fitted critic that reads nothing but what its critics say."""
+    file = read_critic(path)
+    if any(each.name == "p_answer" for each in file.fitted.inputs):
+        raise ValueError(
+            f"critic {str(path)!r} reads p_answer, which takes answers that are one of several choices, and a "
+            "gateway's are open; train one with --without p_answer"
+        )
+    for examiner in file.critics.values():
+        there(examiner)
+    return file
+
+
+def _served(
+    where: str, found: Diagnosis | GateFile | CriticFile, made: Made, settings: GatewaySettings
+) -> ServedSettings:
+    """What is served of what records were made with; settings may repeat it, and say nothing else."""
+    variant = settings.variant or made.variant or "self"
+    tokens, elicit = made.max_tokens, made.elicit
     if elicit not in (None, *get_args(ElicitMode)):
         raise ValueError(f"{where} is of elicit {elicit!r}; diagnose {', '.join(get_args(ElicitMode))}")
-    for what, found, said, remedy in (
-        ("variant", diagnosis.variant, settings.variant, "leave the latter out"),
-        ("critic_tokens", tokens, settings.critic_tokens, "leave the latter out"),
-        ("elicit", elicit, settings.elicit, "leave the latter out"),
+    for what, was, said in (
+        ("variant", made.variant, settings.variant),
+        ("critic_tokens", tokens, settings.critic_tokens),
+        ("elicit", elicit, settings.elicit),
+        ("chat_template", made.chat_template, settings.chat_template),
     ):
-        if found is not None and said is not None and found != said:
-            raise ValueError(f"{where} is of {what} {found!r}, settings say {said!r}; {remedy}")
+        if was is not None and said is not None and was != said:
+            raise ValueError(f"{where} is of {what} {was!r}, settings say {said!r}; leave the latter out")
     if variant not in ("self", "self-instruct"):
         raise ValueError(f"{where} is of variant {variant!r}, which is of studies; diagnose 'self' or 'self-instruct'")
-    name, _, _ = (diagnosis.prompt or "").partition("@")
+    name, _, _ = (made.prompt or "").partition("@")
     prompt = load_prompt(settings.prompt or name or PROMPT)
-    if diagnosis.prompt and prompt.version != diagnosis.prompt:
+    if made.prompt and prompt.version != made.prompt:
         raise ValueError(
-            f"{where} was made with prompt {diagnosis.prompt}, here it would be {prompt.version}; serve the words that "
+            f"{where} was made with prompt {made.prompt}, here it would be {prompt.version}; serve the words that "
             "were diagnosed, or diagnose these"
         )
-    stop = run.get("stop", "fixed")
+    stop = made.stop or "fixed"
     if stop not in ("fixed", "satisfied"):
         raise ValueError(f"{where} is of stop rule {stop!r}, which is not served; diagnose 'fixed' or 'satisfied'")
+    critic = diagnosed_examiner(where, made.examiner, made.critic, settings)
+    if critic.file is not None:
+        _critic(Path(critic.file))
     return ServedSettings(
-        diagnosis,
+        found,
         "self-instruct" if variant == "self-instruct" else "self",
         prompt,
         "satisfied" if stop == "satisfied" else "fixed",
-        diagnosed_examiner(where, diagnosis.examiner, diagnosis.critic, settings),
-        settings.critic_tokens or (tokens if isinstance(tokens, int) else CRITIC_TOKENS),
+        critic,
+        settings.critic_tokens or tokens or CRITIC_TOKENS,
         settings.elicit or elicit or ELICIT,
     )
 

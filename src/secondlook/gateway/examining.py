@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from secondlook.correction.critics import CommandCritic, Critic
-from secondlook.correction.critics.protocol import Examination
-from secondlook.correction.transcript import Critique
+from secondlook.correction.critics import CommandCritic, Critic, CriticError
+from secondlook.correction.critics.protocol import Examination, Judge
+from secondlook.correction.transcript import Critique, Preference
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.settings import GatewaySettings
 
-SERVED = ("self", "other", "tool")
+SERVED = ("self", "other", "tool", "verify-first", "accept-reject", "fitted")
 """Critics that need no truth and no file."""
 SECONDS = 60.0
 """Seconds that a command may take for one answer, where nobody says."""
@@ -26,7 +26,9 @@ def given_examiner(settings: GatewaySettings) -> Examiner:
         ValueError: The command is not there.
     """
     command = shlex.join(settings.critic_command) if settings.critic_command else None
-    return _there(Examiner(settings.critic or "self", settings.critic_model, command, settings.critic_seconds))
+    file = str(settings.critic_file) if settings.critic_file else None
+    given = Examiner(settings.critic or "self", settings.critic_model, command, settings.critic_seconds, file=file)
+    return there(given)
 
 
 def diagnosed_examiner(where: str, found: Examiner | None, critic: str, settings: GatewaySettings) -> Examiner:
@@ -49,15 +51,26 @@ def diagnosed_examiner(where: str, found: Examiner | None, critic: str, settings
         ("critic_model", served_name(found.model) if found.model else None, given.model and served_name(given.model)),
         ("critic_command", found.command and shlex.join(shlex.split(found.command)), given.command),
         ("critic_seconds", found.seconds, given.seconds),
+        ("critic_file", found.file, given.file),
     ):
         if here is not None and said is not None and here != said:
             raise ValueError(f"{where} is of {what} {here!r}, settings say {said!r}; leave the latter out")
     model = served_name(found.model) if found.model else given.model
-    made = replace(found, model=model, command=found.command or given.command, seconds=found.seconds or given.seconds)
-    for kind, value, option in (("tool", made.command, "--critic-command"), ("other", made.model, "--critic-model")):
+    made = replace(
+        found,
+        model=model,
+        command=found.command or given.command,
+        seconds=found.seconds or given.seconds,
+        file=found.file or given.file,
+    )
+    for kind, value, option in (
+        ("tool", made.command, "--critic-command"),
+        ("other", made.model, "--critic-model"),
+        ("fitted", made.file, "--critic-file"),
+    ):
         if critic == kind and value is None:
             raise ValueError(f"{where} is of critic {kind!r} and does not say which; give --critic {kind} {option} …")
-    return _there(made)
+    return there(made)
 
 
 def served_name(model: str | None) -> str:
@@ -72,7 +85,14 @@ def who(critic: Examiner) -> str:
     """A critic in words."""
     if critic.kind == "tool":
         return f"tool ({critic.command})"
-    return "the model itself" if critic.kind == "self" else f"model {critic.model}"
+    if critic.kind == "fitted":
+        return f"fitted critic {critic.file}"
+    own = {
+        "self": "the model itself",
+        "verify-first": "the model itself as it answers",
+        "accept-reject": "the model itself after it",
+    }
+    return own.get(critic.kind) or f"model {critic.model}"
 
 
 def command_critic(critic: Examiner, heard: Callable[[str, str], None]) -> CommandCritic:
@@ -107,11 +127,27 @@ class Watched:
             self.tell(exam.case.sample, str(error) or type(error).__name__)
             raise
         silent = self.states and critique is not None and critique.verdict == "unclear"
-        self.tell(exam.case.sample, "it stated no verdict" if silent else None)
+        if critique is not None:
+            self.tell(exam.case.sample, "it stated no verdict" if silent else None)
         return critique
 
+    async def prefer(self, exam: Examination) -> Preference:
+        """Let it compare, and tell."""
+        if not isinstance(self.inner, Judge):
+            raise CriticError(f"critic {self.name!r} is no judge of two answers")
+        try:
+            return await self.inner.prefer(exam)
+        except Exception as error:
+            self.tell(exam.case.sample, str(error) or type(error).__name__)
+            raise
 
-def _there(critic: Examiner) -> Examiner:
+
+def there(critic: Examiner) -> Examiner:
+    """The critic, if its command is there.
+
+    Raises:
+        ValueError: It is not.
+    """
     if critic.command is not None and shutil.which(program := shlex.split(critic.command)[0]) is None:
         raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
     return critic

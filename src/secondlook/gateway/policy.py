@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
 from secondlook.diagnosis.examiner import Examiner
+from secondlook.gate import ALWAYS, Gate
 from secondlook.gateway.examining import given_examiner, served_name, who
 from secondlook.gateway.refusal import RefusalError
 from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySettings
@@ -37,8 +38,9 @@ class Decision:
         critic: Who examines.
         critic_tokens: Tokens that a critique may have.
         elicit: Whether the critic is asked once more where no verdict can be read.
-        reason: Why, in a word: ``always``, ``flagged``, ``never``, ``helps``, ``hurts``, ``undecided``,
-            ``undiagnosed`` (no diagnosis of this model or task) or ``override``.
+        reason: Why, in a word: ``always``, ``flagged``, ``never``, ``helps``, ``hurts``, ``undecided``, ``untested``
+            (of a gate), ``undiagnosed`` (no diagnosis of this model or task) or ``override``.
+        gate: When to look, and what to keep; ``None`` where the stop rule says it all.
     """
 
     rounds: int
@@ -49,6 +51,7 @@ class Decision:
     critic_tokens: int
     elicit: ElicitMode
     reason: str
+    gate: Gate | None = None
 
 
 class Policy:
@@ -67,8 +70,9 @@ class Policy:
         self._settings = settings
         self._given = load_prompt(settings.prompt or PROMPT)
         self._critic = given_examiner(settings)
+        self._fitted = _fitted(settings)
         self._served = _served(settings)
-        models = [served.diagnosis.model for served in self._served]
+        models = [served.model for served in self._served]
         if twice := sorted({model for model in models if model and models.count(model) > 1}):
             raise ValueError(f"there are two diagnoses of model {twice[0]!r}; give one a model")
 
@@ -85,6 +89,11 @@ class Policy:
             if self.name == "never":
                 yield "to look twice, give --policy diagnosis.json (secondlook diagnose RUN --out diagnosis.json)"
         for served in self._served:
+            if served.gate is not None:
+                decided = self._gated(served)
+                done = _looks(decided.rounds, served.critic) if decided.rounds else "passed on"
+                yield f"{served_name(served.model)}: {decided.reason}, {done}; gate: {served.gate.gate.words}"
+                continue
             diagnosis, groups = served.diagnosis, served.diagnosis.groups
             for group in (diagnosis.overall, *(groups if len(groups) > 1 else ())):
                 task = "" if group is diagnosis.overall else f", task {group.group}"
@@ -111,10 +120,23 @@ class Policy:
         )
         if settings.policy == "never":
             return plain
+        if (fitted := self._fitted) is not None and settings.policy != "diagnosis":
+            if not fitted.fits(model):
+                return replace(plain, reason="undiagnosed")
+            plain = replace(
+                plain,
+                variant=fitted.variant,
+                prompt=fitted.prompt,
+                critic=fitted.critic,
+                critic_tokens=fitted.critic_tokens,
+                elicit=fitted.elicit,
+            )
         if settings.policy != "diagnosis":
             return replace(plain, rounds=settings.rounds, stop="satisfied" if settings.policy == "flagged" else "fixed")
         for served in self._served:
             if served.fits(model):
+                if served.gate is not None:
+                    return self._gated(served)
                 groups = {group.group: group for group in served.diagnosis.groups} | {None: served.diagnosis.overall}
                 if (group := groups.get(task)) is None:
                     break
@@ -122,6 +144,20 @@ class Policy:
                 found = (served.stop, served.variant, served.prompt, served.critic, served.critic_tokens, served.elicit)
                 return Decision(rounds, *found, group.finding)
         return replace(plain, reason="undiagnosed")
+
+    def _gated(self, served: ServedSettings) -> Decision:
+        """As a gate says, if a test has shown that it helps; else nothing."""
+        assert served.gate is not None
+        file, tested = served.gate, served.gate.tested
+        rounds = min(file.rounds, self._settings.rounds) if file.helps else 0
+        gate = None if file.gate == ALWAYS else file.gate
+        return Decision(
+            rounds,
+            "fixed" if file.gate.when == "always" else "gate",
+            *(served.variant, served.prompt, served.critic, served.critic_tokens, served.elicit),
+            reason=tested.finding if tested else "untested",
+            gate=gate,
+        )
 
     def _overridden(self, own: Decision, headers: Mapping[str, str]) -> Decision:
         policy, rounds = headers.get(POLICY), headers.get(ROUNDS)
@@ -140,23 +176,32 @@ class Policy:
             wanted = int(rounds)
         if policy == "never":
             wanted = 0
-        stop = own.stop
-        if policy == "flagged" or (policy == "always" and allowed == "any"):
-            stop = "satisfied" if policy == "flagged" else "fixed"
-        return replace(own, rounds=min(wanted, most), stop=stop, reason="override")
+        stop, gate = own.stop, own.gate
+        # Whether a critic's flags are fewer than a gate's looks is not known: with less allowed, the gate stays.
+        if (policy == "flagged" and (gate is None or allowed == "any")) or (policy == "always" and allowed == "any"):
+            stop, gate = "satisfied" if policy == "flagged" else "fixed", None
+        return replace(own, rounds=min(wanted, most), stop=stop, gate=gate, reason="override")
 
 
 def _looks(rounds: int, critic: Examiner) -> str:
     return f"looks again {'once' if rounds == 1 else f'{rounds} times'}, checked by {who(critic)}"
 
 
+def _fitted(settings: GatewaySettings) -> ServedSettings | None:
+    if settings.critic_file is None:
+        return None
+    from secondlook.gateway.diagnosed import serve_critic  # as below
+
+    return serve_critic(settings.critic_file, settings)
+
+
 def _served(settings: GatewaySettings) -> list[ServedSettings]:
     if not settings.diagnoses:
         return []
     # What reads a diagnosis takes three times as long to load as all else together, and twice its memory.
-    from secondlook.gateway.diagnosed import serve_diagnosis
+    from secondlook.gateway.diagnosed import serve_file
 
-    return [serve_diagnosis(path, settings) for path in settings.diagnoses]
+    return [serve_file(path, settings) for path in settings.diagnoses]
 
 
 def _refused(said: str) -> RefusalError:

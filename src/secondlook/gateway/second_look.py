@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from secondlook.correction.critics import CommandCritic, Critic, ModelCritic
+from secondlook.correction.critics import AcceptCritic, CommandCritic, Critic, FittedCritic, ModelCritic, SilentCritic
 from secondlook.correction.events import comment, dumped, event, read_events
 from secondlook.correction.held import Server
 from secondlook.correction.loop import run
@@ -21,7 +22,7 @@ from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.conversation import Bill, OpenCase, ReplyError, UpstreamModel
 from secondlook.gateway.dialects import Dialect
 from secondlook.gateway.escalate import hand_over
-from secondlook.gateway.examining import Watched, command_critic
+from secondlook.gateway.examining import Watched, command_critic, served_name
 from secondlook.gateway.exchange import Exchange
 from secondlook.gateway.logs import LOGGER
 from secondlook.gateway.policy import Action, Decision
@@ -29,6 +30,9 @@ from secondlook.gateway.refusal import RETRY_AFTER, RefusalError, error
 from secondlook.gateway.request import EXTENSION, Chat
 from secondlook.gateway.settings import GatewaySettings
 from secondlook.gateway.upstream import Headers, Upstream, UpstreamError, UpstreamReply
+
+if TYPE_CHECKING:
+    from secondlook.diagnosis.critic_file import CriticFile
 
 _STDERR = 2000  # characters of what a command wrote that are logged
 
@@ -74,6 +78,7 @@ class SecondLook:
         self._known: dict[tuple[str, str], list[str]] = {}
         self._servers: dict[str, Server] = {}
         self._commands: dict[Examiner, CommandCritic] = {}
+        self._fitted: dict[str, CriticFile] = {}
         self._examined = examined
 
     async def answer(
@@ -87,7 +92,14 @@ class SecondLook:
         done, found = anyio.Event(), list[Conclusion]()
         exchange.error_event = dialect.error
         model = UpstreamModel(
-            self.upstream, dialect, chat, headers, Bill(exchange.tally), self._known, servers=self._servers
+            self.upstream,
+            dialect,
+            chat,
+            headers,
+            Bill(exchange.tally),
+            self._known,
+            servers=self._servers,
+            likely=dialect.held and self._likely(decision),
         )
 
         async def work() -> None:
@@ -115,12 +127,15 @@ class SecondLook:
             max_tokens=self.settings.budget_tokens,
             max_seconds=self.settings.budget_seconds,
             elicit=decision.elicit,
+            confidence=model.likely,
+            gate=decision.gate,
+            verify=decision.critic.kind == "verify-first",
         )
         case = OpenCase(identifier, model.chat.text, decision.prompt)
         transcript = await run(model, self._critic(model, decision), case, plan, on_error=errors.append)
         failure = errors[0] if errors else None
         if transcript.rounds:
-            reply, _ = model.bill.answers[len(transcript.rounds) - 1]
+            reply, _ = model.bill.answers[transcript.in_hand.index]
             return Conclusion(transcript, *_outcome(transcript, decision), reply, failure)
         if isinstance(failure, ReplyError):
             reason = "no words" if failure.sound else "upstream"
@@ -128,11 +143,42 @@ class SecondLook:
         return Conclusion(transcript, "failed", transcript.stop, None, failure)
 
     def _critic(self, model: UpstreamModel, decision: Decision) -> Critic:
-        asked, critic = decision.critic, None
+        asked, examining = decision.critic, model.examining(decision.critic.model, decision.critic_tokens)
+        made: Critic = ModelCritic(examining, asked.kind)
         if asked.kind == "tool":  # one for all requests: it bounds how many run at once
-            critic = self._commands.setdefault(asked, command_critic(asked, _heard))
-        made = critic or ModelCritic(model.examining(asked.model, decision.critic_tokens), asked.kind)
+            made = self._commands.setdefault(asked, command_critic(asked, _heard))
+        elif asked.kind == "verify-first":
+            made = SilentCritic(asked.kind)
+        elif asked.kind == "accept-reject":
+            made = AcceptCritic(examining)
+        elif asked.file is not None:
+            made = self._fitted_critic(asked.file, model, decision.critic_tokens)
         return Watched(made, _states(decision), partial(self._examined, asked.kind))
+
+    def _fitted_critic(self, path: str, model: UpstreamModel, tokens: int) -> Critic:
+        """A fitted critic, and those that it asks."""
+        file = self._file(path)
+        critics: dict[str, Critic] = {}
+        for name, examiner in file.critics.items():
+            if examiner.kind == "tool":
+                critics[name] = self._commands.setdefault(examiner, command_critic(examiner, _heard))
+            else:
+                other = served_name(examiner.model) if examiner.model else None
+                critics[name] = ModelCritic(model.examining(other, tokens), examiner.kind)
+        return FittedCritic(file.fitted, critics)
+
+    def _file(self, path: str) -> CriticFile:
+        from secondlook.diagnosis.critic_file import read_critic  # it takes as long to load as a diagnosis
+
+        if path not in self._fitted:
+            self._fitted[path] = read_critic(Path(path))
+        return self._fitted[path]
+
+    def _likely(self, decision: Decision) -> bool:
+        """Whether it takes the probabilities of a verdict's tokens to decide."""
+        if decision.critic.file is not None:
+            return any(each.name.startswith("p_wrong of ") for each in self._file(decision.critic.file).fitted.inputs)
+        return decision.gate is not None and decision.gate.when == "p_wrong"
 
     async def _conclude(self, model: UpstreamModel, decision: Decision, found: Conclusion, exchange: Exchange) -> None:
         rounds, bill = found.transcript.rounds, model.bill
@@ -191,7 +237,7 @@ def _outcome(transcript: Transcript, decision: Decision) -> tuple[Action, str]:
     critiques = [round_.critique for round_ in transcript.rounds if round_.critique is not None]
     if _states(decision) and any(critique.verdict == "unclear" for critique in critiques):
         return "failed", "unclear"
-    changed = transcript.rounds[-1].answer != transcript.rounds[0].answer
+    changed = transcript.answer != transcript.rounds[0].answer
     return ("corrected" if changed else "kept"), (decision.reason if transcript.stop == "rounds" else transcript.stop)
 
 
@@ -205,7 +251,7 @@ async def _give(
     """The answer in hand as the upstream gave it, with what all calls cost, and the conversation if it is wanted."""
     assert found.reply is not None
     bill, dialect, reply = model.bill, model.dialect, found.reply
-    _, body = bill.answers[len(found.transcript.rounds) - 1]
+    _, body = bill.answers[found.transcript.in_hand.index]
     items = [{"call": kind, **_counts(usage)} for kind, usage in bill.usages]
     told = {"calls": bill.tally.calls, "items": items} | ({"refused": bill.changes} if bill.changes else {})
     more: dict[str, Any] = {"usage": {**total, EXTENSION: told}} if total else {}

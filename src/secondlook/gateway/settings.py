@@ -35,19 +35,24 @@ class GatewaySettings(BaseModel):
         upstream: Address of the model's server, with its ``/v1``; added where there is no path at all.
         policy: When to look again: ``always``; ``flagged`` (always ask the critic, answer again unless it is
             satisfied); ``never``; or as a ``diagnosis`` says.
-        diagnoses: Files that ``secondlook diagnose --out`` wrote, one a model.
+        diagnoses: Files that ``secondlook diagnose --out`` or ``secondlook gate fit --out`` wrote, one a model.
         rounds: Second looks of ``always`` and ``flagged``, and the most that a diagnosis may ask for.
-        variant: Form in which the question is put again: ``self`` or ``self-instruct``; by default the diagnosis's.
-        prompt: Prompt file whose check and requests are used; by default the diagnosis's.
-        critic: The model itself (``self``), another model of the upstream (``other``) or a command (``tool``); with a
-            diagnosis its critic and no other, else ``self``.
-        critic_model: Model of critic ``other``.
-        critic_command: Command of critic ``tool``, and its arguments.
-        critic_seconds: Seconds of the command for one answer; by default as in the diagnosed run, else 60.
-        critic_tokens: Tokens a critique may have; by default as in the diagnosed run, else 512.
+        variant: How the question is put again: ``self`` or ``self-instruct``. Of a diagnosis, by default its own.
+        prompt: Prompt file whose check and requests are used. Of a diagnosis, by default its own.
+        critic: Who examines: the model itself (``self``), another model of the upstream (``other``), a command
+            (``tool``), what a ``fitted`` critic makes of others, the model itself in the turn that answers again
+            (``verify-first``), or the model itself once it has answered again, which then accepts or rejects that
+            (``accept-reject``). Of a diagnosis, its own, and no other; else ``self``.
+        critic_model: Name of that other model.
+        critic_command: That command and its arguments.
+        critic_file: File of a ``fitted`` critic, which asks others and makes one verdict of what they say.
+        critic_seconds: Seconds it may take for one answer. Of a diagnosis, by default those of its run; else 60.
+        critic_tokens: Tokens a critique may have. Of a diagnosis, by default those of its run; else 512.
         elicit: Whether a critic is asked once more, for its verdict alone: where none can be read (``auto``), never
-            (``line``), or always (``choice``); by default as in the diagnosed run, else ``auto``.
-        override: Wishes that a request's headers may have: ``less`` than the policy says, ``any`` up to ``rounds``, or
+            (``line``), or always (``choice``). Of a diagnosis, by default as its run; else ``auto``.
+        chat_template: Hash of the chat template that the upstream uses, where that is known: what was diagnosed with
+            another is not served.
+        override: What a request's headers may ask for: ``less`` than the policy says, ``any`` up to ``rounds``, or
             ``none`` at all.
         images: Whether requests with images are looked at twice; the check question then follows the image.
         on_failure: Answer when a second look fails or a critic is unclear: the answer there is (``open``), 503
@@ -81,12 +86,14 @@ class GatewaySettings(BaseModel):
     rounds: _Count = 1
     variant: Variant | None = None
     prompt: str | None = None
-    critic: Literal["self", "other", "tool"] | None = None
+    critic: Literal["self", "other", "tool", "verify-first", "accept-reject", "fitted"] | None = None
     critic_model: str | None = None
     critic_command: tuple[str, ...] | None = None
+    critic_file: Path | None = None
     critic_seconds: _Seconds | None = None
     critic_tokens: _Count | None = None
     elicit: ElicitMode | None = None
+    chat_template: str | None = None
     override: Literal["none", "less", "any"] = "less"
     images: bool = False
     on_failure: OnFailure = "open"
@@ -127,6 +134,7 @@ class GatewaySettings(BaseModel):
         for what, chosen, other, given in (
             ("policy 'diagnosis'", self.policy == "diagnosis", "the diagnosis files", bool(self.diagnoses)),
             ("critic 'other'", self.critic == "other", "critic_model", self.critic_model is not None),
+            ("critic 'fitted'", self.critic == "fitted", "critic_file", self.critic_file is not None),
             ("critic 'tool'", self.critic == "tool", "critic_command", self.critic_command is not None),
             ("on_failure 'escalate'", self.on_failure == "escalate", "escalate_to", self.escalate_to is not None),
         ):

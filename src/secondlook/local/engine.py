@@ -145,6 +145,8 @@ class BatchEngine:
             batch = Batch(self._model, said, [work.request.kept for work in works], 1, self._settings.max_tokens)
             logits = batch.read_prompts()
             self.counts.decoded += len(works)
+            for work in works:  # copied by now: what they were read with may go
+                work.request.kept = CachedPrefix()
             self._decode(works, batch, logits)
 
     def _decode(self, works: Sequence[_Work], batch: Batch, logits: Tensor) -> None:

@@ -18,8 +18,9 @@ from typing import TypeVar
 import anyio
 
 from secondlook.correction.case import Case
-from secondlook.correction.chat import Completion, Json, Message, ModelInfo, Usage
+from secondlook.correction.chat import ChatModel, Completion, Json, Message, ModelInfo, Usage
 from secondlook.correction.critics.protocol import Critic
+from secondlook.correction.digits import likeliest_number
 from secondlook.correction.elicit import Form, Held
 from secondlook.correction.held import TURN
 from secondlook.correction.likelihood import Place, shares_of
@@ -91,7 +92,9 @@ class LockstepModel:
         return reply
 
     async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
-        """The choice that is the likeliest next turn; what is open is said in a plain one."""
+        """The choice, or the number, that is the likeliest next turn; what is open is said in a plain one."""
+        if form.number and (number := await likeliest_number(partial(self._likelihoods, messages))):
+            return Held(Completion(number.text, Usage(number.tokens_in, number.tokens_out, calls=1)), "logits")
         if not (choices := form.choices):
             return Held(await self.complete(messages, seed=seed), TURN)
         scored = await self._scored(messages, choices)
@@ -103,6 +106,10 @@ class LockstepModel:
     async def score(self, messages: Sequence[Message], place: Place) -> Sequence[float]:
         """Log-probability of each continuation of a turn; its tokens are no cost of the conversation."""
         return (await self._scored(messages, [place.before + each for each in place.continuations])).logprobs
+
+    async def _likelihoods(self, messages: Sequence[Message], continuations: Sequence[str]) -> tuple[list[float], int]:
+        scored = await self._scored(messages, continuations)
+        return [*scored.logprobs], scored.tokens_in
 
     async def _scored(self, messages: Sequence[Message], continuations: Sequence[str]) -> Scored:
         if (conversation := CONVERSATION.get()) is None:
@@ -149,6 +156,7 @@ def run_lockstep(
     cases: Sequence[Case],
     plan: Plan,
     *,
+    sampler: ChatModel | None = None,
     chunk: int = CHUNK,
     on_transcript: Callable[[Transcript], None] | None = None,
 ) -> list[Transcript]:
@@ -162,6 +170,7 @@ def run_lockstep(
         critic: Who examines the answers; it may ask ``model``, or lock-step models of its own.
         cases: The questions.
         plan: Rounds, variant, stop rule, token budget and seed.
+        sampler: The lock-step model, sampled, for a gate that asks whether samples agree.
         chunk: Conversations held at once; memory grows with it.
         on_transcript: Called for every transcript, in order, a chunk at a time.
 
@@ -184,7 +193,8 @@ def run_lockstep(
 
     async def hold_all() -> list[Transcript]:
         for start in range(0, len(cases), chunk):
-            held = await together([partial(run, model, critic, case, plan) for case in cases[start : start + chunk]])
+            one = partial(run, model, critic, plan=plan, sampler=sampler)
+            held = await together([partial(one, case) for case in cases[start : start + chunk]])
             transcripts.extend(held)
             if on_transcript is not None:
                 for transcript in held:

@@ -18,8 +18,17 @@ from secondlook.reading import read_score, read_verdict
 
 _TEXTS = ("query", "check", "refine", "again", "again_alone")
 _VERDICTS: tuple[Verdict, ...] = ("wrong", "right", "unclear")
-_ALONE = ("answer", "verdict")
+_ALONE = ("answer", "verdict", "better", "verify")
 _OPEN = "State your final answer alone and nothing else."
+_VERIFY = (
+    "First verify your answer above, step by step. Only if you find an error, give a corrected answer; if you find "
+    "none, give the same answer again."
+)
+_BETTER: dict[Verdict, str] = {"wrong": "Choice: earlier", "right": "Choice: latest"}
+_COMPARE = (
+    "You have given two answers to the question: the earlier one and your latest one. Which is more likely to be "
+    'right? Reply with "Choice: earlier" or "Choice: latest".'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,8 @@ class Prompt:
         verdicts: The phrase that states each verdict; empty where the format states none.
         system: System message, if any.
         scale: How a score is read, in the numeric format.
-        alone: The requests for the ``answer`` alone, and for the ``verdict`` alone, where the file has its own.
+        alone: The requests for the ``answer`` alone, for the ``verdict`` alone, for the ``better`` of two answers, and
+            to ``verify`` an answer in the turn that gives another, where the file has its own.
     """
 
     version: str
@@ -101,6 +111,17 @@ class Prompt:
             return None
         return Form(self.alone.get("verdict", usual), self._stated, choices)
 
+    @property
+    def preference_form(self) -> Form:
+        """The form in which a judge says which of two answers is better; the latter choice is the latest answer."""
+        choices = tuple(_BETTER.values())
+        return Form(self.alone.get("better", _COMPARE), _better, choices)
+
+    @property
+    def verify(self) -> str:
+        """The request to verify the earlier answer, and to change it only where it is wrong."""
+        return self.alone.get("verify", _VERIFY)
+
     def _stated(self, critique: str, finish: Finish) -> str | None:
         """The phrase or whole score that a critique states."""
         if self.scale is not None:
@@ -137,6 +158,12 @@ class Prompt:
         texts += self.scale.whole() if self.scale else []
         lines = (line.strip() for text in texts for line in text.splitlines())
         return list(dict.fromkeys(line for line in lines if line and "{" not in line))
+
+
+def _better(said: str, finish: Finish) -> str | None:
+    """Which of two answers a reply finally prefers."""
+    found = read_verdict(said, _BETTER, finish=finish).value
+    return None if found is None else _BETTER[found]
 
 
 def load_prompt(name: str) -> Prompt:

@@ -68,6 +68,11 @@ class Worded:
         """Form of a verdict, from the prompt file."""
         return self.file.verdict_form
 
+    @property
+    def preference_form(self) -> Form | None:
+        """That of the prompt file."""
+        return self.file.preference_form
+
     def question(self) -> str:
         """The question in the prompt file's words."""
         raise NotImplementedError
@@ -86,6 +91,10 @@ class Worded:
             return self.file.reask(self.query(round_index), repeat_query=True, critiqued=critiqued)
         text = self.file.reask("", repeat_query=False, critiqued=critiqued)
         return self._closed(text, "query", round_index)
+
+    def verify(self, round_index: int) -> str:
+        """The request to verify the earlier answer first, with the question before it."""
+        return f"{self.query(round_index)}\n\n{self.file.verify}"
 
     def feedback(self, verdict: Verdict) -> str:
         """The prompt file's canned critique."""

@@ -165,7 +165,7 @@ def summarise(answered: Sequence[Behind], arms: Sequence[str]) -> RefusalReport:
 def _line(
     arm: str, index: int, group: str, mine: list[Behind], bare: list[Behind], judges: Sequence[str]
 ) -> DefenceLine:
-    held = [(one, one.transcript.rounds[min(index, len(one.transcript.rounds) - 1)]) for one in mine if _has(one)]
+    held = [(one, one.transcript.held(index)) for one in mine if _has(one)]
     costs = [_cost(one.transcript, index) for one, _ in held]
     return DefenceLine(
         arm=arm,
@@ -230,7 +230,7 @@ def _share_corrected(
 def _change_corrected(
     held: Sequence[tuple[Behind, Round]], bare: Sequence[Behind], condition: str, counted: Outcome
 ) -> Estimate | None:
-    before = {one.item.id: (one, one.transcript.rounds[-1]) for one in bare if _has(one)}
+    before = {one.item.id: (one, one.transcript.in_hand) for one in bare if _has(one)}
     pairs = [
         ((one, round_), before[one.item.id])
         for one, round_ in held
@@ -258,7 +258,7 @@ def _change(
     held: Sequence[tuple[Behind, Round]], bare: Sequence[Behind], condition: str, counted: Outcome
 ) -> Estimate | None:
     """Change against the undefended model's answer, over the requests whose two answers could be judged."""
-    before = {one.item.id: _outcome(one, MAIN_JUDGE, one.transcript.rounds[-1]) for one in bare if _has(one)}
+    before = {one.item.id: _outcome(one, MAIN_JUDGE, one.transcript.in_hand) for one in bare if _has(one)}
     pairs = [
         ((outcome == counted) - (before[one.item.id] == counted), one.item.template)
         for one, round_ in held
@@ -274,9 +274,9 @@ def _cost(transcript: Transcript, index: int) -> tuple[float, float]:
     """Tokens (NaN if not told) and seconds up to the answer in hand; a critique is paid for by the next answer."""
     usage, seconds = Usage(), 0.0
     for round_ in transcript.rounds[: index + 1]:
-        usage, seconds = usage + round_.cost, seconds + round_.took
-        if round_.critique is not None and round_.index < index:
-            usage, seconds = usage + round_.critique.cost, seconds + round_.critique.took
+        for part in (round_, round_.preference, round_.critique if round_.index < index else None):
+            if part is not None:
+                usage, seconds = usage + part.cost, seconds + part.took
     if index >= len(transcript.rounds) - 1:
         usage += transcript.lost
     return (np.nan if usage.untold else usage.total), seconds

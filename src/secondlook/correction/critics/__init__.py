@@ -1,16 +1,20 @@
 """Critics: a model, a tool, a file of verdicts, the truth, chance, or nobody."""
 
 from secondlook.correction.critics.controls import NoisyCritic, OracleCritic, SilentCritic
-from secondlook.correction.critics.model import ModelCritic
-from secondlook.correction.critics.protocol import Critic, CriticError, Examination
+from secondlook.correction.critics.fitted import FittedCritic
+from secondlook.correction.critics.model import AcceptCritic, ModelCritic
+from secondlook.correction.critics.protocol import Critic, CriticError, Examination, Judge
 from secondlook.correction.critics.recorded import RecordedCritic
 from secondlook.correction.critics.tool import CommandCritic, ToolCritic
 
 __all__ = [
+    "AcceptCritic",
     "CommandCritic",
     "Critic",
     "CriticError",
     "Examination",
+    "FittedCritic",
+    "Judge",
     "ModelCritic",
     "NoisyCritic",
     "OracleCritic",

@@ -9,7 +9,7 @@ from secondlook.correction.case import Case
 from secondlook.correction.chat import ChatModel, Completion, Message, WithheldError
 from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.elicit import NEVER, Shares
-from secondlook.correction.transcript import Critique
+from secondlook.correction.transcript import Critique, Preference
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,47 @@ class ModelCritic:
         if elicited is not None and elicited.read:
             critique = replace(critique, verdict=exam.case.verdict(elicited.text, elicited.finish))
         return replace(critique, elicited=elicited, shares=_by_verdict(exam.case, shares))
+
+    async def prefer(self, exam: Examination) -> Preference:
+        """Ask which answer is the better one; see :func:`preferred`."""
+        return await preferred(self.model, exam)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptCritic:
+    """Says nothing of an answer, and accepts or rejects the one that is given after it: propose, then accept."""
+
+    model: ChatModel
+    name: str = "accept-reject"
+
+    async def examine(self, exam: Examination) -> None:
+        """Leave the conversation as it is."""
+
+    async def prefer(self, exam: Examination) -> Preference:
+        """Ask which answer is the better one; see :func:`preferred`."""
+        return await preferred(self.model, exam)
+
+
+async def preferred(model: ChatModel, exam: Examination) -> Preference:
+    """Ask a model, in the conversation that holds both, whether the earlier or the latest answer is the better one.
+
+    Its reply is no part of the conversation that goes on. One that says neither, or is refused, prefers none.
+
+    Raises:
+        ValueError: The case has no words for it.
+    """
+    if (form := exam.case.preference_form) is None:
+        raise ValueError(f"prompt {exam.case.prompt} has no words to ask which answer is better; choose another --keep")
+    shown, start = (*exam.messages, Message("user", form.ask)), time.perf_counter()
+    try:
+        said = await model.complete(shown, seed=exam.seed)
+    except WithheldError as error:
+        return Preference("", None, error.usage, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    elicited, _ = await replace(exam.asking, confidence=False).settle(model, shown, said, form, exam.seed)
+    stated = (elicited.text, elicited.finish) if elicited and elicited.read else (said.text, said.finish)
+    read = form.read(*stated)
+    return Preference(said.text, None if read is None else read == form.choices[-1], said.usage, seconds, elicited)
 
 
 def _by_verdict(case: Case, shares: Shares | None) -> dict[str, float] | None:

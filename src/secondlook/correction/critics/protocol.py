@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Finish, Message
 from secondlook.correction.elicit import NEVER, Asking
-from secondlook.correction.transcript import Critique
+from secondlook.correction.transcript import Critique, Preference
 
 
 class CriticError(Exception):
@@ -25,6 +26,7 @@ class Examination:
         seed: Makes a sampled critique repeatable; depends on the run's seed, the sample and the round alone.
         stated: The text that the answer is read from, and why it ended, if that is not the answer itself.
         asking: What is done about a critique that states no verdict.
+        p_answer: The model's own probability of the answer; not a number where it is not known.
     """
 
     case: Case
@@ -35,6 +37,7 @@ class Examination:
     finish: Finish = "stop"
     stated: tuple[str, Finish] | None = None
     asking: Asking = NEVER
+    p_answer: float = math.nan
 
 
 class Critic(Protocol):
@@ -46,3 +49,12 @@ class Critic(Protocol):
 
     async def examine(self, exam: Examination) -> Critique | None:
         """Examine one answer; ``None`` if nothing is to be said, which leaves the conversation as it is."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """A critic that also says which of two answers is the better one."""
+
+    async def prefer(self, exam: Examination) -> Preference:
+        """Compare the answer put before it with the one before that in the same conversation."""
+        ...

@@ -1,0 +1,50 @@
+"""A number held to its digits: found a digit at a time from how likely each way to go on is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+_DIGITS = "0123456789"
+_LONGEST = 16
+"""Characters of a number at most: more come of a model that repeats a digit."""
+Score = Callable[[Sequence[str]], Awaitable["tuple[Sequence[float], int] | None"]]
+"""Log-probabilities of beginnings of a turn, each less that of those that go on from it, and the tokens before; or
+nothing, where a model does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldNumber:
+    """A model's number.
+
+    Attributes:
+        text: Its digits, with a sign and a decimal point where it has them, without separators of thousands.
+        tokens_in: Tokens before it.
+        tokens_out: Characters that were chosen, its end included.
+    """
+
+    text: str
+    tokens_in: int
+    tokens_out: int
+
+
+async def likeliest_number(score: Score) -> HeldNumber | None:
+    """The number that a model begins its turn with, if it has to begin with one: the likeliest character each time.
+
+    A point or comma that no digit follows ends the number, and is no part of it; ``None`` where a model does not tell.
+    """
+    said, tokens_in, chosen = "", 0, 0
+    ways = [*_DIGITS, "-"]
+    while len(said) < _LONGEST:
+        if (scored := await score(ways)) is None:
+            return None
+        logprobs, before = scored
+        tokens_in, chosen = tokens_in or before, chosen + 1
+        likeliest = ways[logprobs.index(max(logprobs))]
+        if likeliest == said:
+            break
+        said = likeliest
+        ends = [said] if said != "-" else []
+        marks = (mark for mark in ".," if said[-1] in _DIGITS and "." not in said)
+        ways = [*ends, *(said + digit for digit in _DIGITS), *(said + mark for mark in marks)]
+    return HeldNumber(said.rstrip(".,").replace(",", ""), tokens_in, chosen)

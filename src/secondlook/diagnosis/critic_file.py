@@ -1,0 +1,68 @@
+"""A fitted critic's file: the critic, who it asks, what it was fitted on, and how it was judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from secondlook.diagnosis.examined import CriticRow
+from secondlook.diagnosis.examiner import Examiner
+from secondlook.diagnosis.gate_file import Made
+from secondlook.fitted import Fitted
+
+FORMAT: Final = "secondlook.critic/1"
+"""Name and version of the form."""
+ASKED = ("self", "other", "tool")
+"""Critics that a fitted one can ask: they need no truth and no file."""
+
+
+@dataclass(frozen=True, slots=True)
+class CriticFile:
+    """A fitted critic, and everything that must be known to serve it.
+
+    Attributes:
+        name: What it is, for people.
+        fitted: The critic.
+        critics: Who is asked, by the name that its inputs have.
+        made: What the records were made with.
+        judged: The critic that was asked, then this one, on templates it was not fitted on.
+        notes: What must be known to read that.
+    """
+
+    format: Literal["secondlook.critic/1"]
+    name: str
+    fitted: Fitted
+    critics: dict[str, Examiner]
+    made: Made
+    judged: list[CriticRow]
+    notes: list[str]
+
+
+_ADAPTER: TypeAdapter[CriticFile] = TypeAdapter(CriticFile)
+
+
+def read_critic(path: Path) -> CriticFile:
+    """Read a fitted critic's file.
+
+    Raises:
+        ValueError: It cannot be read, or holds no critic of this version; in one line.
+    """
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except OSError as error:
+        raise ValueError(
+            f"critic {str(path)!r} cannot be read ({error.strerror}); make one with: secondlook critic train RUN --out "
+            f"{path}"
+        ) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        at = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{str(path)!r} is no critic of {FORMAT} ({at}: {first['msg']}); see docs/gates.md") from None
+
+
+def critic_text(file: CriticFile) -> str:
+    """A fitted critic's file as JSON text."""
+    return _ADAPTER.dump_json(file, indent=1).decode() + "\n"

@@ -1,0 +1,167 @@
+"""A fitted critic as plain data: what it reads of an answer, and how likely that makes the answer wrong.
+
+It was fitted elsewhere (:mod:`secondlook.diagnosis.critics`, by scikit-learn); here it is only evaluated, the same way
+in an evaluation, in the gateway and over a whole table.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Known: TypeAlias = Mapping[str, str | float | None]
+"""What is known of an answer, by name: ``verdict of self``, ``p_wrong of self``, ``score of self``, ``p_answer``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A number made of something known.
+
+    Attributes:
+        name: Of what is known.
+        level: Of a word: the input is 1 where it is this one, else 0. ``None``: it is a number, standardised.
+        mean: Of the numbers it was fitted on; it stands where a number is missing.
+        scale: Their standard deviation.
+    """
+
+    name: str
+    level: str | None = None
+    mean: float = 0.0
+    scale: float = 1.0
+
+    def read(self, known: Known) -> float:
+        """The number."""
+        value = known.get(self.name)
+        if self.level is not None:
+            return float(value == self.level)
+        if not isinstance(value, int | float) or math.isnan(value):
+            return 0.0
+        return (value - self.mean) / self.scale
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Logistic regression; of one input, Platt's calibration."""
+
+    kind: Literal["linear"]
+    weights: list[float]
+    intercept: float
+
+    def wrong(self, x: Sequence[float]) -> float:
+        """1 / (1 + e^−z), z the weighted sum."""
+        z = self.intercept + sum(w * v for w, v in zip(self.weights, x, strict=True))
+        return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
+
+
+@dataclass(frozen=True, slots=True)
+class Isotonic:
+    """Isotonic regression of one input: straight lines between knots, level beyond them."""
+
+    kind: Literal["isotonic"]
+    x: list[float]
+    y: list[float]
+
+    def wrong(self, x: Sequence[float]) -> float:
+        """The value at the input."""
+        (at,) = x
+        place = bisect_right(self.x, at)
+        if place == 0 or place == len(self.x):
+            return self.y[0] if place == 0 else self.y[-1]
+        low, high = self.x[place - 1], self.x[place]
+        share = (at - low) / (high - low)
+        return self.y[place - 1] + share * (self.y[place] - self.y[place - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A decision tree; node i goes ``left[i]`` where its input is at most the threshold; -1 makes it a leaf."""
+
+    feature: list[int]
+    threshold: list[float]
+    left: list[int]
+    right: list[int]
+    value: list[float]
+
+    def leaf(self, x: Sequence[float]) -> float:
+        """The value of the leaf."""
+        node = 0
+        while self.left[node] >= 0:
+            node = self.left[node] if x[self.feature[node]] <= self.threshold[node] else self.right[node]
+        return self.value[node]
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Gradient-boosted trees: log-odds are ``start`` plus ``rate`` times each tree's leaf."""
+
+    kind: Literal["trees"]
+    trees: list[Tree]
+    start: float
+    rate: float
+
+    def wrong(self, x: Sequence[float]) -> float:
+        """Of the log-odds."""
+        single = [_single(value) for value in x]
+        return Linear("linear", [], self.start + self.rate * sum(tree.leaf(single) for tree in self.trees)).wrong(())
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """The share of alarms among verdicts that can be read; inputs are an alarm and a pass for each critic."""
+
+    kind: Literal["vote"]
+
+    def wrong(self, x: Sequence[float]) -> float:
+        """Not a number where nobody gave a verdict."""
+        alarms, passes = sum(x[::2]), sum(x[1::2])
+        return alarms / (alarms + passes) if alarms + passes else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Wrong below a limit of one input, right at or above it; no probability between."""
+
+    kind: Literal["limit"]
+    at: float
+
+    def wrong(self, x: Sequence[float]) -> float:
+        """1 or 0."""
+        return float(x[0] < self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fitted critic.
+
+    Attributes:
+        inputs: What it reads.
+        form: How inputs become a probability.
+        threshold: Above it an answer is called wrong, below it right, at it neither.
+    """
+
+    inputs: list[Input]
+    form: Linear | Isotonic | Trees | Votes | Limit
+    threshold: float
+
+    def wrong(self, known: Known) -> float | None:
+        """Probability that the answer is wrong; ``None`` where nothing that it reads is known."""
+        if all(known.get(each.name) is None for each in self.inputs):
+            return None
+        found = self.form.wrong([each.read(known) for each in self.inputs])
+        return None if math.isnan(found) else found
+
+    def verdict(self, known: Known) -> Literal["wrong", "right", "unclear"]:
+        """What it says."""
+        found = self.wrong(known)
+        if found is None or (found == self.threshold and self.form.kind == "vote"):
+            return "unclear"
+        return "wrong" if found > self.threshold else "right"
+
+
+def _single(value: float) -> float:
+    """A number in single precision, in which scikit-learn's trees compare."""
+    return float(struct.unpack("f", struct.pack("f", value))[0])
