@@ -1,4 +1,4 @@
-"""What a gate would have made of looks that are on record: the very decision of the loop, over a whole arm at once.
+"""Replay of a gate on looks that are on record: the very decision of the loop, over a whole arm at once.
 
 A run that always looks again holds all that a gate chooses from: both answers, what the critic said of each, what each
 call cost. What a gate would have done is then known, question by question, and nothing is predicted.
@@ -24,7 +24,7 @@ _STEPS = np.linspace(0.1, 0.9, 9)  # quantiles of a probability that are tried a
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far samples agree with the first answers of an arm.
+    """Agreement of samples with the first answers of an arm.
 
     Attributes:
         share: Of the first k samples of each question, those that are its first answer, shape ``(n,)``.
@@ -51,7 +51,7 @@ class Replayed:
 
 
 def replay(arm: Arm, gate: Gate, rounds: int, agreements: Mapping[int, Agreement] | None = None) -> Replayed | None:
-    """What a gate would have made of an arm's questions; ``None`` where it would look where nobody has looked.
+    """Replay a gate on an arm's questions; ``None`` where it would look where nobody has looked.
 
     Args:
         arm: An arm whose looks are on record.
@@ -134,7 +134,7 @@ def _thresholds(values: Array) -> Sequence[float]:
 
 
 def agreements_of(records: pd.DataFrame, samples: Sequence[str], arm: Arm, vote: Arm | None) -> dict[int, Agreement]:
-    """How far the first k samples of the vote agree with an arm's first answers, for k = 2, 3, 5 as far as there are.
+    """Agreement of the first k samples of the vote with an arm's first answers, for k = 2, 3, 5 as far as there are.
 
     Args:
         records: With columns ``answer`` and ``sampled``; without them there is none.

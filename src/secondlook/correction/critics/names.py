@@ -1,4 +1,4 @@
-"""What critics can do, by their names: settings are refused before a model is asked."""
+"""Abilities of critics by their names: settings are refused before a model is asked."""
 
 from __future__ import annotations
 
