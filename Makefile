@@ -45,6 +45,7 @@ check: $(STAMP)
 	$(BIN)/python tools/scale_tables.py --check
 	$(BIN)/python tools/coverage_table.py --check
 	$(BIN)/python tools/gate_tables.py --check
+	$(BIN)/python tools/findings.py --check
 
 # The pages of docs/ as a site; a link to nowhere is an error.
 site: $(STAMP)

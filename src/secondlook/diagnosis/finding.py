@@ -133,7 +133,7 @@ def by_context(before: Array, after: Array, arm: Arm, contexts: Sequence[str]) -
 
 
 def one_sided(changes: Mapping[str, Change], effect: Effect) -> str | None:
-    """Why an effect would hold for one kind of question alone: the other is missing, or goes the other way."""
+    """Reason why an effect would hold for one kind of question alone: the other is missing, or goes the other way."""
     for pair in _PAIRS:
         found = [name for name in pair if name in changes]
         if len(found) == 1:
