@@ -18,13 +18,13 @@ Keep = Literal["new", "preferred", "confirmed"]
 """Which answer is kept after a look: always the ``new`` one; only one that a judge prefers to the earlier one; only one
 that the critic calls right."""
 BY_CRITIC: frozenset[When] = frozenset({"alarm", "unsatisfied", "p_wrong"})
-"""Conditions that take a critique to decide."""
+"""What takes a critique to decide."""
 _SHARES: tuple[When, ...] = ("p_wrong", "p_answer", "agreement")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Facts known of an answer before it is looked at again; or arrays of them, one entry an answer.
+    """Facts of an answer before it is looked at again; or arrays of it, one entry an answer.
 
     Attributes:
         verdict: The critic's; ``None`` where it was not examined.
@@ -102,7 +102,7 @@ class Gate:
 
     @property
     def words(self) -> str:
-        """Description for people."""
+        """Its rule in words, for people."""
         share = f"{self.threshold:.3g}" if self.threshold is not None else ""
         when = {
             "never": "never look again",

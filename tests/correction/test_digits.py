@@ -14,16 +14,11 @@ from secondlook.local.model import DecodingSettings, LocalModel
 
 
 def scores(chances):
-    """Scores of a model that would say each of some texts with some probability: of a beginning, less what goes on."""
+    """Scores of a model that would say each of some texts with some probability."""
 
     async def score(ways):
-        told = []
-        for way in ways:
-            begun = sum(chance for text, chance in chances.items() if text.startswith(way))
-            longer = [other for other in ways if len(other) > len(way) and other.startswith(way)]
-            begun -= sum(chance for text, chance in chances.items() if any(text.startswith(one) for one in longer))
-            told.append(math.log(begun) if begun > 1e-12 else -math.inf)
-        return told, 7
+        begun = [sum(chance for text, chance in chances.items() if text.startswith(way)) for way in ways]
+        return [math.log(one) if one else -math.inf for one in begun], 7
 
     return score
 

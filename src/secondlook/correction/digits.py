@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,8 @@ _DIGITS = "0123456789"
 _LONGEST = 16
 """Characters of a number at most: more come of a model that repeats a digit."""
 Score = Callable[[Sequence[str]], Awaitable["tuple[Sequence[float], int] | None"]]
-"""Log-probabilities of beginnings of a turn, each less that of those that go on from it, and the tokens before; or
-nothing, where a model does not tell."""
+"""Log-probabilities of beginnings of a turn, none of which goes on from another, and the tokens before; or nothing,
+where a model does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +34,19 @@ async def likeliest_number(score: Score) -> HeldNumber | None:
 
     A point or comma that no digit follows ends the number, and is no part of it; ``None`` where a model does not tell.
     """
-    said, tokens_in, chosen = "", 0, 0
+    said, mass, tokens_in, chosen = "", 1.0, 0, 0
     ways = [*_DIGITS, "-"]
     while len(said) < _LONGEST:
         if (scored := await score(ways)) is None:
             return None
         logprobs, before = scored
         tokens_in, chosen = tokens_in or before, chosen + 1
-        likeliest = ways[logprobs.index(max(logprobs))]
-        if likeliest == said:
+        most = max(logprobs)
+        # All else that may follow a number ends it; a sign alone is none.
+        ended = mass - sum(map(math.exp, logprobs)) if said not in ("", "-") else 0.0
+        if ended >= math.exp(most):
             break
-        said = likeliest
-        ends = [said] if said != "-" else []
+        said, mass = ways[logprobs.index(most)], math.exp(most)
         marks = (mark for mark in ".," if said[-1] in _DIGITS and "." not in said)
-        ways = [*ends, *(said + digit for digit in _DIGITS), *(said + mark for mark in marks)]
+        ways = [*(said + digit for digit in _DIGITS), *(said + mark for mark in marks)]
     return HeldNumber(said.rstrip(".,").replace(",", ""), tokens_in, chosen)

@@ -1,4 +1,4 @@
-"""Fit of gates: which is worth most per token, by records; and whether it helps, by records it never saw.
+"""The gate that is worth most per token, by records; and whether it helps, by records it never saw.
 
 Worth is points of accuracy minus the price of the further tokens, a question, over never looking again. To choose the
 best of many gates and report what it brought on the same questions would flatter it, so each part of the templates is
@@ -55,7 +55,7 @@ class Questions:
 
     @property
     def names(self) -> list[str]:
-        """Names of the questions."""
+        """Of the questions."""
         return [self.table.samples[code] for code in self.arm.sample]
 
 
@@ -162,7 +162,7 @@ def fit(
 
 
 def held_out(file: GateFile, of: Questions, *, beside: bool = True) -> Trial:
-    """Try a gate on questions that it was not fitted on, beside what else could be done.
+    """Results of a gate on questions that it was not fitted on, beside what else could be done.
 
     Raises:
         ValueError: It was fitted on some of them, or the records cannot tell what it would have done.
@@ -215,7 +215,7 @@ def _finding(mine: Worth, hurdles: Mapping[str, Estimate]) -> tuple[Effect, str]
 
 
 def _hurdles(of: Questions, own: Replayed, price: float) -> dict[str, Estimate]:
-    """Worth of the gate over each control in the table, by the control's name."""
+    """Worth of the gate beyond each control in the table, by the control's name."""
     found = {}
     for name in controls(of.table):
         if (other := _control(of, name, own)) is not None:
@@ -260,7 +260,7 @@ def _beside(of: Questions, never: Replayed, price: float, own: Replayed) -> list
 
 
 def _worth(name: str, mine: Replayed, first: Replayed, templates: Array, price: float) -> Worth:
-    """Worth of one way over another; the value's ends are those of accuracy and of tokens, each at its worst."""
+    """Gain of one way over another; the value's ends are those of accuracy and of tokens, each at its worst."""
     change = change_of(first.right, mine.right, templates)
     assert change is not None  # there are questions
     extra = mine.tokens - first.tokens

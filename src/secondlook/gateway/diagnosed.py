@@ -157,7 +157,7 @@ def _critic(path: Path) -> CriticFile:
 def _served(
     where: str, found: Diagnosis | GateFile | CriticFile, made: Made, settings: GatewaySettings
 ) -> ServedSettings:
-    """Settings to serve, made of what records were made with; the gateway's may repeat them, and say nothing else."""
+    """Settings of records that are served; settings may repeat it, and say nothing else."""
     variant = settings.variant or made.variant or "self"
     tokens, elicit = made.max_tokens, made.elicit
     if elicit not in (None, *get_args(ElicitMode)):
