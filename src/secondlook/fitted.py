@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Known: TypeAlias = Mapping[str, str | float | None]
-"""Facts known of an answer, by name: ``verdict of self``, ``p_wrong of self``, ``score of self``, ``p_answer``."""
+"""What is known of an answer, by name: ``verdict of self``, ``p_wrong of self``, ``score of self``, ``p_answer``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Trees:
     rate: float
 
     def wrong(self, x: Sequence[float]) -> float:
-        """Probability from the log-odds."""
+        """Of the log-odds."""
         single = [_single(value) for value in x]
         return Linear("linear", [], self.start + self.rate * sum(tree.leaf(single) for tree in self.trees)).wrong(())
 
@@ -155,7 +155,11 @@ class Fitted:
         return None if math.isnan(found) else found
 
     def verdict(self, known: Known) -> Literal["wrong", "right", "unclear"]:
+<<<<<<< HEAD
         """Verdict of the fitted critic."""
+=======
+        """Its word."""
+>>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
         found = self.wrong(known)
         if found is None or (found == self.threshold and self.form.kind == "vote"):
             return "unclear"
