@@ -155,11 +155,7 @@ class Fitted:
         return None if math.isnan(found) else found
 
     def verdict(self, known: Known) -> Literal["wrong", "right", "unclear"]:
-<<<<<<< HEAD
         """Verdict of the fitted critic."""
-=======
-        """Its word."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
         found = self.wrong(known)
         if found is None or (found == self.threshold and self.form.kind == "vote"):
             return "unclear"

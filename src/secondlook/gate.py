@@ -24,11 +24,7 @@ _SHARES: tuple[When, ...] = ("p_wrong", "p_answer", "agreement")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-<<<<<<< HEAD
     """Facts known of an answer before it is looked at again; or arrays of them, one entry an answer.
-=======
-    """Facts of an answer before it is looked at again; or arrays of it, one entry an answer.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
     Attributes:
         verdict: The critic's; ``None`` where it was not examined.
@@ -106,11 +102,7 @@ class Gate:
 
     @property
     def words(self) -> str:
-<<<<<<< HEAD
         """Description for people."""
-=======
-        """Its rule in words, for people."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
         share = f"{self.threshold:.3g}" if self.threshold is not None else ""
         when = {
             "never": "never look again",

@@ -125,11 +125,7 @@ def judged(
 
 
 def likely_tokens(body: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
-<<<<<<< HEAD
     """Log-probabilities of a chat completion's tokens, where it tells; empty where any of it cannot be read."""
-=======
-    """Likelihoods of the tokens of a chat completion were, where it tells; nothing where any of it cannot be read."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
     try:
         told = (choice_of(body) or {})["logprobs"]["content"]
         return tuple(

@@ -57,11 +57,7 @@ class Critique(_Call):
 
 @dataclass(frozen=True, slots=True)
 class Preference(_Call):
-<<<<<<< HEAD
     """Preference of a judge between two answers, the earlier one and the one after it, and its cost.
-=======
-    """A judge's preference between two answers, the earlier one or the one after it, and its cost.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
     Attributes:
         new: Whether it prefers the later one; ``None`` where it did not say.

@@ -21,11 +21,7 @@ FORMAT: Final = "secondlook.gate/1"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-<<<<<<< HEAD
     """Origin of records; only the same may be served by what was learnt from them.
-=======
-    """Settings that records were made with, and so what alone may be served by what was learnt from them.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
     Attributes:
         model: With its provider; ``None`` where the records do not say, as in what follows.
@@ -51,11 +47,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-<<<<<<< HEAD
     """Worth of a way of deciding over never looking again, on the same questions.
-=======
-    """Gain of a way of deciding over never looking again, on the same questions.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
     Attributes:
         name: Of the way.
@@ -76,11 +68,7 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-<<<<<<< HEAD
     """Trial of a gate on questions that it was not fitted on.
-=======
-    """Results of a gate on questions that it was not fitted on.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
     Attributes:
         finding: ``helps`` if it is worth more than never looking again and than every control in the table; ``hurts``

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Fit of gates: which is worth most per token, by records; and whether it helps, by records it never saw.
-=======
-"""The gate that is worth most per token, by records; and whether it helps, by records it never saw.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
 Worth is points of accuracy minus the price of the further tokens, a question, over never looking again. To choose the
 best of many gates and report what it brought on the same questions would flatter it, so each part of the templates is
@@ -166,11 +162,7 @@ def fit(
 
 
 def held_out(file: GateFile, of: Questions, *, beside: bool = True) -> Trial:
-<<<<<<< HEAD
     """Try a gate on questions that it was not fitted on, beside what else could be done.
-=======
-    """Results of a gate on questions that it was not fitted on, beside what else could be done.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
     Raises:
         ValueError: It was fitted on some of them, or the records cannot tell what it would have done.
@@ -223,11 +215,7 @@ def _finding(mine: Worth, hurdles: Mapping[str, Estimate]) -> tuple[Effect, str]
 
 
 def _hurdles(of: Questions, own: Replayed, price: float) -> dict[str, Estimate]:
-<<<<<<< HEAD
     """Worth of the gate over each control in the table, by the control's name."""
-=======
-    """Worth of the gate beyond each control in the table, by the control's name."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
     found = {}
     for name in controls(of.table):
         if (other := _control(of, name, own)) is not None:
@@ -272,11 +260,7 @@ def _beside(of: Questions, never: Replayed, price: float, own: Replayed) -> list
 
 
 def _worth(name: str, mine: Replayed, first: Replayed, templates: Array, price: float) -> Worth:
-<<<<<<< HEAD
     """Worth of one way over another; the value's ends are those of accuracy and of tokens, each at its worst."""
-=======
-    """Gain of one way over another; the value's ends are those of accuracy and of tokens, each at its worst."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
     change = change_of(first.right, mine.right, templates)
     assert change is not None  # there are questions
     extra = mine.tokens - first.tokens

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Origin of records: what they were made with, and whether other records were made with the same."""
-=======
-"""Settings that records were made with, and whether other records were made with the same."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
 from __future__ import annotations
 
@@ -16,11 +12,7 @@ from secondlook.diagnosis.table import Arm, Table
 
 
 def made_of(table: Table, arm: Arm, folder: Path | None = None) -> Made:
-<<<<<<< HEAD
     """Origin of an arm's records, as far as they, and the run's folder, tell.
-=======
-    """Settings that an arm's records were made with, as far as they, and the run's folder, tell.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
     Args:
         table: The records.

@@ -51,11 +51,7 @@ class Replayed:
 
 
 def replay(arm: Arm, gate: Gate, rounds: int, agreements: Mapping[int, Agreement] | None = None) -> Replayed | None:
-<<<<<<< HEAD
     """Replay a gate on an arm's questions; ``None`` where it would look where nobody has looked.
-=======
-    """Replay of a gate on an arm's questions; ``None`` where it would look where nobody has looked.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
     Args:
         arm: An arm whose looks are on record.

@@ -122,11 +122,7 @@ def features_of(of: Examined, verdicts: Mapping[str, Verdicts], agreement: Array
 
 
 def served_features(of: Examined, beside: Panel, asked: Sequence[str]) -> pd.DataFrame:
-<<<<<<< HEAD
     """Features that a served critic knows of an answer, one row an answer, by the names of its inputs.
-=======
-    """Facts that a served critic knows of an answer, one row an answer, by the names of its inputs.
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
     What critics that can be asked say (verdict, probability, score), and the model's own probability of its answer.
 

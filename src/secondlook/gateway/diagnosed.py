@@ -157,11 +157,7 @@ def _critic(path: Path) -> CriticFile:
 def _served(
     where: str, found: Diagnosis | GateFile | CriticFile, made: Made, settings: GatewaySettings
 ) -> ServedSettings:
-<<<<<<< HEAD
     """Settings to serve, made of what records were made with; the gateway's may repeat them, and say nothing else."""
-=======
-    """Settings of records that are served; settings may repeat it, and say nothing else."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
     variant = settings.variant or made.variant or "self"
     tokens, elicit = made.max_tokens, made.elicit
     if elicit not in (None, *get_args(ElicitMode)):

@@ -161,11 +161,7 @@ class Prompt:
 
 
 def _better(said: str, finish: Finish) -> str | None:
-<<<<<<< HEAD
     """Answer of two that a reply finally prefers."""
-=======
-    """The answer of two that a reply finally prefers."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
     found = read_verdict(said, _BETTER, finish=finish).value
     return None if found is None else _BETTER[found]
 

@@ -70,11 +70,7 @@ class Worded:
 
     @property
     def preference_form(self) -> Form | None:
-<<<<<<< HEAD
         """Form of a preference, from the prompt file."""
-=======
-        """The form of the prompt file."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
         return self.file.preference_form
 
     def question(self) -> str:

@@ -45,11 +45,7 @@ class FittedCritic:
 
 
 def said_of(name: str, critique: Critique, case: Case) -> dict[str, str | float | None]:
-<<<<<<< HEAD
     """Facts that a critique tells, by the names of a fitted critic's inputs."""
-=======
-    """Facts of a critique, by the names of a fitted critic's inputs."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
     elicited = critique.elicited
     stated = (elicited.text, elicited.finish) if elicited and elicited.read else (critique.text, critique.finish)
     form = case.verdict_form

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Abilities of critics by their names: settings are refused before a model is asked."""
-=======
-"""Abilities of critics, by their names: settings are refused before a model is asked."""
->>>>>>> 7c62b86b6860432d21a4123f49b99f4411974cf5
 
 from __future__ import annotations
 
