@@ -39,6 +39,7 @@ check: $(STAMP)
 	$(BIN)/python tools/family_table.py --check
 	$(BIN)/python tools/scale_tables.py --check
 	$(BIN)/python tools/coverage_table.py --check
+	$(BIN)/python tools/gateway_table.py --check
 
 # The pages of docs/ as a site; a link to nowhere is an error.
 site: $(STAMP)

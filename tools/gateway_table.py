@@ -53,7 +53,9 @@ def _cell(found: list[float] | None, digits: int, *, signed: bool) -> str:
 
 
 def filled(text: str) -> str:
-    """The page as it should be."""
+    """The page as it should be; as it is, until there is a result."""
+    if not RESULT.exists():
+        return text
     result = json.loads(RESULT.read_text("utf-8"))
     return block(block(text, "traffic", traffic(result)), "traffic-bounds", bounds(result))
 

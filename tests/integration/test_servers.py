@@ -69,7 +69,7 @@ def check(folder, marks):
         if last["status"] != "ok":
             assert SAID.get(name, "") in last["error"], (name, turn)
             assert "\n" not in last["error"]
-        unknown = name in ("no-usage", "odd-usage")
+        unknown = name in ("no-usage", "null-usage", "odd-usage")
         assert bool(rows["tokens_in"].isna().any()) == unknown, (name, turn)
     return found
 
@@ -124,7 +124,7 @@ def test_tokens_are_counted_by_a_named_tokenizer_where_the_server_does_not_tell_
     words.pre_tokenizer = WhitespaceSplit()
     words.save(str(file))
     faulty.odd = spoil
-    marks = [("no-usage", 0), ("no-usage", 2), ("odd-usage", 1), ("sound", 0)]
+    marks = [("no-usage", 0), ("null-usage", 2), ("odd-usage", 1), ("sound", 0)]
     done = ask(faulty, tmp_path / "run", marks, "--count-tokens", file)
     assert done.code == 0, done.err
     found = rows_of(tmp_path / "run")
