@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -289,8 +289,8 @@ def _columns(tried: tuple[Gate, int, Replayed]) -> tuple[Array, Array, Array]:
 
 def _points(estimate: Estimate) -> str:
     """An estimate that is in points already."""
-    ends = (None if end is None else end / 100 for end in (estimate.low, estimate.high))
-    return points(Estimate(estimate.value / 100, *ends, estimate.n, estimate.clusters))
+    low, high = (None if end is None else end / 100 for end in (estimate.low, estimate.high))
+    return points(replace(estimate, value=estimate.value / 100, low=low, high=high))
 
 
 def _template_names(of: Questions) -> Sequence[object]:
