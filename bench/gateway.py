@@ -78,7 +78,7 @@ def parts(options: argparse.Namespace, behind: int, folder: Path) -> dict[str, P
     def programs(policy: str, workers: int) -> dict[str, Program]:
         found = {OURS: gateway(behind, policy, workers)}
         if options.litellm:
-            (beside := folder / f"{policy}-{workers}").mkdir()
+            (beside := folder / f"{policy}-{workers}").mkdir(exist_ok=True)
             found[LITELLM] = litellm(options.litellm, behind, workers, beside)
         if options.portkey and workers == 1:
             found[PORTKEY] = portkey(options.portkey, behind)
@@ -167,12 +167,15 @@ def bounds(found: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> lis
     def of(name: str, what: str) -> float:
         return found[name][what][0]
 
+    def as_many(name: str, many: str) -> float:
+        return of(OURS, many) / of(name, many) if of(name, many) else float("inf")
+
     held = []
     for many in map(str, IN_FLIGHT) if LITELLM in found else ():
-        times = of(OURS, many) / of(LITELLM, many)
+        times = as_many(LITELLM, many)
         held.append(verdict(f"{many} in flight: at least {TIMES:g} times LiteLLM's rate ({times:.1f})", times >= TIMES))
     for many in map(str, IN_FLIGHT) if PORTKEY in found else ():
-        times = of(OURS, many) / of(PORTKEY, many)
+        times = as_many(PORTKEY, many)
         held.append(verdict(f"{many} in flight: no slower than Portkey's ({times:.2f} times its rate)", times >= 1))
     for what in ("median", "p99") if PORTKEY in found else ():
         ours, theirs = of(OURS, what), of(PORTKEY, what)
