@@ -102,7 +102,7 @@ def profile_of(model: str, base_url: str | None = None, per_category: int | None
 
 @dataclass(frozen=True)
 class StudyUnit:
-    """StudyUnit of work: what is asked at once, and where its records go.
+    """Unit of work: what is asked at once, and where its records go.
 
     Attributes:
         profile: Who is asked.
