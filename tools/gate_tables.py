@@ -14,7 +14,6 @@ from evidence_tables import block, refresh
 from secondlook.diagnosis.gate_file import GateFile, Trial, Worth
 from secondlook.diagnosis.gate_fit import fit, held_out, questions_of
 from secondlook.diagnosis.gate_made import made_of
-from secondlook.studies.real import read_records
 
 ROOT = Path(__file__).parent.parent
 PAGE, CALIBRATION, REAL = ROOT / "docs/gates.md", ROOT / "results/diagnosis/gates.json", ROOT / "results/real"
@@ -29,7 +28,7 @@ def studies() -> Iterator[tuple[str, str, pd.DataFrame]]:
     for folder in sorted(path for path in REAL.iterdir() if path.is_dir()):
         found: dict[str, list[pd.DataFrame]] = {}
         for file in sorted(folder.glob("*.parquet")):
-            records = read_records(file)
+            records = pd.read_parquet(file)
             settings = {name: value for name, value in records.attrs["settings"].items() if name not in _OF_ARM}
             found.setdefault(json.dumps(settings, sort_keys=True), []).append(records)
         for key, units in found.items():

@@ -150,7 +150,9 @@ def test_only_where_a_gate_helps_one_is_named_and_a_test_says_so(tmp_path):
     assert file.gate.when in ("alarm", "unsatisfied", "p_wrong", "p_answer")
     names = [row.name for row in file.rows]
     assert names[:4] == ["the best gate, cross-fitted", "never", "always", "flagged"]
-    assert names[-1].startswith("in hindsight: look again")
+    assert names[-1] == "the best gate, in hindsight"
+    never = file.rows[1]
+    assert (never.change.low, never.value.value, never.change.high) == (0.0, 0.0, 0.0)
     cross, hindsight = file.rows[0].value, file.rows[-1].value
     assert 0 < cross.low < cross.value <= hindsight.value
     assert (file.helps, file.tested) == (False, None)

@@ -139,7 +139,7 @@ def fit(
     rows = [expected]
     if beside:
         rows += _beside(of, never, price, held)
-        rows.append(_worth(f"in hindsight: {gate.words}", hindsight, never, of.templates, price))
+        rows.append(_worth("the best gate, in hindsight", hindsight, never, of.templates, price))
     worth = _points(expected.value)
     if shown:
         sentence = (
@@ -181,7 +181,7 @@ def held_out(file: GateFile, of: Questions, *, beside: bool = True) -> Trial:
             f"arm {of.arm.name!r} does not tell what the gate ({file.gate.words}) would have done: it did not look "
             "where the gate would; give a run with --stop fixed"
         )
-    mine = _worth(file.gate.words, own, never, of.templates, file.price)
+    mine = _worth("the gate", own, never, of.templates, file.price)
     rows = [mine, *(_beside(of, never, file.price, own) if beside else ())]
     finding, sentence = _finding(mine, _hurdles(of, own, file.price))
     changes = by_context(never.right, own.right, of.arm, of.table.contexts)
@@ -263,6 +263,8 @@ def _worth(name: str, mine: Replayed, first: Replayed, templates: Array, price: 
     """Worth of one way over another; the value's ends are those of accuracy and of tokens, each at its worst."""
     change = change_of(first.right, mine.right, templates)
     assert change is not None  # there are questions
+    if not (mine.looks != 0).any():  # nothing was done, so that nothing could change
+        change = Estimate(0.0, 0.0, 0.0, change.n, change.clusters)
     extra = mine.tokens - first.tokens
     cost = None if np.isnan(extra).any() else clustered_mean(extra, templates)
     value = 100 * change.value - (price * cost.value / 1000 if price and cost else 0.0)

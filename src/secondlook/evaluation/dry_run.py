@@ -10,11 +10,11 @@ import anyio
 from rich.console import Console
 
 from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
-from secondlook.correction.critics import ModelCritic
+from secondlook.correction.critics import Critic, Judge, ModelCritic
 from secondlook.correction.critics.names import SILENT
 from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.loop import run
-from secondlook.correction.transcript import Critique
+from secondlook.correction.transcript import Critique, Preference
 from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.preflight import QUESTIONS, try_questions
 from secondlook.evaluation.samples import case_of
@@ -95,6 +95,8 @@ async def _count(evaluation: Evaluation, name: str) -> Counted:
     if standing == "oracle":
         session.critic = _Canned()
     plan, _ = await session.plan()
+    if plan.decides.keep != "new":
+        session.critic = _Accepting(session.critic)
     for sample in task.dataset:
         case = case_of(sample.metadata or {}, study.file, about[WORDS])
         await run(counter, session.critic, case, plan, on_error=_again)
@@ -140,6 +142,28 @@ class _Canned:
     async def examine(self, exam: Examination) -> Critique:
         """The prompt's own words."""
         return Critique(exam.case.feedback("wrong"), "wrong")
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepting:
+    """A critic that confirms and prefers every new answer, so that no loop ends early; what it asks is counted."""
+
+    inner: Critic
+
+    @property
+    def name(self) -> str:
+        """Its own."""
+        return self.inner.name
+
+    async def examine(self, exam: Examination) -> Critique | None:
+        """Confirmed, whatever is said."""
+        critique = await self.inner.examine(exam)
+        return critique and replace(critique, verdict="right")
+
+    async def prefer(self, exam: Examination) -> Preference:
+        """Preferred, whatever is said."""
+        assert isinstance(self.inner, Judge)
+        return replace(await self.inner.prefer(exam), new=True)
 
 
 def _again(error: Exception) -> None:

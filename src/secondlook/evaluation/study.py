@@ -52,17 +52,18 @@ class Study:
     Attributes:
         critic: Who examines the answers: the model itself (``self``), another model (``other``), a command
             (``tool``), a file of verdicts (``recorded``), the truth (``oracle``), what a ``fitted`` critic makes of
-            others' verdicts; ``verify-first``: the model itself, in
-            the very turn in which it answers again; ``accept-reject``: the model itself, which answers again and then
-            accepts or rejects the new answer; or nobody: ``none`` asks again (the content-free control), ``vote`` asks
-            anew and takes the majority of the answers.
+            others' verdicts; ``verify-first``: the model itself, in the very turn in which it answers again;
+            ``accept-reject``: the model itself, which answers again and then accepts or rejects the new answer; or
+            nobody: ``none`` asks again (the content-free control), ``vote`` asks anew and takes the majority of the
+            answers.
         noise: Probability with which the critic's verdict is flipped.
         variant: How the question is put again.
         rounds: Number of second looks.
         stop: ``fixed`` number of rounds, or until the critic is ``satisfied``.
         keep: Which answer is kept after a look: always the ``new`` one, one that the critic prefers to the earlier
             one (``preferred``; always so of ``accept-reject``), or one that it calls right (``confirmed``).
-        gate: File of a gate, which decides when to look and what to keep instead of ``stop`` and ``keep``.
+        gate: File of a gate, which decides when to look, how often and what to keep, instead of ``stop``, ``rounds``
+            and ``keep``.
         prompt: Prompt file, e.g. ``bbq/binary-cot``.
         critic_command: Command line of the ``tool`` critic.
         critic_seconds: Seconds that it may take for one answer; 60 by default.
@@ -133,8 +134,12 @@ class Study:
             raise ValueError("critic 'recorded' and a critic file go together; give both or neither")
         if self.gate is not None and (self.stop, self.keep) != ("fixed", "new"):
             raise ValueError(f"gate {self.gate!r} says when to stop and what to keep; leave out --stop and --keep")
-        if self.stop == "gate":
-            raise ValueError("stop 'gate' is said by a gate's file; give --gate FILE, or stop 'fixed' or 'satisfied'")
+        if self.stop not in (known := ("fixed", "satisfied")):  # a gate's file says the third, ``gate``
+            raise ValueError(f"stop is {self.stop!r}: choose one of {', '.join(known)}")
+        if self.decides.when in ("p_wrong", "p_answer") and not self.confidence:
+            raise ValueError(
+                f"gate {self.gate!r} goes by {self.decides.when}, which --no-confidence leaves out; drop that"
+            )
         if self.noise and self.keep == "preferred":
             raise ValueError("noise flips a verdict, and a preference is none; leave out --noise, or keep 'new'")
         if self.gate is not None or self.keep != "new":
@@ -234,7 +239,7 @@ class Study:
         return Plan(
             history=history,
             variant=self.variant,
-            rounds=self.rounds,
+            rounds=self.rounds if self.gate is None else read_gate(Path(self.gate)).rounds,
             stop="satisfied" if named else "fixed" if gate.when == "always" else "gate",
             gate=None if named or gate == ALWAYS else gate,
             verify=self.critic == "verify-first",
