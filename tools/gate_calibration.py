@@ -29,7 +29,7 @@ from scipy import special
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.gate_file import Made
-from secondlook.diagnosis.gate_fit import Questions, fit, held_out, questions_of
+from secondlook.diagnosis.gate_fit import GateQuestions, fit, held_out, questions_of
 
 TARGET = Path(__file__).parent.parent / "results" / "diagnosis" / "gates.json"
 SEED = 20260
@@ -108,7 +108,7 @@ def drawn(subject: Subject, rng: np.random.Generator) -> pd.DataFrame:
 def one(subject: Subject, rng: np.random.Generator, price: float = 0.0) -> tuple[bool, bool]:
     """Whether a fit names a gate, and whether the best gate, named or not, is said to help by the other half."""
     records = drawn(subject, rng)
-    halves: list[Questions] = [questions_of(records, part=(half, 2)) for half in (1, 2)]
+    halves: list[GateQuestions] = [questions_of(records, part=(half, 2)) for half in (1, 2)]
     file = fit(halves[0], MADE, price, anyway=True, beside=False)
     return not file.sentence.startswith("None"), held_out(file, halves[1], beside=False).finding == "helps"
 

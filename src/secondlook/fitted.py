@@ -77,7 +77,7 @@ class Isotonic:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class DecisionTree:
     """A decision tree; node i goes ``left[i]`` where its input is at most the threshold; -1 makes it a leaf."""
 
     feature: list[int]
@@ -99,7 +99,7 @@ class Trees:
     """Gradient-boosted trees: log-odds are ``start`` plus ``rate`` times each tree's leaf."""
 
     kind: Literal["trees"]
-    trees: list[Tree]
+    trees: list[DecisionTree]
     start: float
     rate: float
 

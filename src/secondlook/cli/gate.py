@@ -12,7 +12,7 @@ from secondlook.layout import DASH, ends, number, points, table
 
 if TYPE_CHECKING:
     from secondlook.diagnosis.gate_file import GateFile, Worth
-    from secondlook.diagnosis.gate_fit import Questions
+    from secondlook.diagnosis.gate_fit import GateQuestions
 
 app = typer.Typer()
 gate_app = typer.Typer(help="When to look again, question by question, from records.", no_args_is_help=True)
@@ -84,7 +84,7 @@ def on_others(
         _say(f"serve it: secondlook serve --upstream … --policy {file}")
 
 
-def _questions(runs: list[Path], arm: str | None, part: str | None, seed: int) -> Questions:
+def _questions(runs: list[Path], arm: str | None, part: str | None, seed: int) -> GateQuestions:
     from secondlook.diagnosis.gate_fit import ALSO, questions_of
     from secondlook.diagnosis.reading import read_tables
 

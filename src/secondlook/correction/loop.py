@@ -12,7 +12,7 @@ import anyio
 
 from secondlook.correction.case import Case, seed_from
 from secondlook.correction.chat import ChatModel, Completion, Finish, Message, Usage, WithheldError
-from secondlook.correction.critics.protocol import Critic, Examination, Judge
+from secondlook.correction.critics.protocol import Critic, Examination, Prefers
 from secondlook.correction.elicit import NEVER
 from secondlook.correction.plan import Plan
 from secondlook.correction.transcript import Critique, Preference, Round, Stop, Transcript
@@ -185,7 +185,7 @@ class _Conversation:
 
     async def _prefer(self, index: int) -> Preference:
         self._stop_if_spent()
-        if not isinstance(self.critic, Judge):
+        if not isinstance(self.critic, Prefers):
             raise ValueError(  # noqa: TRY004 - the user named the wrong critic
                 f"critic {self.critic.name!r} is no judge of two answers; choose 'self' or 'other'"
             )

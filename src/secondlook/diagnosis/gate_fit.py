@@ -35,7 +35,7 @@ _STUDIED = ("oracle", "recorded", "always-unknown")  # critics that nobody can d
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Questions:
+class GateQuestions:
     """Records a gate is fitted on, or tested on.
 
     Attributes:
@@ -61,7 +61,7 @@ class Questions:
 
 def questions_of(
     records: pd.DataFrame, arm: str | None = None, part: tuple[int, int] | None = None, seed: int = 0
-) -> Questions:
+) -> GateQuestions:
     """The questions of one arm.
 
     Args:
@@ -89,11 +89,11 @@ def questions_of(
             raise ValueError(f"part is {number}/{of}; give e.g. 1/2 for the first of two halves")
         if of > 1:
             chosen = chosen.take(deal(pd.Series(chosen.cluster), of, seed) == number - 1)
-    return Questions(table, records, chosen)
+    return GateQuestions(table, records, chosen)
 
 
 def fit(
-    of: Questions,
+    of: GateQuestions,
     made: Made,
     price: float = 0.0,
     *,
@@ -161,7 +161,7 @@ def fit(
     )
 
 
-def held_out(file: GateFile, of: Questions, *, beside: bool = True) -> Trial:
+def held_out(file: GateFile, of: GateQuestions, *, beside: bool = True) -> Trial:
     """Try a gate on questions that it was not fitted on, beside what else could be done.
 
     Raises:
@@ -214,7 +214,7 @@ def _finding(mine: Worth, hurdles: Mapping[str, Estimate]) -> tuple[Effect, str]
     return "helps", f"The gate helps: {value} points a question; it is worth more than {beaten}."
 
 
-def _hurdles(of: Questions, own: Replayed, price: float) -> dict[str, Estimate]:
+def _hurdles(of: GateQuestions, own: Replayed, price: float) -> dict[str, Estimate]:
     """Worth of the gate over each control in the table, by the control's name."""
     found = {}
     for name in controls(of.table):
@@ -224,7 +224,7 @@ def _hurdles(of: Questions, own: Replayed, price: float) -> dict[str, Estimate]:
     return found
 
 
-def _control(of: Questions, name: str, own: Replayed) -> tuple[Replayed, Replayed, Array] | None:
+def _control(of: GateQuestions, name: str, own: Replayed) -> tuple[Replayed, Replayed, Array] | None:
     """The gate and a control on the questions that both answered, and which these are; a vote at equal cost."""
     arm = controls(of.table)[name]
     _, mine, theirs = np.intersect1d(of.arm.sample, arm.sample, assume_unique=True, return_indices=True)
@@ -244,7 +244,7 @@ def _control(of: Questions, name: str, own: Replayed) -> tuple[Replayed, Replaye
     return ours, Replayed(arm.state[theirs, at] == RIGHT, np.full(len(mine), math.nan), spent[:, at]), mine
 
 
-def _beside(of: Questions, never: Replayed, price: float, own: Replayed) -> list[Worth]:
+def _beside(of: GateQuestions, never: Replayed, price: float, own: Replayed) -> list[Worth]:
     """Never, always, flagged, and every control in the table; a vote at what the gate costs."""
     rows = [_worth("never", never, never, of.templates, price)]
     for name, gate in (("always", ALWAYS), ("flagged", UNSATISFIED)):
@@ -295,7 +295,7 @@ def _points(estimate: Estimate) -> str:
     return points(replace(estimate, value=estimate.value / 100, low=low, high=high))
 
 
-def _template_names(of: Questions) -> Sequence[object]:
+def _template_names(of: GateQuestions) -> Sequence[object]:
     """Names of the templates, by which overlap is seen; those of the questions where templates are not known."""
     if "template" not in of.records:
         return of.names

@@ -23,7 +23,7 @@ _STEPS = np.linspace(0.1, 0.9, 9)  # quantiles of a probability that are tried a
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class SampleAgreement:
     """Agreement of samples with the first answers of an arm.
 
     Attributes:
@@ -50,7 +50,9 @@ class Replayed:
     tokens: Array
 
 
-def replay(arm: Arm, gate: Gate, rounds: int, agreements: Mapping[int, Agreement] | None = None) -> Replayed | None:
+def replay(
+    arm: Arm, gate: Gate, rounds: int, agreements: Mapping[int, SampleAgreement] | None = None
+) -> Replayed | None:
     """Replay a gate on an arm's questions; ``None`` where it would look where nobody has looked.
 
     Args:
@@ -101,7 +103,7 @@ def replay(arm: Arm, gate: Gate, rounds: int, agreements: Mapping[int, Agreement
     return Replayed(right, looks, tokens)
 
 
-def candidates(arm: Arm, agreements: Mapping[int, Agreement]) -> Iterator[tuple[Gate, int]]:
+def candidates(arm: Arm, agreements: Mapping[int, SampleAgreement]) -> Iterator[tuple[Gate, int]]:
     """Gates that an arm's records can tell of, and how often each may look; the simplest first.
 
     Thresholds are quantiles of what was seen of the questions, never of what became of them.
@@ -133,7 +135,9 @@ def _thresholds(values: Array) -> Sequence[float]:
     return sorted({min(1.0, float(f"{at:.4g}")) for at in np.quantile(seen, _STEPS)})
 
 
-def agreements_of(records: pd.DataFrame, samples: Sequence[str], arm: Arm, vote: Arm | None) -> dict[int, Agreement]:
+def agreements_of(
+    records: pd.DataFrame, samples: Sequence[str], arm: Arm, vote: Arm | None
+) -> dict[int, SampleAgreement]:
     """Agreement of the first k samples of the vote with an arm's first answers, for k = 2, 3, 5 as far as there are.
 
     Args:
@@ -159,5 +163,5 @@ def agreements_of(records: pd.DataFrame, samples: Sequence[str], arm: Arm, vote:
         part = mine[list(range(count))]
         same = part.eq(own, axis=0).to_numpy(bool).mean(axis=1)
         cost = np.full(len(names), math.nan) if vote.tokens is None else vote.tokens[at, :count].sum(axis=1)
-        found[count] = Agreement(np.where(at >= 0, same, math.nan), np.where(at >= 0, cost, math.nan))
+        found[count] = SampleAgreement(np.where(at >= 0, same, math.nan), np.where(at >= 0, cost, math.nan))
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
-from secondlook.fitted import Input, Isotonic, Linear, Tree, Trees
+from secondlook.fitted import DecisionTree, Input, Isotonic, Linear, Trees
 
 Kind: TypeAlias = Literal["logistic", "trees"]
 
@@ -73,11 +73,11 @@ def trees(x: Array, wrong: Array, seed: int = 0) -> Trees:
     )
 
 
-def _tree(of: object) -> Tree:
+def _tree(of: object) -> DecisionTree:
     feature, threshold, left, right, value = (
         np.asarray(getattr(of, name)) for name in ("feature", "threshold", "children_left", "children_right", "value")
     )
-    return Tree(
+    return DecisionTree(
         [int(each) for each in feature],
         [float(each) for each in threshold],
         [int(each) for each in left],

@@ -10,7 +10,7 @@ import anyio
 from rich.console import Console
 
 from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
-from secondlook.correction.critics import Critic, Judge, ModelCritic
+from secondlook.correction.critics import Critic, ModelCritic, Prefers
 from secondlook.correction.critics.names import SILENT
 from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.loop import run
@@ -162,7 +162,7 @@ class _Accepting:
 
     async def prefer(self, exam: Examination) -> Preference:
         """Preferred, whatever is said."""
-        assert isinstance(self.inner, Judge)
+        assert isinstance(self.inner, Prefers)
         return replace(await self.inner.prefer(exam), new=True)
 
 

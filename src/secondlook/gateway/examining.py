@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from secondlook.correction.critics import CommandCritic, Critic, CriticError
-from secondlook.correction.critics.protocol import Examination, Judge
+from secondlook.correction.critics.protocol import Examination, Prefers
 from secondlook.correction.transcript import Critique, Preference
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.settings import GatewaySettings
@@ -133,7 +133,7 @@ class Watched:
 
     async def prefer(self, exam: Examination) -> Preference:
         """Let it compare, and tell."""
-        if not isinstance(self.inner, Judge):
+        if not isinstance(self.inner, Prefers):
             raise CriticError(f"critic {self.name!r} is no judge of two answers")
         try:
             return await self.inner.prefer(exam)

@@ -3,7 +3,7 @@
 from secondlook.correction.critics.controls import NoisyCritic, OracleCritic, SilentCritic
 from secondlook.correction.critics.fitted import FittedCritic
 from secondlook.correction.critics.model import AcceptCritic, ModelCritic
-from secondlook.correction.critics.protocol import Critic, CriticError, Examination, Judge
+from secondlook.correction.critics.protocol import Critic, CriticError, Examination, Prefers
 from secondlook.correction.critics.recorded import RecordedCritic
 from secondlook.correction.critics.tool import CommandCritic, ToolCritic
 
@@ -14,10 +14,10 @@ __all__ = [
     "CriticError",
     "Examination",
     "FittedCritic",
-    "Judge",
     "ModelCritic",
     "NoisyCritic",
     "OracleCritic",
+    "Prefers",
     "RecordedCritic",
     "SilentCritic",
     "ToolCritic",

@@ -52,7 +52,7 @@ class Critic(Protocol):
 
 
 @runtime_checkable
-class Judge(Protocol):
+class Prefers(Protocol):
     """A critic that also says which of two answers is the better one."""
 
     async def prefer(self, exam: Examination) -> Preference:
