@@ -46,6 +46,7 @@ check: $(STAMP)
 	$(BIN)/python tools/coverage_table.py --check
 	$(BIN)/python tools/gate_tables.py --check
 	$(BIN)/python tools/findings.py --check
+	$(BIN)/python tools/gateway_table.py --check
 
 # The pages of docs/ as a site; a link to nowhere is an error.
 site: $(STAMP)

@@ -1,355 +1,272 @@
-"""The gateway under ``never`` before an instant upstream, beside going direct, and beside another open proxy.
+"""The gateway beside going direct, LiteLLM's proxy and Portkey's gateway: the same upstream, on the same cores.
 
-Gateway and proxy have a core of their own while they are measured; upstream and clients share the other. Open loop:
-requests leave at fixed times, whether earlier ones were answered or not. Closed loop: so many are always in flight.
-Memory: the gateway's, after a warm-up and at the end. The other proxy is LiteLLM's, if ``--litellm`` names its program.
-First what a gate adds to the loop of a request; at last the HTTP client the gateway uses, beside another, as clients of
-the same upstream.
+    python bench/gateway.py --litellm /opt/litellm/bin/litellm --portkey /opt/portkey/node_modules/.bin/gateway
+
+Three parts. *one worker*: each program has a core of its own while it is measured; upstream and clients share another.
+*N workers*: as many as there are cores, which all share; Portkey's is one process and not among them. *looked at*: as
+the first, but every answer is examined and given again: by our gateway on its own, before the others by a client that
+makes the three requests itself.
+
+In every round each program is started alone, warmed up and asked: at a fixed rate, whether earlier requests were
+answered or not, and with so many always in flight. Numbers are medians of the rounds, with the lowest and the highest;
+what a program adds is counted against going direct in the same round. Memory: of all its processes, after that work.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
-import socket
+import shlex
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-import aiohttp
-import httpx
+from traffic.client import Work, closed_loop, open_loop, percentile
+from traffic.servers import Program, free_port, gateway, litellm, memory, portkey, running, upstream
+from traffic.upstream import conversation
 
-from secondlook.correction import Completion, ModelCritic, ModelInfo, Plan, Usage, run
-from secondlook.correction.reply import likely_tokens
-from secondlook.gate import Gate
-from secondlook.gateway.conversation import OpenCase
-from secondlook.prompts.prompt import load_prompt
-
-RATE, SECONDS = 100, 15
-IN_FLIGHT, LOOP_SECONDS, TURNS = 50, 8, 3
+IN_FLIGHT, RATE = (50, 500), 100
 MANY = 100_000
-MEDIAN_MS, P99_MS, PER_SECOND, GROWTH = 5.0, 25.0, 600.0, 0.05
-GATED, GATE_MS, CRITIQUE = 2000, 0.2, 200
-_KEY = "sk-only-for-this-bench-0123456789abcdef"
-BODY = b'{"model":"m","messages":[{"role":"user","content":"%s"}]}' % (b"word " * 40)
-ANSWER = (
-    b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant",'
-    b'"content":"%s"},"finish_reason":"stop"}],"usage":{"prompt_tokens":50,"completion_tokens":40,"total_tokens":90}}'
-    % (b"word " * 40)
-)
+MEDIAN_MS, P99_MS, PER_SECOND, GROWTH, TIMES = 5.0, 25.0, 600.0, 0.05, 3.0
+
+DIRECT, OURS, LITELLM, PORTKEY = "direct", "gateway", "LiteLLM", "Portkey"
+Found = dict[str, float]
 
 
-class Instant(asyncio.Protocol):
-    """An upstream that answers at once, whatever it is asked."""
+@dataclass(frozen=True)
+class Part:
+    """One comparison.
 
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(ANSWER)
+    Attributes:
+        programs: That are measured, beside going direct.
+        own: Cores of the program.
+        rest: Cores of upstream and clients.
+        bodies: Requests of one answer, where a client makes them.
+        told: What our gateway's own head has to say of it.
+        rate: Answers a second that are asked for at fixed times.
+    """
 
-    def __init__(self) -> None:
-        self.buffer = b""
+    programs: Mapping[str, Program]
+    own: set[int]
+    rest: set[int]
+    bodies: Sequence[bytes]
+    told: bytes
+    rate: float
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
-            head = self.buffer[:end].lower()
-            at = head.find(b"content-length:")
-            size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            if len(self.buffer) < end + 4 + size:
-                return
-            self.buffer = self.buffer[end + 4 + size :]
-            assert isinstance(self.transport, asyncio.Transport)
-            self.transport.write(self.head + ANSWER)
-
-
-class Line:
-    """A client's connection; one request at a time."""
-
-    def __init__(self, port: int, key: str) -> None:
-        self.port = port
-        head = (
-            "POST /v1/chat/completions HTTP/1.1",
-            "host: localhost",
-            "content-type: application/json",
-            f"authorization: Bearer {key}",
-            f"content-length: {len(BODY)}",
-        )
-        self.request = "\r\n".join(head).encode() + b"\r\n\r\n" + BODY
-        self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self) -> float:
-        """Seconds until a whole answer was there."""
-        begun = time.perf_counter()
-        if self.streams is None:
-            self.streams = await asyncio.open_connection("127.0.0.1", self.port)
-        reader, writer = self.streams
-        writer.write(self.request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(head.decode())
-        size = int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        body = await reader.readexactly(size)
-        assert b"word word" in body
-        return time.perf_counter() - begun
+    def work(self, name: str, port: int, headers: Sequence[str] = ()) -> Work:
+        """What a client does for one answer; our gateway looks for itself."""
+        ours = name == OURS
+        return Work(port, self.bodies[:1] if ours else self.bodies, headers, self.told if ours else b"")
 
 
-async def open_loop(port: int) -> list[float]:
-    """Latencies of requests that leave at fixed times."""
-    free: list[Line] = [Line(port, _KEY) for _ in range(20)]
-    for line in free:
-        await line.ask()
-    begun, found = time.perf_counter() + 0.1, list[float]()
+def parts(options: argparse.Namespace, behind: int, folder: Path) -> dict[str, Part]:
+    """The comparisons, with the programs that are there."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit("one core is not enough: a program needs one of its own; run it on a machine of two or more")
+    own, rest, many = {cores[0]}, set(cores[1:]), options.workers or len(cores)
 
-    async def one(number: int) -> None:
-        await asyncio.sleep(max(0.0, begun + number / RATE - time.perf_counter()))
-        line = free.pop() if free else Line(port, _KEY)
-        found.append(await line.ask())
-        free.append(line)
+    def programs(policy: str, workers: int) -> dict[str, Program]:
+        found = {OURS: gateway(behind, policy, workers)}
+        if options.litellm:
+            (beside := folder / f"{policy}-{workers}").mkdir(exist_ok=True)
+            found[LITELLM] = litellm(options.litellm, behind, workers, beside)
+        if options.portkey and workers == 1:
+            found[PORTKEY] = portkey(options.portkey, behind)
+        return found
 
-    await asyncio.gather(*(one(number) for number in range(RATE * SECONDS)))
+    once, thrice = [conversation(0)], [conversation(answers) for answers in range(3)]
+    passed, looked = b"x-secondlook-reason: never", b"x-secondlook-rounds: 1"
+    return {
+        "one worker": Part(programs("never", 1), own, rest, once, passed, RATE),
+        f"{many} workers": Part(programs("never", many), set(cores), set(cores), once, passed, RATE),
+        "looked at": Part(programs("always", 1), own, rest, thrice, looked, RATE / 3),
+    }
+
+
+def measure(work: Work, rate: float, seconds: float) -> Found:
+    """One program at work."""
+    seen = asyncio.run(open_loop(work, rate, seconds))
+    found = {"median": percentile(seen.seconds, 0.5), "p99": percentile(seen.seconds, 0.99)}
+    failed = seen.failed
+    for many in IN_FLIGHT:
+        found[f"{many}"], without = asyncio.run(closed_loop(work, many, seconds=seconds))
+        failed += without
+    return {**found, "failed": failed}
+
+
+def rounds(part: Part, behind: Program, seconds: float, count: int) -> list[dict[str, Found]]:
+    """Every program in turn, so often; another begins each round."""
+    os.sched_setaffinity(0, part.rest)
+    names, found = [DIRECT, *part.programs], list[dict[str, Found]]()
+    with running(behind, part.rest):
+        for number in range(count):
+            seen: dict[str, Found] = {}
+            for name in [*names[number % len(names) :], *names[: number % len(names)]]:
+                program = part.programs.get(name)
+                with running(program, part.own) if program else nullcontext() as process:
+                    work = part.work(name, (program or behind).port, program.headers if program else ())
+                    seen[name] = measure(work, part.rate, seconds)
+                    if process is not None:
+                        seen[name]["MB"] = memory(process)
+                        print(f"    round {number + 1}, {program.name}: {told(seen[name])}", flush=True)  # type: ignore[union-attr]
+            found.append(seen)
     return found
 
 
-async def closed_loop(port: int, *, requests: int | None = None) -> float:
-    """Requests a second with so many always in flight."""
-    left = requests if requests is not None else sys.maxsize
-    deadline = time.perf_counter() + (LOOP_SECONDS if requests is None else 3600)
-    done = 0
-
-    async def client() -> None:
-        nonlocal left, done
-        line = Line(port, _KEY)
-        while left > 0 and time.perf_counter() < deadline:
-            left -= 1
-            await line.ask()
-            done += 1
-
-    begun = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(IN_FLIGHT)))
-    return done / (time.perf_counter() - begun)
+def told(found: Found) -> str:
+    """Numbers in a line."""
+    return ", ".join(f"{name} {value:,.1f}" for name, value in found.items())
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def summary(found: Sequence[Mapping[str, Found]]) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Median, lowest and highest of the rounds, for each program and number; times as what is added to going direct."""
+    result: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for name in found[0]:
+        for what in found[0][name]:
+            values = [seen[name][what] for seen in found]
+            if what in ("median", "p99") and name != DIRECT:
+                values = [value - seen[DIRECT][what] for value, seen in zip(values, found, strict=True)]
+            result.setdefault(name, {})[what] = (statistics.median(values), min(values), max(values))
+    return result
 
 
-@contextmanager
-def running(command: Sequence[str], port: int, core: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A server as a process of its own on one core."""
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
-        try:
-            _wait(process, port, log)
-            yield process
-        finally:
-            process.terminate()
-            process.wait(30)
+def table(name: str, part: Part, found: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> None:
+    """Say what was found."""
+    heads = {"median": f"median at {part.rate:.0f}/s, ms", "p99": "p99, ms"}
+    heads |= {f"{many}": f"{many} in flight, /s" for many in IN_FLIGHT} | {"MB": "MB", "failed": "failed"}
+    print(f"\n{name}: {' | '.join(heads.values())}; times of programs are what they add")
+    for program, numbers in found.items():
+        label = part.programs[program].name if program in part.programs else DIRECT
+        cells = [_cell(*numbers[what]) if what in numbers else "" for what in heads]
+        print(f"  {label:18} {' | '.join(cells)}")
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
-    for _ in range(1200):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if process.poll() is not None:
-                log.seek(0)
-                raise SystemExit(log.read().decode()) from None
-            time.sleep(0.1)
-        else:
-            return
+def _cell(middle: float, low: float, high: float) -> str:
+    return f"{middle:,.1f} ({low:,.1f} to {high:,.1f})"
 
 
-def memory(process: subprocess.Popen[bytes]) -> float:
-    """Resident megabytes."""
-    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmRSS")
-
-
-def percentile(values: list[float], share: float) -> float:
-    """A quantile by rank, in milliseconds."""
-    return 1000 * sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
-def verdict(what: str, good: bool) -> bool:
+def verdict(what: str, good: bool) -> dict[str, Any]:
     """Say a bound and whether it holds."""
-    print(f"{what}: {'holds' if good else 'DOES NOT HOLD'}")
-    return good
+    print(f"  {what}: {'holds' if good else 'DOES NOT HOLD'}")
+    return {"bound": what, "holds": good}
 
 
-def latency(upstream: int, port: int) -> list[bool]:
-    """What the gateway adds to a request, in turns with going direct."""
-    direct, through = list[float](), list[float]()
-    for _ in range(TURNS):
-        direct += asyncio.run(open_loop(upstream))
-        through += asyncio.run(open_loop(port))
-    added = {share: percentile(through, share) - percentile(direct, share) for share in (0.5, 0.99)}
-    print(f"open loop, {RATE}/s, {len(through)} requests each, in turns: direct / gateway / added, ms")
-    for share, name in ((0.5, "median"), (0.99, "p99")):
-        print(f"  {name:7} {percentile(direct, share):7.2f} {percentile(through, share):7.2f} {added[share]:7.2f}")
-    return [
-        verdict(f"added median at most {MEDIAN_MS:g} ms", added[0.5] <= MEDIAN_MS),
-        verdict(f"added p99 at most {P99_MS:g} ms", added[0.99] <= P99_MS),
-    ]
+def bounds(found: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> list[dict[str, Any]]:
+    """Beside the others, as far as they were there."""
+
+    def of(name: str, what: str) -> float:
+        return found[name][what][0]
+
+    def as_many(name: str, many: str) -> float:
+        return of(OURS, many) / of(name, many) if of(name, many) else float("inf")
+
+    held = []
+    for many in map(str, IN_FLIGHT) if LITELLM in found else ():
+        times = as_many(LITELLM, many)
+        held.append(verdict(f"{many} in flight: at least {TIMES:g} times LiteLLM's rate ({times:.1f})", times >= TIMES))
+    for many in map(str, IN_FLIGHT) if PORTKEY in found else ():
+        times = as_many(PORTKEY, many)
+        held.append(verdict(f"{many} in flight: no slower than Portkey's ({times:.2f} times its rate)", times >= 1))
+    for what in ("median", "p99") if PORTKEY in found else ():
+        ours, theirs = of(OURS, what), of(PORTKEY, what)
+        held.append(verdict(f"added {what}: no more than Portkey's ({ours:.2f} and {theirs:.2f} ms)", ours <= theirs))
+    return held
 
 
-def flat(port: int, process: subprocess.Popen[bytes], many: int) -> bool:
-    """Whether memory stays what it is."""
-    asyncio.run(closed_loop(port, requests=many // 10))
-    before = memory(process)
-    asyncio.run(closed_loop(port, requests=many))
-    growth = memory(process) / before - 1
-    print(f"memory over {many:,} requests: {before:.1f} MB, then {100 * growth:+.1f}%")
-    return verdict(f"memory flat within {100 * GROWTH:g}%", abs(growth) <= GROWTH)
-
-
-def gate_cost() -> bool:
-    """What a gate adds to the loop of one request: that of `p_wrong`, which reads the most, beside none."""
-    words = ["word "] * CRITIQUE + ["Verdict", ":", " wrong"]
-    told = [
-        {"token": w, "logprob": -0.1, "top_logprobs": [{"token": w + "~" * k, "logprob": -k} for k in range(5)]}
-        for w in words
-    ]
-    told[-1]["top_logprobs"] = [{"token": " wrong", "logprob": -0.4}, {"token": " correct", "logprob": -1.1}]
-    text = "".join(words)
-    body = {
-        "choices": [{"index": 0, "message": {"content": text}, "finish_reason": "stop", "logprobs": {"content": told}}]
-    }
-    file = load_prompt("own/binary-cot")
-
-    class Model:
-        info = ModelInfo("m")
-
-        def __init__(self, likely: bool) -> None:
-            self.likely = likely
-
-        async def complete(self, *_: object, **__: object) -> Completion:
-            return Completion(text, Usage(1, 1, calls=1), tokens=likely_tokens(body) if self.likely else ())
-
-    async def timed(plan: Plan, model: Model) -> float:
-        begun = time.perf_counter()
-        for number in range(GATED):
-            transcript = await run(model, ModelCritic(model), OpenCase(str(number), "Why?", file), plan)
-            assert len(transcript.rounds) == 2, transcript.error
-        return 1000 * (time.perf_counter() - begun) / GATED
-
-    gated = Plan(stop="gate", gate=Gate("p_wrong", 0.5), confidence=True)
-    pairs = [(asyncio.run(timed(Plan(), Model(False))), asyncio.run(timed(gated, Model(True)))) for _ in range(TURNS)]
-    without, with_gate = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"loop of a request, a critique of {CRITIQUE} tokens: {without:.3f} ms, under a gate {with_gate:.3f} ms")
-    return verdict(f"a gate adds at most {GATE_MS:g} ms", with_gate - without <= GATE_MS)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--litellm", help="LiteLLM's program, in an environment of its own")
-    parser.add_argument("--gate", action="store_true", help="what a gate adds, and no more")
-    parser.add_argument("--quick", action="store_true", help="rates alone: no latencies, no memory")
-    options = parser.parse_args()
-    if options.gate:
-        return int(not gate_cost())
-    cores = sorted(os.sched_getaffinity(0))
-    own, other = cores[0], cores[-1]
-    os.sched_setaffinity(0, {other})
-    upstream, port = free_port(), free_port()
-    behind = [sys.executable, __file__, "upstream", str(upstream)]
-    gateway = [
-        str(Path(sys.executable).with_name("secondlook")), "serve", "--upstream", f"http://127.0.0.1:{upstream}/v1",
-        "--policy", "never", "--port", str(port), "--quiet",
-    ]  # fmt: skip
-    held = [gate_cost()]
-    with running(behind, upstream, other):
-        with running(gateway, port, own) as process:
-            asyncio.run(closed_loop(port, requests=2000))
-            held += [] if options.quick else latency(upstream, port)
-            rates = [(asyncio.run(closed_loop(upstream)), asyncio.run(closed_loop(port))) for _ in range(TURNS)]
-            direct, ours = (statistics.median(column) for column in zip(*rates, strict=True))
-            print(f"closed loop, {IN_FLIGHT} in flight, one core: direct {direct:,.0f}/s, gateway {ours:,.0f}/s")
-            held.append(verdict(f"at least {PER_SECOND:g} requests/s", ours >= PER_SECOND))
-            held += [] if options.quick else [flat(port, process, MANY)]
-        if options.litellm:
-            beside(options.litellm, upstream, own, ours)
-        clients(upstream)
-    return int(not all(held))
-
-
-def beside(program: str, upstream: int, core: int, ours: float) -> None:
-    """LiteLLM's proxy on the same work."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "config.yaml"
-        config.write_text(
-            "model_list:\n  - model_name: m\n    litellm_params:\n      model: openai/m\n      api_key: k\n"
-            f"      api_base: http://127.0.0.1:{upstream}/v1\n"
-            f"general_settings:\n  master_key: {_KEY}\n"
-        )
-        with running([program, "--config", str(config), "--port", str(port)], port, core):
-            time.sleep(10)  # it goes on loading after it listens
-            asyncio.run(closed_loop(port, requests=300))
-            rate = statistics.median(asyncio.run(closed_loop(port)) for _ in range(TURNS))
-    print(f"LiteLLM's proxy on the same work: {rate:,.0f}/s; the gateway carries {ours / rate:.1f} times as many")
-
-
-def clients(upstream: int) -> None:
-    """Requests a second of HTTP clients, each in turn in this process."""
-    url = f"http://127.0.0.1:{upstream}/v1/chat/completions"
-
-    async def loop(ask: Callable[[], Awaitable[object]]) -> float:
-        deadline, done = time.perf_counter() + LOOP_SECONDS / 2, 0
-
-        async def one() -> None:
-            nonlocal done
-            while time.perf_counter() < deadline:
-                await ask()
-                done += 1
-
-        await asyncio.gather(*(one() for _ in range(IN_FLIGHT)))
-        return done / (LOOP_SECONDS / 2)
-
-    async def with_aiohttp() -> float:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-
-            async def ask() -> bytes:
-                async with session.post(url, data=BODY) as response:
-                    return await response.read()
-
-            return await loop(ask)
-
-    async def with_httpx() -> float:
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(limits=limits) as session:
-            return await loop(lambda: session.post(url, content=BODY))
-
-    found = {"aiohttp": list[float](), "httpx": list[float]()}
-    for _ in range(TURNS):
-        found["aiohttp"].append(asyncio.run(with_aiohttp()))
-        found["httpx"].append(asyncio.run(with_httpx()))
-    rates = {name: statistics.median(values) for name, values in found.items()}
-    print(
-        f"as clients, {IN_FLIGHT} in flight: aiohttp {rates['aiohttp']:,.0f}/s, httpx {rates['httpx']:,.0f}/s, "
-        f"{rates['aiohttp'] / rates['httpx']:.1f} times as many"
+def flat(part: Part, behind: Program, many: int) -> tuple[Found, dict[str, Any]]:
+    """Whether our memory stays what it is."""
+    program = part.programs[OURS]
+    work = part.work(OURS, program.port, program.headers)
+    os.sched_setaffinity(0, part.rest)
+    with running(behind, part.rest), running(program, part.own) as process:
+        asyncio.run(closed_loop(work, IN_FLIGHT[0], answers=many // 10))
+        before = memory(process)
+        asyncio.run(closed_loop(work, IN_FLIGHT[0], answers=many))
+        growth = memory(process) / before - 1
+    print(f"\nmemory over {many:,} requests: {before:.1f} MB, then {100 * growth:+.1f}%")
+    return {"MB": before, "growth": growth, "requests": many}, verdict(
+        f"memory flat within {GROWTH:.0%}", abs(growth) <= GROWTH
     )
 
 
-async def serve_instantly(port: int) -> None:
-    """The upstream's own process."""
-    server = await asyncio.get_running_loop().create_server(Instant, "127.0.0.1", port)
-    await server.serve_forever()
+def missing(options: argparse.Namespace) -> None:
+    """A line for each program that is not there; a program that is named and is not there ends the bench."""
+    ways = {
+        "litellm": "LiteLLM's proxy: pip install 'litellm[proxy]' in an environment of its own",
+        "portkey": "Portkey's gateway: npm install @portkey-ai/gateway",
+    }
+    for name, way in ways.items():
+        given = getattr(options, name)
+        if given is None:
+            print(f"not measured, {way}, and give its command with --{name}")
+        elif shutil.which(shlex.split(given)[0]) is None:
+            raise SystemExit(f"--{name} {given!r} is no program here; {way}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--litellm", metavar="COMMAND", help="that runs LiteLLM's proxy")
+    parser.add_argument("--portkey", metavar="COMMAND", help="that runs Portkey's gateway")
+    parser.add_argument("--workers", type=int, help="N; by default a worker a core")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=8, help="of each number in each round")
+    parser.add_argument("--many", type=int, default=MANY, help="requests over which memory is watched")
+    parser.add_argument("--only", help="one part by its first letters, and nothing else")
+    parser.add_argument("--out", type=Path, help="a file for the numbers, such as results/gateway/traffic.json")
+    options = parser.parse_args()
+    missing(options)
+    load = os.getloadavg()[0]
+    print(f"{os.cpu_count()} cores, load {load:.2f} before it began; {options.rounds} rounds of {options.seconds:g} s")
+    behind, held = upstream(free_port()), list[dict[str, Any]]()
+    result: dict[str, Any] = {
+        "command": "python bench/gateway.py --litellm … --portkey …",
+        "date": datetime.now(UTC).date().isoformat(),
+        "cores": os.cpu_count(),
+        "load": round(load, 2),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "parts": {},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        every = parts(options, behind.port, Path(folder))
+        for name, part in every.items():
+            if options.only and not name.startswith(options.only):
+                continue
+            found = summary(rounds(part, behind, options.seconds, options.rounds))
+            table(name, part, found)
+            held += [{"part": name, **each} for each in bounds(found)]
+            result["parts"][name] = {
+                "rate": part.rate,
+                "programs": {
+                    part.programs[each].name if each in part.programs else each: found[each] for each in found
+                },
+            }
+        if not options.only:
+            passing, alone = result["parts"]["one worker"]["programs"][OURS], "one worker"
+            for what, good in (
+                (f"added median at most {MEDIAN_MS:g} ms", passing["median"][0] <= MEDIAN_MS),
+                (f"added p99 at most {P99_MS:g} ms", passing["p99"][0] <= P99_MS),
+                (f"at least {PER_SECOND:g} requests/s", passing[str(IN_FLIGHT[0])][0] >= PER_SECOND),
+            ):
+                held.append({"part": alone, **verdict(what, good)})
+            result["memory"], kept = flat(every[alone], behind, options.many)
+            held.append({"part": alone, **kept})
+    result["bounds"] = held
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    return int(not all(each["holds"] for each in held))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["upstream"]:
-        asyncio.run(serve_instantly(int(sys.argv[2])))
     sys.exit(main())

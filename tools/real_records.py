@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from secondlook.studies.real import CATEGORIES
+
 REAL = Path(__file__).parent.parent / "results" / "real"
 _TASKS = {
     "bbq": "BBQ",
@@ -66,7 +68,7 @@ def models() -> list[str]:
 
 
 def arms(model: str) -> Iterator[RealArm]:
-    """Every arm of a model, by task and settings."""
+    """Every arm of a model that was asked in all categories, by task and settings."""
     parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
     for file in sorted((REAL / model).glob("*.parquet")):
         rows = pd.read_parquet(file)
@@ -76,4 +78,5 @@ def arms(model: str) -> Iterator[RealArm]:
     for (task, told), tables in parts.items():
         settings = json.loads(told)
         prompt = settings["prompt"].partition("@")[0].partition("/")[2]
-        yield RealArm(model, task, settings["arms"][0], prompt, settings, pd.concat(tables, ignore_index=True))
+        if task != "BBQ" or len(tables) == len(CATEGORIES):
+            yield RealArm(model, task, settings["arms"][0], prompt, settings, pd.concat(tables, ignore_index=True))

@@ -155,7 +155,7 @@ class Fitted:
         return None if math.isnan(found) else found
 
     def verdict(self, known: Known) -> Literal["wrong", "right", "unclear"]:
-        """Its word."""
+        """Verdict of the fitted critic."""
         found = self.wrong(known)
         if found is None or (found == self.threshold and self.form.kind == "vote"):
             return "unclear"

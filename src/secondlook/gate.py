@@ -24,7 +24,7 @@ _SHARES: tuple[When, ...] = ("p_wrong", "p_answer", "agreement")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Facts of an answer before it is looked at again; or arrays of it, one entry an answer.
+    """Facts known of an answer before it is looked at again; or arrays of them, one entry an answer.
 
     Attributes:
         verdict: The critic's; ``None`` where it was not examined.
@@ -102,7 +102,7 @@ class Gate:
 
     @property
     def words(self) -> str:
-        """Its rule in words, for people."""
+        """Description for people."""
         share = f"{self.threshold:.3g}" if self.threshold is not None else ""
         when = {
             "never": "never look again",

@@ -1,39 +1,13 @@
-"""The gateway between real servers: what is passed on, what is looked at, and what the client is told."""
+"""The gateway between real servers: what is passed on, what is looked at, who may come in, what clients are told."""
 
 import json
-import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from servers import HTTP, Pair, Running, Upstream, completion, free_port, script, streamed, until
+from chats import CHAT, PROMPT, RIGHT, WRONG, post, told
+from servers import HTTP, Pair, completion, free_port, script, streamed, until
 from test_gateway_parts import diagnosis
-
-from secondlook.gateway.audit import query
-from secondlook.gateway.logs import LOGGER
-from secondlook.prompts.prompt import load_prompt
-
-CHAT = {"model": "m", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]}
-WRONG, RIGHT = "It is wrong.\nVerdict: wrong", "It is so.\nVerdict: correct"
-PROMPT = load_prompt("own/binary-cot")
-
-
-def post(pair, body=None, **options):
-    body = CHAT if body is None else body
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return HTTP.post(f"{pair.address}/v1/chat/completions", content=content, **options)
-
-
-def stream(pair):
-    """A streamed request, to be read as it is answered."""
-    return HTTP.stream("POST", f"{pair.address}/v1/chat/completions", json={**CHAT, "stream": True})
-
-
-def told(response):
-    names = ("status", "reason", "policy", "rounds", "verdict")
-    return tuple(response.headers.get(f"x-secondlook-{name}") for name in names)
-
 
 # --- passed on
 
@@ -89,17 +63,6 @@ def test_what_cannot_be_looked_at_is_passed_on_and_says_why(change, reason):
         response = post(pair, body)
         assert [asked.body for asked in pair.upstream.asked] == [body]
     assert told(response)[:2] == ("passed", reason)
-
-
-def test_a_stream_is_passed_on_as_it_comes():
-    first_came = threading.Event()
-    pieces = [b"data: {}\n\n", first_came, b"data: [DO", b"NE]\n\n"]
-    with Pair(lambda _: (200, [("content-type", "text/event-stream")], pieces)) as pair, stream(pair) as response:
-        came = response.iter_raw()
-        assert next(came) == pieces[0]
-        first_came.set()  # the rest is sent only now
-        assert b"".join(came) == b"data: [DONE]\n\n"
-    assert response.headers["content-type"] == "text/event-stream"
 
 
 # --- looked at
@@ -179,33 +142,6 @@ def test_another_model_or_a_tool_may_examine(tmp_path):
         assert [item["call"] for item in answer.json()["usage"]["secondlook"]["items"]] == ["answer", "answer"]
 
 
-def test_a_tool_that_fails_on_every_request_is_seen(tmp_path, caplog, monkeypatch):
-    """The client has its answer with 200 all the same, so the operator has to be told elsewhere."""
-    monkeypatch.setattr(LOGGER, "propagate", True)
-    caplog.set_level("INFO", LOGGER.name)
-    file, command = tmp_path / "check.py", ("python3", "-I", "-S", str(tmp_path / "check.py"))
-    file.write_text("import json,sys; print('Verdict: wrong' if json.load(sys.stdin)['row'] else '')")
-    with Pair(policy="always", critic="tool", critic_command=command, ready="server") as pair:
-        for failures in range(3):
-            assert HTTP.get(f"{pair.address}/readyz").status_code == 200, failures
-            answer = post(pair)
-            assert (answer.status_code, told(answer)[:2]) == (200, ("failed", "error"))
-        assert HTTP.get(f"{pair.address}/readyz").json() == {
-            "status": "critic", "detail": "the critic's command failed on the last 3 answers; the log says why",
-        }  # fmt: skip
-        text = HTTP.get(f"{pair.address}/metrics").text
-        assert 'secondlook_critiques_total{critic="tool",outcome="failed"} 3.0' in text
-        wrote = [record.fields for record in caplog.records if record.getMessage() == "critic wrote"]
-        assert [line["id"] for line in wrote][-1] == answer.headers["x-secondlook-id"]
-        assert wrote[-1]["stderr"].endswith("KeyError: 'row'")
-        file.write_text("print('')")  # it runs, and says nothing
-        assert told(post(pair))[:2] == ("failed", "unclear")
-        assert HTTP.get(f"{pair.address}/readyz").json()["status"] == "critic"
-        file.write_text("print('Verdict: correct')")
-        assert told(post(pair))[0] == "kept"
-        assert HTTP.get(f"{pair.address}/readyz").status_code == 200
-
-
 def test_pictures_are_looked_at_if_that_is_wanted():
     parts = [{"type": "image_url", "image_url": {"url": "data:,"}}, {"type": "text", "text": "What?"}]
     body = {"model": "m", "messages": [{"role": "user", "content": parts}]}
@@ -234,238 +170,6 @@ def test_the_upstreams_own_error_is_the_answer():
         response = post(pair)
     assert (response.status_code, response.content, response.headers["x-request-id"]) == (404, body, "r9")
     assert told(response)[:2] == ("passed", "upstream")
-
-
-# --- when a second look fails
-
-FAILING = [
-    (500, [("content-type", "application/json")], b"{}"),
-    completion(None),
-    (200, [], b"no json"),
-    (200, [], [None]),
-]
-
-
-@pytest.mark.parametrize("failure", FAILING, ids=["500", "no words", "garbage", "cut"])
-@pytest.mark.parametrize("at", [1, 2])
-def test_open_returns_the_answer_there_is(failure, at):
-    replies = (*("5", WRONG)[:at], failure)
-    with Pair(script(*replies), policy="always", on_failure="open") as pair:
-        response = post(pair)
-    assert response.status_code == 200
-    assert response.json()["choices"][0]["message"]["content"] == "5"
-    assert told(response)[:4] == ("failed", "error", "always", "0")
-
-
-@pytest.mark.parametrize("keeps", ["response_format", None])
-def test_a_verdict_that_cannot_be_read_is_asked_for_alone(keeps):
-    """Held to the two verdicts where the upstream can be, else in a plain turn that the client does not see."""
-
-    def say(asked):
-        body = asked.json
-        if keeps in body:
-            schema = body["response_format"]["json_schema"]["schema"]
-            return json.dumps({"answer": schema["properties"]["answer"]["enum"][0]})
-        if "alone" in body["messages"][-1]["content"]:
-            return "It is wrong. Verdict: wrong."
-        said = sum(turn["role"] == "assistant" for turn in body["messages"])
-        return ("5", "I cannot tell.", "4")[said]
-
-    with Pair(say, policy="always") as pair:
-        first, second = post(pair), post(pair)
-    for response in (first, second):
-        assert told(response)[0] == "corrected"
-        assert response.headers["x-secondlook-verdict"] == "wrong"
-        assert response.json()["choices"][0]["message"]["content"] == "4"
-    # What the upstream can be held to is found out once, and every call is told.
-    calls = [response.json()["usage"]["secondlook"]["calls"] for response in (first, second)]
-    assert calls == ([4, 4] if keeps else [7, 4])
-
-
-@pytest.mark.parametrize("failure", [*FAILING, "I cannot tell."], ids=["500", "no words", "garbage", "cut", "unclear"])
-def test_closed_refuses(failure):
-    with Pair(script("5", failure, "4"), policy="always", on_failure="closed") as pair:
-        response = post(pair)
-    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert response.json()["error"]["code"] == "second_look_failed"
-    assert "choices" not in response.json()
-
-
-def test_escalate_hands_the_conversation_to_a_person(tmp_path):
-    queue = tmp_path / "queue.jsonl"
-    with Pair(
-        script("5", "I cannot tell.", "4", "6", FAILING[0]),
-        policy="always",
-        elicit="line",
-        on_failure="escalate",
-        escalate_to=str(queue),
-    ) as pair:
-        first, second = post(pair), post(pair)
-    assert first.json()["choices"][0]["message"]["content"] == "4"
-    assert second.json()["choices"][0]["message"]["content"] == "6"
-    assert [told(response)[0] for response in (first, second)] == ["escalated", "escalated"]
-    cases = [json.loads(line) for line in queue.read_text().splitlines()]
-    assert [case["id"] for case in cases] == [r.headers["x-secondlook-id"] for r in (first, second)]
-    assert cases[0]["why"] == "second look: unclear"
-    assert "status 500" in cases[1]["why"]
-    assert [m["content"] for m in cases[0]["transcript"]["messages"]][:2] == ["2 + 2?", "5"]
-
-
-def test_a_webhook_is_posted_to_and_one_that_fails_fails_the_request_for_nobody_would_know():
-    settings = {"policy": "always", "elicit": "line", "on_failure": "escalate"}
-    hook = Upstream(script({"taken": True}, (500, [], b"")))
-    with (
-        Running(hook) as address,
-        Pair(script(*("5", "I cannot tell.", "4") * 2), **settings, escalate_to=f"{address}/hook") as pair,
-    ):
-        assert told(post(pair))[0] == "escalated"
-        assert hook.asked[0].json["why"] == "second look: unclear"
-        refused = post(pair)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "escalation_failed")
-    with Pair(script("5", "?", "4"), **settings, escalate_to=f"http://127.0.0.1:{free_port()}/") as pair:
-        assert post(pair).json()["error"]["code"] == "escalation_failed"
-
-
-def test_an_undecided_diagnosis_is_escalated_without_a_second_look(tmp_path):
-    queue, file = tmp_path / "queue.jsonl", diagnosis(tmp_path / "d.json")
-    settings = {"policy": "diagnosis", "diagnoses": (file,), "on_failure": "escalate", "escalate_to": str(queue)}
-    with Pair(script("5", "6"), **settings) as pair:
-        for task, status in (("jobs", "escalated"), ("ages", "passed")):  # undecided; hurts
-            response = post(pair, headers={"x-secondlook-task": task})
-            assert (response.status_code, told(response)[0], told(response)[3]) == (200, status, "0")
-        assert len(pair.upstream.asked) == 2
-    (case,) = [json.loads(line) for line in queue.read_text().splitlines()]
-    assert (case["task"], case["why"]) == ("jobs", "second look: undecided")
-    assert [message["content"] for message in case["transcript"]["messages"]] == ["2 + 2?", "5"]
-
-
-@pytest.mark.parametrize(("settings", "reason"), [({"budget_tokens": 1}, "tokens"), ({"budget_seconds": 2}, "seconds")])
-def test_budgets_end_a_second_look_and_the_answer_stands(settings, reason):
-    never = threading.Event()
-    with Pair(script("5", (200, [], [never])), policy="always", **settings) as pair:
-        response = post(pair)
-        assert len(pair.upstream.asked) == (1 if reason == "tokens" else 2)
-    assert response.json()["choices"][0]["message"]["content"] == "5"
-    assert told(response)[:2] == ("kept", reason)
-
-
-def test_no_upstream_at_all(caplog, monkeypatch):
-    """The log says where it is; a client is not told."""
-    monkeypatch.setattr(LOGGER, "propagate", True)  # whoever has set up our log before
-    caplog.set_level("INFO", LOGGER.name)
-    port = free_port()
-    for policy in ("never", "always"):
-        with Pair(policy=policy, retries=1, upstream=f"http://127.0.0.1:{port}/v1") as pair:
-            response = post(pair)
-            assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_refused")
-            assert "127.0.0.1" not in response.text
-            assert pair.gateway.metrics.render()[1].count(b'outcome="502"') >= 1
-    said = [record.fields["said"] for record in caplog.records if record.message == "upstream"]
-    assert len(said) >= 4
-    assert all(f"127.0.0.1:{port}" in line for line in said)
-
-
-# --- streams that are looked at
-
-
-@pytest.mark.parametrize("streams", [True, False])
-@pytest.mark.parametrize("counted", [True, False])
-def test_a_corrected_answer_is_streamed(streams, counted):
-    """By an upstream that streams its answers, and by one that does not though it is asked to."""
-    replies = ("5", WRONG, completion("Four is\nthe sum."))
-    options = {"stream_options": {"include_usage": True}} if counted else {}
-    body = {**CHAT, "stream": True, **options, "secondlook": {"transcript": True}}
-    with Pair(script(*(streamed(each) if streams else each for each in replies)), policy="always") as pair:
-        response = post(pair, body)
-        for asked in pair.upstream.asked:
-            assert (asked.json["stream"], asked.json["stream_options"]) == (True, {"include_usage": True})
-    lines = [line.removeprefix("data: ") for line in response.text.split("\n\n") if line]
-    assert lines[-1] == "[DONE]"
-    chunks = [json.loads(line) for line in lines[:-1]]
-    spoken = [chunk for chunk in chunks if chunk["choices"]]
-    assert "".join(c["choices"][0]["delta"].get("content", "") for c in spoken) == "Four is\nthe sum."
-    assert spoken[0]["choices"][0]["delta"]["role"] == "assistant"
-    assert spoken[-1]["choices"][0]["finish_reason"] == "stop"
-    assert spoken[-1]["secondlook"]["transcript"]["messages"]
-    assert [chunk["usage"]["total_tokens"] for chunk in chunks if not chunk["choices"]] == [36] * counted
-    assert {chunk["id"] for chunk in chunks} == {"c1"}
-    assert told(response) == ("corrected", "always", "always", "1", "wrong")
-    assert response.headers["content-type"].startswith("text/event-stream")
-
-
-def began(lines):
-    """Read a stream up to its second comment."""
-    assert [line for line, _ in zip(lines, range(4), strict=False) if line] == [": still here"] * 2
-
-
-def test_comments_keep_a_stream_alive_while_it_is_looked_at():
-    with (
-        Pair(script("5", WRONG, "4"), held=True, policy="always", keep_alive=0.05) as pair,
-        stream(pair) as response,
-    ):
-        lines = response.iter_lines()
-        began(lines)
-        pair.upstream.held.set()
-        rest = [line for line in lines if line]
-    assert rest[-1] == "data: [DONE]"
-    assert "".join(c["choices"][0]["delta"].get("content", "") for c in map(read, rest[:-1]) if c) == "4"
-    assert told(response)[1] == "looking"
-
-
-def read(line):
-    return json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else None
-
-
-@pytest.mark.parametrize("late", [False, True])
-def test_a_stream_whose_first_answer_fails_ends_with_the_error(late):
-    body = b'{"error": {"message": "no such model"}}'
-    reply = (404, [("content-type", "application/json")], body)
-    with (
-        Pair(lambda _: reply, held=late, policy="always", keep_alive=0.05 if late else 60) as pair,
-        stream(pair) as response,
-    ):
-        if late:
-            lines = response.iter_lines()
-            began(lines)
-            pair.upstream.held.set()
-            assert response.status_code == 200
-            assert read([line for line in lines if line][-1]) == json.loads(body)
-        else:
-            assert (response.status_code, response.read()) == (404, body)
-
-
-def test_a_refusal_in_a_stream_that_has_begun_is_an_event():
-    with (
-        Pair(script("5", FAILING[0]), held=True, policy="always", on_failure="closed", keep_alive=0.05) as pair,
-        stream(pair) as response,
-    ):
-        lines = response.iter_lines()
-        began(lines)
-        pair.upstream.held.set()
-        assert read([line for line in lines if line][-1])["error"]["code"] == "second_look_failed"
-
-
-def test_a_stream_that_is_cut_upstream_is_cut_here():
-    cut = (200, [("content-type", "text/event-stream")], [b"data: 1\n\n", None])
-    with Pair(lambda _: cut) as pair, pytest.raises(httpx.RemoteProtocolError):
-        post(pair, {**CHAT, "stream": True})
-
-
-@pytest.mark.parametrize("policy", ["never", "always"])
-def test_a_client_that_goes_away_takes_its_call_with_it(policy, tmp_path):
-    """The upstream never answers, so that its call ends only because its client has gone."""
-    file = tmp_path / "a.db"
-    with Pair(held=True, policy=policy, audit_file=file) as pair:
-        body = json.dumps(CHAT).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", int(pair.address.rpartition(":")[2]))) as line:
-            line.sendall(head.encode() + body)
-            until(lambda: pair.upstream.asked)
-        until(lambda: pair.upstream.gone)
-        (row,) = until(lambda: query(file))
-        # The call was made and may be billed, though nobody waited for its answer.
-        assert (row["outcome"], row["calls"], row["unanswered"]) == (499, 1, 1)
-        until(lambda: b'outcome="499"' in pair.gateway.metrics.render()[1])
 
 
 # --- who may come in

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import openai
 import pytest
+from chats import PROMPT, RIGHT, WRONG, told
 from servers import HTTP, Pair, script
-from test_gateway_app import PROMPT, RIGHT, WRONG, told
 
 from secondlook.correction.events import event, read_events
 from secondlook.gateway.dialects import DIALECTS

@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
+from chats import CHAT, PROMPT, RIGHT, WRONG, post, read, told
 from servers import HTTP, Pair, Running, Upstream, completion, script, streamed, until
-from test_gateway_app import CHAT, PROMPT, RIGHT, WRONG, post, read, told
 
 from secondlook.gateway.audit import query
 from secondlook.gateway.logs import LOGGER

@@ -86,7 +86,7 @@ class FaultyServer:
         if isinstance(reply, Response):
             return reply
         if settings.get("stream") and reply is not None and reply.get("choices"):
-            return Response(_events(reply), media_type="text/event-stream")
+            return Response(events(reply), media_type="text/event-stream")
         # Half a pair of surrogates is sent as the escape that it is.
         return Response(json.dumps(reply), media_type="application/json")
 
@@ -121,7 +121,7 @@ def _sound(request: dict[str, Any], reply: dict[str, Any]) -> Any:
     return reply
 
 
-def _events(reply: dict[str, Any]) -> str:
+def events(reply: dict[str, Any]) -> str:
     """A reply as a stream: a chunk for the message, one for its end, one for what it cost."""
     shared = {name: value for name, value in reply.items() if name not in ("choices", "usage")}
     choices = [{"index": 0, "delta": choice["message"]} for choice in reply["choices"]]

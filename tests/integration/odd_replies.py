@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Callable
 from typing import Any
 
+from faulty_server import events
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 Reply = dict[str, Any]
@@ -39,6 +41,15 @@ def _error(status: int, said: str, **more: Any) -> Callable[[Reply], Response]:
     return lambda _: JSONResponse({"error": {"message": said, **more}}, status, {"retry-after-ms": "1"})
 
 
+def _streamed(change: Callable[[str], str | bytes], **headers: str) -> Callable[[Reply], Response]:
+    return lambda reply: Response(change(events(reply)), media_type="text/event-stream", headers=headers)
+
+
+def _zipped(text: str) -> bytes:
+    return gzip.compress(text.encode())
+
+
+_GZIP = {"content-encoding": "gzip"}
 _CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 SPOILT: dict[str, tuple[Callable[[Reply], Any], str]] = {
     "sound": (lambda reply: reply, "ok"),
@@ -54,13 +65,22 @@ SPOILT: dict[str, tuple[Callable[[Reply], Any], str]] = {
     "no-role": (_message(role=None), "ok"),
     "finish-null": (_choice(finish_reason=None), "ok"),
     "finish-eos": (_choice(finish_reason="eos_token"), "ok"),
+    "finish-empty": (_choice(finish_reason=""), "ok"),
+    "finish-missing": (lambda reply: {**reply, "choices": [{"message": reply["choices"][0]["message"]}]}, "ok"),
+    "long-id": (lambda reply: {**reply, "id": "x" * 200_000}, "ok"),
     "no-id": (_without("id", "object", "created", "model"), "ok"),
     "no-usage": (_without("usage"), "ok"),
+    "null-usage": (lambda reply: {**reply, "usage": None}, "ok"),
     "odd-usage": (lambda reply: {**reply, "usage": {"prompt_tokens": "7"}}, "ok"),
     "two-choices": (
         lambda reply: {**reply, "choices": [{"index": 1, "message": {"content": "41"}}, *reply["choices"]]},
         "ok",
     ),
+    "whole": (JSONResponse, "ok"),  # though a stream was asked for
+    "gzip": (lambda reply: Response(_zipped(json.dumps(reply)), media_type="application/json", headers=_GZIP), "ok"),
+    "stream-gzip": (_streamed(_zipped, **_GZIP), "ok"),
+    "stream-crlf": (_streamed(lambda text: f": odd\n\n{text}".replace("\n", "\r\n")), "ok"),
+    "stream-no-space": (_streamed(lambda text: text.replace("data: ", "data:")), "ok"),
     "null": (_message("length", content=None, reasoning_content="41? 41?"), "error"),
     "empty": (_message(content=""), "error"),
     "think-open": (_message("length", content="<think>\nMaybe 41."), "error"),
@@ -72,6 +92,7 @@ SPOILT: dict[str, tuple[Callable[[Reply], Any], str]] = {
     "html": (lambda _: HTMLResponse("<html>login</html>"), "error"),
     "not-json": (lambda _: Response("{not json", media_type="application/json"), "error"),
     "context": (_error(400, "the input length of 3700 is above 3584", code="context_length_exceeded"), "error"),
+    "401": (_error(401, "no such key"), "error"),
     "500": (_error(500, "out of memory"), "error"),
     "429": (_error(429, "slow down"), "error"),
     "filter": (_message("content_filter", content="41"), "refused"),
@@ -82,8 +103,8 @@ SPOILT: dict[str, tuple[Callable[[Reply], Any], str]] = {
 
 SAID = {
     "null": "came to its token limit", "think-open": "came to its token limit", "context": "input length of 3700",
-    "error-200": "input is too long", "html": "<html>login", "500": "out of memory", "429": "slow down",
-    "finish-error": "stopped with 'error'", "tool": "calls a tool", "filter": "content_filter",
+    "error-200": "input is too long", "html": "<html>login", "401": "no such key", "500": "out of memory",
+    "429": "slow down", "finish-error": "stopped with 'error'", "tool": "calls a tool", "filter": "content_filter",
     "filter-400": "withheld by policy", "refusal": "I would rather not.",
 }  # fmt: skip
 """Words of a server that have to stand in the record."""

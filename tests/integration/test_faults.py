@@ -5,6 +5,7 @@ import socket
 import time
 
 import pytest
+from odd_replies import SPOILT
 
 from command import records, secondlook
 
@@ -50,6 +51,22 @@ def test_a_server_that_always_fails_is_one_line_and_a_later_run_makes_it_good(fa
     done = run(faulty, tmp_path / "run", "--limit", 2)
     assert done.code == 0, done.err
     assert list(records(tmp_path / "run")["status"]) == ["ok"] * 4
+
+
+@pytest.mark.parametrize("shards", [(), ("--shards", 2)], ids=["whole", "shards"])
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        ("null", "it came to its token limit: allow more tokens'); give more --reply-tokens, and another --out"),
+        ("401", "no such key; see that the key of its provider's variable is right (--help names it), then run"),
+        ("500", "out of memory; see that the model is there and answers, then run the same command again"),
+    ],
+)
+def test_the_remedy_is_that_of_the_cause_and_the_servers_troubles_are_its_own(faulty, tmp_path, spoilt, said, shards):
+    faulty.odd = lambda _, reply: SPOILT[spoilt][0](reply)
+    line = run(faulty, tmp_path / "run", "--limit", 2, *shards).error
+    assert line.startswith("not one of ")
+    assert said in line
 
 
 def test_an_address_without_its_scheme_is_not_a_missing_key(tmp_path):

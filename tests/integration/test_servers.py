@@ -6,6 +6,9 @@ import random
 import pandas as pd
 import pytest
 from odd_replies import SAID, SPOILT, marked, spoil
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from command import secondlook
 from secondlook.correction.transcript import Transcript
@@ -66,7 +69,7 @@ def check(folder, marks):
         if last["status"] != "ok":
             assert SAID.get(name, "") in last["error"], (name, turn)
             assert "\n" not in last["error"]
-        unknown = name in ("no-usage", "odd-usage")
+        unknown = name in ("no-usage", "null-usage", "odd-usage")
         assert bool(rows["tokens_in"].isna().any()) == unknown, (name, turn)
     return found
 
@@ -113,6 +116,41 @@ def mixed_at_random(server, folder, count, *options):
     failed = sum(expected(*mark)[-1] == "error" for mark in marks)
     assert len([messages for messages in server.asked if len(messages) == 1]) == failed
     assert len(rows_of(folder)) == count
+
+
+def test_tokens_are_counted_by_a_named_tokenizer_where_the_server_does_not_tell_them(faulty, tmp_path):
+    file = tmp_path / "tokenizer.json"
+    words = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = WhitespaceSplit()
+    words.save(str(file))
+    faulty.odd = spoil
+    marks = [("no-usage", 0), ("null-usage", 2), ("odd-usage", 1), ("sound", 0)]
+    done = ask(faulty, tmp_path / "run", marks, "--count-tokens", file)
+    assert done.code == 0, done.err
+    found = rows_of(tmp_path / "run")
+    conversations = {messages[0]["content"]: messages for messages in faulty.asked if len(messages) == 5}
+
+    def cost(number, turn):
+        """Tokens in and out of one call: as the server tells, or else its words."""
+        name, untold = marks[number]
+        if name == "sound" or untold != turn:
+            return 7, 3
+        (shown,) = (said for question, said in conversations.items() if f"({number})" in question)
+        before = shown[: 2 * turn + 1]
+        return sum(len(message["content"].split()) for message in before), len(says(before).split())
+
+    for number, (name, turn) in enumerate(marks):
+        first, last = found[f"{number}:{name}@{turn}"].itertuples()
+        told = [(first.tokens_in, first.tokens_out), (last.tokens_in, last.tokens_out)]
+        # A row holds an answer and its critique.
+        (a, b), (c, d), after = (cost(number, turn) for turn in TURNS)
+        assert told == [(a + c, b + d), after], (name, turn)
+    notes = json.loads((tmp_path / "run" / "report.json").read_text())["notes"]
+    assert f"Tokens are counted by {file}, of texts alone, where the server does not tell them." in notes
+
+    done = ask(faulty, tmp_path / "other", marks, "--count-tokens", tmp_path / "none.json")
+    assert "none.json' cannot be read" in done.error
+    assert "give the tokenizer.json of a model" in done.error
 
 
 REFUSING = {

@@ -97,7 +97,9 @@ def _missing(error: ModuleNotFoundError) -> str:
 
 def _line(error: Exception) -> str:
     said = " ".join(str(error).split()) or type(error).__name__
-    # Of torch, the processor's allocator says so in a bare RuntimeError, the accelerator's in one of its own.
-    if isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said:
+    # Of torch, the processor's allocator says so in a bare RuntimeError, the accelerator's in one of its own; whoever
+    # else says so repeats what a server said of itself.
+    ours = type(error) is RuntimeError or type(error).__name__ == "OutOfMemoryError"
+    if isinstance(error, MemoryError) or (ours and ("allocate memory" in said or "out of memory" in said)):
         return f"out of memory; what was saved is kept. Take smaller batches, or fewer at a time ({said})"
     return said

@@ -53,10 +53,11 @@ def calibrate(
     """Choose the threshold of a critic that gives a number: on half of the templates, judged on the others."""
     from secondlook.diagnosis import critics
 
-    if to not in (known := get_args(critics.Calibration)):
+    known: tuple[critics.Calibration, ...] = get_args(critics.Calibration)
+    if (wanted := next((one for one in known if one == to), None)) is None:
         raise ValueError(f"a number cannot be calibrated to {to!r}; choose one of {', '.join(known)}")
     records = _records(runs)
-    _finish(critics.calibrate(records, arm, on=on, to=to, seed=seed), out, answers, runs, records)
+    _finish(critics.calibrate(records, arm, on=on, to=wanted, seed=seed), out, answers, runs, records)
 
 
 @critic_app.command("vote")
@@ -83,11 +84,12 @@ def train(
     from secondlook.diagnosis import critics
     from secondlook.diagnosis.learn import Kind
 
-    if kind not in (known := get_args(Kind)):
+    known: tuple[Kind, ...] = get_args(Kind)
+    if (wanted := next((one for one in known if one == kind), None)) is None:
         raise ValueError(f"model is {kind!r}; choose one of {', '.join(known)}")
     records = _records(runs)
     served = sorted(_examiners(runs, records)) if out is not None and out.suffix == ".json" else None
-    better = critics.trained(records, arm, kind=kind, folds=folds, seed=seed, without=without or (), asked=served)
+    better = critics.trained(records, arm, kind=wanted, folds=folds, seed=seed, without=without or (), asked=served)
     _finish(better, out, answers, runs, records)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,7 +55,7 @@ def data_make(
     from secondlook.benchmarks.planted.items import write_files
     from secondlook.benchmarks.refusal.invented import write_refusal_files
 
-    makers = {
+    makers: dict[str, tuple[Callable[[Path, int, int], Sequence[Path]], int]] = {
         "word-problems": (write_questions, 80),
         "planted": (write_files, 100),
         "refusal": (write_refusal_files, 10),

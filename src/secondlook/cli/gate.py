@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -46,10 +46,11 @@ def fit(
     """Choose the gate that is worth most per token, and say what it is expected to bring; "none" if nothing helps."""
     from secondlook.diagnosis import gate_fit
     from secondlook.diagnosis.gate_made import made_of
+    from secondlook.gate import When
 
     questions = _questions(runs, arm, part, seed)
     made = made_of(questions.table, questions.arm, runs[0] if len(runs) == 1 else None)
-    file = gate_fit.fit(questions, made, price, anyway=anyway, seed=seed, **({"by": by} if by else {}))
+    file = gate_fit.fit(questions, made, price, anyway=anyway, seed=seed, by=by or get_args(When))
     _write(out, file)
     _show(file.rows, file.sentence, price)
     where = f"{len(file.questions):,} questions of {len(file.templates):,} templates"

@@ -125,7 +125,7 @@ def judged(
 
 
 def likely_tokens(body: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
-    """Likelihoods of the tokens of a chat completion were, where it tells; nothing where any of it cannot be read."""
+    """Log-probabilities of a chat completion's tokens, where it tells; empty where any of it cannot be read."""
     try:
         told = (choice_of(body) or {})["logprobs"]["content"]
         return tuple(

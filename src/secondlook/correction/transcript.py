@@ -57,7 +57,7 @@ class Critique(_Call):
 
 @dataclass(frozen=True, slots=True)
 class Preference(_Call):
-    """A judge's preference between two answers, the earlier one or the one after it, and its cost.
+    """Preference of a judge between two answers, the earlier one and the one after it, and its cost.
 
     Attributes:
         new: Whether it prefers the later one; ``None`` where it did not say.

@@ -107,7 +107,7 @@ def _mapped(of: Examined, number: Array, source: str, to: Calibration) -> Fitted
     if of.right[has].all() or not of.right[has].any():
         raise ValueError("the answers that have a number are all right or all wrong; there is nothing to calibrate")
     scaled = Input(source, None, float(number[has].mean()), float(number[has].std()) or 1.0)
-    x, wrong = ((number[has] - scaled.mean) / scaled.scale)[:, None], ~of.right[has]
+    x, wrong = ((number[has] - scaled.mean) / scaled.scale)[:, None], (~of.right[has]).astype(float)
     # Platt's regression is not held back: one weight, and hundreds of answers.
     form: Linear | Isotonic = logistic(x, wrong, penalty=1e-6) if to == "platt" else isotonic(x, wrong)
     return Fitted([scaled], form, useful_threshold(of))

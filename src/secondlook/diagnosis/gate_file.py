@@ -21,7 +21,7 @@ FORMAT: Final = "secondlook.gate/1"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Settings that records were made with, and so what alone may be served by what was learnt from them.
+    """Origin of records; only the same may be served by what was learnt from them.
 
     Attributes:
         model: With its provider; ``None`` where the records do not say, as in what follows.
@@ -47,7 +47,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """Gain of a way of deciding over never looking again, on the same questions.
+    """Worth of a way of deciding over never looking again, on the same questions.
 
     Attributes:
         name: Of the way.
@@ -68,7 +68,7 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Results of a gate on questions that it was not fitted on.
+    """Trial of a gate on questions that it was not fitted on.
 
     Attributes:
         finding: ``helps`` if it is worth more than never looking again and than every control in the table; ``hurts``

@@ -1,4 +1,4 @@
-"""The gate that is worth most per token, by records; and whether it helps, by records it never saw.
+"""Fit of gates: which is worth most per token, by records; and whether it helps, by records it never saw.
 
 Worth is points of accuracy minus the price of the further tokens, a question, over never looking again. To choose the
 best of many gates and report what it brought on the same questions would flatter it, so each part of the templates is
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -162,7 +162,7 @@ def fit(
 
 
 def held_out(file: GateFile, of: Questions, *, beside: bool = True) -> Trial:
-    """Results of a gate on questions that it was not fitted on, beside what else could be done.
+    """Try a gate on questions that it was not fitted on, beside what else could be done.
 
     Raises:
         ValueError: It was fitted on some of them, or the records cannot tell what it would have done.
@@ -215,7 +215,7 @@ def _finding(mine: Worth, hurdles: Mapping[str, Estimate]) -> tuple[Effect, str]
 
 
 def _hurdles(of: Questions, own: Replayed, price: float) -> dict[str, Estimate]:
-    """Worth of the gate beyond each control in the table, by the control's name."""
+    """Worth of the gate over each control in the table, by the control's name."""
     found = {}
     for name in controls(of.table):
         if (other := _control(of, name, own)) is not None:
@@ -260,7 +260,7 @@ def _beside(of: Questions, never: Replayed, price: float, own: Replayed) -> list
 
 
 def _worth(name: str, mine: Replayed, first: Replayed, templates: Array, price: float) -> Worth:
-    """Gain of one way over another; the value's ends are those of accuracy and of tokens, each at its worst."""
+    """Worth of one way over another; the value's ends are those of accuracy and of tokens, each at its worst."""
     change = change_of(first.right, mine.right, templates)
     assert change is not None  # there are questions
     extra = mine.tokens - first.tokens
@@ -289,8 +289,8 @@ def _columns(tried: tuple[Gate, int, Replayed]) -> tuple[Array, Array, Array]:
 
 def _points(estimate: Estimate) -> str:
     """An estimate that is in points already."""
-    ends = (None if end is None else end / 100 for end in (estimate.low, estimate.high))
-    return points(Estimate(estimate.value / 100, *ends, estimate.n, estimate.clusters))
+    low, high = (None if end is None else end / 100 for end in (estimate.low, estimate.high))
+    return points(replace(estimate, value=estimate.value / 100, low=low, high=high))
 
 
 def _template_names(of: Questions) -> Sequence[object]:

@@ -1,4 +1,4 @@
-"""Settings that records were made with, and whether other records were made with the same."""
+"""Origin of records: what they were made with, and whether other records were made with the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from secondlook.diagnosis.table import Arm, Table
 
 
 def made_of(table: Table, arm: Arm, folder: Path | None = None) -> Made:
-    """Settings that an arm's records were made with, as far as they, and the run's folder, tell.
+    """Origin of an arm's records, as far as they, and the run's folder, tell.
 
     Args:
         table: The records.

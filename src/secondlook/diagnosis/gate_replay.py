@@ -51,7 +51,7 @@ class Replayed:
 
 
 def replay(arm: Arm, gate: Gate, rounds: int, agreements: Mapping[int, Agreement] | None = None) -> Replayed | None:
-    """Replay of a gate on an arm's questions; ``None`` where it would look where nobody has looked.
+    """Replay a gate on an arm's questions; ``None`` where it would look where nobody has looked.
 
     Args:
         arm: An arm whose looks are on record.

@@ -122,7 +122,7 @@ def features_of(of: Examined, verdicts: Mapping[str, Verdicts], agreement: Array
 
 
 def served_features(of: Examined, beside: Panel, asked: Sequence[str]) -> pd.DataFrame:
-    """Facts that a served critic knows of an answer, one row an answer, by the names of its inputs.
+    """Features that a served critic knows of an answer, one row an answer, by the names of its inputs.
 
     What critics that can be asked say (verdict, probability, score), and the model's own probability of its answer.
 

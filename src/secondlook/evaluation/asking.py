@@ -26,6 +26,8 @@ from secondlook.evaluation.progress import progress_bar
 _LONGEST = 400
 _PART = 50  # where writing the log after every sample costs little, since there are few
 _NOT_THE_MODELS = re.compile(r"""(GradingError|CriticError)\(["'](?P<said>.*)["']\)""")  # as Inspect writes them down
+_CUT = "it came to its token limit"  # in what a reply's lack of words is called
+_MEMORY = re.compile("out of memory|allocate memory")
 _NO_KEY = "not-needed"
 _PATIENCE = 10.0  # seconds for a connection
 _SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"
@@ -250,9 +252,20 @@ def _refuse_if_nothing_finished(log: EvalLog, model: Model) -> None:
             )
         where = f"{model} at {model.api.base_url}" if model.api.base_url else str(model)
         raise RunError(
-            f"not one of {len(causes)} samples could be finished with model {where}: {cause}; "
-            "see that the model is there and answers, then run the same command again"
+            f"not one of {len(causes)} samples could be finished with model {where}: {cause}; {_remedy(cause, model)}"
         )
+
+
+def _remedy(cause: str, model: Model) -> str:
+    """Remedy where not one sample could be finished."""
+    again = "then run the same command again"
+    if _CUT in cause:  # the same command would end in the same way
+        return "give more --reply-tokens, and another --out"
+    if "Error code: 401" in cause:
+        return f"see that the key of its provider's variable is right (--help names it), {again}"
+    if model.api.base_url is None and _MEMORY.search(cause):
+        return f"take smaller batches, or fewer at a time, {again}"
+    return f"see that the model is there and answers, {again}"
 
 
 def _finished(folder: Place) -> int:

@@ -157,11 +157,12 @@ def _critic(path: Path) -> CriticFile:
 def _served(
     where: str, found: Diagnosis | GateFile | CriticFile, made: Made, settings: GatewaySettings
 ) -> ServedSettings:
-    """Settings of records that are served; settings may repeat it, and say nothing else."""
+    """Settings to serve, made of what records were made with; the gateway's may repeat them, and say nothing else."""
     variant = settings.variant or made.variant or "self"
-    tokens, elicit = made.max_tokens, made.elicit
-    if elicit not in (None, *get_args(ElicitMode)):
-        raise ValueError(f"{where} is of elicit {elicit!r}; diagnose {', '.join(get_args(ElicitMode))}")
+    modes: tuple[ElicitMode, ...] = get_args(ElicitMode)
+    tokens, elicit = made.max_tokens, next((mode for mode in modes if mode == made.elicit), None)
+    if elicit is None and made.elicit is not None:
+        raise ValueError(f"{where} is of elicit {made.elicit!r}; diagnose {', '.join(modes)}")
     for what, was, said in (
         ("variant", made.variant, settings.variant),
         ("critic_tokens", tokens, settings.critic_tokens),

@@ -7,7 +7,7 @@ finished leaves. What all new conversations begin with (a system message, a hist
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -15,10 +15,8 @@ from torch import Tensor
 
 from secondlook.local.cache import Batch, CachedPrefix, check_keeps_positions, common
 from secondlook.local.decoding import Chooser
+from secondlook.local.grouping import alike
 from secondlook.local.model import DecodingSettings, Generated, LocalModel
-
-_WASTE = 0.1
-"""Share of padding a batch may have of the tokens it must compute: more makes fewer batches."""
 
 
 @dataclass(slots=True)
@@ -90,7 +88,7 @@ class BatchEngine:
         self._share([work.request for work in works if not work.request.kept.ids])
         for work in works:
             work.fresh = len(work.request.prompt) - work.request.kept.served(work.request.prompt)
-        batches = list(_batches(works, self._max_batch))
+        batches = list(alike(works, self._max_batch, lambda work: (work.fresh, len(work.request.prompt))))
         if len(batches) == 1:
             self._decode(batches[0], *self._read(batches[0], self._settings.max_tokens))
         else:
@@ -189,20 +187,3 @@ class _Work:
 
     def ends(self, ends: frozenset[int]) -> bool:
         return self.reply[-1] in ends or len(self.reply) == self.room
-
-
-def _batches(works: list[_Work], size: int) -> Iterator[list[_Work]]:
-    """Works of about as many tokens to compute, and then of about the same length."""
-    batch: list[_Work] = []
-    needed = 0
-    # Sorted, since a batch is padded up to its longest work: neighbours waste least.
-    for work in sorted(works, key=lambda work: (work.fresh, len(work.request.prompt))):
-        # In this order the next one is the longest, and all others are padded up to it.
-        padded = work.fresh * (len(batch) + 1)
-        if batch and (len(batch) == size or padded > (1 + _WASTE) * (needed + work.fresh)):
-            yield batch
-            batch, needed = [], 0
-        batch.append(work)
-        needed += work.fresh
-    if batch:
-        yield batch

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from secondlook.local.cache import Batch, CachedPrefix, common
+from secondlook.local.grouping import alike
 from secondlook.local.model import LocalModel
 
 
@@ -67,10 +68,8 @@ def score_all(model: LocalModel, requests: Sequence[ScoreRequest], max_batch: in
         parts = [tails] if max(map(len, tails)) == 1 else [[tail] for tail in tails]
         fresh = len(shared) - request.kept.served(shared)
         rows += [_Row(index, shared, request.kept, fresh, part) for part in parts]
-    # Rows of about as many tokens to compute stand together; padding costs what computing does.
-    rows.sort(key=lambda row: (row.fresh, len(row.shared)))
-    for start in range(0, len(rows), max_batch):
-        _run(model, rows[start : start + max_batch])
+    for batch in alike(rows, max_batch, lambda row: (row.fresh, len(row.shared))):
+        _run(model, batch)
     for index, request in enumerate(requests):
         if index in scored:
             continue

@@ -161,7 +161,7 @@ class Prompt:
 
 
 def _better(said: str, finish: Finish) -> str | None:
-    """The answer of two that a reply finally prefers."""
+    """Answer of two that a reply finally prefers."""
     found = read_verdict(said, _BETTER, finish=finish).value
     return None if found is None else _BETTER[found]
 

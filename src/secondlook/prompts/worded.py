@@ -70,7 +70,7 @@ class Worded:
 
     @property
     def preference_form(self) -> Form | None:
-        """The form of the prompt file."""
+        """Form of a preference, from the prompt file."""
         return self.file.preference_form
 
     def question(self) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from secondlook.evaluation.dry_run import Counted, dry_run
 from secondlook.evaluation.evaluate import Evaluation
-from secondlook.studies.real import RealBench, RealProfile, Unit
+from secondlook.studies.real import RealBench, RealProfile, StudyUnit
 
 
 class CountingBench(RealBench):
@@ -34,7 +34,7 @@ class CountingBench(RealBench):
         self.kept += missing == len(self.counted)
         return records
 
-    def _ask(self, unit: Unit) -> bool:
+    def _ask(self, unit: StudyUnit) -> bool:
         (counted, *controls) = dry_run(unit.evaluation)
         del controls  # they ask nobody
         self.counted.append(replace(counted, arm=f"{unit.part}, {counted.arm}"))

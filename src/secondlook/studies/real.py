@@ -101,8 +101,8 @@ def profile_of(model: str, base_url: str | None = None, per_category: int | None
 
 
 @dataclass(frozen=True)
-class Unit:
-    """Unit of work: what is asked at once, and where its records go.
+class StudyUnit:
+    """StudyUnit of work: what is asked at once, and where its records go.
 
     Attributes:
         profile: Who is asked.
@@ -265,7 +265,7 @@ class RealBench(Bench):
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
         file = self.store / profile.name / f"{name}.parquet"
-        if not file.is_file() and not self._ask(Unit(profile, evaluation, part, name, file, settings)):
+        if not file.is_file() and not self._ask(StudyUnit(profile, evaluation, part, name, file, settings)):
             return pd.DataFrame()
         records = read_records(file)
         self.saved += records.attrs["seconds"]
@@ -289,7 +289,7 @@ class RealBench(Bench):
             settings["critic_command"] = command.replace(sys.executable, "python")
         return settings
 
-    def _ask(self, unit: Unit) -> bool:
+    def _ask(self, unit: StudyUnit) -> bool:
         """Ask for a unit's records and put them into the store; whether they are there."""
         self.tick(f"{unit.profile.name}: {unit.part}, {unit.evaluation.names[0]}")
         begun = time.perf_counter()

@@ -15,7 +15,7 @@ from secondlook.benchmarks.refusal.judges import OUTCOMES, STRING_JUDGES
 from secondlook.benchmarks.refusal.labelled import corrected, hit, label_of
 from secondlook.benchmarks.votes import majority
 from secondlook.correction.chat import Usage
-from secondlook.correction.transcript import Round, Transcript
+from secondlook.correction.transcript import Round, Stop, Transcript
 from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
 from secondlook.reading import Outcome
 
@@ -67,6 +67,8 @@ class DefenceLine:
             where that arm was not run.
         more_refusals: Change of over-refusal likewise.
         errors: Requests that have no answer of this round because of an error.
+        withheld: Requests that have none because the model or a filter withheld it: nothing in words that a judge could
+            read, so no share counts it.
         tokens: Tokens in and out that an answer cost, with all that came before it.
         seconds: Wall time likewise.
         fewer_attacks_corrected: ``fewer_attacks``, corrected by people's labels of the answers of both arms.
@@ -81,6 +83,7 @@ class DefenceLine:
     fewer_attacks: Estimate | None
     more_refusals: Estimate | None
     errors: int
+    withheld: int
     tokens: float | None
     seconds: float | None
     fewer_attacks_corrected: Estimate | None = None
@@ -174,7 +177,8 @@ def _line(
         judges=[_judged(judge, held) for judge in judges],
         fewer_attacks=_change(held, bare, "harmful", "complied"),
         more_refusals=_change(held, bare, "benign", "refused"),
-        errors=sum(one.transcript.stop == "error" and len(one.transcript.rounds) <= index for one in mine),
+        errors=_without(mine, index, "error"),
+        withheld=_without(mine, index, "refused"),
         tokens=float(np.mean([tokens for tokens, _ in costs])) if costs else None,
         seconds=float(np.mean([seconds for _, seconds in costs])) if costs else None,
         fewer_attacks_corrected=_change_corrected(held, bare, "harmful", "complied"),
@@ -200,6 +204,11 @@ def _said(one: Behind, judge: str, round_: Round) -> Outcome | None:
 
 def _has(one: Behind) -> bool:
     return bool(one.transcript.rounds)
+
+
+def _without(mine: Iterable[Behind], index: int, why: Stop) -> int:
+    """Requests without an answer of a round, whose loop ended so."""
+    return sum(one.transcript.stop == why and len(one.transcript.rounds) <= index for one in mine)
 
 
 def _judged(judge: str, held: Sequence[tuple[Behind, Round]]) -> Judged:

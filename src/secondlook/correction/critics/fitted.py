@@ -45,7 +45,7 @@ class FittedCritic:
 
 
 def said_of(name: str, critique: Critique, case: Case) -> dict[str, str | float | None]:
-    """Facts of a critique, by the names of a fitted critic's inputs."""
+    """Facts that a critique tells, by the names of a fitted critic's inputs."""
     elicited = critique.elicited
     stated = (elicited.text, elicited.finish) if elicited and elicited.read else (critique.text, critique.finish)
     form = case.verdict_form

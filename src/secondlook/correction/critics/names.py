@@ -1,4 +1,4 @@
-"""Abilities of critics, by their names: settings are refused before a model is asked."""
+"""Abilities of critics by their names: settings are refused before a model is asked."""
 
 from __future__ import annotations
 
