@@ -133,6 +133,8 @@ class Study:
             raise ValueError("critic 'recorded' and a critic file go together; give both or neither")
         if self.gate is not None and (self.stop, self.keep) != ("fixed", "new"):
             raise ValueError(f"gate {self.gate!r} says when to stop and what to keep; leave out --stop and --keep")
+        if self.stop not in get_args(StopRule):
+            raise ValueError(f"stop is {self.stop!r}: choose one of fixed, satisfied")
         if self.stop == "gate":
             raise ValueError("stop 'gate' is said by a gate's file; give --gate FILE, or stop 'fixed' or 'satisfied'")
         if self.noise and self.keep == "preferred":
