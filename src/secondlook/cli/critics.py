@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -56,7 +56,13 @@ def calibrate(
     if to not in (known := get_args(critics.Calibration)):
         raise ValueError(f"a number cannot be calibrated to {to!r}; choose one of {', '.join(known)}")
     records = _records(runs)
-    _finish(critics.calibrate(records, arm, on=on, to=to, seed=seed), out, answers, runs, records)
+    _finish(
+        critics.calibrate(records, arm, on=on, to=cast("critics.Calibration", to), seed=seed),
+        out,
+        answers,
+        runs,
+        records,
+    )
 
 
 @critic_app.command("vote")
@@ -87,7 +93,9 @@ def train(
         raise ValueError(f"model is {kind!r}; choose one of {', '.join(known)}")
     records = _records(runs)
     served = sorted(_examiners(runs, records)) if out is not None and out.suffix == ".json" else None
-    better = critics.trained(records, arm, kind=kind, folds=folds, seed=seed, without=without or (), asked=served)
+    better = critics.trained(
+        records, arm, kind=cast("Kind", kind), folds=folds, seed=seed, without=without or (), asked=served
+    )
     _finish(better, out, answers, runs, records)
 
 

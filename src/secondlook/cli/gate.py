@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from secondlook.cli.terminal import console
+from secondlook.gate import When
 from secondlook.layout import DASH, ends, number, points, table
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def fit(
 
     questions = _questions(runs, arm, part, seed)
     made = made_of(questions.table, questions.arm, runs[0] if len(runs) == 1 else None)
-    file = gate_fit.fit(questions, made, price, anyway=anyway, seed=seed, **({"by": by} if by else {}))
+    file = gate_fit.fit(questions, made, price, by=by or get_args(When), anyway=anyway, seed=seed)
     _write(out, file)
     _show(file.rows, file.sentence, price)
     where = f"{len(file.questions):,} questions of {len(file.templates):,} templates"

@@ -291,8 +291,8 @@ def _columns(tried: tuple[Gate, int, Replayed]) -> tuple[Array, Array, Array]:
 
 def _points(estimate: Estimate) -> str:
     """An estimate that is in points already."""
-    ends = (None if end is None else end / 100 for end in (estimate.low, estimate.high))
-    return points(Estimate(estimate.value / 100, *ends, estimate.n, estimate.clusters))
+    low, high = (None if end is None else end / 100 for end in (estimate.low, estimate.high))
+    return points(Estimate(estimate.value / 100, low, high, estimate.n, estimate.clusters))
 
 
 def _template_names(of: Questions) -> Sequence[object]:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from secondlook.diagnosis.clusters import Array
+from secondlook.diagnosis.columns import Array
 from secondlook.fitted import Input, Isotonic, Linear, Tree, Trees
 
 Kind: TypeAlias = Literal["logistic", "trees"]

@@ -98,8 +98,8 @@ def _counted(
     if first.shape != last.shape:
         raise ValueError(f"before has {first.size} samples and after {last.size}; pair them by sample first")
     index = cluster_index(clusters, first.size)
-    gained = repeats * np.bincount(index, weights=last * (1 - first))
-    lost = repeats * np.bincount(index, weights=first * (1 - last))
+    gained: Array = repeats * np.bincount(index, weights=last * (1 - first)).astype(float)
+    lost: Array = repeats * np.bincount(index, weights=first * (1 - last)).astype(float)
     return first, spread(gained - lost, gained + lost, repeats * np.bincount(index)), gained, lost
 
 
