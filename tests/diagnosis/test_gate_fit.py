@@ -256,7 +256,7 @@ def test_a_file_of_another_kind_is_one_line(tmp_path):
 
 
 def test_on_null_subjects_few_gates_are_said_to_help_and_where_one_does_it_is_found():
-    # 60 datasets at 2.5% have a standard error of 2 points; `make soak` has 400 of many subjects.
+    # 60 datasets at 2.5% have a standard error of 2 points; `make soak` has 200 of many subjects.
     rng = np.random.default_rng(7)
     null = TOOL.cell(TOOL.Subject(400, 50, 0.2, 0.7, 0.5, 1.5), 60, rng)
     assert null["best said to help"] <= 0.05

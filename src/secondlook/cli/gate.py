@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from secondlook.cli.terminal import console
+from secondlook.gate import When
 from secondlook.layout import DASH, ends, number, points, table
 
 if TYPE_CHECKING:
