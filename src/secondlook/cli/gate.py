@@ -47,7 +47,6 @@ def fit(
     """Choose the gate that is worth most per token, and say what it is expected to bring; "none" if nothing helps."""
     from secondlook.diagnosis import gate_fit
     from secondlook.diagnosis.gate_made import made_of
-    from secondlook.gate import When
 
     questions = _questions(runs, arm, part, seed)
     made = made_of(questions.table, questions.arm, runs[0] if len(runs) == 1 else None)

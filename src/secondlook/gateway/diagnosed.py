@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from secondlook.correction.critics.names import check_fit
 from secondlook.correction.elicit import ElicitMode
@@ -193,7 +193,7 @@ def _served(
         "satisfied" if stop == "satisfied" else "fixed",
         critic,
         settings.critic_tokens or tokens or CRITIC_TOKENS,
-        settings.elicit or cast("ElicitMode | None", elicit) or ELICIT,
+        settings.elicit or elicit or ELICIT,
     )
 
 
