@@ -135,7 +135,7 @@ def running(program: Program, cores: set[int]) -> Iterator[psutil.Process]:
 
 def _settle(program: Program, tree: psutil.Process, process: subprocess.Popen[bytes], log: int) -> None:
     """Wait until it listens, has answered, and no process of its works any more."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600  # one starts in two minutes where the machine is busy
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise SystemExit(f"{program.name} ended: {os.pread(log, 4000, 0).decode(errors='replace')}")
