@@ -26,7 +26,7 @@ from typing import IO
 import aiohttp
 import httpx
 
-from secondlook.correction import Completion, ModelCritic, ModelInfo, Plan, Usage, run
+from secondlook.correction import Completion, Message, ModelCritic, ModelInfo, Plan, Usage, run
 from secondlook.correction.reply import likely_tokens
 from secondlook.gate import Gate
 from secondlook.gateway.conversation import OpenCase
@@ -235,8 +235,9 @@ def gate_cost() -> bool:
         def __init__(self, likely: bool) -> None:
             self.likely = likely
 
-        async def complete(self, *_: object, **__: object) -> Completion:
-            return Completion(text, Usage(1, 1, calls=1), tokens=likely_tokens(body) if self.likely else ())
+        async def complete(self, messages: Sequence[Message], **_: object) -> Completion:
+            likely = self.likely and messages[-1].content == file.check  # answers are not asked for it
+            return Completion(text, Usage(1, 1, calls=1), tokens=likely_tokens(body) if likely else ())
 
     async def timed(plan: Plan, model: Model) -> float:
         begun = time.process_time()
