@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondlook.correction.chat import Usage
-from secondlook.correction.reply import error_of, read_completion
+from secondlook.correction.reply import error_of, likely_tokens, read_completion
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
 LIMIT = {"finish_reason": "length"}
@@ -141,3 +141,21 @@ def test_no_body_breaks_the_reader_and_words_are_never_empty(value):
         assert (found.kind == "words") == bool(found.text.strip())
         assert (found.kind == "words") == (not found.said)
         assert error_of(odd) is None or found.kind == "error"
+
+
+def test_how_likely_tokens_were_is_read_where_it_is_told():
+    top = [{"token": " wrong", "logprob": -0.1}, {"token": " right", "logprob": -2}]
+    told = [{"token": "Verdict:", "logprob": -0.5}, {"token": " wrong", "logprob": -0.1, "top_logprobs": top}]
+    body = {"choices": [{"index": 0, "message": {"content": "Verdict: wrong"}, "logprobs": {"content": told}}]}
+    first, second = likely_tokens(body)
+    assert (first.text, first.logprob, dict(first.top)) == ("Verdict:", -0.5, {})
+    assert dict(second.top) == {" wrong": -0.1, " right": -2.0}
+    for odd in (
+        {},
+        {"choices": []},
+        {"choices": [{"index": 0, "logprobs": None}]},
+        {"choices": [{"logprobs": {"content": [1]}}]},
+    ):
+        assert likely_tokens(odd) == ()
+    told[1]["top_logprobs"] = [{"token": " wrong"}]
+    assert dict(likely_tokens(body)[1].top) == {}

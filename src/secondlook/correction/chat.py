@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from pydantic import JsonValue
 
@@ -54,13 +55,12 @@ class Usage:
         return self.input + self.output
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
+class TokenLogprob(NamedTuple):
     """One token of a reply: its text, its log-probability, and those of the likeliest tokens in its place."""
 
     text: str
     logprob: float
-    top: Mapping[str, float] = field(default_factory=dict)
+    top: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

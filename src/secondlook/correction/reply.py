@@ -22,7 +22,7 @@ calls of tools or functions                         ``call``
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -128,16 +128,33 @@ def likely_tokens(body: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
     """Log-probabilities of a chat completion's tokens, where it tells; empty where any of it cannot be read."""
     try:
         told = (choice_of(body) or {})["logprobs"]["content"]
-        return tuple(
-            TokenLogprob(
-                one["token"],
-                float(one["logprob"]),
-                {other["token"]: float(other["logprob"]) for other in one.get("top_logprobs") or ()},
-            )
-            for one in told
-        )
-    except (LookupError, TypeError, ValueError, AttributeError):
+        return tuple([TokenLogprob(one["token"], one["logprob"], _Top(one)) for one in told])
+    except (LookupError, TypeError):
         return ()
+
+
+class _Top(Mapping[str, float]):
+    """The likeliest tokens of a place, read when they are asked for: of a critique's hundreds of places one is."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self._told = told
+
+    def _read(self) -> dict[str, float]:
+        try:
+            return {other["token"]: float(other["logprob"]) for other in self._told.get("top_logprobs") or ()}
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return {}
+
+    def __getitem__(self, token: str) -> float:
+        return self._read()[token]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 def error_of(body: object) -> str | None:

@@ -172,7 +172,7 @@ class UpstreamModel:
         self.bill.usages.append((kind, usage if read.usage and isinstance(usage, dict) else None))
         if read.kind != "words":
             raise ReplyError(reply, read.said, sound=True)
-        tokens = likely_tokens(body) if self.likely else ()
+        tokens = likely_tokens(body) if self.likely and self.limit is not None else ()
         return Completion(read.text, read.usage or Usage(calls=1, untold=1), read.finish, tokens=tokens)
 
     def _request(self, messages: Sequence[Message], limit: int | None) -> dict[str, Any]:

@@ -143,6 +143,9 @@ class Prompt:
         if self.scale is not None:
             score = self.score(critique, finish)
             return "unclear" if score is None else "right" if score >= self.scale.right_from else "wrong"
+        for verdict, phrase in self.verdicts.items():
+            if critique == phrase:  # as a held reply, and every choice of the form, is
+                return verdict
         return (self.verdicts and read_verdict(critique, self.verdicts, finish=finish).value) or "unclear"
 
     def score(self, critique: str, finish: Finish = "stop") -> float | None:
