@@ -72,7 +72,7 @@ def test_what_was_not_promised_is_refused():
     promise, contexts, start = given_verdicts(2, 3, "random", 0)
     construction = verdicts.build(promise)
     for change, message in (
-        (contexts.verdicts[..., :2], "of 2 rounds, this construction was built for 3"),
+        (contexts.verdicts[..., :2], "span 2 rounds, this construction was built for 3"),
         (0.7 * contexts.verdicts, "0.7 apart"),
         (3 * contexts.verdicts, "a reward is 3"),
     ):

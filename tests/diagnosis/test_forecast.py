@@ -117,6 +117,20 @@ def test_few_answers_in_a_state_nobody_left_widen_the_interval():
     assert found.rounds[0].high - found.rounds[0].low > plain.rounds[0].high - plain.rounds[0].low
 
 
+def test_no_point_lies_outside_its_interval():
+    """Where nobody left a state, the limit is 0 or 1: an end of every draw's rates, and outside of nearly all."""
+    keeps = [[0.9, 0.0, 0.1], [0.3, 0.6, 0.1], [0.0, 0.0, 1.0]]
+    for matrix in (keeps, [[1.0, 0.0], [0.3, 0.7]], [[0.9, 0.1], [0.0, 1.0]]):
+        start = [1 / len(matrix)] * len(matrix)
+        found = forecast(arm_of(chain(matrix, start, 60, 2, rng=np.random.default_rng(7))))
+        assert found.fixed_point.value == pytest.approx(0.0 if matrix[0][0] < 1 else 1.0, abs=1e-9)
+        for value, low, high in (
+            (found.fixed_point.value, found.fixed_point.low, found.fixed_point.high),
+            *((line.accuracy, line.low, line.high) for line in found.rounds),
+        ):
+            assert low <= value <= high
+
+
 def test_a_subject_that_never_changes_stays_and_one_template_has_no_interval():
     found = forecast(arm_of(chain(np.eye(2), [0.5, 0.5], 200, 2, rng=np.random.default_rng(7))))
     start = found.rounds[0].measured

@@ -120,7 +120,7 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
     shares, predicted = start / start.sum(), []
     for index in range(steps + 1, steps + 1 + ahead):
         shares = shares @ matrix
-        low, high = (None, None) if drawn is None else _quantiles(drawn[:, index - steps - 1])
+        low, high = (None, None) if drawn is None else _interval(drawn[:, index - steps - 1], float(shares[RIGHT]))
         measured = float(arm.right[:, index].mean()) if index < arm.rounds else None
         inside = None if measured is None or low is None or high is None else low <= measured <= high
         predicted.append(RoundForecast(index, float(shares[RIGHT]), low, high, measured, inside))
@@ -143,9 +143,14 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
     )
 
 
-def _quantiles(drawn: Array) -> tuple[float, float]:
+def _interval(drawn: Array, point: float) -> tuple[float, float]:
+    """The middle 95% of the draws, widened to the point itself.
+
+    Where no sample made a step, the point takes its rate for 0, and no draw does: an end is then set to the boundary, as
+    Brown, Cai and DasGupta (2001) set the ends of Jeffreys' interval.
+    """
     low, high = np.quantile(drawn, (0.025, 0.975))
-    return float(low), float(high)
+    return min(float(low), point), max(float(high), point)
 
 
 def _draws(counts: Array, start: Array, effect: float, steps: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -189,6 +194,6 @@ def _limit(matrix: Array, drawn: Array | None, arm: Arm) -> Estimate | None:
     if len(ones) != 1:
         return None
     stationary = np.real(vectors[:, ones[0]])
-    low, high = (None, None) if drawn is None else _quantiles(drawn)
     share = float(stationary[RIGHT] / stationary.sum())
+    low, high = (None, None) if drawn is None else _interval(drawn, share)
     return Estimate(share, low, high, len(arm.sample), len(np.unique(arm.cluster)))
