@@ -32,7 +32,7 @@ def elsewhere(tmp_path, monkeypatch):
         (("eval", "planted", "--model", "secondlook/nobody"), "'nobody'", "secondlook/planted"),
         (("eval", "planted", "--model", "openai-api/local/m"), "'openai-api/local/m'", "LOCAL_API_KEY"),
         (("eval", "planted", "--model", "openai/m"), "'openai/m'", "OPENAI_API_KEY"),
-        ((*PLANTED, "--critic", "nobody"), "'nobody'", "self, other, tool, recorded, oracle, none"),
+        ((*PLANTED, "--critic", "nobody"), "'nobody'", "self, other, tool, recorded, oracle, fitted"),
         ((*PLANTED, "--critic", "self", "--critic", "self"), "self, self", "once"),
         ((*PLANTED, "--variant", "other"), "'other'", "self, diverse, self-instruct"),
         ((*PLANTED, "--stop", "never"), "'never'", "fixed, satisfied"),

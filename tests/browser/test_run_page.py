@@ -5,7 +5,7 @@ import re
 import contrast
 import pandas as pd
 import pytest
-from page_checks import check_names, check_policy, check_width
+from page_checks import check_accessible, check_names, check_policy, check_width
 
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import Evaluation, run_evaluation
@@ -58,6 +58,7 @@ def test_anyone_can_read_it_and_nobody_can_put_a_script_into_it(run, open_page, 
         page = open_page(file, scheme=scheme)
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         contrast.check(page, 60)
+        check_accessible(page)
         assert contrast.is_dark(page) == (scheme == "dark")
         check_width(page, 320, 360, 700, 1100)
     check_names(page, "svg, [role=region], summary")

@@ -11,9 +11,9 @@ from pathlib import Path
 import openai
 import pytest
 from deployed import deployed
-from node_packages import NODE, node_packages
 from servers import Running, Upstream, completion
 
+from node_packages import NODE, node_packages
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.gateway.keys import Keys

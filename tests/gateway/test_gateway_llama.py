@@ -6,10 +6,10 @@ import anthropic
 import openai
 import pytest
 from deployed import deployed
-from node_packages import NODE
 from test_gateway_clients import in_node
 
 from llama_server import MODEL, llama_server
+from node_packages import NODE
 
 ASKED = [{"role": "user", "content": "What is 40 + 31? Answer with the number."}]
 LOOKED = ("corrected", "kept", "failed")  # so small a model may state no verdict

@@ -59,3 +59,13 @@ def test_any_critique_is_read_or_unread(reply, finish):
     assert read_verdict(reply, BIAS, finish=finish).value in (None, "wrong", "right")
     score = read_score(reply, "Score:", 0, 10, finish=finish).value
     assert score is None or 0 <= score <= 10
+
+
+@pytest.mark.parametrize("label", ["Grade", "Final check", "Verdict"])
+@pytest.mark.parametrize(
+    "said", ["{label}: wrong", "**{label}:** wrong", "It seems right.\n{label}: wrong", "{label}: Wrong."]
+)
+def test_a_prompt_files_own_label_declares_its_verdict(label, said):
+    phrases = {"right": f"{label}: right", "wrong": f"{label}: wrong"}
+    reading = read_verdict(said.format(label=label), phrases)
+    assert (reading.value, reading.form) == ("wrong", "declared")

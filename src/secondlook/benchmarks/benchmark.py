@@ -160,7 +160,11 @@ class Summary(Protocol):
 
 
 class Judge(Protocol):
-    """Judge model's rubric for replies; it is part of the instrument, not of what is measured."""
+    """Judge model's rubric for replies; it is part of the instrument, not of what is measured.
+
+    Where a benchmark has no grader but the judge (:meth:`Benchmark.by_judge`), the outcomes ``right`` and ``wrong`` are
+    the grade.
+    """
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -225,6 +229,10 @@ class Benchmark(ABC, Generic[I, O]):
     @abstractmethod
     def read(self, item: I, answer: str, finish: Finish) -> Graded:
         """Read and grade one answer."""
+
+    def by_judge(self, item: I) -> bool:  # noqa: ARG002 - most have a grader
+        """Whether a judge model grades the answers to a question: no rule can."""
+        return False
 
     def trial(self, items: Sequence[I]) -> None:
         """Try how answers are graded, without a model.

@@ -109,7 +109,13 @@ class ArmOptions:
 
     arms: tuple[str, ...] | None = option(None, "Spelt as the benchmark calls its arms.")
     critic: tuple[str, ...] = option(("self",), "Who checks: self, other, tool, recorded or oracle.")
-    judge_model: str | None = option(None, "A model that judges replies too.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOptions:
+    """Options of a model that judges replies, and of people's labels that correct it."""
+
+    judge_model: str | None = option(None, "A model that judges replies; it grades them with --grader model.")
     judge_base_url: str | None = option(None, "Address of the judge's server.")
     judge_labels: Path | None = option(
         None, "People's labels of some replies, .jsonl or .csv: they correct the judges' rates; kept with the run."
@@ -147,6 +153,7 @@ def evaluate(
     questions: Any,
     running: RunOptions,
     arms: ArmOptions | None = None,
+    judge: JudgeOptions | None = None,
 ) -> None:
     """Ask a benchmark's questions, check the answers, ask again; report round by round, and diagnose.
 
@@ -159,8 +166,9 @@ def evaluate(
     from secondlook.evaluation.preflight import Preflight
     from secondlook.evaluation.shown import show
 
-    evaluation = _evaluation(benchmark, model, critics, questions, running, arms)
-    if running.fast and arms is not None and arms.judge_labels is not None:
+    judge = judge or JudgeOptions()
+    evaluation = _evaluation(benchmark, model, critics, questions, running, arms, judge)
+    if running.fast and judge.judge_labels is not None:
         raise ValueError("--judge-labels need the replies that were labelled, and --fast keeps none; leave one out")
     if running.dry_run:
         show_planned(count_calls(evaluation, preflight=running.preflight), console)
@@ -170,8 +178,8 @@ def evaluate(
         asked_by = _asked_by(stack, running, tuple(model.base_url or ()), folder)
         before = Preflight(console) if running.preflight else None
         report = run_evaluation(evaluation, folder, log_buffer=running.log_buffer, arms=asked_by, before=before)
-    if arms is not None and arms.judge_labels is not None:
-        report = _labelled(folder, arms.judge_labels, running.logs)
+    if judge.judge_labels is not None:
+        report = _labelled(folder, judge.judge_labels, running.logs)
     show(report, console)
     found = _keep([report.diagnoses[arm] for arm in report.looks], folder) if running.diagnose else []
     files = ", ".join([*found, "report.json", "rounds.csv"])
@@ -193,6 +201,7 @@ def _evaluation(
     questions: Any,
     running: RunOptions,
     arms: ArmOptions | None,
+    judge: JudgeOptions,
 ) -> Evaluation:
     from secondlook.evaluation.asking import Endpoint
     from secondlook.evaluation.evaluate import Evaluation
@@ -240,7 +249,7 @@ def _evaluation(
         },
         seed=running.seed,
         critic_endpoint=_other(endpoint, critics.critic_model, critics.critic_base_url),
-        judge_endpoint=_other(endpoint, arms.judge_model, arms.judge_base_url) if arms else None,
+        judge_endpoint=_other(endpoint, judge.judge_model, judge.judge_base_url),
     )
 
 
@@ -282,6 +291,8 @@ def _command(benchmark: AnyBenchmark) -> Any:
     if benchmark.arms:
         spelt = {"arms": (f"--{benchmark.arm_word}", f"{', '.join(benchmark.arms)}; repeat for several arms.")}
         groups["arms"] = Group("Arms", ArmOptions, spelt=spelt)
+    if benchmark.judge is not None:
+        groups["judge"] = Group("Judge", JudgeOptions)
     groups["critics"] = Group("Critics and rounds", CriticOptions, without=("critic",) if benchmark.arms else ())
     groups["running"] = Group("Running", RunOptions)
     return command(benchmark.name, f"{benchmark.about}\n\n{_KEYS}", groups, partial(evaluate, benchmark))

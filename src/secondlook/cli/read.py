@@ -22,7 +22,8 @@ def label(
 ) -> None:
     """Draw replies of a run for people to label, at random; --judge-labels then corrects the judges by them.
 
-    Replace each null by "refused", "complied" or "unclear", or leave it: such a line is skipped.
+    Replace each null by "refused", "complied" or "unclear", or, of a task with right answers, by true or false; a line
+    that keeps its null is skipped.
     """
     from secondlook.evaluation.logs import read_logged
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -91,7 +92,11 @@ def _diagnose(
         cannot.append(f"corrected rates (no label belongs to an answer of arm {chosen.name!r})")
     predicted = _or_say(forecast(chosen), "the forecast", cannot)
     even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
-    overall = _group("all", chosen, finding_of(chosen, others, table.contexts, last), predicted, table, last, price)
+    states = _rounds(chosen, said)
+    finding = finding_of(chosen, others, table.contexts, last)
+    if table.judge is not None:
+        finding = _as_people_say(finding, states[last].gain_corrected)
+    overall = _group("all", chosen, finding, predicted, table, last, price)
     compared = overall.comparisons[1:]
     cannot += [f"the gain over {CONTROLS[part.against]} ({part.note})" for part in compared if part.change is None]
     groups = _groups(table, chosen, others, last, price)
@@ -112,10 +117,10 @@ def _diagnose(
         variant=chosen.variant,
         prompt=chosen.prompt,
         round=last,
-        sentence=_sentence(chosen, overall, groups, last),
+        sentence=_sentence(chosen, overall, groups, last, table.judge),
         overall=overall,
         groups=groups,
-        rounds=_rounds(chosen, said),
+        rounds=states,
         steps=steps,
         forecast=predicted,
         break_even=even,
@@ -127,12 +132,13 @@ def _diagnose(
         else None,
         advice=_advice(overall, others),
         cannot=cannot,
-        notes=_notes(table, chosen, overall),
+        notes=_notes(table, chosen, overall, labelled=said is not None and not np.isnan(said).all()),
         stop=chosen.stop,
         max_tokens=token_limit(chosen.decoding),
         chat_template=chosen.chat_template,
         critic_confidence=_confidence(chosen, chosen.p_wrong[:, 0], WRONG),
         answer_confidence=_confidence(chosen, chosen.p_answer[:, 0], RIGHT),
+        judge=table.judge,
     )
 
 
@@ -194,6 +200,20 @@ def _corrected(judged: Array, said: Array, at: Array, arm: Arm, bounds: tuple[fl
     if np.unique(arm.cluster[labelled]).size < 2:
         return None
     return corrected_mean(judged[at], said[at], arm.cluster[at], bounds=bounds).estimate
+
+
+def _as_people_say(finding: Finding, gain: Estimate | None) -> Finding:
+    """A finding by a judge's word, kept where people's labels, if there are any, show the same."""
+    if gain is None or gain.low is None or gain.high is None or finding.effect == "undecided":
+        return finding
+    if (gain.low > 0) if finding.effect == "helps" else (gain.high < 0):
+        return finding
+    said = f"{100 * gain.value:+.1f} points {ends(gain.low, gain.high, signed=True)}"
+    return replace(
+        finding,
+        effect="undecided",
+        reason=f"The judge says that it {finding.effect}; corrected by people's labels the gain is {said}.",
+    )
 
 
 def _rounds(arm: Arm, said: Array | None = None) -> list[RoundState]:
@@ -303,7 +323,7 @@ def _dose(table: Table) -> DoseResponse | str:
     return dose_response([arm for arm in arms if arm.critic in dict(most)])
 
 
-def _sentence(arm: Arm, overall: GroupDiagnosis, groups: Sequence[GroupDiagnosis], last: int) -> str:
+def _sentence(arm: Arm, overall: GroupDiagnosis, groups: Sequence[GroupDiagnosis], last: int, judge: str | None) -> str:
     gain = overall.gain
     if gain is None or last == 0:
         return f"Whether looking again helps is undecided. {overall.reason}"
@@ -312,6 +332,8 @@ def _sentence(arm: Arm, overall: GroupDiagnosis, groups: Sequence[GroupDiagnosis
     claim = f"L{subject} {overall.finding} this model"
     if overall.finding == "undecided":
         claim = f"Whether l{subject} helps this model is undecided"
+    if judge is not None:
+        claim = f"By the word of judge {judge}: {claim[0].lower()}{claim[1:]}"
     change = f"{100 * gain.value:+.1f} points {ends(gain.low, gain.high, signed=True)}".rstrip()
     said = f"{claim}: {change} against the first answers, n = {gain.n:,}. {overall.reason}"
     if len(groups) > 1:
@@ -339,11 +361,15 @@ def _advice(overall: GroupDiagnosis, others: dict[str, Arm]) -> list[str]:
     return advice
 
 
-def _notes(table: Table, arm: Arm, overall: GroupDiagnosis) -> list[str]:
+def _notes(table: Table, arm: Arm, overall: GroupDiagnosis, *, labelled: bool) -> list[str]:
     clusters = overall.accuracy.clusters if overall.accuracy else 0
     about = (
         f"{table.rows:,} rows; intervals are 95%, clustered by {clusters:,} templates; findings of groups are adjusted "
         "for their number."
     )
     rest = ", ".join(name for name in table.arms if name != arm.name)
-    return [f"Other arms in the table: {rest} (choose one with --arm).", about] if rest else [about]
+    notes = [f"Other arms in the table: {rest} (choose one with --arm).", about] if rest else [about]
+    if table.judge is not None:
+        remedy = "the corrected rates are the truth's" if labelled else "label some answers and give --judge-labels"
+        notes.append(f"Right and wrong are what judge {table.judge} says, not the truth: {remedy}.")
+    return notes

@@ -146,8 +146,8 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
 def _interval(drawn: Array, point: float) -> tuple[float, float]:
     """The middle 95% of the draws, widened to the point itself.
 
-    Where no sample made a step, the point takes its rate for 0, and no draw does: an end is then set to the boundary, as
-    Brown, Cai and DasGupta (2001) set the ends of Jeffreys' interval.
+    Where no sample made a step, the point takes its rate for 0, and no draw does: an end is then set to the boundary,
+    as Brown, Cai and DasGupta (2001) set the ends of Jeffreys' interval.
     """
     low, high = np.quantile(drawn, (0.025, 0.975))
     return min(float(low), point), max(float(high), point)

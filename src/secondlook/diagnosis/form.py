@@ -123,6 +123,7 @@ class Diagnosis:
         max_tokens: Tokens that a reply, and so a critique, could have.
         chat_template: Hash of the chat template, where the provider tells it.
         elicit: Whether it was asked once more where nothing could be read, where the table came from a run's folder.
+        judge: The model whose word right and wrong are, where a model graded and no rule.
         examiner: The critic in full, where the table came from a run's folder.
     """
 
@@ -154,6 +155,7 @@ class Diagnosis:
     critic_confidence: Confidence | None = None
     answer_confidence: Confidence | None = None
     examiner: Examiner | None = None
+    judge: str | None = None
 
 
 _ADAPTER: TypeAdapter[Diagnosis] = TypeAdapter(Diagnosis)

@@ -18,7 +18,7 @@ SETTINGS = ("stop", "decoding", "chat_template")
 WORDS = ("status", "verdict", "elicited", "elicited_verdict")
 NUMBERS = (
     *("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "tokens_critique", "bias"),
-    *("p_answer", "p_wrong", "kept", "preferred", "tokens_judge"),
+    *("p_answer", "p_wrong", "kept", "preferred", "tokens_judge", "judge"),
 )
 COLUMNS = (*NAMES, *SETTINGS, *WORDS, *NUMBERS)
 """The columns a diagnosis uses; others are not read."""

@@ -56,6 +56,7 @@ class Record:
         preferred: Whether a judge prefers this answer to the one before it; ``None`` where none was asked, or it did
             not say.
         tokens_judge: Tokens of the judge alone, in and out; they are in ``tokens_in`` and ``tokens_out`` too.
+        judge: The model whose word ``correct`` is, where a model graded; ``None`` where a rule did.
         kept: Whether this is the answer in hand from now on; ``False`` where the earlier one was kept.
     """
 
@@ -95,6 +96,7 @@ class Record:
     preferred: bool | None = None
     tokens_judge: int | None = 0
     kept: bool = True
+    judge: str | None = None
 
 
 COLUMNS = tuple(field.name for field in fields(Record))

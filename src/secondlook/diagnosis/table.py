@@ -126,6 +126,7 @@ class Table:
         arms: The arms by name.
         samples: Names; so are ``groups`` and ``contexts``, which are numbered alike.
         model: Name of the model, if the table says.
+        judge: Name of the model whose word right and wrong are, where one graded.
         rows: Rows it was made of.
         cannot: What it does not allow to estimate, in sentences.
     """
@@ -135,6 +136,7 @@ class Table:
     groups: list[str]
     contexts: list[str]
     model: str | None
+    judge: str | None
     rows: int
     cannot: tuple[str, ...]
 
@@ -148,7 +150,8 @@ def check_table(frame: pd.DataFrame) -> Table:
             (wrong, right, unclear, or missing if the answer was not examined), ``tokens`` (or ``tokens_in`` and
             ``tokens_out``), ``tokens_critique``, ``template``, ``status``, ``arm``, ``critic``, ``noise_p``,
             ``context``, ``bias``, ``model``, ``variant``, ``prompt``, ``elicited``, ``elicited_verdict``, ``p_answer``,
-            ``p_wrong``, ``kept`` (false where the earlier answer stays in hand), ``preferred`` and ``tokens_judge``.
+            ``p_wrong``, ``kept`` (false where the earlier answer stays in hand), ``preferred``, ``tokens_judge`` and
+            ``judge`` (the model that graded).
 
     Raises:
         ValueError: For what cannot be right, naming row, value and remedy: a missing or unknown value, two rows for one
@@ -228,7 +231,8 @@ def check_table(frame: pd.DataFrame) -> Table:
         "are too narrow if questions share a template": "template" not in frame,
     }
     cannot = tuple(sentence for sentence, lacks in lacking.items() if lacks)
-    return Table(arms, samples, groups, contexts, _only(frame, slice(None), "model"), len(frame), cannot)
+    model, judge = (_only(frame, slice(None), name) for name in ("model", "judge"))
+    return Table(arms, samples, groups, contexts, model, judge, len(frame), cannot)
 
 
 class _Grid:

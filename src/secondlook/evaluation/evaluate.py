@@ -328,7 +328,7 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
             logged.arm,
             logged.item,
             logged.transcript,
-            logged.judged,
+            logged.judged.outcomes,
             labels_by_round(labels, logged.arm, logged.transcript),
         )
         for logged in samples

@@ -7,9 +7,11 @@ from inspect_ai.model import get_model
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
 from inspect_ai.solver import TaskState
 
-from secondlook.correction.chat import Message
+from secondlook.benchmarks.benchmark import ItemLike, Judge
+from secondlook.correction.chat import ChatModel, Message
 from secondlook.correction.transcript import Transcript
 from secondlook.evaluation.inspect_model import InspectModel
+from secondlook.evaluation.rows import NOBODY, JudgedBy
 from secondlook.evaluation.samples import asked_in
 from secondlook.evaluation.solver import TranscriptStore
 
@@ -24,23 +26,29 @@ def judged_by_model() -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:
         del target
         benchmark, asked = asked_in(state.metadata)
-        judge, model = benchmark.judge, InspectModel(get_model(role=ROLE, required=True))
+        judge, judging = benchmark.judge, get_model(role=ROLE, required=True)
+        model = InspectModel(judging)
         if judge is None:
             raise ValueError(f"benchmark {benchmark.name!r} has no rubric for a judge model; leave --judge-model out")
-        outcomes = []
-        for round_ in Transcript.from_json(state.store_as(TranscriptStore).transcript).rounds:
-            words = judge.ask(asked.item, round_.answer)
-            said = None if words is None else (await model.complete([Message("user", words)])).text
-            outcomes.append(judge.read(said))
+        rounds = Transcript.from_json(state.store_as(TranscriptStore).transcript).rounds
+        outcomes = [await judge_answer(judge, model, asked.item, round_.answer) for round_ in rounds]
+        state.store_as(TranscriptStore).judged = outcomes  # for the scorer after this one
         return Score(
             value={outcome: float(outcomes[-1] == outcome) for outcome in judge.outcomes},
-            metadata={"outcomes": outcomes},
+            metadata={"outcomes": outcomes, "model": str(judging)},
         )
 
     return score
 
 
-def read_judged(sample: EvalSample) -> tuple[str, ...]:
-    """Judge's words on each answer of a logged sample; empty where there was no judge."""
+async def judge_answer(judge: Judge, model: ChatModel, item: ItemLike, answer: str) -> str:
+    """The outcome that a model states of one answer, in a conversation of its own."""
+    words = judge.ask(item, answer)
+    return judge.read(None if words is None else (await model.complete([Message("user", words)])).text)
+
+
+def read_judged(sample: EvalSample) -> JudgedBy:
+    """Judge's words on each answer of a logged sample; none where there was no judge."""
     score = (sample.scores or {}).get(judged_by_model.__name__)
-    return tuple(score.metadata["outcomes"]) if score is not None and score.metadata else ()
+    told = score.metadata if score is not None else None
+    return JudgedBy(told.get("model"), tuple(told["outcomes"])) if told else NOBODY

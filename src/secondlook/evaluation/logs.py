@@ -13,10 +13,10 @@ from secondlook.benchmarks.benchmark import AnyBenchmark, ItemLike, find
 from secondlook.cluster.place import Place, there
 from secondlook.correction.chat import ModelInfo
 from secondlook.correction.transcript import Transcript
-from secondlook.diagnosis.records import to_frame
+from secondlook.diagnosis.records import Record, to_frame
 from secondlook.evaluation.asking import unreadable
 from secondlook.evaluation.judging import read_judged
-from secondlook.evaluation.rows import to_records
+from secondlook.evaluation.rows import NOBODY, JudgedBy, to_records
 from secondlook.evaluation.samples import asked_in
 from secondlook.evaluation.shards import is_shard, without_merged
 from secondlook.evaluation.solver import TranscriptStore
@@ -40,7 +40,7 @@ class Logged:
         noise_p: Probability with which verdicts were flipped.
         item: The question.
         transcript: What happened.
-        judged: What a judge model said of each answer, by round; empty without one.
+        judged: What a judge model said of each answer.
         notes: What must be known of the questions to read the results.
     """
 
@@ -50,8 +50,15 @@ class Logged:
     noise_p: float
     item: ItemLike
     transcript: Transcript
-    judged: tuple[str, ...] = ()
+    judged: JudgedBy = NOBODY
     notes: tuple[str, ...] = ()
+
+    @property
+    def records(self) -> list[Record]:
+        """One record a round."""
+        return to_records(
+            self.transcript, self.benchmark, self.item, arm=self.arm, noise_p=self.noise_p, judged=self.judged
+        )
 
 
 def read_logged(folder: Place) -> list[Logged]:
@@ -98,13 +105,7 @@ def arm_name(name: str, noise: float) -> str:
 
 def to_table(samples: list[Logged]) -> pd.DataFrame:
     """The records of logged samples."""
-    return to_frame(
-        record
-        for logged in samples
-        for record in to_records(
-            logged.transcript, logged.benchmark, logged.item, arm=logged.arm, noise_p=logged.noise_p
-        )
-    )
+    return to_frame(record for logged in samples for record in logged.records)
 
 
 def _of_log(log: EvalLog) -> Iterator[Logged]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from secondlook.benchmarks.benchmark import AnyBenchmark, Graded
+from secondlook.benchmarks.benchmark import AnyBenchmark, Graded, ItemLike, Judge
 from secondlook.correction.case import Case
 from secondlook.correction.chat import ChatModel, Completion, Message
 from secondlook.correction.critics import CommandCritic, Critic, CriticError
@@ -24,6 +24,8 @@ from secondlook.correction.transcript import Critique
 from secondlook.evaluation.asking import RunError, one_line
 from secondlook.evaluation.evaluate import Evaluation
 from secondlook.evaluation.inspect_model import InspectModel
+from secondlook.evaluation.judging import judge_answer
+from secondlook.evaluation.rows import graded_by
 from secondlook.evaluation.samples import asked_in, case_of
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import WORDS
@@ -86,8 +88,17 @@ class Preflight:
                 f"model {model} gave no answer ({one_line(error)}); see that it is there and answers"
             ) from error
         graded = [_graded(benchmark, metadata, one) for metadata, one in zip(asked, tried, strict=True)]
+        if evaluation.judge_endpoint and benchmark.judge:
+            judge = InspectModel(evaluation.judge_endpoint.open())
+            items = [asked_in(metadata)[1].item for metadata in asked]
+            words = anyio.run(_judge, benchmark.judge, judge, items, [one.answer.text for one in tried])
+            graded = [
+                graded_by(grade, word) if benchmark.by_judge(item) else grade
+                for grade, item, word in zip(graded, items, words, strict=True)
+            ]
         self._show(benchmark, asked, tried, graded, notes)
-        if why := next(_wrong(tried, graded, study, model.config.max_tokens or 0), None):
+        named = evaluation.judge_endpoint.model if evaluation.judge_endpoint else None
+        if why := next(_wrong(tried, graded, study, model.config.max_tokens or 0, named), None):
             raise _stop(why)
 
     def _show(
@@ -185,7 +196,13 @@ def _graded(benchmark: AnyBenchmark, metadata: Mapping[str, Any], one: Tried) ->
         raise _stop(str(error)) from None
 
 
-def _wrong(tried: Sequence[Tried], graded: Sequence[Graded], study: Study, limit: int) -> Iterator[str]:
+async def _judge(judge: Judge, model: ChatModel, items: Sequence[ItemLike], answers: Sequence[str]) -> list[str]:
+    return [await judge_answer(judge, model, item, answer) for item, answer in zip(items, answers, strict=True)]
+
+
+def _wrong(
+    tried: Sequence[Tried], graded: Sequence[Graded], study: Study, limit: int, judge: str | None
+) -> Iterator[str]:
     """Faults of what was said, worst first."""
     more = f"the limit is {limit} tokens, give more: --reply-tokens {2 * limit}"
     if cut := sum(one.answer.finish == "length" for one in tried):
@@ -193,7 +210,11 @@ def _wrong(tried: Sequence[Tried], graded: Sequence[Graded], study: Study, limit
     if empty := sum(not one.answer.text.strip() for one in tried):
         yield f"{empty} of {len(tried)} answers are empty; see that this model answers in words"
     if all(grade.correct is None for grade in graded):
-        yield "the grader read none of the answers above (it returned None); mend it, or ask for answers in its form"
+        yield (
+            f"judge {judge} said neither right nor wrong of any answer above; name another --judge-model"
+            if judge is not None
+            else "the grader read none of the answers above (it returned None); mend it, or ask for answers in its form"
+        )
     for name in tried[0].critiques:
         said = [critique for one in tried if (critique := one.critiques.get(name)) is not None]
         if cut := sum(critique.finish == "length" for critique in said):

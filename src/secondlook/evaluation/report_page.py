@@ -14,7 +14,6 @@ from secondlook.diagnosis.answer import advised
 from secondlook.diagnosis.form import Diagnosis
 from secondlook.evaluation.logs import Logged
 from secondlook.evaluation.report import Report
-from secondlook.evaluation.rows import to_records
 from secondlook.layout import DASH, number, points, share
 from secondlook.machine import whole
 from secondlook.pages.flows import flows
@@ -90,9 +89,11 @@ def _look(name: str, diagnosis: Diagnosis, samples: Sequence[Logged]) -> Look:
     repaired: list[Flip] = []
     harmed: list[Flip] = []
     for logged in samples:
-        if logged.arm != name or not logged.transcript.rounds:
+        if logged.arm != name:
             continue
         states = [_state(status, correct) for status, correct in _readings(logged) if status != "error"]
+        if not states:
+            continue  # no answer, or none that was graded
         counts[states[0], states[-1]] += 1
         if (states[0] == "right") != (states[-1] == "right"):
             (harmed if states[0] == "right" else repaired).append(_flip(logged.benchmark, logged))
@@ -100,7 +101,7 @@ def _look(name: str, diagnosis: Diagnosis, samples: Sequence[Logged]) -> Look:
 
 
 def _readings(logged: Logged) -> Iterator[tuple[str, bool | None]]:
-    for row in to_records(logged.transcript, logged.benchmark, logged.item, arm=logged.arm, noise_p=logged.noise_p):
+    for row in logged.records:
         if row.kept:
             yield row.status, row.correct
 

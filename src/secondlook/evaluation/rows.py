@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from secondlook.benchmarks.benchmark import AnyBenchmark, Graded, ItemLike
 from secondlook.benchmarks.votes import majority
@@ -11,19 +12,47 @@ from secondlook.correction.transcript import Critique, Round, Transcript
 from secondlook.diagnosis.records import Record
 from secondlook.prompts.prompt import load_prompt
 
+_UNJUDGED = "the judge model gave no word on this answer"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedBy:
+    """Word of a judge model on each answer of a transcript.
+
+    Attributes:
+        model: The judge; ``None`` where there was none, or it gave no word.
+        outcomes: Its word on each answer, by round.
+    """
+
+    model: str | None = None
+    outcomes: tuple[str, ...] = ()
+
+
+NOBODY = JudgedBy()
+
 
 def to_records(
-    transcript: Transcript, benchmark: AnyBenchmark, item: ItemLike, *, arm: str, noise_p: float
+    transcript: Transcript,
+    benchmark: AnyBenchmark,
+    item: ItemLike,
+    *,
+    arm: str,
+    noise_p: float,
+    judged: JudgedBy = NOBODY,
 ) -> list[Record]:
     """The records of one sample.
 
     A loop that ended in an error or a refusal has one more row, with that status and the server's words; so has one
     whose budget did not suffice for a first answer, so that no sample goes missing. Tokens of calls that brought no
     answer stand in that row, or else in the first: nothing spent is left out. Where answers vote, a row holds the
-    majority of the answers up to it.
+    majority of the answers up to it. Where a judge model is the grader, its word on an answer is the grade; an answer
+    that it gave no word on is an error.
     """
     rounds, lost = list(transcript.rounds), transcript.lost
+    judge = judged.model if benchmark.by_judge(item) else None
     readings = [benchmark.read(item, *round_.stated) for round_ in rounds]
+    if benchmark.by_judge(item):
+        readings = [graded_by(one, word) for one, word in zip_longest(readings, judged.outcomes[: len(readings)])]
     votes: list[str | None] = [None] * len(rounds)
     if transcript.variant == "resample":
         votes = [reading.answer if reading.status == "ok" else None for reading in readings]
@@ -35,9 +64,16 @@ def to_records(
     else:
         rounds[0] = replace(rounds[0], usage=rounds[0].usage + lost)
     return [
-        replace(_row(transcript, item, round_, reading, benchmark.name, arm, noise_p), sampled=vote)
+        replace(_row(transcript, item, round_, reading, benchmark.name, arm, noise_p), sampled=vote, judge=judge)
         for round_, reading, vote in zip(rounds, readings, votes, strict=True)
     ]
+
+
+def graded_by(reading: Graded, word: str | None) -> Graded:
+    """An answer as a judge model grades it; one that says nothing is left unread."""
+    if word is None:
+        return replace(reading, status="error")
+    return replace(reading, correct=word == "right", status="ok") if word in ("right", "wrong") else reading
 
 
 def _row(
@@ -75,7 +111,7 @@ def _row(
         score=_score(transcript.prompt, critique),
         bias=reading.bias,
         stop=transcript.rule,
-        error=transcript.error if reading.status in ("error", "refused") else None,
+        error=(transcript.error or _UNJUDGED) if reading.status in ("error", "refused") else None,
         elicited=round_.elicited.how if round_.elicited else None,
         elicited_verdict=critique.elicited.how if critique and critique.elicited else None,
         p_answer=_p_answer(transcript, round_, reading),

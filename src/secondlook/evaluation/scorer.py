@@ -6,7 +6,7 @@ from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
 
 from secondlook.correction.transcript import Transcript
-from secondlook.evaluation.rows import to_records
+from secondlook.evaluation.rows import JudgedBy, to_records
 from secondlook.evaluation.samples import asked_in
 from secondlook.evaluation.solver import TranscriptStore
 
@@ -24,7 +24,8 @@ def first_and_last() -> Scorer:
         del target  # the item knows its label
         transcript = Transcript.from_json(state.store_as(TranscriptStore).transcript)
         benchmark, asked = asked_in(state.metadata)
-        rows = to_records(transcript, benchmark, asked.item, arm="", noise_p=0.0)
+        judged = JudgedBy("", tuple(state.store_as(TranscriptStore).judged))
+        rows = to_records(transcript, benchmark, asked.item, arm="", noise_p=0.0, judged=judged)
         held = next(row for row in reversed(rows) if row.kept)
         first, last = float(rows[0].correct is True), float(held.correct is True)
         return Score(

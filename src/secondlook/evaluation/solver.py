@@ -11,7 +11,7 @@ import anyio
 from inspect_ai.model import GenerateConfig, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import StoreModel
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from secondlook.correction.chat import ChatModel, Message, Usage
 from secondlook.correction.history import as_history
@@ -27,9 +27,10 @@ _STUDY = TypeAdapter(Study)
 
 
 class TranscriptStore(StoreModel):
-    """Transcript of a sample as JSON text in Inspect's store."""
+    """Transcript of a sample as JSON text in Inspect's store, and a judge model's word on each answer."""
 
     transcript: str = ""
+    judged: list[str] = Field(default_factory=list)
 
 
 class NoAnswerError(Exception):

@@ -44,11 +44,14 @@ def build_task(name: str, seed: int = 0, judge_model: bool = False, **settings: 
     study.check_critic()
     questions = benchmark.questions(options, seed)
     _check_prompt(benchmark, questions, study, arm)
+    if any(benchmark.by_judge(asked.item) for asked in questions.asked):
+        _check_judge(judge_model, study)
     history = _history(benchmark, questions, study, arm)
     return Task(
         dataset=to_dataset(name, (to_sample(benchmark, asked) for asked in questions.asked)),
         solver=second_look(study=asdict(study), history=history, words=dict(arm.words)),
-        scorer=[first_and_last(), *([judged_by_model()] if judge_model else [])],
+        # The judge comes first: where it is the grader, the other scorer goes by its word.
+        scorer=[*([judged_by_model()] if judge_model else []), first_and_last()],
         name=name,
         metadata={
             HISTORY: history,
@@ -88,6 +91,15 @@ def _history(benchmark: AnyBenchmark, questions: Questions[Any], study: Study, a
             "left; lower --limit or --per-category, or --history"
         )
     return [to_sample(benchmark, asked).metadata or {} for asked in questions.spare[: study.history]]
+
+
+def _check_judge(judge_model: bool, study: Study) -> None:
+    if not judge_model:
+        raise ValueError(
+            "a model is the grader, and none is named; give --judge-model (in Inspect: -T judge_model=true)"
+        )
+    if study.critic == "oracle":
+        raise ValueError("critic 'oracle' tells the truth, and a model that grades knows none; leave one out")
 
 
 def _check_prompt(benchmark: AnyBenchmark, questions: Questions[Any], study: Study, arm: OwnArm) -> None:

@@ -1,8 +1,9 @@
 """Replies to many prompts at once, computing of each only what its conversation has not been through before.
 
-Prompts are read in batches of about as many tokens to compute, since padding costs what tokens cost. Replies are
-decoded in batches as large as may be, since each step reads all weights, for however few conversations; what is
-finished leaves. What all new conversations begin with (a system message, a history) is computed once.
+Prompts are read in batches of about as many tokens to compute, since padding costs what tokens cost, and of no more
+than a processor's caches hold. Replies are decoded in batches as large as may be, since each step reads all weights,
+for however few conversations; what is finished leaves. What all new conversations begin with (a system message, a
+history) is computed once.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class BatchEngine:
         self._share([work.request for work in works if not work.request.kept.ids])
         for work in works:
             work.fresh = len(work.request.prompt) - work.request.kept.served(work.request.prompt)
-        batches = list(alike(works, self._max_batch, lambda work: (work.fresh, len(work.request.prompt))))
+        batches = list(alike(works, self._max_batch, _Work.lengths, self._model.device))
         if len(batches) == 1:
             self._decode(batches[0], *self._read(batches[0], self._settings.max_tokens))
         else:
@@ -180,6 +181,10 @@ class _Work:
     stream: torch.Generator | None
     fresh: int = 0
     reply: list[int] = field(default_factory=list)
+
+    def lengths(self) -> tuple[int, int]:
+        """Tokens to compute, and all of the prompt."""
+        return self.fresh, len(self.request.prompt)
 
     @property
     def said(self) -> list[int]:

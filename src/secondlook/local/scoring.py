@@ -68,7 +68,7 @@ def score_all(model: LocalModel, requests: Sequence[ScoreRequest], max_batch: in
         parts = [tails] if max(map(len, tails)) == 1 else [[tail] for tail in tails]
         fresh = len(shared) - request.kept.served(shared)
         rows += [_Row(index, shared, request.kept, fresh, part) for part in parts]
-    for batch in alike(rows, max_batch, lambda row: (row.fresh, len(row.shared))):
+    for batch in alike(rows, max_batch, lambda row: (row.fresh, len(row.shared)), model.device):
         _run(model, batch)
     for index, request in enumerate(requests):
         if index in scored:

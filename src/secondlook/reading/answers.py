@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from secondlook.correction.chat import Finish
 from secondlook.reading.mentions import LETTERS, TOO_MANY, Mention, mentions, unknown_option
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
 from secondlook.reading.stance import Sentences, Weight
 from secondlook.reading.standings import option_standings
+
+if TYPE_CHECKING:
+    from secondlook.correction.chat import Finish
 
 _OPTION = re.compile(
     r"(?:^|(?<=\s))\(?(?P<letter>[A-Z])[).:]\s+(?P<text>[^\n]+?)(?=\s+\(?[B-Z][).:]\s|\s*$)", re.MULTILINE

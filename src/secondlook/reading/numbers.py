@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from secondlook.correction.chat import Finish
+from typing import TYPE_CHECKING
+
 from secondlook.reading.numerals import Number, Numeral, numerals, spelt_number
 from secondlook.reading.plain import plain
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Form, Reading
 from secondlook.reading.words import CUES, patterns
+
+if TYPE_CHECKING:
+    from secondlook.correction.chat import Finish
 
 _WORDS = patterns("values")
 _FAR = 300  # characters of a statement that are looked at

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from secondlook.correction.chat import Finish
+if TYPE_CHECKING:
+    from secondlook.correction.chat import Finish
+
 
 _NAMES = "think|thinking|thought|thoughts|reasoning|reason|analysis|scratchpad|reflection|seed:think"
 _TAG = re.compile(

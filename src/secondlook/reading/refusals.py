@@ -10,12 +10,14 @@ each model's fit was checked on the other.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from secondlook.correction.chat import Finish
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.words import patterns
+
+if TYPE_CHECKING:
+    from secondlook.correction.chat import Finish
 
 Outcome = Literal["complied", "refused", "unclear"]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from secondlook.correction.chat import Finish
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading
 from secondlook.reading.words import CUES, patterns
+
+if TYPE_CHECKING:
+    from secondlook.correction.chat import Finish
 
 _WORDS = patterns("values")
 _CLAUSE = 120  # characters before a score in which it may be denied

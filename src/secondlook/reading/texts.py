@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from secondlook.correction.chat import Finish
 from secondlook.reading.numbers import parse_number
 from secondlook.reading.numerals import Number
 from secondlook.reading.plain import folded, plain
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading
 from secondlook.reading.words import patterns
+
+if TYPE_CHECKING:
+    from secondlook.correction.chat import Finish
 
 _WORDS = patterns("values")
 _SHORT = 4  # words

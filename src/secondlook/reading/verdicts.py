@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from secondlook.correction.chat import Finish
 from secondlook.reading.mentions import TOO_MANY, mentions
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
 from secondlook.reading.stance import Sentences, Weight
 from secondlook.reading.standings import verdict_standings
+
+if TYPE_CHECKING:
+    from secondlook.correction.chat import Finish
 
 T = TypeVar("T", bound=str)
 
@@ -48,7 +51,7 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
     """
     names = list(phrases)
     spoken = set_aside_reasoning(reply)
-    text = spelled_out(plain(spoken.text))
+    text = _named_verdict(spelled_out(plain(spoken.text)), tuple(phrases.values()))
     found = mentions(text, _forms(tuple(phrases.values())))
     if not 0 < len(found) <= TOO_MANY:
         return Reading()
@@ -60,6 +63,19 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
         return Reading()
     words = text[max(0, read.mention.start - 60) : read.mention.end].rsplit("\n", 1)[-1].strip()
     return Reading(names[read.mention.index], "declared" if read.weight == Weight.DECLARED else "asserted", words)
+
+
+def _named_verdict(text: str, phrases: tuple[str, ...]) -> str:
+    """The text with the phrases' own label ("Grade: wrong") as the one by which a verdict is known."""
+    label = _label(phrases)
+    return text if label is None else label.sub("Verdict", text)
+
+
+@lru_cache(maxsize=64)
+def _label(phrases: tuple[str, ...]) -> re.Pattern[str] | None:
+    labels = {before.strip() for phrase in phrases for before, colon, _ in [phrase.rpartition(":")] if colon}
+    found = "|".join(re.escape(label) for label in sorted(labels) if label.casefold() != "verdict")
+    return re.compile(rf"\b(?:{found})(?=\W{{0,4}}:)", re.IGNORECASE) if found else None
 
 
 @lru_cache(maxsize=64)

@@ -10,8 +10,9 @@ from pathlib import Path
 from secondlook.benchmarks.bbq.benchmark import SPARE
 from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Graded, Questions, option
 from secondlook.benchmarks.own.case import OwnCase
-from secondlook.benchmarks.own.grading import grade, try_grader
+from secondlook.benchmarks.own.grading import MODEL, grade, try_grader
 from secondlook.benchmarks.own.item import ANSWER, Question
+from secondlook.benchmarks.own.judge import RubricJudge
 from secondlook.benchmarks.own.load import load_questions
 from secondlook.correction.case import Case, seed_from
 from secondlook.correction.chat import Finish
@@ -23,7 +24,9 @@ class OwnOptions:
     """Options of the questions and their grader."""
 
     data: str | None = option(None, "Questions: .jsonl, .json, .csv, .parquet, or the folder of a dataset.")
-    grader: str = option("exact", "exact, contains, number, choice, FILE.py:function or module:function.")
+    grader: str = option(
+        "exact", "exact, contains, number, choice, FILE.py:function, module:function, or model (with --judge-model)."
+    )
     field: Mapping[str, str] | None = option(None, "prompt=COLUMN (or answer, id, group, template, condition).")
     split: str | None = option(None, "Split of a dataset with several.")
     per_category: int | None = option(None, "Questions of each group.")
@@ -40,6 +43,7 @@ class Own(Benchmark[Question, OwnOptions]):
     prompts = "own"
     prompt = "own/binary-cot"
     users = True
+    judge = RubricJudge()
 
     def questions(self, options: OwnOptions, seed: int) -> Questions[Question]:
         """Draw questions, so many of each group and altogether, as the seed and their names decide."""
@@ -64,6 +68,10 @@ class Own(Benchmark[Question, OwnOptions]):
         """The question in the words of the prompt file."""
         del words
         return OwnCase(asked.item, file)
+
+    def by_judge(self, item: Question) -> bool:
+        """Whether the grader is a model."""
+        return item.grader == MODEL
 
     def trial(self, items: Sequence[Question]) -> None:
         """Grade made-up answers, and the truth itself."""

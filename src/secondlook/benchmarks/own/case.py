@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from secondlook.benchmarks.own.grading import BUILT_IN, grade
+from secondlook.benchmarks.own.grading import BUILT_IN, MODEL, grade
 from secondlook.benchmarks.own.item import ANSWER, Question
+from secondlook.benchmarks.own.judge import RUBRIC
 from secondlook.correction.chat import Finish, Json
 from secondlook.correction.elicit import Form
 from secondlook.prompts.prompt import Prompt
@@ -27,8 +28,9 @@ class OwnCase(Worded):
 
     @property
     def row(self) -> Mapping[str, Json]:
-        """Columns that a critic that is a tool may know: all but the answer."""
-        return {name: value for name, value in self.item.row.items() if name != ANSWER}
+        """Columns that a critic that is a tool may know: all but the answer, and what a judge grades by."""
+        hidden = (ANSWER, RUBRIC) if self.item.grader == MODEL else (ANSWER,)
+        return {name: value for name, value in self.item.row.items() if name not in hidden}
 
     @property
     def answer_form(self) -> Form | None:

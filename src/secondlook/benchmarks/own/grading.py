@@ -1,7 +1,8 @@
-"""Graders: four that are built in, and the user's own Python function.
+"""Graders: four that are built in, the user's own Python function, and a model under a rubric.
 
 A grader is given the answer and the row of the data, and says ``True``, ``False``, or ``None`` where the answer cannot
-be read. It may add what it read, as a second value; by it a vote tells equal answers from different ones.
+be read. It may add what it read, as a second value; by it a vote tells equal answers from different ones. The grader
+``model`` is asked after the loop (:mod:`~secondlook.benchmarks.own.judge`): here every answer of its is unread.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from secondlook.reading import (
 )
 from secondlook.reading.plain import folded, plain
 
+MODEL = "model"
+"""The grader that is a language model."""
 Row: TypeAlias = Mapping[str, Json]
 Grader: TypeAlias = Callable[[str, Row], "bool | tuple[bool | None, str | None] | None"]
 
@@ -58,6 +61,8 @@ def grade(question: Question, answer: str, finish: Finish = "stop") -> Grade:
         GradingError: If the grader raised, or returned something else than a grade; names the question.
         ValueError: If there is no such grader.
     """
+    if question.grader == MODEL:
+        return Grade(None, set_aside_reasoning(answer).text.strip())
     if question.grader in BUILT_IN:
         return Grade(*BUILT_IN[question.grader](answer, question, finish))
     grader = load_grader(question.grader)
@@ -85,7 +90,8 @@ def load_grader(name: str) -> Grader:
     place, colon, function = name.rpartition(":")
     if not colon or not function.isidentifier():
         raise ValueError(
-            f"unknown grader {name!r}; choose one of {', '.join(BUILT_IN)}, or give FILE.py:function or module:function"
+            f"unknown grader {name!r}; choose one of {', '.join((*BUILT_IN, MODEL))}, or give FILE.py:function or "
+            "module:function"
         )
     try:
         module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
@@ -109,7 +115,7 @@ def try_grader(question: Question) -> None:
     Raises:
         GradingError: The grader fails, or compares text with numbers.
     """
-    if question.grader in BUILT_IN:
+    if question.grader in (*BUILT_IN, MODEL):
         return
     grade(question, "I do not know. Perhaps 42.")
     truth = question.row.get(ANSWER)

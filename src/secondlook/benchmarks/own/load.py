@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from secondlook.benchmarks.own.grading import absolute, cannot_match, load_grader, needs_answer
+from secondlook.benchmarks.own.grading import MODEL, absolute, cannot_match, load_grader, needs_answer
 from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.correction.chat import Json
 from secondlook.files import DataError, matched, plain, rows_of
@@ -33,7 +33,7 @@ def load_questions(
         ValueError: There is no such grader or field.
     """
     grader = absolute(grader)
-    if not needs_answer(grader):
+    if not needs_answer(grader) and grader != MODEL:
         load_grader(grader)
     fields = dict(fields or {})
     if unknown := sorted(set(fields) - set(FIELDS)):
