@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("page_checks")
 QUIET = ("gpu", "quic", "background-networking", "component-update", "sync")
 FLAGS = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{what}" for what in QUIET)]
 

@@ -2,7 +2,7 @@
 
 import contrast
 import pytest
-from page_checks import check_names, check_policy, check_width
+from page_checks import check_accessible, check_names, check_policy, check_width
 
 from command import secondlook
 
@@ -31,6 +31,7 @@ def test_every_log_has_a_card_a_line_of_the_picture_and_a_row(open_page, complai
     zero = page.locator("svg.forest text.tick", has_text="0").first
     assert zero.is_visible()
     check_names(page, "svg, [role=region]")
+    check_accessible(page)
     check_width(page, 1280, 800)
     page.set_viewport_size({"width": 360, "height": 800})  # a telephone, on which the table alone scrolls
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -2,7 +2,7 @@
 
 import contrast
 import pytest
-from page_checks import check_names, check_policy, check_width
+from page_checks import check_accessible, check_names, check_policy, check_width
 
 from secondlook.reproduce.gather import DEMO
 from secondlook.reproduce.ledger import LEDGER, find
@@ -109,6 +109,7 @@ def test_nothing_scrolls_sideways_with_all_cards_open(open_page, ledger):
 def test_every_control_and_picture_has_a_name_and_numbers_stand_beside_it(open_page, ledger):
     page = open_page(ledger[0])
     check_names(page, "button, iframe, svg:not([aria-hidden]), nav, [role=region]")
+    check_accessible(page)
     assert page.locator("figure").count() == page.locator("figure table").count() > 10
     assert page.locator("figure > svg[role=img] > title").count() == page.locator("figure").count()
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((node) => node.id)")

@@ -5,7 +5,7 @@ import math
 
 import contrast
 import pytest
-from page_checks import check_names, check_policy, check_width
+from page_checks import check_accessible, check_names, check_policy, check_width
 
 from secondlook.construct.show import EXHIBITS, render
 
@@ -220,6 +220,7 @@ def test_every_control_and_picture_has_a_name_and_focus_is_seen(open_page, pages
     file, _ = pages["causal"]
     page = open_page(file, fragment="#block=2")
     check_names(page, "button, input, svg:not([aria-hidden]), table, nav")
+    check_accessible(page)
     assert page.locator("#slider").get_attribute("aria-valuetext") == "Block 2 of 4"
     assert page.locator("#plane").get_attribute("aria-label").startswith("W₀x at (")
     assert page.locator("[aria-live=polite] #headline").count() == 1
@@ -277,6 +278,7 @@ def test_the_page_of_t12_fits_is_named_stands_out_and_is_closed(open_page, verdi
     page = open_page(verdicts, motion="reduce")
     check_width(page, 1280, 800, 360)
     check_names(page, "input, button, svg[role=img]")
+    check_accessible(page)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert contrast.is_dark(page) == (scheme == "dark")

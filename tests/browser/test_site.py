@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from page_checks import check_accessible, check_width
+from page_checks import check_accessible
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(page.stem for page in (ROOT / "docs").glob("*.md"))
@@ -48,7 +48,7 @@ def test_anyone_can_read_a_page(site, browsers, name):
         page, asked = context.new_page(), []
         page.on("request", lambda request, asked=asked: asked.append(request.url))
         page.goto(file.as_uri())
-        check_width(page, 360)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360  # tables and code scroll by themselves
         check_accessible(page)
         assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
         page.close()
