@@ -34,8 +34,8 @@ from llama_cpp import serving
 
 SERVER, ALONE, FACTOR = 1.5, 4.0, 1.15
 TOUCHED = 8 * 2**30
-"""Bytes written and freed before anything is timed: a virtual machine gets memory that it has not used yet from its host,
-at 0.4 GB/s where this was measured, and that is not the engine's time."""
+"""Bytes written and freed before anything is timed: a virtual machine gets memory that it has not used yet from its
+host, at 0.4 GB/s where this was measured, and that is not the engine's time."""
 TIE = 1e-3
 """Difference of two logits (of the order of 20) below which float32 sums of 30 layers in another order swap them."""
 SETTINGS = DecodingSettings(max_tokens=160)
