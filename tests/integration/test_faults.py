@@ -57,7 +57,7 @@ def test_a_server_that_always_fails_is_one_line_and_a_later_run_makes_it_good(fa
 @pytest.mark.parametrize(
     ("spoilt", "said"),
     [
-        ("null", "it came to its token limit: allow more tokens'); give more --reply-tokens, and another --out"),
+        ("null", "it came to its token limit: allow more tokens; give more --reply-tokens, and another --out"),
         ("401", "no such key; see that the key of its provider's variable is right (--help names it), then run"),
         ("500", "out of memory; see that the model is there and answers, then run the same command again"),
     ],

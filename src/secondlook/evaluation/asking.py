@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import socket
+from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from secondlook.evaluation.progress import progress_bar
 
 _LONGEST = 400
 _PART = 50  # where writing the log after every sample costs little, since there are few
+_SHOWN = re.compile(r"""\w+Error\((?P<words>'[^'\n]*'|"[^"\n]*")\)""")
+"""An error as Python shows it, which is how Inspect keeps those that are not its own."""
 _NOT_THE_MODELS = re.compile(r"""(GradingError|CriticError)\(["'](?P<said>.*)["']\)""")  # as Inspect writes them down
 _CUT = "it came to its token limit"  # in what a reply's lack of words is called
 _MEMORY = re.compile("out of memory|allocate memory")
@@ -250,6 +253,8 @@ def _refuse_if_nothing_finished(log: EvalLog, model: Model) -> None:
             raise RunError(
                 f"not one of {len(causes)} samples could be finished: {ours['said']}; mend it, then run again"
             )
+        if shown := _SHOWN.fullmatch(cause):
+            cause = str(literal_eval(shown["words"]))
         where = f"{model} at {model.api.base_url}" if model.api.base_url else str(model)
         raise RunError(
             f"not one of {len(causes)} samples could be finished with model {where}: {cause}; {_remedy(cause, model)}"
