@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds bbq/, gsm8k/ and xstest/")
     quotes = quotable(parser.parse_args().data)
     for line in map(json.loads, sys.stdin):
-        line["reply"] = without_quotes(line["reply"], quotes, line["options"] or ())
+        line["reply"] = without_quotes(line["reply"], quotes, line.get("options") or ())
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 

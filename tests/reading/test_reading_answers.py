@@ -41,6 +41,7 @@ def test_every_form_of_every_option(form, place):
         ("Answer: B\n<think>Was that right?", "stop", 1),
         ("The answer is (B).", "filter", 1),
         ("It is the grandson.", "filter", None),
+        ("Let's analyze each option:\n\n**Option (A)", "length", None),
     ],
 )
 def test_a_reply_that_was_cut_is_read_only_where_it_had_answered(reply, finish, read):
@@ -178,6 +179,7 @@ def test_a_prompt_that_lists_its_options_lets_them_be_read_by_text():
     assert read_choice("It is Paris.", prompt=prompt).value == "B"
     assert read_choice("A. Paris", prompt=prompt).value is None
     assert read_choice("D", prompt=prompt).value is None
+    assert read_choice('The word that means so is "Paris".', prompt=prompt).value == "B"
 
 
 @pytest.mark.parametrize(

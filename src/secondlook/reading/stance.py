@@ -105,6 +105,8 @@ def option_stance(
     near = near[: boundary.start()] if boundary else near
     if _asks(after) and not (begin is not None and "\n" in after):
         return Standing(mention, "open")
+    if CUES["compared"].search(clause):
+        return Standing(mention, "open")
     right, wrong = CUES["judged_right"].search(near), CUES["judged_wrong"].search(near)
     if (wrong and not (right and right.end() <= wrong.end())) or _denied(clause, mention):
         return Standing(mention, "denied")

@@ -32,17 +32,20 @@ def option_standings(found: Sequence[Mention], sentences: Sentences, echoes: Seq
         option_stance(mention, lasts[place], limits[place], sentences, echoes[place] if echoes else None)
         for place, mention in enumerate(found)
     ]
-    return _referred_to(_listed(_coordinated(standings, text), text), text)
+    return _referred_to(_listed(_coordinated(standings, sentences), text), text)
 
 
 def verdict_standings(found: Sequence[Mention], sentences: Sentences) -> list[Standing]:
     """Standings of all mentions of a verdict's word."""
-    return _coordinated([verdict_stance(mention, sentences) for mention in found], sentences.text)
+    return _coordinated([verdict_stance(mention, sentences) for mention in found], sentences)
 
 
-def _coordinated(found: list[Standing], text: str) -> list[Standing]:
-    """Neighbours joined by "and", "or" or a comma stand alike, and two different ones are asserted by nobody."""
-    result = list(found)
+def _coordinated(found: list[Standing], sentences: Sentences) -> list[Standing]:
+    """Neighbours joined by "and", "or" or a comma stand alike, and two different ones are asserted by nobody.
+
+    Where the last word is both of them ("Therefore, both A and B are"), what was asserted before is no single answer.
+    """
+    result, text = list(found), sentences.text
     for place in range(len(found) - 2, -1, -1):
         one, other = result[place], result[place + 1]
         gap = text[one.mention.end : min(other.mention.start, one.mention.end + 30)]
@@ -52,6 +55,12 @@ def _coordinated(found: list[Standing], text: str) -> list[Standing]:
             if one.stance == "open" and other.stance == "asserted" and not one.mention.stray and gap.strip() != ",":
                 result[place + 1] = replace(other, stance="open")
         elif other.stance == "asserted" and one.mention.index != other.mention.index:
+            lead = sentences.before(one.mention.start)
+            if place == len(found) - 2 and CUES["both"].search(lead) and CUES["concludes"].search(lead):
+                result[place : place + 2] = [
+                    replace(each, weight=max(each.weight, Weight.CONCLUDED), final=True) for each in (one, other)
+                ]
+                continue
             result[place : place + 2] = replace(one, stance="open"), replace(other, stance="open")
         elif other.stance != "asserted" and gap.strip() != ",":
             result[place] = replace(one, stance=other.stance)
