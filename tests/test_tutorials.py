@@ -19,8 +19,9 @@ def filled(monkeypatch):
     return filled
 
 
-def test_the_worked_example_is_what_the_committed_records_say(filled):
-    old, new = filled("read-a-diagnosis", ROOT)
+@pytest.mark.parametrize("page", ["read-a-diagnosis", "gates"])
+def test_a_worked_example_is_what_the_committed_records_say(filled, page):
+    old, new = filled(page, ROOT)
     assert new == old
 
 

@@ -33,7 +33,7 @@ from secondlook.diagnosis.gate_fit import GateQuestions, fit, held_out, question
 
 TARGET = Path(__file__).parent.parent / "results" / "diagnosis" / "gates.json"
 SEED = 20260
-DATASETS = 200
+DATASETS = 1000
 MADE = Made("simulated", "self")
 
 

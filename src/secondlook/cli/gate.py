@@ -73,7 +73,7 @@ def on_others(
     from secondlook.diagnosis.gate_made import check_same, made_of
 
     gate = read_gate(file)
-    questions = _questions(runs, arm, part, seed)
+    questions = _questions(runs, arm, part, seed, gate.made.critic)
     check_same(gate.made, made_of(questions.table, questions.arm, runs[0] if len(runs) == 1 else None), str(file))
     tested = gate_fit.held_out(gate, questions)
     _write(file, with_test(gate, tested))
@@ -84,11 +84,17 @@ def on_others(
         _say(f"serve it: secondlook serve --upstream … --policy {file}")
 
 
-def _questions(runs: list[Path], arm: str | None, part: str | None, seed: int) -> GateQuestions:
+def _questions(
+    runs: list[Path], arm: str | None, part: str | None, seed: int, critic: str | None = None
+) -> GateQuestions:
+    """The questions of an arm; where none is named, of the one with a gate's critic, if there is such a one."""
     from secondlook.diagnosis.gate_fit import ALSO, questions_of
     from secondlook.diagnosis.reading import read_tables
 
-    return questions_of(read_tables(runs, also=ALSO), arm, _part(part), seed)
+    records = read_tables(runs, also=ALSO)
+    if arm is None and critic is not None and "arm" in records and critic in set(records["arm"]):
+        arm = critic
+    return questions_of(records, arm, _part(part), seed)
 
 
 def _part(text: str | None) -> tuple[int, int] | None:
@@ -112,11 +118,14 @@ def _write(path: Path, file: GateFile) -> None:
 
 
 def _show(rows: list[Worth], sentence: str, price: float) -> None:
-    made = table("", "looks", "accuracy, points [95%]", "tokens", f"worth at {price:g} [95%]", "per 1,000 tokens")
+    from secondlook.diagnosis.finding import CONTROLS
+
+    made = table("way", "looks", "accuracy [95%]", "tokens", "worth [95%]", "per 1k")
+    short = {said: name for name, said in CONTROLS.items()}
     for row in rows:
         looks = DASH if row.looks is None else f"{100 * row.looks:.0f}%"
         made.add_row(
-            row.name,
+            short.get(row.name, row.name.removeprefix("the ").replace("best gate", "best")),
             looks,
             points(row.change),
             number(row.tokens, "+,.0f"),
@@ -125,6 +134,7 @@ def _show(rows: list[Worth], sentence: str, price: float) -> None:
         )
     console.print(made)
     console.print()
+    _say(f"Points over never looking again, at {price:g} for 1,000 tokens; per 1k: points of accuracy for as many.")
     _say(sentence)
 
 
