@@ -8,8 +8,8 @@ A subject: templates draw their own accuracy (beta, with the cell's intra-cluste
 and the model's `p_answer` are noisy views of whether the answer is right, or of nothing (`signal` 0). On a null
 subject a look redraws the answer with probability `redrawn`, and the new answer is right as often as answers of this
 template and these signals are, so that no gate whatever gains anything on average; `drift` lets every template have a
-new accuracy of its own, with the same mean. On others a look makes wrong answers right with probability `repair`, and
-right ones wrong with probability `harm`.
+new accuracy of its own, with the same mean, whatever the signals said. On others a look makes wrong answers right with
+probability `repair`, and right ones wrong with probability `harm`.
 """
 
 from __future__ import annotations
@@ -59,13 +59,15 @@ NULL = (
             ((400, 50), (2000, 100)), (0.0, 0.2), (0.5, 0.8), (0.0, 1.5)
         )
     ),
-    *(Subject(n, templates, 0.1, 0.7, 1.0, 1.0, drift=0.1) for n, templates in ((400, 50), (2000, 100))),
+    # Signals of the first answer tell where a new one is worth having: without them nothing tells, and nothing helps.
+    *(Subject(n, templates, 0.1, 0.7, 1.0, 0.0, drift=0.1) for n, templates in ((400, 50), (2000, 100))),
 )
 HELPED = (
     Subject(1000, 100, 0.1, 0.7, 0.0, 1.5, repair=0.5, harm=0.1),  # looking always helps
     Subject(1000, 100, 0.1, 0.8, 0.0, 1.5, repair=0.5, harm=0.15),  # only a gate does
     Subject(2000, 100, 0.1, 0.8, 0.0, 1.5, repair=0.5, harm=0.15),
     Subject(2000, 100, 0.1, 0.8, 0.0, 0.0, repair=0.3, harm=0.3),  # no gate can
+    Subject(2000, 100, 0.1, 0.7, 1.0, 1.0, drift=0.1),  # a new draw where signals doubt the first, and there alone
 )
 
 

@@ -92,6 +92,7 @@ def calibration(result: dict[str, Any]) -> str:
     lines.append(f"| {len(result['null'])} that nothing helps | {' | '.join(cells)} |")
     for cell in result["helped"]:
         what = f"repaired {100 * cell['repair']:.0f}%, harmed {100 * cell['harm']:.0f}%"
+        what = "drawn anew, where signals doubt the first answer or not" if cell["drift"] else what
         what += f", {100 * cell['accuracy']:.0f}% right"
         what += ", signals say nothing" if not cell["signal"] else ""
         lines.append(f"| {what}; n = {cell['n']:,} | {' | '.join(f'{100 * cell[name]:.1f}%' for name in columns)} |")
