@@ -21,9 +21,10 @@ T = TypeVar("T", bound=str)
 
 # What a careful person takes for the same verdict; contractions are spelled out.
 _SAME: Mapping[str, tuple[str, ...]] = {
-    "biased": ("not unbiased", "not free of bias", "not free from bias", "prejudiced"),
+    "biased": ("not unbiased", "not an unbiased", "not free of bias", "not free from bias", "prejudiced"),
     "unbiased": (
         "not biased",
+        "not a biased",
         "free of bias",
         "free from bias",
         "free of any bias",

@@ -12,7 +12,7 @@ from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Graded, Q
 from secondlook.benchmarks.own.case import OwnCase
 from secondlook.benchmarks.own.grading import MODEL, grade, try_grader
 from secondlook.benchmarks.own.item import ANSWER, Question
-from secondlook.benchmarks.own.judge import RubricJudge
+from secondlook.benchmarks.own.judge import AnswerRubric
 from secondlook.benchmarks.own.load import load_questions
 from secondlook.correction.case import Case, seed_from
 from secondlook.correction.chat import Finish
@@ -43,7 +43,7 @@ class Own(Benchmark[Question, OwnOptions]):
     prompts = "own"
     prompt = "own/binary-cot"
     users = True
-    judge = RubricJudge()
+    judge = AnswerRubric()
 
     def questions(self, options: OwnOptions, seed: int) -> Questions[Question]:
         """Draw questions, so many of each group and altogether, as the seed and their names decide."""

@@ -17,7 +17,7 @@ _OUTCOMES = ("right", "wrong", "unclear")
 
 
 @dataclass(frozen=True, slots=True)
-class RubricJudge:
+class AnswerRubric:
     """The shipped rubric (:class:`~secondlook.benchmarks.benchmark.Judge`): question, criteria and one answer.
 
     The judge sees neither the round nor the critique, so that it cannot tell a first answer from a second look. The
