@@ -35,7 +35,8 @@ class AnswerRubric:
         words, truth = _words(), item.row.get(ANSWER)
         known = "" if truth is None else words["reference"].strip().format(answer=_told(truth))
         criteria = _told(item.row.get(RUBRIC) or words["criteria"])
-        return words["rubric"].strip().format(question=item.text, known=known, criteria=criteria, reply=said)
+        rubric: str = words["rubric"]
+        return rubric.strip().format(question=item.text, known=known, criteria=criteria, reply=said)
 
     def read(self, judgement: str | None) -> str:
         """``right`` or ``wrong``, if the judgement ends with that one and not the other; else ``unclear``."""
