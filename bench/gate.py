@@ -41,10 +41,11 @@ def main() -> int:
         async def complete(self, *_: object, **__: object) -> Completion:
             return Completion(text, Usage(1, 1, calls=1), tokens=likely_tokens(body) if self.likely else ())
 
-    async def timed(plan: Plan, model: Model) -> float:
+    async def timed(plan: Plan, examiner: Model) -> float:
         begun = time.process_time()
         for number in range(GATED):
-            transcript = await run(model, ModelCritic(model), OpenCase(str(number), "Why?", file), plan)
+            # As in the gateway, tokens are read of critiques alone.
+            transcript = await run(Model(False), ModelCritic(examiner), OpenCase(str(number), "Why?", file), plan)
             assert len(transcript.rounds) == 2, transcript.error
         return 1000 * (time.process_time() - begun) / GATED
 
