@@ -92,6 +92,10 @@ def test_what_cannot_be_graded_so_is_refused_before_a_model_is_called(faulty, qu
     assert (
         "critic 'oracle' tells the truth" in secondlook(*command(faulty, questions, *judge, "--critic", "oracle")).error
     )
+    exact = secondlook(*command(faulty, questions, *judge, "--grader", "exact"))
+    assert "give --grader model, or no --judge-model" in exact.error
+    planned = secondlook(*command(faulty, questions, *judge, "--limit", 5, "--dry-run")).out
+    assert [line.split()[-1] for line in planned.splitlines() if line.startswith(("preflight", "self"))] == ["3", "10"]
     assert faulty.asked == []
     # Three questions are tried first, and a judge that says nothing is found out by them.
     faulty.says = lambda messages: "Hm." if "Grade:" in messages[-1]["content"] else beasts(messages)

@@ -14,11 +14,11 @@ import pandas as pd
 from secondlook.files import FORMATS, DataError, cells_of, heading_of, matched, parquet_frame, rows_of, text_of
 
 NAMES = ("arm", "critic", "sample", "template", "group", "context", "model", "variant", "prompt")
-SETTINGS = ("stop", "decoding", "chat_template")
+SETTINGS = ("stop", "decoding", "chat_template", "judge")
 WORDS = ("status", "verdict", "elicited", "elicited_verdict")
 NUMBERS = (
     *("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "tokens_critique", "bias"),
-    *("p_answer", "p_wrong", "kept", "preferred", "tokens_judge", "judge"),
+    *("p_answer", "p_wrong", "kept", "preferred", "tokens_judge"),
 )
 COLUMNS = (*NAMES, *SETTINGS, *WORDS, *NUMBERS)
 """The columns a diagnosis uses; others are not read."""

@@ -26,9 +26,9 @@ from secondlook.evaluation.progress import progress_bar
 
 _LONGEST = 400
 _PART = 50  # where writing the log after every sample costs little, since there are few
-_SHOWN = re.compile(r"""\w+Error\((?P<words>'[^'\n]*'|"[^"\n]*")\)""")
+_SHOWN = re.compile(r"""(?P<kind>\w+Error)\((?P<words>(?P<quote>["']).*(?P=quote))\)""")
 """An error as Python shows it, which is how Inspect keeps those that are not its own."""
-_NOT_THE_MODELS = re.compile(r"""(GradingError|CriticError)\(["'](?P<said>.*)["']\)""")  # as Inspect writes them down
+_NOT_THE_MODELS = ("GradingError", "CriticError")
 _CUT = "it came to its token limit"  # in what a reply's lack of words is called
 _MEMORY = re.compile("out of memory|allocate memory")
 _NO_KEY = "not-needed"
@@ -248,17 +248,22 @@ def _refuse_if_nothing_finished(log: EvalLog, model: Model) -> None:
     summaries = _summaries(log.location)
     causes = [summary.error for summary in summaries if summary.error]
     if causes and len(causes) == len(summaries):
-        cause = shortened(causes[0])
-        if ours := _NOT_THE_MODELS.fullmatch(cause):
-            raise RunError(
-                f"not one of {len(causes)} samples could be finished: {ours['said']}; mend it, then run again"
-            )
-        if shown := _SHOWN.fullmatch(cause):
-            cause = str(literal_eval(shown["words"]))
+        kind, cause = _told(shortened(causes[0]))
+        if kind in _NOT_THE_MODELS:
+            raise RunError(f"not one of {len(causes)} samples could be finished: {cause}; mend it, then run again")
         where = f"{model} at {model.api.base_url}" if model.api.base_url else str(model)
         raise RunError(
             f"not one of {len(causes)} samples could be finished with model {where}: {cause}; {_remedy(cause, model)}"
         )
+
+
+def _told(shown: str) -> tuple[str, str]:
+    """Kind and words of an error as Python shows it; of any other text, no kind and the text."""
+    found = _SHOWN.fullmatch(shown)
+    try:
+        return (found["kind"], shortened(str(literal_eval(found["words"])))) if found else ("", shown)
+    except (SyntaxError, ValueError):  # more than one text
+        return "", shown
 
 
 def _remedy(cause: str, model: Model) -> str:

@@ -69,7 +69,8 @@ async def _count_tried(evaluation: Evaluation) -> Counted:
     cases = [case_of(sample.metadata or {}, study.file, about[WORDS]) for sample in task.dataset][:QUESTIONS]
     critics = {arm: ModelCritic(counter, arm) for arm in evaluation.names if arm in ("self", "other")}
     await try_questions(counter, critics, cases)
-    return Counted("preflight", len(cases), counter.calls, counter.tokens_in, counter.calls * counter.reply, 0)
+    judged = len(cases) if evaluation.judge_endpoint else 0
+    return Counted("preflight", len(cases), counter.calls, counter.tokens_in, counter.calls * counter.reply, judged)
 
 
 async def _count(evaluation: Evaluation, name: str) -> Counted:

@@ -92,10 +92,7 @@ class Preflight:
             judge = InspectModel(evaluation.judge_endpoint.open())
             items = [asked_in(metadata)[1].item for metadata in asked]
             words = anyio.run(_judge, benchmark.judge, judge, items, [one.answer.text for one in tried])
-            graded = [
-                graded_by(grade, word) if benchmark.by_judge(item) else grade
-                for grade, item, word in zip(graded, items, words, strict=True)
-            ]
+            graded = [graded_by(grade, word) for grade, word in zip(graded, words, strict=True)]
         self._show(benchmark, asked, tried, graded, notes)
         named = evaluation.judge_endpoint.model if evaluation.judge_endpoint else None
         if why := next(_wrong(tried, graded, study, model.config.max_tokens or 0, named), None):

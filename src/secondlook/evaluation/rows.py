@@ -49,9 +49,9 @@ def to_records(
     that it gave no word on is an error.
     """
     rounds, lost = list(transcript.rounds), transcript.lost
-    judge = judged.model if benchmark.by_judge(item) else None
     readings = [benchmark.read(item, *round_.stated) for round_ in rounds]
-    if benchmark.by_judge(item):
+    by_judge = benchmark.by_judge(item)
+    if by_judge:
         readings = [graded_by(one, word) for one, word in zip_longest(readings, judged.outcomes[: len(readings)])]
     votes: list[str | None] = [None] * len(rounds)
     if transcript.variant == "resample":
@@ -63,10 +63,11 @@ def to_records(
         votes.append(None)
     else:
         rounds[0] = replace(rounds[0], usage=rounds[0].usage + lost)
-    return [
-        replace(_row(transcript, item, round_, reading, benchmark.name, arm, noise_p), sampled=vote, judge=judge)
+    rows = [
+        replace(_row(transcript, item, round_, reading, benchmark.name, arm, noise_p), sampled=vote)
         for round_, reading, vote in zip(rounds, readings, votes, strict=True)
     ]
+    return [_by_judge(row, judged, transcript) for row in rows] if by_judge else rows
 
 
 def graded_by(reading: Graded, word: str | None) -> Graded:
@@ -74,6 +75,13 @@ def graded_by(reading: Graded, word: str | None) -> Graded:
     if word is None:
         return replace(reading, status="error")
     return replace(reading, correct=word == "right", status="ok") if word in ("right", "wrong") else reading
+
+
+def _by_judge(row: Record, judged: JudgedBy, transcript: Transcript) -> Record:
+    """A record with the judge's name and, where the judge gave no word on its answer, that reason."""
+    answered = row.round < len(transcript.rounds)
+    lacks = row.status == "error" and answered and row.error is None
+    return replace(row, judge=judged.model, error=_UNJUDGED if lacks else row.error)
 
 
 def _row(
@@ -111,7 +119,7 @@ def _row(
         score=_score(transcript.prompt, critique),
         bias=reading.bias,
         stop=transcript.rule,
-        error=(transcript.error or _UNJUDGED) if reading.status in ("error", "refused") else None,
+        error=transcript.error if reading.status in ("error", "refused") else None,
         elicited=round_.elicited.how if round_.elicited else None,
         elicited_verdict=critique.elicited.how if critique and critique.elicited else None,
         p_answer=_p_answer(transcript, round_, reading),

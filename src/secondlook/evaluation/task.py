@@ -44,8 +44,7 @@ def build_task(name: str, seed: int = 0, judge_model: bool = False, **settings: 
     study.check_critic()
     questions = benchmark.questions(options, seed)
     _check_prompt(benchmark, questions, study, arm)
-    if any(benchmark.by_judge(asked.item) for asked in questions.asked):
-        _check_judge(judge_model, study)
+    _check_judge(benchmark, questions, study, judge_model)
     history = _history(benchmark, questions, study, arm)
     return Task(
         dataset=to_dataset(name, (to_sample(benchmark, asked) for asked in questions.asked)),
@@ -93,12 +92,15 @@ def _history(benchmark: AnyBenchmark, questions: Questions[Any], study: Study, a
     return [to_sample(benchmark, asked).metadata or {} for asked in questions.spare[: study.history]]
 
 
-def _check_judge(judge_model: bool, study: Study) -> None:
-    if not judge_model:
+def _check_judge(benchmark: AnyBenchmark, questions: Questions[Any], study: Study, judge_model: bool) -> None:
+    graded = any(benchmark.by_judge(asked.item) for asked in questions.asked)
+    if graded and not judge_model:
         raise ValueError(
             "a model is the grader, and none is named; give --judge-model (in Inspect: -T judge_model=true)"
         )
-    if study.critic == "oracle":
+    if judge_model and not graded and benchmark.judge is not None and "right" in benchmark.judge.outcomes:
+        raise ValueError("a judge model grades, and the grader is another; give --grader model, or no --judge-model")
+    if graded and study.critic == "oracle":
         raise ValueError("critic 'oracle' tells the truth, and a model that grades knows none; leave one out")
 
 

@@ -123,8 +123,8 @@ def _complete(one: Standing, text: str, ends_line: bool) -> bool:
     Something follows a declared form, or it cannot be longer; or the mention is the reply's first line.
     """
     if one.weight == Weight.DECLARED:
-        rest = text[one.mention.end :].strip(" )]*\"'")
-        if not rest and CUES["goes_through"].search(text, 0, one.mention.start):
+        after = text[one.mention.end :].strip(" )]*\"'")
+        if not after and CUES["goes_through"].search(text, 0, one.mention.start):
             return False  # the heading of the next option
         return ends_line or one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "a")
     first, _, rest = text.partition("\n")

@@ -50,10 +50,10 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
             is the verdict's word.
         finish: Why the critique ended; one that was cut is read only by a complete declared form.
     """
-    names = list(phrases)
+    names, stated = list(phrases), tuple(phrases.values())
     spoken = set_aside_reasoning(reply)
-    text = _named_verdict(spelled_out(plain(spoken.text)), tuple(phrases.values()))
-    found = mentions(text, _forms(tuple(phrases.values())))
+    text = _named_verdict(spelled_out(plain(spoken.text)), stated)
+    found = mentions(text, _forms(stated))
     if not 0 < len(found) <= TOO_MANY:
         return Reading()
     sentences = Sentences(text)
