@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from verdict_plane import KEPT, ROOT, Point, arms
 
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.studies.experiments import EXPERIMENTS
 from secondlook.studies.planted import PlantedBench
 from secondlook.studies.profile import find

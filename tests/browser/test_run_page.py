@@ -8,7 +8,8 @@ import pytest
 from page_checks import check_accessible, check_names, check_policy, check_width
 
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation, run_evaluation
+from secondlook.evaluation.evaluate import run_evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.fast import run_arms
 
 

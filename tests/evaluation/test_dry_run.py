@@ -6,7 +6,7 @@ import pytest
 
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.dry_run import dry_run
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 
 SAMPLES = 22
 

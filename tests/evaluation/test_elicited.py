@@ -12,7 +12,8 @@ from inspect_ai.log import read_eval_log
 
 from secondlook.evaluation import manifest
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation, run_evaluation
+from secondlook.evaluation.evaluate import run_evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.logs import read_logged
 
 WAYS = ("response_format", "structured_outputs", "guided_choice", "grammar")

@@ -9,7 +9,8 @@ from secondlook.benchmarks.benchmark import find
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.correction import Critique, ModelInfo, Round, Transcript, Usage
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation, report_folder, run_evaluation
+from secondlook.evaluation.evaluate import report_folder, run_evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.logs import read_logged, to_table
 from secondlook.evaluation.rows import to_records
 from secondlook.prompts.prompt import load_prompt

@@ -12,7 +12,7 @@ from secondlook.correction import (
     SilentCritic,
 )
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.study import Study
 
 MODEL, OTHER = ScriptedModel([]), ScriptedModel([])

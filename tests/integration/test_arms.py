@@ -8,7 +8,8 @@ import pytest
 
 from secondlook.correction import seed_from
 from secondlook.evaluation.asking import Endpoint, RunError
-from secondlook.evaluation.evaluate import Evaluation, run_evaluation
+from secondlook.evaluation.evaluate import run_evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.logs import read_logged, to_table
 
 SUBJECT = Endpoint(model="secondlook/planted", max_tokens=16)

@@ -5,7 +5,8 @@ import pytest
 
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation, report_folder, run_evaluation
+from secondlook.evaluation.evaluate import report_folder, run_evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.fast import run_arms
 from secondlook.evaluation.logs import read_logged
 

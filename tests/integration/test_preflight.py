@@ -9,7 +9,7 @@ import pytest
 from command import secondlook
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.dry_run import dry_run
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 
 SUMS = [{"prompt": f"What is {a} + {b}?", "answer": a + b} for a, b in ((1, 2), (3, 4), (5, 6), (7, 8))]
 GRADER = "import re\ndef grade(answer, row):\n    found = re.findall('[0-9]+', answer)\n"

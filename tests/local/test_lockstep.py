@@ -14,7 +14,8 @@ from planted_cases import GREEDY, Alone, bare, cases, held_alone
 from command import secondlook
 from secondlook.correction import Critique, Message, ModelCritic, OracleCritic, Plan, SilentCritic, Usage
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation, run_evaluation
+from secondlook.evaluation.evaluate import run_evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.fast import run_study
 from secondlook.evaluation.logs import read_logged
 from secondlook.evaluation.study import Study

@@ -23,7 +23,8 @@ from secondlook.correction.chat import Json
 if TYPE_CHECKING:
     from secondlook.diagnosis.form import Diagnosis
     from secondlook.evaluation.asking import Endpoint
-    from secondlook.evaluation.evaluate import Arms, Evaluation
+    from secondlook.evaluation.evaluate import Arms
+    from secondlook.evaluation.evaluation import Evaluation
     from secondlook.evaluation.report import Report
 
 app = typer.Typer()
@@ -204,7 +205,7 @@ def _evaluation(
     judge: JudgeOptions,
 ) -> Evaluation:
     from secondlook.evaluation.asking import Endpoint
-    from secondlook.evaluation.evaluate import Evaluation
+    from secondlook.evaluation.evaluation import Evaluation
 
     addresses = tuple(model.base_url or ())
     if len(addresses) > 1 and not _in_shards(running):

@@ -15,7 +15,7 @@ from secondlook.correction.critics.names import SILENT
 from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.loop import run
 from secondlook.correction.transcript import Critique, Preference
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.preflight import QUESTIONS, try_questions
 from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.solver import Session

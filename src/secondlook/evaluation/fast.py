@@ -13,7 +13,7 @@ from rich.console import Console
 
 from secondlook.correction.transcript import Transcript
 from secondlook.evaluation.asking import RunError
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.logs import Logged, arm_name
 from secondlook.evaluation.progress import one_done, progress_bar
 from secondlook.evaluation.samples import asked_in, case_of

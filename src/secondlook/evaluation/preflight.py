@@ -22,7 +22,7 @@ from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.elicit import NEVER, Asking
 from secondlook.correction.transcript import Critique
 from secondlook.evaluation.asking import RunError, one_line
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.judging import judge_answer
 from secondlook.evaluation.rows import graded_by

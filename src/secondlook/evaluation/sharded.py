@@ -17,7 +17,7 @@ from secondlook.cluster.place import Place, mark, put, there
 from secondlook.cluster.unit import Engine
 from secondlook.correction.chat import Usage
 from secondlook.evaluation.asking import RunError, evaluate
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import NUMBER, cut, finished, merge, merged_log, shard_folder
 from secondlook.evaluation.solver import Session, in_loop, second_look

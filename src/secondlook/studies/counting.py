@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from secondlook.evaluation.dry_run import Counted, dry_run
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.studies.real import RealBench, RealProfile, StudyUnit
 
 

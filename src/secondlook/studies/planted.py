@@ -13,7 +13,8 @@ import pandas as pd
 
 from secondlook.benchmarks.refusal.invented import write_refusal_files
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation, run_evaluation
+from secondlook.evaluation.evaluate import run_evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.fast import run_arms
 from secondlook.evidence.experiment import About
 from secondlook.local.model import LocalModel, checkpoint, revision

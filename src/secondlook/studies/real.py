@@ -21,7 +21,8 @@ from secondlook.benchmarks.own import unit_tests, word_problems
 from secondlook.benchmarks.own.unit_tests import write_human_eval
 from secondlook.benchmarks.own.word_problems import write_word_problems
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation, file_name, run_evaluation
+from secondlook.evaluation.evaluate import run_evaluation
+from secondlook.evaluation.evaluation import Evaluation, file_name
 from secondlook.evaluation.fast import run_arms
 from secondlook.evaluation.study import UNKNOWN
 from secondlook.evidence.experiment import About

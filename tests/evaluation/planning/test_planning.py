@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.planning.pilot import Pilot, PilotArm
 from secondlook.evaluation.planning.study_plan import PlannedArm, Site, plan, wall
 from secondlook.evaluation.times import Times

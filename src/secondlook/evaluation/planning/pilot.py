@@ -17,7 +17,7 @@ from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Critique, Round, Transcript
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import without_merged
 from secondlook.evaluation.study import VOTE, Study

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.stats import t as student
 
-from secondlook.evaluation.evaluate import Evaluation
+from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.planning.pilot import Array, Pilot, PilotArm, Quantity, looks_of
 
 CALLS, IN, OUT, CACHED, REUSABLE, SECONDS = Quantity
