@@ -48,6 +48,7 @@ def log_of(folder: Path, name: str, right: float) -> Path:
         display="none",
     )
     rng = random.Random(name)
+    # Beta(a, b) with a + b = 9 has the intra-cluster correlation 1 / (a + b + 1) = 0.1.
     rates = [rng.betavariate(9 * right, 9 * (1 - right)) for _ in range(TEMPLATES)]
     path = folder / f"{name}.eval"
     # Inspect's own writer takes quadratic time for samples that come all at once.
@@ -81,6 +82,7 @@ def main() -> int:
         command = [sys.executable, "-m", "secondlook.cli", "compare", *logs, "--cluster", "template", "--json"]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    # macOS tells bytes, Linux kilobytes.
     peak = after.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     (found,) = json.loads(done.stdout)["against"]

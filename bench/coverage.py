@@ -130,6 +130,7 @@ def _evalstats() -> dict[str, Callable[..., tuple[float, float]]]:
             warnings.simplefilter("ignore")
             (pair,) = package.compare(package.load_from(frame), factors="model").to_dict()["pairwise"]
         ends = (pair["ci_low"], pair["ci_high"])
+        # It names the two in an order of its own; the change is that of a less that of b.
         return ends if pair["a"] == "after" else (-ends[1], -ends[0])
 
     return {"evalstats": ask}
@@ -166,6 +167,7 @@ def repeated(rng: np.random.Generator) -> list[dict[str, Any]]:
         held: dict[str, list[tuple[float, float]]] = {"epochs as repeats": [], "partial credit": []}
         for _ in range(PACKAGED * 2):
             template = np.repeat(np.arange(templates), size)
+            # Between 0.1 and 0.8, so that a change of at most 0.15 leaves a probability.
             before = 0.1 + 0.7 * rng.beta(spread * 0.6, spread * 0.4, template.size)
             chance = [before, before + change + rng.uniform(-0.1, 0.1, templates)[template]]
             x, y = (rng.binomial(times, p) / times for times, p in zip(epochs, chance, strict=True))

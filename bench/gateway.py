@@ -106,7 +106,7 @@ def measure(work: Work, rate: float, seconds: float) -> Found:
 
 def rounds(part: Part, behind: Program, seconds: float, count: int) -> list[dict[str, Found]]:
     """Every program in turn, so often; another begins each round."""
-    os.sched_setaffinity(0, part.rest)
+    os.sched_setaffinity(0, part.rest)  # this process is the clients
     names, found = [DIRECT, *part.programs], list[dict[str, Found]]()
     with running(behind, part.rest):
         for number in range(count):
@@ -162,7 +162,7 @@ def verdict(what: str, good: bool) -> dict[str, Any]:
 
 
 def bounds(found: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> list[dict[str, Any]]:
-    """Beside the others, as far as they were there."""
+    """Bounds on our rate and on what we add, beside the programs that were measured."""
 
     def of(name: str, what: str) -> float:
         return found[name][what][0]

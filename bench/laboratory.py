@@ -137,6 +137,7 @@ def products() -> bool:
     flops = bare = 0.0
     for inner, outer in shapes:
         a, b, g = torch.randn(rows, inner), torch.randn(inner, outer), torch.randn(rows, outer)
+        # Forward, gradient of the input, gradient of the weights: as many operations each.
         for left, right in ((a, b), (g, b.T), (a.T, g)):
             bare += shape.depth * seconds(lambda left=left, right=right: left @ right)
             flops += shape.depth * 2 * rows * inner * outer
@@ -162,7 +163,7 @@ def products() -> bool:
 def _member(run: Run) -> dict[float, float]:
     """Seconds until the excess is below each, of one seed in a process of its own."""
     torch.set_num_threads(1)
-    Exam.of(run.task, run.objective, 512)
+    Exam.of(run.task, run.objective, 512)  # before the clock starts: it is drawn once and kept for the process
     options, begun = Options(look_every=run.steps // 40), time.perf_counter()
     marks: list[float] = []
     (trained,) = train([run], options=options, tick=lambda _: marks.append(time.perf_counter() - begun))

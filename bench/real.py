@@ -116,7 +116,7 @@ def main() -> int:
     torch.zeros(TOUCHED, dtype=torch.uint8).fill_(1)
     fast = LockstepModel(local, SETTINGS)
     run_lockstep(fast, ModelCritic(fast), cases[:2], PLAN)
-    fast = LockstepModel(local, SETTINGS)
+    fast = LockstepModel(local, SETTINGS)  # whose counts begin at 0
     transcripts: list[Transcript] = []
     whole = timed(lambda: transcripts.extend(run_lockstep(fast, ModelCritic(fast), cases, PLAN)))
     written = sum(usage.output for transcript in transcripts for usage in usages(transcript))

@@ -86,15 +86,17 @@ class Data:
 def draw(cell: Cell, datasets: int, rng: np.random.Generator) -> Data:
     """Datasets of a cell; template sizes are lognormal quantiles with its coefficient of variation, at least 1 each."""
     shape = (datasets, cell.clusters)
+    # exp of a normal with this standard deviation has the coefficient of variation sqrt(exp(scale²) - 1).
     scale = np.sqrt(np.log(1 + cell.size_cv**2))
     weights = np.exp(scale * stats.norm.ppf((np.arange(cell.clusters) + 0.5) / cell.clusters))
+    # Sums are rounded, not sizes, so that the sizes add up to n.
     edges = np.rint(weights.cumsum() / weights.sum() * (cell.n - cell.clusters)).astype(int)
     sizes = np.broadcast_to(np.diff(edges, prepend=0) + 1, shape)
 
     def rates(mean: float) -> Array:
         if cell.icc == 0:
             return np.full(shape, mean)
-        total = (1 - cell.icc) / cell.icc
+        total = (1 - cell.icc) / cell.icc  # Beta(a, b) has the intra-cluster correlation 1 / (a + b + 1)
         return rng.beta(mean * total, (1 - mean) * total, shape)
 
     right = rng.binomial(sizes, rates(cell.accuracy))
@@ -117,6 +119,7 @@ def covered(cell: Cell, data: Data) -> dict[str, float]:
 
 
 def _holds(low: Array, high: Array, truth: float) -> float:
+    # An end that equals the truth but for rounding holds it.
     return float(np.mean((low <= truth + 1e-12) & (truth - 1e-12 <= high)))
 
 
@@ -159,7 +162,7 @@ def _intervals(data: Data, rng: np.random.Generator) -> Iterator[tuple[str, tupl
     of, totals, sizes = data.counts[0], data.repaired - (data.right - data.kept), data.sizes
     mean, n, count = of.mean, of.n, of.clusters
     residual = totals - sizes * mean[:, None]
-    plain = (residual**2).sum(-1) / n**2
+    plain = (residual**2).sum(-1) / n**2  # the sandwich variance of a ratio, without correction (CR0)
     for name, half in (
         ("t, CR1, G - 1", stats.t.isf(0.025, count - 1) * np.sqrt(plain * count / (count - 1))),
         ("t, CR2, Satterthwaite", stats.t.isf(0.025, of.dof) * np.sqrt(of.variance)),
@@ -181,6 +184,8 @@ def _pairs(totals: Array, sizes: Array, _: Array, rng: np.random.Generator) -> t
     weight = rng.multinomial(clusters, np.full(clusters, 1 / clusters), REPLICATES).astype(float)
     n = weight @ sizes.T
     means = weight @ totals.T / n
+    # Σ weight (total - size · mean)², multiplied out to save an array of replicates × datasets × clusters. Its parts
+    # cancel, and rounding may end below 0.
     squares = weight @ (totals**2).T - 2 * means * (weight @ (totals * sizes).T) + means**2 * (weight @ (sizes**2).T)
     return means, np.sqrt(np.maximum(squares, 0)) / n
 
@@ -191,6 +196,7 @@ def _wild(totals: Array, sizes: Array, residual: Array, rng: np.random.Generator
     n = sizes.sum(-1)
     shift = sign @ residual.T / n
     cross = sign @ (residual * sizes).T
+    # Σ (sign · residual - size · shift)², multiplied out as in `_pairs`.
     squares = (residual**2).sum(-1) - 2 * shift * cross + shift**2 * (sizes**2).sum(-1)
     return totals.sum(-1) / n + shift, np.sqrt(np.maximum(squares, 0)) / n
 
@@ -201,7 +207,7 @@ def null(seeds: int, rng: np.random.Generator) -> list[dict[str, Any]]:
     kinds = ((100, 25, 0.1), (500, 25, 0.1), (500, 50, 0.0), (500, 50, 0.3))
     for (n, clusters, icc), rates in itertools.product(kinds, NULL):
         cell = Cell(n, clusters, 0.75, icc, *rates)
-        groups = [draw(cell, seeds, rng) for _ in range(11)]
+        groups = [draw(cell, seeds, rng) for _ in range(11)]  # as many as BBQ has categories
         whole = Data(*(np.concatenate([getattr(group, part.name) for group in groups], 1) for part in fields(Data)))
         p_groups = np.stack([group.p for group in groups], 1)
         adjusted = np.array([holm(list(row)) for row in p_groups])

@@ -17,6 +17,7 @@ def main() -> int:
         sys.stderr.write("chromium is not there; install the distribution's package of that name\n")
         return 1
     with sync_playwright() as playwright:
+        # With its sandbox, Chromium does not start as root.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1180, "height": 1240}, color_scheme="light")
         page.goto(page_file.resolve().as_uri())

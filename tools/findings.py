@@ -125,6 +125,7 @@ def draw(by_model: dict[str, list[Look]]) -> None:
     from matplotlib.figure import Figure
 
     rows = sum(len(found) for found in by_model.values())
+    # Ids from a fixed salt and no date: the same records give the same bytes.
     with rc_context({"font.size": 9, "svg.hashsalt": "secondlook", "svg.fonttype": "none"}):
         figure = Figure(figsize=(7.2, 1.2 + 0.26 * rows), layout="constrained")
         heights = [len(found) for found in by_model.values()]

@@ -76,7 +76,7 @@ def drawn(subject: Subject, rng: np.random.Generator) -> pd.DataFrame:
     size, template = subject.templates, np.arange(subject.n) % subject.templates
 
     def rates(mean: float, icc: float) -> Array:
-        total = (1 - icc) / icc if icc else 0.0
+        total = (1 - icc) / icc if icc else 0.0  # Beta(a, b) has the intra-cluster correlation 1 / (a + b + 1)
         return rng.beta(mean * total, (1 - mean) * total, size) if icc else np.full(size, mean)
 
     own = rates(subject.accuracy, subject.icc)[template]
@@ -116,7 +116,7 @@ def one(subject: Subject, rng: np.random.Generator, price: float = 0.0) -> tuple
 
 
 def cell(subject: Subject, datasets: int, rng: np.random.Generator) -> dict[str, Any]:
-    """How often, over datasets."""
+    """Shares of datasets in which a gate is named, and is said to help."""
     named, helps = np.asarray([one(subject, rng) for _ in range(datasets)]).T
     said = {"named": named.mean(), "best said to help": helps.mean(), "named and said to help": (named & helps).mean()}
     return {**asdict(subject), **{what: round(float(share), 4) for what, share in said.items()}}

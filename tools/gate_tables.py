@@ -39,6 +39,7 @@ def studies() -> Iterator[tuple[str, str, pd.DataFrame]]:
             frames = [unit.assign(sample=unit["sample"].astype(str)) for unit in units]
             for frame in frames:
                 frame.attrs = {}
+            # Every unit of BBQ holds the arm that always abstains, so it comes several times.
             yield folder.name, name, pd.concat(frames, ignore_index=True).drop_duplicates(["arm", "sample", "round"])
 
 

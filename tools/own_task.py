@@ -47,6 +47,7 @@ def filled(text: str, folder: Path) -> str:
     answer = said[said.index("\narm  ") : said.index("\ncritic: self\n")].strip()
     told = run("secondlook diagnose runs/sums --arm self", folder)
     (even,) = re.findall(r"^(Critic: .*?)\n(?=[A-Z][a-z ]+:)", told, re.DOTALL | re.MULTILINE)
+    # HTTP ends the lines of a head, which curl -i prints, with a carriage return too.
     for name, words in (("said", answer), ("even", even), ("served", served.replace("\r", "").strip())):
         text = block(text, name, f"```\n{words}\n```\n")
     return text

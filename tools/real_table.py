@@ -54,6 +54,7 @@ def changed(arms: Mapping[str, Arm], look: str) -> ClaimEstimate | None:
         return change(arm, arm, last=1)
     if own.tokens is None or arm.tokens is None:
         return None
+    # The vote of as many answers as the tokens of a first answer and one second look pay for.
     paid = vote_round(float(own.tokens[:, :2].sum()), np.cumsum(arm.tokens.sum(axis=0)))
     return change(own, arm, first=0, last=paid)
 

@@ -153,7 +153,7 @@ def record(into: Path, source: Path) -> None:
         recorder = Recorder(folder, source)
 
         def keep(case: str, line: str, run: Callable[[list[str]], str]) -> None:
-            before = sum(os.times()[2:4])
+            before = sum(os.times()[2:4])  # processor time of processes that have ended, user and system
             said = run(["-m", "secondlook.cli", *shlex.split(line.format(**words))])
             (into / f"{case}.txt").write_text(f"$ secondlook {line}\n{said}", "utf-8")
             sys.stderr.write(f"{sum(os.times()[2:4]) - before:6.1f} s  {case}\n")

@@ -116,6 +116,7 @@ def bbq_talks(items: Sequence[Item], *, free: bool) -> Iterator[Talk]:
                 load_prompt("bbq/verbal"), query, "answer", 120, "In the light of this, what is your answer now?"
             )
         else:
+            # Formats take turns by four: in every eight, each is seen with the query repeated and without.
             again = prompt.reask(query, repeat_query=number % 8 < len(FORMATS), critiqued=True)
             steps = looks(prompt, query, "answer", 60, again=again)
         yield Talk(f"{'free' if free else 'bbq'}/{item.id}", steps, item.options, "ABC"[item.label])
@@ -165,6 +166,7 @@ def plan(data: Path, seed: int, skip: int, sizes: dict[str, int]) -> list[Talk]:
 
     def share(rows: Sequence[Any], name: str) -> Sequence[Any]:
         first = skip * SHARES[name] % len(rows)
+        # Doubled, so that a share which runs over the end goes on at the beginning.
         return (list(rows) * 2)[first : first + sizes.get(name, SHARES[name])]
 
     items = load_items(data / "bbq")

@@ -75,6 +75,7 @@ def quoted(reply: str, quotes: set[Run], options: Sequence[str]) -> list[tuple[i
 
 def without_quotes(reply: str, quotes: set[Run], options: Sequence[str]) -> str:
     """The reply with a gap for each quotation."""
+    # From the end, so that the places before a gap stay what they were.
     for start, end in reversed(quoted(reply, quotes, options)):
         reply = reply[:start] + GAP + reply[end:]
     return reply

@@ -24,7 +24,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
-    """Point to them where the site has them."""
+    """Turn links to files outside ``docs/`` to where the site has them."""
     return _OUTSIDE.sub(lambda found: f"]({_within(found[1])})", markdown)
 
 

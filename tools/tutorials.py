@@ -1,7 +1,7 @@
 """Run the commands of the tutorials as they stand, and show in each page what they print, or ``--check`` that it does.
 
 A block of commands follows a mark ``<!-- run:NAME -->``; the block ``<!-- NAME:start -->`` shows what it prints, or the
-part that the page speaks of. ``tutorials.py read-a-diagnosis`` runs one page; *Ten minutes* asks a real model.
+part that the page speaks of. ``tutorials.py read-a-diagnosis`` runs one page; two pages ask a real model.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ def between(start: str, end: str) -> Cut:
     return cut
 
 
+ASKING = ("ten-minutes", "refusal")
+"""Pages that ask a real model, in an empty folder; the others read committed records."""
+
+# No line begins with "\0": such a part ends with the output.
 PAGES: Mapping[str, Mapping[str, tuple[str, Cut]]] = {
     "ten-minutes": {
         "questions": ("questions", between('{"id"', "30 ")),
@@ -39,6 +43,8 @@ PAGES: Mapping[str, Mapping[str, tuple[str, Cut]]] = {
         "why": ("why", between("round ", "\0")),
         "power": ("power", str),
     },
+    "compare": {"compare": ("compare", str), "power": ("power", str)},
+    "refusal": {"defences": ("refusal", between("defence ", "judge "))},
     "gates": {"fit": ("fit", str), "test": ("test", str)},
     "read-a-diagnosis": {
         "arms": ("diagnose", between("arm ", "Looking")),
@@ -72,7 +78,7 @@ def main() -> int:
         file = ROOT / "docs" / f"{name}.md"
         old = file.read_text("utf-8")
         with tempfile.TemporaryDirectory() as folder:
-            text = filled(name, old, Path(folder) if name == "ten-minutes" else ROOT)  # others read committed records
+            text = filled(name, old, Path(folder) if name in ASKING else ROOT)
         if "--check" not in sys.argv[1:]:
             file.write_text(text, encoding="utf-8")
         elif text != old:

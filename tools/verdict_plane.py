@@ -68,7 +68,7 @@ class Point:
 
 
 def point(name: str, found: Diagnosis) -> Point | None:
-    """Of a diagnosis; none without alarms at right answers and at wrong ones, or if they change nothing."""
+    """The point of a diagnosis; none without alarms at right answers and at wrong ones, or if they change nothing."""
     even = found.break_even
     if even is None or even.alarms is None or even.alarms.needed is None:
         return None
@@ -125,6 +125,7 @@ def draw(found: list[Point]) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    # Ids from a fixed salt and no date: the same points give the same bytes.
     with rc_context({"font.size": 9, "svg.hashsalt": "secondlook"}):
         figure = Figure(figsize=(6.4, 4.4), layout="constrained")
         axes: Any = figure.subplots()

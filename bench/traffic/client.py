@@ -26,7 +26,7 @@ class Work:
     told: bytes = b""
 
     def requests(self) -> list[bytes]:
-        """As they are sent."""
+        """The requests as bytes, as they are sent."""
         lines = (
             "POST /v1/chat/completions HTTP/1.1",
             "host: 127.0.0.1",
@@ -77,13 +77,14 @@ class Line:
             self.streams = await asyncio.open_connection("127.0.0.1", self.work.port)
         reader, writer = self.streams
         writer.write(request)
+        # Names of headers have any case, the status line has one. What `Work.told` looks for is in lower case, too.
         head = (await reader.readuntil(b"\r\n\r\n")).lower().replace(b"http/1.1", b"HTTP/1.1", 1)
         if b"\r\ncontent-length:" in head:
             body = await reader.readexactly(int(head.split(b"\r\ncontent-length:", 1)[1].split(b"\r\n", 1)[0]))
         else:
             body = b""
             while size := int(await reader.readline(), 16):
-                body += (await reader.readexactly(size + 2))[:-2]
+                body += (await reader.readexactly(size + 2))[:-2]  # a chunk ends with a line break of two bytes
             await reader.readline()
         if b"\r\nconnection: close" in head:
             self.close()

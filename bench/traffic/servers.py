@@ -50,7 +50,7 @@ def upstream(port: int) -> Program:
 
 
 def gateway(behind: int, policy: str, workers: int) -> Program:
-    """Ours."""
+    """Our gateway."""
     port = free_port()
     command = (
         str(Path(sys.executable).with_name("secondlook")), "serve", "--upstream", f"http://127.0.0.1:{behind}/v1",
@@ -117,7 +117,7 @@ def running(program: Program, cores: set[int]) -> Iterator[psutil.Process]:
             stdout=log,
             stderr=log,
             env={**os.environ, **program.environment},
-            start_new_session=True,
+            start_new_session=True,  # a group of its own, so that `killpg` ends workers too
             preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
         try:

@@ -16,7 +16,7 @@ def progress(console: Console, *columns: ProgressColumn) -> Progress:
 
     Args:
         console: Where to draw; lines go to its stream, so give one of standard error where results are on the other.
-        columns: Of a bar; by default what is usual.
+        columns: Columns of a bar; rich's own by default.
     """
     if console.is_terminal:
         return Progress(*columns, console=console, transient=True)
@@ -27,6 +27,7 @@ class _Lines(Progress):
     """Says how far its tasks are: as each begins, and then every half minute."""
 
     def __init__(self, console: Console) -> None:
+        # Disabled, rich keeps count of the tasks and draws nothing.
         super().__init__(console=console, disable=True)
         self._last = 0.0
 
@@ -54,5 +55,6 @@ class _Lines(Progress):
         self._last = time.monotonic()
         task = self._tasks[task_id]
         total = "" if task.total is None else f" of {task.total:,.0f}"
+        # .3g keeps the fraction of a small amount, and would write 1,234 as 1.23e+03.
         done = f"{task.completed:,.0f}" if task.completed >= 100 else f"{task.completed:.3g}"
         self.console.print(f"{task.description}: {done}{total}", highlight=False, markup=False)

@@ -56,6 +56,7 @@ def fetch(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # `retries` are of connections alone; a transfer that breaks is continued by the next call.
         with httpx.Client(transport=httpx.HTTPTransport(retries=2), timeout=timeout, follow_redirects=True) as client:
             _fetch(client, url, path, digest, expected, progress or _silent)
     except httpx.HTTPStatusError as error:
@@ -103,7 +104,7 @@ def _continue(client: httpx.Client, url: str, part: Path, progress: Progress) ->
             raise DownloadError(url, f"{reason} — deleted; run again to fetch it afresh")
         response.raise_for_status()
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
-            have = 0
+            have = 0  # the server knows no ranges, and sends all of it
         elif not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             sent = response.headers.get("Content-Range", "none")
             raise DownloadError(

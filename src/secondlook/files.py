@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ".jsonl, .json (a list), .csv, .tsv or .parquet"
+# In order of preference: where two make as many columns, the first is taken.
 _SEPARATORS = ",;\t|"
+# Python's utf-16 reads the byte order off the mark and drops it; utf-16-le would leave it in the text.
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
@@ -52,7 +54,7 @@ def rows_of(path: Path) -> Rows:
     """The rows of a file, as plain JSON values: a missing one is ``None``.
 
     Raises:
-        DataError: It cannot be read, or a row is none.
+        DataError: It cannot be read, or a row is no object.
     """
     kind = path.suffix.lower()
     readers: Mapping[str, Callable[[Path], Rows]] = {
@@ -125,7 +127,7 @@ def cells_of(path: Path, text: str, names: list[str], separator: str) -> Iterato
 
 
 def matched(names: Iterable[str], known: Collection[str], path: Path) -> dict[str, str]:
-    """The known names that a file's names stand for: themselves, or but for capitals and spaces; by the file's name.
+    """Known names, by the file's names that stand for them: the same, or the same but for capitals and spaces.
 
     Raises:
         DataError: Two of its names stand for one.
@@ -155,17 +157,19 @@ def parquet_frame(path: Path) -> pd.DataFrame:
     except Exception as error:
         cause = f"{type(error).__name__}: {error}".splitlines()[0]
         raise DataError(path, None, f"cannot be read ({cause})") from None
+    # `set_index` moves columns into the index; an index that only counts rows has no name.
     named = [name for name in frame.index.names if name is not None and name not in frame]
     return frame.reset_index(named) if named else frame
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: NaN is ``None``, half a surrogate pair U+FFFD, and numbers and dates of tables their own.
+    """A value as JSON has it: NaN is ``None``, half a surrogate pair is U+FFFD, a NumPy number plain, a date text.
 
     Raises:
         TypeError: JSON has no such value.
     """
     if isinstance(value, str):
+        # UTF-16 joins two halves that stand together; one alone could not be written as UTF-8, and is replaced.
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, Mapping):
         return {str(plain(name)): plain(part) for name, part in value.items()}
@@ -179,6 +183,7 @@ def plain(value: Any) -> Any:
         return None if math.isnan(value) else float(value)
     if hasattr(value, "tolist"):
         return plain(value.tolist())
+    # By name, so that pandas need not be imported. NaT has an isoformat, which gives the word "NaT".
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     if hasattr(value, "isoformat"):
@@ -200,6 +205,7 @@ def _row(path: Path, line: int, row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _json(path: Path) -> Rows:
     text = text_of(path)
+    # Under another ending, a list of objects is read as a list too; [1, 2] is a line, and refused with its number.
     if path.suffix.lower() == ".json" or text.lstrip().startswith(("[{", "[\n", "[\r")):
         try:
             rows = json.loads(text)
@@ -210,6 +216,7 @@ def _json(path: Path) -> Rows:
             raise DataError(path, None, f"holds a {type(rows).__name__}; give a list of objects")
         yield from ((line, _object(path, line, row)) for line, row in enumerate(rows, start=1))
         return
+    # Not splitlines(): it also splits at U+2028 and the like, which may stand in a JSON string as they are.
     for line, one in enumerate(text.split("\n"), start=1):
         if not one.strip():
             continue
@@ -250,6 +257,7 @@ def _cells(line: str, separator: str) -> list[str]:
 @contextmanager
 def _long_cells() -> Iterator[None]:
     # The limit is the whole process's; a generator may be left in the middle, so it is never lowered again below ours.
+    # It is a C long, which has 32 bits on Windows.
     before = csv.field_size_limit()
     csv.field_size_limit(max(before, min(sys.maxsize, 2**31 - 1)))
     yield

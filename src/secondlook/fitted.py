@@ -22,9 +22,9 @@ class Input:
     """A number made of something known.
 
     Attributes:
-        name: Of what is known.
-        level: Of a word: the input is 1 where it is this one, else 0. ``None``: it is a number, standardised.
-        mean: Of the numbers it was fitted on; it stands where a number is missing.
+        name: Name of the known fact that it reads.
+        level: Word for which the input is 1, else 0; ``None`` where the fact is a number, which is standardised.
+        mean: Mean of the numbers it was fitted on; it stands where a number is missing.
         scale: Their standard deviation.
     """
 
@@ -39,6 +39,7 @@ class Input:
         if self.level is not None:
             return float(value == self.level)
         if not isinstance(value, int | float) or math.isnan(value):
+            # 0 is the mean of standardised numbers.
             return 0.0
         return (value - self.mean) / self.scale
 
@@ -52,8 +53,9 @@ class Linear:
     intercept: float
 
     def wrong(self, x: Sequence[float]) -> float:
-        """1 / (1 + e^−z), z the weighted sum."""
+        """Probability of wrong, 1 / (1 + e^−z) with z the weighted sum."""
         z = self.intercept + sum(w * v for w, v in zip(self.weights, x, strict=True))
+        # Each form takes exp of a number that is not positive: math.exp raises OverflowError above 709.
         return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
 
 
@@ -66,7 +68,7 @@ class Isotonic:
     y: list[float]
 
     def wrong(self, x: Sequence[float]) -> float:
-        """The value at the input."""
+        """Probability of wrong at the input."""
         (at,) = x
         place = bisect_right(self.x, at)
         if place == 0 or place == len(self.x):
@@ -104,7 +106,7 @@ class Trees:
     rate: float
 
     def wrong(self, x: Sequence[float]) -> float:
-        """Of the log-odds."""
+        """Probability of wrong, by the log-odds."""
         single = [_single(value) for value in x]
         return Linear("linear", [], self.start + self.rate * sum(tree.leaf(single) for tree in self.trees)).wrong(())
 
@@ -116,7 +118,7 @@ class Votes:
     kind: Literal["vote"]
 
     def wrong(self, x: Sequence[float]) -> float:
-        """Not a number where nobody gave a verdict."""
+        """Share of alarms; not a number where nobody gave a verdict."""
         alarms, passes = sum(x[::2]), sum(x[1::2])
         return alarms / (alarms + passes) if alarms + passes else math.nan
 
@@ -129,7 +131,7 @@ class Limit:
     at: float
 
     def wrong(self, x: Sequence[float]) -> float:
-        """1 or 0."""
+        """1 below the limit, else 0."""
         return float(x[0] < self.at)
 
 
@@ -140,7 +142,7 @@ class Fitted:
     Attributes:
         inputs: What it reads.
         form: How inputs become a probability.
-        threshold: Above it an answer is called wrong, below it right, at it neither.
+        threshold: Above it an answer is called wrong, else right; a vote at it is a tie, and unclear.
     """
 
     inputs: list[Input]
@@ -157,6 +159,7 @@ class Fitted:
     def verdict(self, known: Known) -> Literal["wrong", "right", "unclear"]:
         """Verdict of the fitted critic."""
         found = self.wrong(known)
+        # A vote at its threshold is a tie. Other forms pass there, as `diagnosis.critics` judged them.
         if found is None or (found == self.threshold and self.form.kind == "vote"):
             return "unclear"
         return "wrong" if found > self.threshold else "right"

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 When = Literal["never", "always", "alarm", "unsatisfied", "p_wrong", "p_answer", "agreement"]
-"""What an answer is looked at again for: an ``alarm`` (the critic, be it a model or a tool, calls it wrong);
+"""Reason to look at an answer again: an ``alarm`` (the critic, be it a model or a tool, calls it wrong);
 ``unsatisfied`` (it does not call it right); a probability of ``wrong`` above the threshold; the model's own probability
 of its answer, or the agreement of samples with it, below the threshold."""
 Keep = Literal["new", "preferred", "confirmed"]
-"""Which answer is kept after a look: always the ``new`` one; only one that a judge prefers to the earlier one; only one
+"""Answer that is kept after a look: always the ``new`` one; only one that a judge prefers to the earlier one; only one
 that the critic calls right."""
 BY_CRITIC: frozenset[When] = frozenset({"alarm", "unsatisfied", "p_wrong"})
-"""What takes a critique to decide."""
+"""Reasons that only a critique can give."""
 _SHARES: tuple[When, ...] = ("p_wrong", "p_answer", "agreement")
 
 
@@ -44,7 +44,7 @@ class Gate:
     """When to look again, and which answer to keep.
 
     Attributes:
-        when: What an answer is looked at again for. Where that is not known of an answer, it is not looked at.
+        when: Reason to look at an answer again. A number that is not known is no reason.
         threshold: From 0 to 1, of ``p_wrong``, ``p_answer`` and ``agreement``.
         samples: Answers that are sampled, of ``agreement``.
         keep: Which answer is kept.
@@ -75,11 +75,14 @@ class Gate:
         return self.when in BY_CRITIC
 
     def looks(self, seen: Seen) -> Any:
-        """Whether an answer is looked at again; of arrays whether each is, or one word for all."""
+        """Whether an answer is looked at again; of arrays an array, or a single bool where all are decided alike."""
+        # Comparisons with NaN are false, so a number that is not known is no reason to look. A negation, such as
+        # `not seen.p_wrong <= self.threshold`, would make it one.
         match self.when:
             case "alarm":
                 return seen.verdict == "wrong"
             case "unsatisfied":
+                # A verdict that is unclear or missing is not "right" either: it counts, as docs/gates.md says.
                 return seen.verdict != "right"
             case "p_wrong":
                 return seen.p_wrong > self.threshold
@@ -90,7 +93,7 @@ class Gate:
         return self.when == "always"
 
     def keeps(self, *, preferred: Any = None, verdict: Any = None) -> Any:
-        """Whether a new answer is kept; of arrays whether each is, or one word for all.
+        """Whether a new answer is kept; of arrays an array, or a single bool where all are decided alike.
 
         Args:
             preferred: Whether a judge prefers it to the earlier one; ``None`` where it did not say.

@@ -25,7 +25,7 @@ def initialise(model: nn.Module, depth: int, initial: Initial, generator: Genera
         initial: `gpt2`: normal with standard deviation 0.02, the maps that write to the stream divided by √(2·depth),
             biases zero. `torch`: every linear map, and its bias, uniform on ±1/√(its inputs), as `nn.Linear` does;
             positions standard normal, as `nn.Embedding` does. `gpt2-inside`: maps into and out of the stream as
-            `torch`, all else as `gpt2`: the released code's base (§3).
+            `torch`, all else as `gpt2`: the base of the paper's released code.
         generator: Source of the numbers.
     """
     shrink = 1 / math.sqrt(2 * depth)

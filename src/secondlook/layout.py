@@ -66,6 +66,7 @@ def table(*headings: str, spaces: int = 1) -> Table:
     from rich import box
     from rich.table import Table
 
+    # The box draws one space between columns; the padding adds the others.
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, spaces - 1))
     for index, heading in enumerate(headings):
         made.add_column(heading, justify="right" if index else "left", no_wrap=True)

@@ -25,19 +25,22 @@ def whole(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     part = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder: one file replaces another at once only within a file system.
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         part = Path(name)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
+            # Else a crash of the machine soon after may leave an empty file under the name.
             os.fsync(file.fileno())
         if not private:
-            # A temporary file is its owner's alone; a result is as readable as any new file.
+            # A temporary file is its owner's alone; a result is as readable as any new file. The mask can be read only
+            # by setting it.
             mask = os.umask(0)
             os.umask(mask)
             part.chmod(0o666 & ~mask)
         part.replace(path)
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C leaves no part behind either
         if part:
             part.unlink(missing_ok=True)
         if isinstance(error, OSError):

@@ -33,9 +33,11 @@ class Block:
         value_width: Width of a head's values; `head_width` unless told otherwise.
         feedforward: Hidden units; 0 leaves the feed-forward network out.
         attention: `softmax`, or `linear`: scores are used as they are.
-        division: Divisor of linear attention: the `count` of tokens attended to, or `none` for a plain sum.
+        division: Divisor of linear attention: the `count` of tokens attended to, or `none` for a plain sum, which the
+            paper's released code takes.
         stream: Of a block without feed-forward network: whether the residual stream is `kept`, or `replaced` by its
-            norm after attention, so that no block's output reaches the next but through that norm.
+            norm after attention, so that no block's output reaches the next but through that norm, as in the
+            released code.
     """
 
     heads: int
@@ -118,7 +120,8 @@ class Trace:
     Attributes:
         outputs: [batch, tokens, outputs].
         residual: The residual stream after the read-in and after every block, each [batch, tokens, width].
-        attention: Every block's attention, [batch, heads, tokens (asking), tokens (attended to)]; no heads, size 0.
+        attention: Every block's attention, [batch, heads, tokens (asking), tokens (attended to)]; a block without heads
+            has an axis of size 0.
     """
 
     outputs: Tensor
@@ -166,6 +169,8 @@ class MultiHeadAttention(nn.Module):
     def trace(self, stream: Tensor) -> tuple[Tensor, Tensor]:
         """The same, with the weights."""
         query, key, value = self.project(stream)
+        # Where `attend` takes torch's fused attention, this agrees with it up to rounding; elsewhere to the last bit.
+        # The laboratory trains ensembles through here, since `vmap` has no rule for the fused one.
         weights = self.weights(query, key)
         return self._merge(weights @ value), weights
 
@@ -181,6 +186,7 @@ class MultiHeadAttention(nn.Module):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Values carried to every token, [batch, heads, tokens, width of a head's values]."""
+        # The fused one divides by √head_width, as `factor` does, and applies its own causal mask.
         if self.kind == "softmax" and self.factor != 1:
             return nn.functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
         # Unscaled scores are a construction's: they reach 10⁵, and its bounds are derived for these operations.

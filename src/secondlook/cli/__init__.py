@@ -34,7 +34,7 @@ for floor in (
     *(critics, theory, laboratory, studies, reproduce),
 ):
     app.add_typer(floor.app)  # without a name: its commands are ours
-_STOPPED = 130
+_STOPPED = 130  # 128 + SIGINT, the code that typer ends a command with at Ctrl-C
 _OF_COMMANDS = {
     **dict.fromkeys(("lab", "prove", "show"), "lab"),
     **dict.fromkeys(("reproduce", "study"), "demo"),
@@ -66,6 +66,8 @@ def secondlook(
 def main() -> None:
     """Entry point: an error a user can cause is one line on standard error and exit code 2."""
     try:
+        # Not standalone, typer raises its errors instead of printing them, and returns the exit code, or else what the
+        # command returned: commands return nothing.
         code = app(prog_name="secondlook", standalone_mode=False)
     except typer.TyperException as error:
         if message := error.format_message():  # of a command without a word after it the help has been shown
@@ -85,6 +87,7 @@ def main() -> None:
 def _missing(error: ModuleNotFoundError) -> str:
     package = (error.name or "").partition(".")[0]
     usual = {**dict.fromkeys(_LOCAL, "local"), **dict.fromkeys(_EVAL, "eval"), "ray": "cluster"}
+    # Ray comes with one extra alone; of other packages, the command knows better which extra brings them.
     extra = (
         usual.get(package)
         if package == "ray"

@@ -186,6 +186,7 @@ def _show(found: LogComparison) -> None:
 
 def _code(found: LogComparison, fail_if: FailIf) -> int:
     standings = {one.standing for one in found.against}
+    # What is worse is not better either, so it fails under both options.
     if "worse" in standings or (fail_if is FailIf.NOT_BETTER and standings != {"better"}):
         return _FAILED
     return _UNTESTED if any(one.p is None for one in found.against) else 0

@@ -144,6 +144,7 @@ def _keep_critic(better: Better, out: Path, runs: list[Path], records: pd.DataFr
     table = check_table(records)
     made = made_of(table, table.arms[better.arm], runs[0] if len(runs) == 1 else None)
     asked = {name: known[name] for name in better.asks}
+    # The critic that was asked, and the one that is served; those between are for the table on the terminal.
     rows = [better.rows[0], better.rows[-1]]
     file = CriticFile(FORMAT, rows[-1].name, better.fitted, asked, made, rows, better.notes)
     with whole(out) as written:

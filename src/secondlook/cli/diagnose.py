@@ -106,6 +106,7 @@ def _rounds(diagnosis: Diagnosis) -> Table:
             str(state.round),
             share(state.accuracy),
             points(state.gain) if state.round else "",
+            # As `transitions` counts flips: harm is every way out of right, also to unreadable; repair is from wrong.
             str(sum(n for to, n in before.counts["right"].items() if to != "right")) if before else "",
             str(before.counts["wrong"]["right"]) if before else "",
             *([str(state.unparsed + state.refused)] if unread else []),
@@ -115,7 +116,7 @@ def _rounds(diagnosis: Diagnosis) -> Table:
             number(state.tokens, ",.0f"),
             style="red" if line and line.inside is False else None,
         )
-    for line in predicted.values():
+    for line in predicted.values():  # rounds that were forecast and not measured
         made.add_row(str(line.round), *[""] * (4 + len(column)), _predicted(line), style="dim")
     return made
 
@@ -165,6 +166,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     )
     if contexts := diagnosis.overall.contexts:
         yield "By context", ", ".join(f"{name} {points(gain)}" for name, gain in contexts.items()) + " points."
+    # The first round and the last, once where they are the same.
     for line in [*diagnosis.bias[:1], *diagnosis.bias[1:][-1:]]:
         scores = f"ambiguous {_bias(line.ambiguous)}, disambiguated {_bias(line.disambiguated)}"
         yield f"Bias score after round {line.round}", f"{scores}."

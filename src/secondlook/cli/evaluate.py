@@ -230,6 +230,8 @@ def _evaluation(
         critics, arms = replace(critics, critic=named), arms and replace(arms, critic=named)
     apart = ("critic", "critic_model", "critic_base_url")
     study = {name: value for name, value in asdict(critics).items() if name not in apart}
+    # A digest of the settings names a run's folder. At these defaults a run is what it was before there were gates, and
+    # keeps its name.
     study = {name: value for name, value in study.items() if (name, value) not in (("keep", "new"), ("gate", None))}
     study |= {"prompt": critics.prompt or benchmark.prompt, "cache": model.cache}
     study |= {"fitted_file": str(Path(fitted[0]).resolve())} if fitted else {}
@@ -255,6 +257,7 @@ def _evaluation(
 
 
 def _other(endpoint: Endpoint, model: str | None, base_url: str | None) -> Endpoint | None:
+    # Another provider may refuse arguments that are meant for the answering model's.
     return replace(endpoint, model=model, base_url=base_url, model_args={}) if model else None
 
 
@@ -316,6 +319,7 @@ def report(
     from secondlook.evaluation.report import read, to_json
     from secondlook.evaluation.shown import show
 
+    # Without Inspect nobody can read the logs, but a finished run has kept its report.
     result = read(folder) if importlib.util.find_spec("inspect_ai") is None else _labelled(folder, judge_labels, logs)
     if json_:
         sys.stdout.write(to_json(result))

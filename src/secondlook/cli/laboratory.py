@@ -145,6 +145,7 @@ def sweep(
     grid, kept = Sweep.read(file), place(trained or out)
     runs = sum(len(several) for _, several in grid.cells) + len(grid.pilots)
     told = grid.resources
+    # A file that names no gpus reads as 0: then the device decides.
     wanted = told.gpus or None if gpus is None else gpus
     resources = resources_of(device, told.cpus if cpus is None else cpus, wanted)
     workers = workers or (processors() if device == "cpu" else 1)

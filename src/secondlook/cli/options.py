@@ -47,6 +47,7 @@ def command(name: str, about: str, groups: Mapping[str, Group], run: Callable[..
         run(**made)
 
     parameters = [_parameter(each, group) for group in groups.values() for each in _fields(group)]
+    # typer takes the parameters from the signature, but their types from the annotations.
     call.__name__, call.__doc__ = name, about
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -76,11 +77,11 @@ def _parameter(each: Field[Any], group: Group) -> inspect.Parameter:
     if each.name in group.spelt:
         flag, help_ = group.spelt[each.name]
         flags = (flag,)
-    elif kind is bool:
+    elif kind is bool:  # without a spelling of its own it would get a --no-… beside it
         flags = flags or (f"--{each.name.replace('_', '-')}",)
     shown = typer.Option(*flags, help=help_, rich_help_panel=group.panel)
     default: Any = inspect.Parameter.empty if each.default is MISSING else each.default
-    if _repeated(kind):
+    if _repeated(kind):  # only lists are options that repeat: a tuple takes its values at one go
         kind = list[str] | None if default is None else list[str]
         default = list(default) if default else default
     return inspect.Parameter(
@@ -93,6 +94,7 @@ def _value(each: Field[Any], group: Group, given: Any) -> Any:
     if given is None or not any(map(_repeated, kinds)):
         return given
     if any(get_origin(kind) is not tuple for kind in kinds if _repeated(kind)):
+        # The help of such an option begins with an example, which the error shows.
         return pairs(given, each.name, each.metadata["help"].split()[0]) or None
     return tuple(given) or None
 

@@ -60,6 +60,7 @@ def run(
             raise ValueError("--dry-run counts what a real model would be asked: give --model")
         _count(names, [profile_of(name, base_url=base_url, per_category=per_category) for name in model], results, out)
         return
+    # R1 to R3 need a real model: `all` of a planted subject passes over them, and whoever names one is told so.
     known = EXPERIMENTS if "all" in names and not model else EXPERIMENTS | REAL
     wanted = find(names, known, "study")
     for experiment in wanted:

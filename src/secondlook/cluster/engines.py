@@ -37,4 +37,5 @@ def engine(
     from secondlook.cluster.on_ray import OnRay, connected
 
     with connected(cluster):
+        # Absolute, since workers may run in another working directory.
         yield OnRay(where.absolute(), resources or Resources(), tell)

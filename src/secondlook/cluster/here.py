@@ -49,6 +49,7 @@ class Here:
                 tick(unit, 1.0 - told)
 
     def _apart(self, work: Sequence[U], tick: Tick[U], failures: Failures) -> None:
+        # Not forked: a child would inherit the locks of torch's threads without the threads, and CUDA refuses a fork.
         pool = ProcessPoolExecutor(min(self.processes, len(work)), get_context("spawn"), alone)
         try:
             waiting = {pool.submit(do, unit): unit for unit in work}
@@ -57,7 +58,7 @@ class Here:
                 if isinstance(error, Exception):
                     failures.add(waiting[done], error)
                 else:
-                    done.result()
+                    done.result()  # raises what is no Exception, e.g. SystemExit: that ends the run
                     tick(waiting[done], 1.0)
         finally:
             pool.shutdown(cancel_futures=True)

@@ -79,6 +79,7 @@ class OnRay:
             return
         _see_that_it_fits(ray, self.resources)
         takes = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus}
+        # `max_retries` is about workers that die: Ray does not repeat a task that raised.
         remote = ray.remote(_do).options(**takes, max_retries=_RETRIES, name=type(work[0]).__name__)
         mark, code = self.where / MARK, _digest()
         with _turn(ray, self.where):
@@ -159,6 +160,7 @@ def _turn(ray: ModuleType, where: Place) -> Iterator[None]:
     """
     name = hashlib.sha256(str(where).encode()).hexdigest()[:16]
     try:
+        # It takes no processor from the units. Not being detached, it ends with its driver, which frees the name.
         holder = ray.remote(_Holder).options(num_cpus=0, name=name, namespace="secondlook").remote()
     except ValueError:
         raise ValueError(
@@ -213,6 +215,7 @@ def _errors(ray: ModuleType, done: list[Any]) -> list[Exception | None]:
             return [RuntimeError(died)]
     else:
         return [None] * len(done)
+    # Some failed, and `ray.get` does not say which: each is asked alone.
     return [error for reference in done for error in _errors(ray, [reference])]
 
 
@@ -259,7 +262,7 @@ def _reach(address: str) -> None:
 
 
 def load_ray() -> ModuleType:
-    """Ray.
+    """The module of Ray, imported under our settings.
 
     Raises:
         ValueError: It is not installed.

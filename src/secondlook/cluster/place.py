@@ -16,6 +16,7 @@ from upath import UPath
 
 from secondlook.machine import whole
 
+# A UPath is no Path: everywhere here, `isinstance(…, Path)` tells a folder from an address.
 Place: TypeAlias = Path | UPath
 MARK = ".driver.json"
 """Tells who works here; a worker that does not see it is not looking at the same place."""
@@ -49,7 +50,7 @@ def put(path: Place, data: bytes) -> None:
         return
     try:
         path.write_bytes(data)
-    except Exception as error:
+    except Exception as error:  # every store raises errors of its own kinds
         raise _refused("write", path, error) from error
 
 
@@ -99,10 +100,11 @@ def turn(where: Place) -> Iterator[None]:
         where.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
         mark(where)
-    except Timeout:
+    except Timeout:  # first, since it is an OSError too
         raise ValueError(f"{where} is being worked on by {_owner(where)}; wait for it, or give another --out") from None
     except OSError as error:
-        lock.release()
+        lock.release()  # the mark may have failed when the lock was taken
+        # `whole` raises an error with a message alone; the reason stands in its cause.
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         reason = cause.strerror or type(cause).__name__
         raise ValueError(f"cannot write into folder {str(where)!r} ({reason}); choose another --out") from None

@@ -77,16 +77,16 @@ class Resources:
 
     def __post_init__(self) -> None:
         for name, value in (("cpus", self.cpus), ("gpus", self.gpus)):
-            if not value >= 0:
+            if not value >= 0:  # NaN would pass `value < 0`
                 raise ValueError(f"{name} is {value}: give 0 or more")
-        if self.gpus > 1 and self.gpus % 1:
+        if self.gpus > 1 and self.gpus % 1:  # Ray's rule
             raise ValueError(f"gpus is {self.gpus}: give a part of one, or a whole number")
         if not self.cpus + self.gpus:
             raise ValueError("cpus and gpus are 0: a unit takes something of a machine")
 
 
 def left(units: Sequence[U], tick: Tick[U]) -> list[U]:
-    """Units to do, one of each name; those that are done are told."""
+    """Units to do, one of each name; ``tick`` is told of those that are done, and of repeated ones."""
     todo: dict[str, U] = {}
     for unit in units:
         if unit.name in todo or unit.done():
@@ -118,6 +118,7 @@ class Failures:
             return
         name, error = self._errors[0]
         others = len(self._errors) - 1
+        # These types and no subclasses, which may be made of other arguments than a message.
         if others and type(error) in (ValueError, RuntimeError, FloatingPointError, OSError):
             raise type(error)(f"{error} ({name}, and {others} more; what was done is kept)") from error
         raise error

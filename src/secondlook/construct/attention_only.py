@@ -50,6 +50,7 @@ def build(promise: Promise) -> Construction[Contexts]:
 
 
 def _heads(promise: Promise, prediction: tuple[str, ...], step: str, mask: str) -> tuple[Head, ...]:
+    # The lowest scores of a live token: −βR, and the least 2f·y − ‖y‖².
     lowest = (-promise.reward_range / 2, promise.min_score)
     by_reward, by_distance = ((sink(score - promise.silence),) for score in lowest)
     pick, average = term_of_step(promise, prediction, step, (mask, "position"), extra=(by_reward, by_distance))

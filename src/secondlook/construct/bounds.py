@@ -78,6 +78,7 @@ def _bound(promise: Promise, result: str, rounds: Sequence[MultiQueryContexts], 
     matched = (dx + 4) * promise.match_score if result == "T4" else 0.0
     truncation, rounding = torch.zeros_like(travelled), torch.zeros_like(travelled)
     for number, one in enumerate(rounds):
+        # K steps look at one ranking; every round of verdicts has its own.
         if number == 0 or one is not rounds[number - 1]:
             order = rank(one.rewards)
             y, r = one.responses.take_along_dim(order[..., None], -2), one.rewards.take_along_dim(order, -1)
@@ -93,7 +94,8 @@ def _bound(promise: Promise, result: str, rounds: Sequence[MultiQueryContexts], 
         step = picked - average
         leak = (leaks.pick * distances).sum((-2, -1))
         leak = leak + (leaks.lift * (attention * leaks.fade * apart).sum(-1)).sum(-1) + leaks.lost * largest
-        # Rounding of f = W₀x + Σ steps, of the scores made from it, and of the averages made from those.
+        # Rounding of f = W₀x + Σ steps, of the scores made from it, and of the averages made from those. The
+        # constants are derived in docs/theory.md, Rounding of one step.
         moved = u * (dx + 4) * (start.norm(dim=(-2, -1)) + travelled)[:, None] * x
         scores = u * ((d + promise.steps + 8) * (2 * prediction.norm(dim=-1) + largest) * largest + matched)
         carried = u * (n + 12) * 2 * largest
@@ -109,6 +111,7 @@ def _bound(promise: Promise, result: str, rounds: Sequence[MultiQueryContexts], 
         weights = weights + 2 * promise.eta * step.sum(-2).mT @ contexts.queries
     asked = contexts.test.norm(dim=-1)
     answers = [asked * part[:, None] for part in (truncation, rounding)]
+    # An exponential that overflows, times zero, is not a number: there is no bound then.
     truncation, rounding = (part.nan_to_num(torch.inf, posinf=torch.inf) for part in answers)
     return truncation, rounding
 
@@ -143,16 +146,19 @@ def _leaks(promise: Promise, result: str, r: Tensor) -> _Leaks:
     n = r.shape[-1]
     count = min(1, n - 1) if result in FIRST_FACTOR else n - 1
     blank, even = r.new_zeros(*r.shape[:-1], count, n), r.new_ones(*r.shape[:-1], count)
+    # T8 has no pick, and a prefix of a single response no term.
     if result == "T8" or not count:
         return _Leaks(blank, blank, even, blank.sum((-2, -1)))
     behind = promise.beta * (r[..., :count, None] - r[..., None, :])
     slack = promise.roundoff * (3 * promise.reward_range + 2 * (result == "T4") * promise.match_reward)
+    # Not behind are the token itself, those retired before it, and ties (T12), which share the pick.
     ahead = torch.where(behind > 0, slack - behind, -torch.inf)
     if result == "T7":
         return _masked(promise, r, ahead, slack)
     pick = ahead.exp()
+    # After the last term of a step nobody has to retire.
     retiring = pick[..., : 0 if result in FIRST_FACTOR else promise.n - 2, :]
-    # What decides is the position that a head is told (T5), or the reward, within half a gap (T3, T4).
+    # What decides is the position that a head is told (T5), or the reward in units of the gap (T3, T4).
     short = retiring if result == "T5" else retiring * behind[..., : retiring.shape[-2], :] / promise.reward_sharpness
     lost = torch.where((short.sum(-1) > _QUARTER).any(-1), torch.inf, 0.0)
     return _Leaks(pick, blank, even, lost)

@@ -76,6 +76,7 @@ def features(promise: Promise, contexts: Contexts, start: Tensor) -> dict[str, T
     ‖x‖² multiplies the whole step. A head's weights are the same for every context, so the factor travels with the
     value that the heads carry: they average y by its distance, and move ‖x‖²·y.
     """
+    # In float64, so that every feature is rounded once, by the precision of the weights.
     query, responses, rewards = (x.double() for x in (contexts.query, contexts.responses, contexts.rewards))
     base = (start.double() @ query[..., None]).mT.expand_as(responses)
     found = {

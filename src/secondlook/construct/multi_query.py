@@ -61,6 +61,7 @@ def build(promise: Promise, tests: int, dx: int, *, cross: bool = True) -> Const
         queries = contexts.queries.repeat_interleave(n, dim=1)
         rows = {**_responses(promise, contexts, start), **_directions(promise, queries)}
         asked = _directions(promise, contexts.test)
+        # No key in a test token: it asks, and nobody attends to it.
         test = {name: rows[name].new_zeros(*asked["query"].shape[:-1], rows[name].shape[-1]) for name in rows}
         base = (contexts.test.double() @ start.double().mT).to(promise.dtype)
         test |= {"base": base, "one": test["one"] + 1, "direction": asked["direction"], "query": asked["query"]}
@@ -102,6 +103,7 @@ def _check(promise: Promise, contexts: MultiQueryContexts, start: Tensor, *, tes
     if not cross:
         # The same direction is not enough: of another length, the step starts elsewhere and is ⟨x_q, x'⟩Δ_q.
         off = (contexts.test[:, :, None] - contexts.queries[:, None]).double().norm(dim=-1)
+        # A query of length 0 divides by 0, and must be near to no test query.
         farthest = (off / contexts.queries.double().norm(dim=-1)[:, None]).nan_to_num(torch.inf).amin(-1).max().item()
         if farthest > 1e-9:
             raise ValueError(

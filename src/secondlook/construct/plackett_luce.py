@@ -62,5 +62,6 @@ def blocks_of_step(
         tell_top_reward(promise, "top", HIDDEN, match[0]),
     )
     retire = threshold(layout, (("reward", 1.0), ("top", -1.0)), "retired", center=-gap / 2, width=gap)
+    # All units read the stream as attention has left it: one network erases the old flag and sets the new one.
     revive = (*erase(layout, "retired", signed=False), *erase(layout, "top", signed=True))
     return [BlockPlan(heads, (*retire, *revive))] * (promise.n - 2) + [BlockPlan(heads, revive)]

@@ -87,7 +87,9 @@ class Promise:
     @property
     def _largest(self) -> float:
         """More than any number of a forward pass: sums of scores, T8's sums over responses, and what heads carry."""
+        # 4: T5 lifts a token by 2(C + range) < 3C, as the range is below C/2.
         scores = 4 * (self.hide_reward + self.hide_score) + self.match_reward + self.match_score
+        # Products, here and below: a power that overflows raises, a product is inf, and the promise is refused.
         carried = 2 * (1 + self.eta) * self.max_norm * self.max_norm * (self.max_norm + self.max_prediction)
         return 4 * self.n * self.queries * (scores + carried + self.max_reward)
 
@@ -99,6 +101,7 @@ class Promise:
     @property
     def resolvable(self) -> float:
         """The least gap that rounding of the rewards, and of one comparison, cannot close."""
+        # Rounding takes up to 6uβR off the distance of two scores. At a gap of 16uR that leaves 5/8 of βΔ (T9).
         return 16 * self.roundoff * self.max_reward
 
     @property
@@ -139,12 +142,12 @@ class Promise:
 
     @property
     def hide_reward(self) -> float:
-        """Subtracted from β·r, it takes a token out of a ranking, and below a sink that itself is out of it."""
+        """Constant C_r, subtracted from β·r: it hides a token from a ranking, below a sink that itself is out."""
         return _FLAG * (self.reward_range + 2 * self.silence)
 
     @property
     def hide_score(self) -> float:
-        """Subtracted from 2f·y − ‖y‖², it takes a token out of an average, and below a sink that is out of it."""
+        """Constant C_s, subtracted from 2f·y − ‖y‖²: it hides a token from an average, below a sink that is out."""
         return _FLAG * (self.score_range + 2 * self.silence)
 
     @property
@@ -180,6 +183,7 @@ class Promise:
         prediction = queries.double() @ start.double().mT
         for name, vectors in {"query": queries, "response": several.responses, "prediction": prediction}.items():
             longest = vectors.double().norm(dim=-1).max().item()
+            # A vector of exactly the promised norm may be rounded above it. `not … <=` refuses nan, too.
             if not longest <= self.max_norm * (1 + 4 * self.roundoff):
                 raise ValueError(
                     f"a {name} has norm {longest:.6g}, this construction was built for at most max_norm="
@@ -214,6 +218,7 @@ class Promise:
         if ties:
             gaps = gaps[gaps > 0]
         gap = gaps.min().item() if gaps.numel() else math.inf
+        # Rewards a promised gap apart may be rounded towards each other.
         if gap < self.min_gap - 4 * self.roundoff * self.max_reward:
             raise ValueError(
                 f"two rewards are {gap:.3g} apart, this construction was built for min_gap={self.min_gap:g}; "

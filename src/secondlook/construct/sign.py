@@ -29,6 +29,7 @@ def build(promise: Promise, *, printed: bool = False) -> Construction[Contexts]:
         raise ValueError(f"steps is {promise.steps}; the shift of Proposition 3.1 is built for 1")
     sign = 1.0 if printed else -1.0
     layout = ResidualLayout({**widths(promise.d), "test": 1}, {})
+    # The test token asks, but is no response: nobody may attend to it.
     hidden = ("one", "test")
     heads = (
         pick_top_reward(promise, (Move("pull", "response", -2 * promise.eta),), hidden),

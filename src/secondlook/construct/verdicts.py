@@ -30,6 +30,7 @@ def build(promise: Promise) -> Construction[JudgedContexts]:
     def embed(contexts: JudgedContexts, start: Tensor) -> Tensor:
         if (given := contexts.verdicts.shape[-1]) != rounds:
             raise ValueError(f"verdicts span {given} rounds, this construction was built for {rounds}; build another")
+        # The first round stands for all as far as queries and responses go; verdicts are checked for every round.
         promise.check(contexts.round(0), start, ties=True)
         promise.check_rewards(contexts.verdicts.mT, ties=True)
         known = features(promise, contexts.round(0), start)

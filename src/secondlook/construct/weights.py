@@ -95,6 +95,7 @@ def assemble(
     blocks = tuple(_block(layout, plan) for plan in plans)
     config = TransformerConfig(layout.inputs, outputs, layout.width, blocks, causal=causal, scale=False)
     state = {
+        # Fed slots stand first in the stream, in the order of a token's features.
         "read_in.weight": torch.eye(layout.width, layout.inputs, dtype=dtype),
         "read_out.weight": torch.zeros(outputs, layout.width, dtype=dtype),
     }
@@ -112,6 +113,7 @@ def assemble(
 def _block(layout: ResidualLayout, plan: BlockPlan) -> Block:
     scores = (sum(len(layout.where(term.key)) for term in head.score) for head in plan.heads)
     values = (sum(len(layout.where(move.source)) for move in head.moves) for head in plan.heads)
+    # A head without a score (`gather`) still needs a width: one row of zeros scores all tokens alike.
     return Block(len(plan.heads), max(scores, default=0) or 1, max(values, default=0), len(plan.units), plan.attention)
 
 

@@ -68,7 +68,7 @@ class Completion:
     """Reply of a model.
 
     Attributes:
-        text: It.
+        text: Its words.
         usage: What it cost.
         finish: Why it stopped.
         reasoning: What it thought before, where the server tells that apart.

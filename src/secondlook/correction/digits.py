@@ -10,8 +10,8 @@ _DIGITS = "0123456789"
 _LONGEST = 16
 """Characters of a number at most: more come of a model that repeats a digit."""
 Score = Callable[[Sequence[str]], Awaitable["tuple[Sequence[float], int] | None"]]
-"""Log-probabilities of beginnings of a turn, none of which goes on from another, and the tokens before; or nothing,
-where a model does not tell."""
+"""Function that gives the log-probability of each text as the beginning of a turn (no text begins with another), and
+the number of tokens before the turn; ``None`` where a model does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ async def likeliest_number(score: Score) -> HeldNumber | None:
         logprobs, before = scored
         tokens_in, chosen = tokens_in or before, chosen + 1
         most = max(logprobs)
-        # All else that may follow a number ends it; a sign alone is none.
+        # P(ended) = P(said) - sum of P(said + way): all else that may follow a number ends it. A sign alone is none.
         ended = mass - sum(map(math.exp, logprobs)) if said not in ("", "-") else 0.0
         if ended >= math.exp(most):
             break

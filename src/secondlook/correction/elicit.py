@@ -40,7 +40,7 @@ class Held:
     """A reply that was held to a form.
 
     Attributes:
-        completion: It.
+        completion: The reply itself.
         how: ``logits``; the parameter that the server takes, e.g. ``response_format``; or ``turn``, a plain one.
         shares: Probability of each choice, in order, where it is known.
     """
@@ -73,7 +73,7 @@ class Elicited:
     """Reply of a model that was asked once more.
 
     Attributes:
-        text: It.
+        text: Its words.
         how: As in :class:`Held`.
         read: Whether it can be read; it is then read in the reply's place.
         usage: What asking cost.

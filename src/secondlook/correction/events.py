@@ -43,6 +43,7 @@ def read_events(body: bytes) -> Iterator[Event]:
     """The events of a whole stream, comments left out; lines may end in any of the ways that the standard allows."""
     name, lines = None, list[str]()
     text = body.decode("utf-8", "surrogatepass" if b"\xed" in body else "replace").replace("\r\n", "\n")
+    # The empty line at the end completes a last event that came without one, which the standard would discard.
     for line in (*text.replace("\r", "\n").split("\n"), ""):
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")

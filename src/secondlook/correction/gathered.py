@@ -20,6 +20,7 @@ def gathered(chunks: Iterable[object]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     message: dict[str, Any] = {}
     choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": None}
+    # Either end is enough, [DONE] or a reason to stop: a server may leave out one of them.
     ended = False
     for chunk in chunks:
         if not isinstance(chunk, dict):
@@ -53,6 +54,7 @@ def _merge(into: dict[str, Any], delta: Mapping[str, Any]) -> None:
         before = into.get(name)
         if value is None:
             into.setdefault(name, None)
+        # A role or an id that comes again is the same one, and no more of it.
         elif isinstance(value, str) and isinstance(before, str) and name not in ("role", "finish_reason", "id", "type"):
             into[name] = before + value
         elif isinstance(value, list) and isinstance(before, list):

@@ -56,6 +56,7 @@ def fields_of(way: str, form: Form) -> dict[str, Any]:
         case "guided_choice":
             return {"guided_choice": list(choices)}
         case "grammar":
+            # GBNF quotes its literals as JSON does.
             return {"grammar": "root ::= " + " | ".join(json.dumps(choice) for choice in choices)}
         case _:
             return {}
@@ -71,11 +72,12 @@ def schema_of(form: Form) -> dict[str, Any]:
 async def hold(ask: Ask, form: Form, server: Server) -> Held:
     """Ask for something of a form, in the way that the server is known to keep to, or in each until one is found.
 
-    Every reply's tokens count. Where no way is kept to, the last reply stands as that of a plain turn. What is open has
-    a schema, and no other way.
+    Every reply's tokens count. Where no way is kept to, the last reply stands as that of a plain turn. An open form is
+    asked for by schema alone.
     """
     spent, last, choices = Usage(), None, form.choices
     ways = _WAYS if server.way is None else (server.way,)
+    # Only a schema holds an open form, so no other way is tried; if it fails, that tells nothing of choices.
     for way in ways if choices else [each for each in ways[:1] if each == _WAYS[0]]:
         said = await ask(fields_of(way, form))
         if said is None:
@@ -85,6 +87,7 @@ async def hold(ask: Ask, form: Form, server: Server) -> Held:
             server.way = way
             place = place_of(said.text, choice, choices) if choices else None
             shares = None if place is None else shares_at(place, said)
+            # A choice that was found is whole, whatever the server says; the tokens are of the reply around it.
             return Held(replace(said, text=choice, usage=spent, finish="stop", tokens=()), way, shares)
     if server.way is None and choices:
         server.way = TURN

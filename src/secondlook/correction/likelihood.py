@@ -42,6 +42,7 @@ def place_of(reply: str, said: str, choices: Sequence[str]) -> Place | None:
     start = end = found[-1].start()
     while end - start < _LEAD and start and not (reply[start - 1].isalnum() or reply[start - 1].isspace()):
         start -= 1
+    # One white space more, since a word's token usually begins with it.
     start -= bool(start and reply[start - 1].isspace())
     lead, shape = reply[start:end], found[-1].group()
     return Place(reply[:start], tuple(lead + _spelt(other, like=shape) for other in words))
@@ -71,10 +72,12 @@ def shares_at(place: Place, said: Completion) -> tuple[float, ...] | None:
         start += len(token.text)
     else:
         return None
+    # One character of slack: a token may begin with the space that the server took off the text.
     if start < len(before) - 1:
         return None  # a token that began before the statement
     whole = [(before + continuation)[start:] for continuation in place.continuations]
     weights = [0.0] * len(whole)
+    # A sampled token may be missing among the likeliest, and is not counted twice where it is one of them.
     for text, logprob in {token.text: token.logprob, **token.top}.items():
         index = _begun(text, whole, part - start)
         if index is not None:
@@ -86,11 +89,13 @@ def _begun(text: str, whole: Sequence[str], shared: int) -> int | None:
     """Index of the text that a token begins or completes."""
     if text in whole:
         return whole.index(text)
+    # So far all choices are alike: the token could begin any of them.
     if len(text) <= shared:
         return None
     begun = [index for index, each in enumerate(whole) if each.startswith(text)]
     if not begun:
         begun = [index for index, each in enumerate(whole) if text.startswith(each)]
+        # The longest choice that the token spells out whole, unless the token goes on with more of a word.
         begun.sort(key=lambda index: -len(whole[index]))
         return begun[0] if begun and not text[len(whole[begun[0]]) :][:1].isalnum() else None
     return begun[0] if len(begun) == 1 else None

@@ -136,6 +136,7 @@ class _Conversation:
         gate = self.plan.decides
         if gate.when == "agreement":
             await self._sample(index, gate.samples or 1)
+        # Where no critique is needed it is decided first: an answer that is not looked at again then costs none.
         if not gate.by_critic and not gate.looks(self._seen(index)):
             return False
         if self.rounds[index].critique is None:  # the critic may have confirmed it already
@@ -144,6 +145,7 @@ class _Conversation:
 
     def _seen(self, index: int) -> Seen:
         round_, form = self.rounds[index], self.case.answer_form
+        # nan is unknown: every comparison with it is false, so a gate does not look.
         verdict, wrong, likely = None, math.nan, math.nan
         if (critique := round_.critique) is not None:
             verdict, wrong = critique.verdict, (critique.shares or {}).get("wrong", math.nan)
@@ -163,6 +165,7 @@ class _Conversation:
             self._spend(said.usage)
             spent += said.usage
             agree += own is not None and form.read(said.text, said.finish) == own
+            # After each sample, so that the round has the cost of those already drawn if a budget ends the rest.
             self.rounds[index] = replace(self.rounds[index], sampled=spent)
         self.rounds[index] = replace(self.rounds[index], agreement=agree / count)
 
@@ -225,11 +228,13 @@ class _Conversation:
         if self.plan.asking == NEVER or (form := self.case.answer_form) is None:
             return
         spent = self.plan.max_tokens is not None and self.tokens >= self.plan.max_tokens
+        # With the tokens spent nobody is asked once more; how likely the answer was can still be noted, at no tokens.
         asking = replace(self.plan.asking, elicit="line") if spent else self.plan.asking
         seed = self._seed(index, "answer")
         try:
             elicited, shares = await self._in_time(asking.settle(self.model, shown, said, form, seed))
         except WithheldError:
+            # The answer stands; _in_time has counted the refused call.
             return
         self._spend(elicited.usage if elicited else Usage())
         known = None if shares is None else dict(shares)
@@ -244,6 +249,7 @@ class _Conversation:
         if not critique.text.strip():
             critique = replace(critique, text=self.case.feedback(critique.verdict))
         self.rounds[index] = replace(self.rounds[index], critique=critique)
+        # Appended only now: a critic that says nothing, or fails, leaves no check question behind.
         self.messages.append(Message("user", self.case.check(index)))
         self.messages.append(Message("assistant", critique.text))
         return critique
@@ -282,6 +288,7 @@ class _Conversation:
             except Exception:
                 self.lost += Usage(calls=1)
                 raise
+        # Only a call that the deadline cut off gets here; a cancellation from outside passes through the scope.
         self.lost += Usage(calls=1)
         raise _SpentError("seconds")
 

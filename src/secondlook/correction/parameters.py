@@ -17,6 +17,7 @@ _FORM = re.compile(
     r"|max_length|(min|max)_\w*tokens|n_predict|num_predict|continue_final|add_generation_prompt"
 )
 _NESTED = ("extra_body", "options", "parameters", "sampling_params", "generation_config")
+# Some models refuse the older name, some servers do not know the newer one.
 _SWAPPED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _ESSENTIAL = frozenset({"model", "messages", "input", "stream"})
 _REFUSING = frozenset({400, 422})
@@ -55,6 +56,7 @@ def adapted(
     names = [name for name in request if name not in _ESSENTIAL and (own is None or name in own)]
     named = [name for name in names if re.search(rf"\b{re.escape(name)}\b", said)]
     if param in names or named:
+        # Without `param` the first name in the message counts: a later one may be advice on what to use instead.
         return _changed(request, param if param in names else min(named, key=said.find))
     if own is None and re.search(r"\b(system|developer)\b", said, re.I):
         return _without_system(request)

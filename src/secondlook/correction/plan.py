@@ -68,6 +68,7 @@ class Plan:
         if self.gate is not None and self.variant == "resample":
             raise ValueError("variant 'resample' looks at nothing again: leave the gate out")
         for name, least in (("max_tokens", "1 or more"), ("max_seconds", "more than 0")):
+            # `not limit > 0` refuses nan too.
             if (limit := getattr(self, name)) is not None and not limit > 0:
                 raise ValueError(f"{name} is {limit!r}: give {least}, or None for no limit")
         if self.variant == "diverse" and not self.history:

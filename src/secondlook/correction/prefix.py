@@ -10,7 +10,7 @@ from secondlook.correction.chat import Message
 def rewritten_turn(
     render: Callable[[Sequence[Message]], Sequence[int] | str], messages: Sequence[Message]
 ) -> int | None:
-    """First user message whose rendering no longer begins with the one up to the user message before.
+    """Index of the first user message whose rendering no longer begins with that of the user message before.
 
     Servers keep what they computed for a prompt and reuse it for the next one as far as the two begin with the same
     tokens. The loop only ever appends turns, so each of its prompts can be served from the one before, unless the

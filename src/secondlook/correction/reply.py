@@ -163,6 +163,7 @@ def error_of(body: object) -> str | None:
         return None
     error = body.get("error")
     if not error:
+        # Some servers put `message` or `detail` at the top; in a body that holds an answer, neither tells of an error.
         told = body.get("object") == "error" or not {"choices", "output", "content"} & body.keys()
         error = next((body[name] for name in ("message", "detail") if body.get(name)), None) if told else None
     if isinstance(error, Mapping):

@@ -68,6 +68,7 @@ class Line:
         rest = self.gain(false_alarm, 0.0)
         if self.slope_m and 0 <= (miss := rest / self.slope_m) <= 1:
             return Point(false_alarm, miss, None)
+        # The gain has one sign at all misses from 0 to 1, so that any of them tells it.
         return Point(false_alarm, None, self.gain(false_alarm, 0.5) > 0)
 
 
@@ -128,6 +129,7 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
     assert precision is not None  # there are alarms
     alarms = Alarms(precision, needed)
     line = _line(right, verdict, changed)
+    # The critic's rates on the very answers of the line: `expected_gain` is then the change that was measured.
     critic = critic_of(arm.take(which), step)
     gain = None
     if line and critic.false_alarm and critic.miss:
@@ -155,9 +157,11 @@ def _balance(right: Array, alarm: Array, changed: Array, cluster: Array, *, prio
     value = cost / (cost + gain)
     _, index = np.unique(cluster, return_inverse=True)
     count = int(index.max()) + 1
+    # The logarithm of a rate of zero has no standard error.
     if count < 2 or harm == 0 or repair == 0:
         return Estimate(value, None, None, len(right), count)
     influence = np.zeros(count)
+    # Derivatives of logit A + log harm − log repair by the three shares; without the prior the first is zero.
     first = prior / (a * (1 - a))
     slopes = (right, a, first), (changed, harm, 1 / harm), (changed, repair, -1 / repair)
     for of, (hit, p, weight) in zip(among, slopes, strict=True):

@@ -74,12 +74,15 @@ def spread(totals: ArrayLike, squares: ArrayLike, sizes: ArrayLike) -> Spread:
         mean = total.sum(-1) / n
         share = size / n[..., None]
         # CR2: a cluster pulls the mean towards itself, so that its residual is too small by 1 − n_g/n.
+        # One cluster alone leaves nothing to estimate a variance from: NaN.
         stretch = np.where(share < 1, 1 / (1 - share), np.nan)
         residual = total - size * mean[..., None]
         scatter = (stretch * residual**2).sum(-1)
+        # A difference of two sums that may be large: rounding can take it below zero.
         single = np.maximum(square.sum(-1) - n * mean**2, 0.0) / (n - 1)
         pairs = (size * (size - 1)).sum(-1)
         # The working model of the degrees of freedom: the intra-cluster correlation that the data show, never negative.
+        # Residual totals have the variances σ² n_g (1 + ρ (n_g − 1)); their sum is solved for ρ.
         correlation = np.clip((scatter - single * n) / (single * pairs), 0.0, 1.0)
         correlation = np.nan_to_num(correlation, nan=0.0)
         dof = _satterthwaite(share, stretch, size * (1 + correlation[..., None] * (size - 1)))
@@ -112,6 +115,7 @@ def effective_size(of: Spread, events: ArrayLike, alpha: ArrayLike) -> Array:
     seen = np.maximum(rare, 1.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         floor = 1 + PRIOR_ICC * PRIOR_EVENTS**2 / (PRIOR_EVENTS**2 + rare**2) * (of.weight - 1)
+        # fmax and fmin pass over the NaN that stands where nothing varies.
         estimate = np.fmax(of.variance / of.simple, floor)
         dof = np.maximum(of.dof, 1.0)
         tail = np.asarray(alpha, dtype=float) / 2
@@ -132,6 +136,7 @@ def _satterthwaite(share: Array, stretch: Array, variance: Array) -> Array:
         return np.asarray((stretch * x * y).sum(-1))
 
     ss, sv, vv = sums(share, share), sums(share, variance), sums(variance, variance)
+    # Squares over all pairs g, h without the term in δ_gh, by three sums; then the diagonal is put right.
     everywhere = 2 * ss * vv + 2 * sv**2 + (whole * ss) ** 2 - 4 * whole * ss * sv
     outside = everywhere - ((stretch * share * across) ** 2).sum(-1)
     return np.asarray(diagonal.sum(-1) ** 2 / (outside + (diagonal**2).sum(-1)))

@@ -23,7 +23,9 @@ SILENT, ALARM, PASS, UNCLEAR = range(4)
 
 _FREE = "always-unknown"  # the control that asks nobody
 _STATUSES = get_args(Status)
+# A column with gaps is read as floats, so that true may be written 1.0.
 _TRUTH = {"true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0}
+# A table has a column in memory for every round up to the last: one mistyped round must not fill it.
 _MOST_ROUNDS = 100
 
 
@@ -38,6 +40,7 @@ def codes(frame: pd.DataFrame, name: str, *, needed: bool = True) -> tuple[Array
     order = sorted(range(len(texts)), key=texts.__getitem__)
     rank = np.empty(len(texts) + 1, dtype=np.int64)
     rank[order] = np.arange(len(texts))
+    # factorize gives a missing name −1, which picks this last place.
     rank[-1] = -1
     return rank[number], [texts[index] for index in order]
 
@@ -121,6 +124,7 @@ def states(frame: pd.DataFrame) -> Array:
     status = _coded(frame["status"], "status", lambda word: codes_.get(word.strip().lower()), -1, known)
     if (missing := np.flatnonzero(status < 0)).size:
         raise ValueError(f"status is missing in data row {missing[0] + 1}; {known}")
+    # Places in Status: 0 ok, 1 unparsed, 2 refused, 3 error. A refusal may be judged, or not.
     contradiction = ((status == 0) & (correct < 0)) | (((status == 1) | (status == 3)) & (correct >= 0))
     if (at := np.flatnonzero(contradiction)).size:
         told = "missing" if correct[at[0]] < 0 else "given"
@@ -128,6 +132,7 @@ def states(frame: pd.DataFrame) -> Array:
             f"status is {_STATUSES[status[at[0]]]!r} in data row {at[0] + 1} and correct is {told}; an answer that is "
             "ok has it, one that is unparsed or failed has not"
         )
+    # The −1 of an ok is never taken: such an answer has `correct`.
     return np.where(correct >= 0, judged, np.asarray([-1, UNPARSED, REFUSED, len(STATES)], dtype=np.int8)[status])
 
 
@@ -139,4 +144,5 @@ def _coded(column: pd.Series, name: str, code: Callable[[str], int | None], miss
         at = found.index(None)
         row = int(np.flatnonzero(number == at)[0])
         raise ValueError(f"{name} is {values[at]!r} in data row {row + 1}; {remedy}")
+    # factorize gives a missing value −1, which picks the last place.
     return np.asarray([*found, missing], dtype=np.int8)[number]

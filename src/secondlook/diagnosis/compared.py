@@ -26,12 +26,12 @@ class Against:
     """One log against the first.
 
     Attributes:
-        label: Of the log, a letter; ``file`` and ``model`` say which it is.
+        label: Letter of the log; ``file`` and ``model`` say which it is.
         epochs: Answers of a sample, of the first and of this one.
         theirs: Mean score of the first log, over the paired samples.
         mine: Mean score of this one, over the same.
         change: The second minus the first, with its 95% interval, which a single cluster does not have.
-        p: Of no change, of the same inference; ``adjusted`` for the number of logs compared (Holm).
+        p: P-value of no change, by the same inference; ``adjusted`` for the number of logs compared (Holm).
         standing: ``better`` or ``worse`` where ``adjusted`` is below 0.05.
         flips: Share of answers that are right in one log and not in the other; ``None`` where scores are not 0 and 1.
         design: Design effect of the clusters, likewise.
@@ -64,7 +64,7 @@ class LogComparison:
     """Several logs against the first.
 
     Attributes:
-        label: Of the first; ``file``, ``model``, ``task`` and ``scorer`` are its own.
+        label: Letter of the first log; ``file``, ``model``, ``task`` and ``scorer`` are its own.
         cluster: The field by which samples are clustered; ``None`` where each is a cluster of its own.
         shares: Whether scores are all 0 and 1, so that changes are points of right answers.
         lower_is_better: Whether a higher score is worse.
@@ -173,6 +173,7 @@ def _against(
     _same(both, "cluster", first.file, log.file, "give --cluster a field that is the sample's own")
     if not by_id:
         _same(
+            # 0 is a question that its log does not tell, and contradicts none.
             both[(both.question_a != 0) & (both.question_b != 0)],
             *("question", first.file, log.file),
             "compare logs of one data set, or pair samples by their ids alone with --by-id",
@@ -191,6 +192,7 @@ def _against(
         )
     flips = design = None
     if shares:
+        # Of different numbers of epochs the larger one stands for both; docs/compare.md shows the coverage of that.
         found = paired_change(x, y, clusters, repeats=max(epochs))
         change, p, design = found.estimate, found.p, found.design
         flips = float((x * (1 - y) + y * (1 - x)).mean())

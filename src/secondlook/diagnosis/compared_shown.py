@@ -60,6 +60,7 @@ def told(one: Against) -> str:
 
 def write_page(found: LogComparison, path: Path) -> None:
     """Write the page, whole or not at all."""
+    # Jinja comes with extras; the numbers are printed without it.
     from secondlook.pages.forest import Tree, forest
     from secondlook.pages.html import digest, environment, style
 

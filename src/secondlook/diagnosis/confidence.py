@@ -69,6 +69,7 @@ def auroc(p: Array, events: ArrayLike, clusters: ArrayLike, level: float = 0.95)
     high, low = p[y], p[~y]
     if not high.size or not low.size:
         return None
+    # Each observation's part of the area. A cluster may hold both outcomes, so both go into its total.
     of_high, of_low = _placement(high, low), 1 - _placement(low, high)
     area, count = float(of_high.mean()), int(index.max()) + 1
     influence = np.empty(p.size)
@@ -78,6 +79,7 @@ def auroc(p: Array, events: ArrayLike, clusters: ArrayLike, level: float = 0.95)
     if fewest < 2:
         return Estimate(area, None, None, p.size, count)
     variance = float((totals**2).sum()) * fewest / (fewest - 1)
+    # 1e-18 is rounding: where all probabilities are alike every pair is a tie, and nothing scatters.
     if not 0 < area < 1 or variance < 1e-18:
         ends = wilson(np.array(area), np.array(float(fewest)), level)
         return Estimate(area, float(ends[0]), float(ends[1]), p.size, count)

@@ -76,6 +76,7 @@ def corrected_mean(
     weight = _weight(f, y, known) if rest.any() else 0.0
     value = float(y[known].mean())
     if rest.any():
+        # The same as w · mean(f of the rest) + mean(Y − w·f of the labelled).
         value += weight * float(f[rest].mean() - f[known].mean())
     variance, dof = _variance(f, y, index, known, weight)
     half = float(stats.t.isf((1 - level) / 2, dof) * np.sqrt(variance))
@@ -114,7 +115,10 @@ def _variance(
         totals = np.bincount(where, weights=values, minlength=count)
         of = spread(totals, np.bincount(where, weights=values**2, minlength=count), sizes)
         share = np.divide(sizes, values.size)
+        # CR2 divides a cluster's squared residual by 1 − n_g/n. Here the residuals of both parts add up before they
+        # are squared, so each takes the root.
         stretch = np.where(share < 1, 1 / np.sqrt(np.maximum(1 - share, 1e-12)), 1.0)
         residual += stretch * (totals - sizes * float(of.mean)) / values.size
+        # A part that lies in one cluster has no degrees of freedom of its own.
         dof = min(dof, float(of.dof)) if np.isfinite(of.dof) else dof
     return float((residual**2).sum()), max(dof, 1.0) if np.isfinite(dof) else float(count - 1)

@@ -78,6 +78,8 @@ def calibrate(
     train_on, held = of.take(pilot), of.take(~pilot)
     source = f"{name} of {of.arm}"
     if to == "limit":
+        # Thresholds are for numbers that are higher for better answers: p_wrong takes its negative here, and by the
+        # scale −1 where it is served.
         score = number if name == "score" else -number
         threshold, expected = best_threshold(train_on, score[pilot])
         verdict = by_threshold(score, threshold)
@@ -88,6 +90,7 @@ def calibrate(
             f"{100 * expected:+.1f} points, which flatters it), judged on the {len(held)} others"
         ]
         scaled = Input(source) if name == "score" else Input(source, scale=-1.0)
+        # A threshold of −∞ or ∞ never or always raises an alarm: no critic to serve, and JSON has no infinity.
         fitted = Fitted([scaled], Limit("limit", threshold), 0.5) if np.isfinite(threshold) else None
     else:
         fitted = _mapped(train_on, number[pilot], source, to)

@@ -75,12 +75,14 @@ def _diagnose(
 ) -> Diagnosis:
     others = controls(table)
     chosen = _choose(table, others, arm)
+    # A control may be diagnosed too; it is not compared with itself.
     others = {name: other for name, other in others.items() if other is not chosen}
     last = chosen.rounds - 1 if round_ is None else round_
     if not 0 <= last < chosen.rounds:
         raise ValueError(f"round is {last}; arm {chosen.name!r} has rounds 0 to {chosen.rounds - 1}")
     if not chosen.answered.any():
         raise ValueError(f"arm {chosen.name!r} has no answer, every call failed; run it again")
+    # `always-unknown` abstains: a control only where there are ambiguous questions, on which that is right.
     possible = [name for name in CONTROLS if name != "always-unknown" or "ambig" in table.contexts]
     uncontrolled = [f"the gain over {CONTROLS[name]} (no arm {name})" for name in possible if name not in others]
     unpriced = (
@@ -101,6 +103,7 @@ def _diagnose(
     cannot += [f"the gain over {CONTROLS[part.against]} ({part.note})" for part in compared if part.change is None]
     groups = _groups(table, chosen, others, last, price)
     steps = transitions(chosen)
+    # Diagnosis and forecast take CL and CS from the first step alone.
     for step in steps[:1]:
         for rate, name, state in ((step.keep, "CL", "right"), (step.repair, "CS", "wrong")):
             if rate is None:
@@ -171,6 +174,7 @@ def _choose(table: Table, others: dict[str, Arm], name: str | None) -> Arm:
         return table.arms[name]
     set_aside = [other.name for other in others.values()]
     treated = [arm for arm in table.arms.values() if arm.name not in set_aside] or list(table.arms.values())
+    # min takes the first of equals, and the arms of a table are sorted by name.
     return min(treated, key=lambda arm: (arm.name != "self", arm.rounds == 1, arm.critic == "oracle", arm.noise or 0.0))
 
 
@@ -253,6 +257,7 @@ def _confidence(arm: Arm, probability: Array, state: int) -> Confidence | None:
 
 
 def _gain(arm: Arm, round_: int) -> Estimate | None:
+    # A sample with a first answer has one in hand in every later round.
     at = arm.state[:, 0] >= 0
     return paired_change(arm.right[at, 0], arm.right[at, round_], arm.cluster[at]).estimate
 
@@ -328,6 +333,7 @@ def _sentence(arm: Arm, overall: GroupDiagnosis, groups: Sequence[GroupDiagnosis
     if gain is None or last == 0:
         return f"Whether looking again helps is undecided. {overall.reason}"
     looks = {1: "once", 2: "twice"}.get(last, f"{last} times")
+    # The first letter follows, as it stands at the beginning or within the sentence.
     subject = f"ooking again {looks}{'' if arm.critic == UNNAMED else f' (critic: {arm.critic})'}"
     claim = f"L{subject} {overall.finding} this model"
     if overall.finding == "undecided":

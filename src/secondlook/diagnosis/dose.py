@@ -14,7 +14,7 @@ from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_p
 from secondlook.diagnosis.table import Arm
 
 _FEWEST_GROUPS = 4
-_PERMUTATIONS = 9999
+_PERMUTATIONS = 9999  # and the pairing that was seen: 10,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ def dose_response(arms: Sequence[Arm]) -> DoseResponse | str:
     if not shared.size:
         return "its arms share no sample"
     everyone = reduce(np.union1d, [arm.sample for arm in arms])
+    # The samples of an arm are in ascending order, as the table's grid makes them.
     arms = [arm.take(np.searchsorted(arm.sample, shared)) for arm in arms]
     round_ = min(arm.rounds for arm in arms) - 1
     right = np.stack([arm.right[:, round_] for arm in arms], axis=1).astype(float)
@@ -116,6 +117,7 @@ def correlate(gains: Sequence[float], critic_accuracies: Sequence[float], *, see
 
 def _permuted(x: Array, y: Array, seed: int) -> tuple[float, float]:
     """Correlation, and its p-value under permutations of the pairing."""
+    # A permutation changes no mean and no norm. With y centred and scaled by both norms, r is one product.
     centred = (y - y.mean()) / (np.linalg.norm(x - x.mean()) * np.linalg.norm(y - y.mean()))
 
     def r(z: Array, axis: int = -1) -> Array:

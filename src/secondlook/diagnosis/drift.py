@@ -55,6 +55,7 @@ def drift_of(arm: Arm, steps: int) -> list[Drift]:
         fitted, later = (float(hit.mean()) for hit in hits)
         spread = _spread(hits, index, count)
         difference = later - fitted
+        # Without a spread all answers went the same way on both sides.
         p = float(2 * stats.t.sf(abs(difference) / spread, count - 1)) if spread else 1.0
         half = float(stats.t.ppf(0.975, count - 1)) * spread
         low, high = (max(-1.0, difference - half), min(1.0, difference + half)) if spread else (None, None)
@@ -71,6 +72,7 @@ def _after(arm: Arm, steps: range, state: int) -> tuple[Array, Array]:
     """Whether the answers after a state were right, over some steps, and their templates."""
     which = [(step, followed(arm, step) & (arm.state[:, step] == state)) for step in steps]
     hits = [arm.right[at, step + 1] for step, at in which]
+    # np.concatenate refuses an empty list, which a side without steps would be.
     return np.concatenate([np.empty(0), *hits]), np.concatenate(
         [np.empty(0, int), *(arm.cluster[at] for _, at in which)]
     )

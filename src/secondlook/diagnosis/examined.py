@@ -82,7 +82,8 @@ def examined(records: pd.DataFrame, arm: str) -> Examined:
     first, second = (rows[(number == round_) & answered(rows)] for round_ in (0, 1))
     names, verdict, state = first["sample"].astype(str), verdicts(first["verdict"]), corrects(first["correct"])
     following = pd.Series(corrects(second["correct"]) == 1, index=second["sample"].astype(str)).reindex(names)
-    # A loop that ends when the critic is satisfied keeps the answer it has.
+    # A loop that ends when the critic is satisfied keeps the answer it has. The records show such a loop where some
+    # answers were looked at again, and none of those that the critic passed.
     asked_again = names.isin(rows["sample"][number == 1].astype(str)).to_numpy()
     ended = (verdict == PASS) & (asked_again.any() and not (asked_again & (verdict == PASS)).any())
     keep = (following.notna().to_numpy() | ended) & (verdict != SILENT)
@@ -141,6 +142,7 @@ def predicted(of: Examined, verdict: Verdicts) -> Array | str:
             return f"no {state} answer was called {VERDICTS[said]} in arm {of.arm!r}, so what follows is not known"
         step = of.after[shown].astype(float) - right
         gain[meant] = step.mean()
+        # These sum to zero over a cell: they widen the spread and leave the mean.
         moved[shown] += meant.sum() / shown.sum() * (step - step.mean())
     return gain + moved
 

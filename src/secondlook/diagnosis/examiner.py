@@ -44,6 +44,8 @@ def examiner_of(run: Mapping[str, Any], arm: str, critic: str) -> Examiner:
     """
     shared = run["settings"]
     own = {**shared, **run["arms"].get(arm, run["arms"].get(critic, {}))}
+    # Where arms are critics, the endpoint of critic `other` stands with its arm, and its model covers the run's in
+    # `own`; elsewhere it stands among the shared settings.
     model = (shared.get("critic_endpoint") or own)["model"] if critic == "other" else None
     written = critic in ("self", "other", "fitted", "accept-reject")
     return Examiner(

@@ -94,9 +94,11 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
         raise ValueError(f"a forecast is fitted on {steps} steps; give 1 or more")
     if arm.rounds <= steps:
         return f"it is fitted on {steps + 1} rounds, and there {'is' if arm.rounds == 1 else 'are'} {arm.rounds}"
+    # No answer in the last round and no failed call: the loop ended before.
     if ended := int((~arm.answered[:, -1] & ~arm.failed.any(axis=1)).sum()):
         return f"{ended} samples were not asked in every round; the recursion is for a fixed number of rounds"
     arm = arm.take(np.all(arm.answered[:, : steps + 1], axis=1))
+    # Step after step, the order in which np.tile repeats the templates below.
     before, after = arm.state[:, :steps].T.reshape(-1), arm.state[:, 1 : steps + 1].T.reshape(-1)
     if not before.size:
         return "no sample has an answer in every fitted round"
@@ -113,6 +115,7 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
     matrix = np.where(dark[:, None], 1.0, counts)
     matrix /= matrix.sum(1, keepdims=True)
     ahead = max(horizon, arm.rounds - 1) - steps
+    # Templates are taken to matter in every row of the matrix as they do for being right.
     residual = (after == RIGHT) - matrix[np.searchsorted(seen, before), RIGHT]
     effect = _design_effect(residual, np.tile(arm.cluster, steps))
     rng = np.random.default_rng(seed)

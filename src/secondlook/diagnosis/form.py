@@ -148,6 +148,7 @@ class Diagnosis:
     advice: list[str]
     cannot: list[str]
     notes: list[str]
+    # Fields with a default came later: files of earlier versions lack them, and are still read.
     stop: str | None = None
     max_tokens: int | None = None
     chat_template: str | None = None

@@ -55,7 +55,7 @@ class GateQuestions:
 
     @property
     def names(self) -> list[str]:
-        """Of the questions."""
+        """Names of the questions."""
         return [self.table.samples[code] for code in self.arm.sample]
 
 
@@ -88,6 +88,7 @@ def questions_of(
         if not 1 <= number <= of:
             raise ValueError(f"part is {number}/{of}; give e.g. 1/2 for the first of two halves")
         if of > 1:
+            # 1/2 and 2/2 are complements only of one table and one seed; `held_out` refuses what was fitted on.
             chosen = chosen.take(deal(pd.Series(chosen.cluster), of, seed) == number - 1)
     return GateQuestions(table, records, chosen)
 
@@ -108,7 +109,7 @@ def fit(
         of: The questions.
         made: What the records were made with.
         price: Points of accuracy that 1,000 more tokens a question must bring.
-        by: What a gate may go by; ``never`` it may always.
+        by: Reasons to look that a gate may have; ``never`` is always among them.
         anyway: Name the best gate even where none is shown to help; a test on more questions may show it.
         beside: Whether it is shown beside what else could be done.
         seed: Seed of the dealing into folds.
@@ -126,12 +127,14 @@ def fit(
         if gate.when in (*by, NEVER.when)
     ]
     known = [(gate, rounds, found) for gate, rounds, found in tried if found is not None]
+    # Candidates begin with never, and argmax takes the first of equals: the simplest gate wins a tie.
     never = known[0][2]
     values = np.stack([_values(found, never, price) for _, _, found in known])
     fold = deal(pd.Series(of.templates), FOLDS, seed)
     chosen = np.asarray([int(values[:, fold != number].mean(axis=1).argmax()) for number in range(FOLDS)])
     best = int(values.mean(axis=1).argmax())
     gate, rounds, hindsight = known[best]
+    # Each question as it went under the gate that was chosen without its fold.
     own = chosen[fold], np.arange(len(fold))
     held = Replayed(*(np.stack(column)[own] for column in zip(*map(_columns, known), strict=True)))
     expected = _worth("the best gate, cross-fitted", held, never, of.templates, price)
@@ -233,6 +236,7 @@ def _control(of: GateQuestions, name: str, own: Replayed) -> tuple[Replayed, Rep
     if not mine.size:
         return None
     spent = np.full((len(theirs), arm.rounds), math.nan) if arm.spent is None else arm.spent[theirs]
+    # A control is read after as many looks as the gate makes at most, one at least, as far as it has rounds.
     at = min(max(1, int(own.looks.max())), arm.rounds - 1)
     if name == "vote":
         if np.isnan(spent).any() or np.isnan(own.tokens[mine]).any():
@@ -263,7 +267,8 @@ def _worth(name: str, mine: Replayed, first: Replayed, templates: Array, price: 
     """Worth of one way over another; the value's ends are those of accuracy and of tokens, each at its worst."""
     change = change_of(first.right, mine.right, templates)
     assert change is not None  # there are questions
-    if not (mine.looks != 0).any():  # nothing was done, so that nothing could change
+    # Nothing was done, so that nothing could change. The looks of a control are NaN, which is not 0.
+    if not (mine.looks != 0).any():
         change = Estimate(0.0, 0.0, 0.0, change.n, change.clusters)
     extra = mine.tokens - first.tokens
     cost = None if np.isnan(extra).any() else clustered_mean(extra, templates)

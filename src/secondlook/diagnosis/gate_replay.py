@@ -18,6 +18,7 @@ from secondlook.diagnosis.columns import RIGHT, VERDICTS
 from secondlook.diagnosis.table import Arm
 from secondlook.gate import ALWAYS, NEVER, UNSATISFIED, Gate, Keep, Seen
 
+# The verdicts as the loop has them, None where nobody examined.
 _SAID = np.asarray([None, *VERDICTS[1:]], dtype=object)
 _STEPS = np.linspace(0.1, 0.9, 9)  # quantiles of a probability that are tried as thresholds
 
@@ -66,6 +67,7 @@ def replay(
     spent_on, critique = (arm.tokens, arm.critique_tokens) if known else (nothing, nothing)
     assert spent_on is not None
     assert critique is not None
+    # A row's tokens hold its answer, critique and judgement; a gate pays for each only where it asks for it.
     answer = spent_on - critique - arm.judge_tokens
     alive = arm.proposed[:, 0] >= 0
     right, looks, tokens = arm.proposed[:, 0] == RIGHT, np.zeros(len(arm.sample)), answer[:, 0].copy()
@@ -84,6 +86,8 @@ def replay(
             math.nan if sampled is None else sampled.share,
         )
         wants = alive & np.broadcast_to(np.asarray(gate.looks(seen), dtype=bool), alive.shape)
+        # A gate by the critic needs every critique, others those of the answers they look at. What `confirmed` a new
+        # answer is also the critique of the next look, and is paid once.
         examined = (alive if gate.by_critic else wants) & ~heard
         tokens += np.where(examined, critique[:, before], 0.0)
         there = arm.answered[:, round_] | arm.failed[:, round_]
@@ -91,6 +95,7 @@ def replay(
             return None
         looks += wants
         tokens += np.where(wants, answer[:, round_], 0.0)
+        # A call that failed is a look and is paid; the earlier answer stays, and the loop ends.
         new = wants & arm.answered[:, round_]
         if gate.keep == "preferred":
             tokens += np.where(new, arm.judge_tokens[:, round_], 0.0)
@@ -155,6 +160,7 @@ def agreements_of(
     if mine.isna().all(axis=None):
         return {}
     places = {code: place for place, code in enumerate(vote.sample)}
+    # −1 takes any row; what it gives is masked below.
     at = np.asarray([places.get(code, -1) for code in arm.sample])
     found = {}
     for count in (2, 3, 5):

@@ -44,10 +44,12 @@ def read_labels(file: Path) -> Labels:
         ValueError: If it cannot be read, a row is not in order or contradicts another, or none has a label.
     """
     try:
+        # Names are text: 007 stays 007.
         table = pd.read_csv(file, dtype=str) if file.suffix == ".csv" else pd.read_json(file, lines=True, dtype=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"labels {str(file)!r} cannot be read ({' '.join(str(error).split())}); {_REMEDY}") from None
     found: dict[tuple[str | None, str, int], str | bool] = {}
+    # As objects: a column of floats would turn None back into NaN.
     for key, said in _rows(table.astype(object).where(table.notna(), None), file):
         if found.setdefault(key, said) != said:
             raise ValueError(f"labels {str(file)!r} say two things of sample {key[1]!r}, round {key[2]}; keep one")
@@ -65,6 +67,7 @@ def _rows(table: pd.DataFrame, file: Path) -> Iterator[tuple[tuple[str | None, s
             continue
         word = str(said).strip().lower()
         label = word if word in _SAYS else _TRUTH.get(word)
+        # JSON's whole numbers in a column with gaps are floats, and 1 is then 1.0.
         round_ = str(row.get("round") if row.get("round") is not None else 0).removesuffix(".0")
         if label is None or row["sample"] is None or not round_.isdigit():
             odd = f"sample {row['sample']!r}, round {row.get('round')!r}, label {said!r}"

@@ -25,6 +25,7 @@ def inputs_of(features: pd.DataFrame, training: Array) -> list[Input]:
             if seen.size and seen.std() > 0:
                 found.append(Input(name, None, float(seen.mean()), float(seen.std())))
         else:
+            # The first level is the base: indicators of all levels would sum to 1, as the intercept does.
             levels = np.unique(column.astype(str).to_numpy(object)[training])
             found += [Input(name, str(level)) for level in levels[1:]]
     return found
@@ -66,6 +67,7 @@ def trees(x: Array, wrong: Array, seed: int = 0) -> Trees:
     """Gradient-boosted trees: 100 of depth 2, a tenth of a step each, leaves of ten answers or more."""
     from sklearn.ensemble import GradientBoostingClassifier
 
+    # scikit-learn starts at the log-odds of the share, and its own learning_rate is 0.1.
     found = GradientBoostingClassifier(max_depth=2, min_samples_leaf=10, random_state=seed).fit(x, wrong)
     rate = float(np.mean(wrong))
     return Trees(

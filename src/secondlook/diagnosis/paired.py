@@ -100,6 +100,7 @@ def _counted(
     index = cluster_index(clusters, first.size)
     gained = np.asarray(repeats * np.bincount(index, weights=last * (1 - first)), dtype=float)
     lost = np.asarray(repeats * np.bincount(index, weights=first * (1 - last)), dtype=float)
+    # Differences are −1, 0 or 1: the sum of their squares is the number of pairs that changed.
     return first, spread(gained - lost, gained + lost, repeats * np.bincount(index)), gained, lost
 
 
@@ -136,6 +137,7 @@ def samples_for(half_width: float, discordance: float, design: float = 1.0) -> i
     """
     if not 0 < half_width < 1:
         raise ValueError(f"half width is {half_width:g}; give a share, e.g. 0.03 for ±3 points")
+    # Rounding must not ask for one sample more.
     return max(1, math.ceil((half_width_of(1, discordance, design) / half_width) ** 2 - 1e-9))
 
 
@@ -185,6 +187,7 @@ def _events(of: Spread, changed: ArrayLike) -> Array:
 
 def _end(gained: Array, lost: Array, n: Array, z: float, outer: float) -> Array:
     """The change farthest towards ``outer`` that the data do not reject: Tango's score lies within z."""
+    # The score falls as the supposed change rises, so bisection finds the one end on this side.
     inside, outside = (gained - lost) / n, np.full(np.shape(n), outer)
     for _ in range(_HALVINGS):
         middle = (inside + outside) / 2
@@ -202,6 +205,7 @@ def _tango(change: Array, gained: Array, lost: Array, n: Array) -> Array:
     # Rounding may take the discriminant below zero at the ends of the range.
     root = np.sqrt(np.maximum(b**2 + 8 * n * lost * change * (1 - change), 0.0))
     losing = (b + root) / (4 * n)
+    # A change of ±1 leaves no variance: the floor below rejects it unless it is the one that was seen.
     variance = n * (2 * losing + change * (1 - change))
     return np.asarray((gained - lost - n * change) / np.sqrt(np.maximum(variance, 1e-300)))
 

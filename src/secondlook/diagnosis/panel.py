@@ -35,6 +35,7 @@ def panel(records: pd.DataFrame, of: Examined) -> Panel:
             raise ValueError(f"arm {arm!r} has two first answers to {double!r}; name an arm for each run")
         match = first.reindex(of.rows["sample"].to_numpy()).reset_index()
         theirs = match[name].astype(object)
+        # `correct` may be a nullable boolean, and NA compared with anything is NA.
         both = match["round"].notna() & ((mine == theirs) | (mine.isna() & theirs.isna())).fillna(False).astype(bool)
         matches[arm] = match.assign(same=both.to_numpy(bool))
     return matches
@@ -47,6 +48,7 @@ def said(of_arms: Panel) -> dict[str, Verdicts]:
     """
     found = {}
     for arm, match in of_arms.items():
+        # An arm's name may hold its critic's, as in noisy(0.1, oracle).
         if _ORACLE in arm or ("critic" in match and match["critic"].astype(str).str.contains(_ORACLE).any()):
             continue
         verdict = np.where(match["same"], verdicts(match["verdict"]), SILENT)

@@ -26,7 +26,7 @@ class PowerPlan:
         templates: Clusters that samples are spread over evenly; ``None`` if each sample is one of its own.
         icc: Correlation of two flips of one template.
         comparisons: Logs compared with one, all tested at the level of Holm's first step.
-        level: Of the interval.
+        level: Coverage of the interval.
     """
 
     gain: float
@@ -102,6 +102,7 @@ def _fewest(low: int, high: int, power: float, of: Callable[[int], Power]) -> Po
     best = of(high)
     if best.power < power:
         return None
+    # To 2% of the samples: the power at each number is itself known to ±2.5 points only.
     while high > 1.02 * low + 1:
         middle = round(math.sqrt(low * high))
         found = of(middle)
@@ -124,6 +125,8 @@ def _draw(plan: PowerPlan, samples: int, rng: np.random.Generator) -> tuple[Arra
             return np.full(shape, mean)
         return np.asarray(rng.beta(mean * total, (1 - mean) * total, shape))
 
+    # A beta whose parameters sum to T has an intra-cluster correlation of 1 / (T + 1). The Dirichlet of gains, losses
+    # and the rest is drawn in two steps: flips among all, then gains among flips, whose parameters sum to flips · T.
     total = (1 - icc) / icc if icc else math.inf
     flipped = rng.binomial(sizes, rates(plan.flips, total))
     gained = rng.binomial(flipped, rates(better, plan.flips * total))

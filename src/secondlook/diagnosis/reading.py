@@ -93,6 +93,7 @@ def _csv(file: Path, columns: Set[str]) -> tuple[pd.DataFrame, list[str]]:
             io.StringIO(text),
             sep=separator,
             header=0,
+            # An index has no heading; pandas needs names that differ, and no column is called like these.
             names=[name or f"\0{index}" for index, name in enumerate(names)],
             index_col=False,
             usecols=kept,
@@ -100,6 +101,8 @@ def _csv(file: Path, columns: Set[str]) -> tuple[pd.DataFrame, list[str]]:
             keep_default_na=False,
             na_values=missing,
             skipinitialspace=True,
+            # Where semicolons separate, a comma is the decimal mark. A number with a point stays text here, and
+            # `columns.numbers` reads it.
             decimal="," if separator == ";" else ".",
         )
     except (ValueError, pd.errors.ParserError) as error:

@@ -110,6 +110,7 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     """
     table = pd.DataFrame([asdict(record) for record in records], columns=list(COLUMNS))
     counts = [name for name in COLUMNS if name.startswith("tokens_")]
+    # Nullable types: in a column with gaps booleans would become objects, and counts floats.
     table = table.astype({"correct": "boolean", "preferred": "boolean", **dict.fromkeys(counts, "Int64")})
     for name, known in (("status", get_args(Status)), ("verdict", _VERDICTS)):
         if unknown := sorted(set(table[name].dropna()) - set(known)):

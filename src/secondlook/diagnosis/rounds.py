@@ -98,6 +98,7 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
     summaries = []
     for round_ in range(arm.rounds):
         state, answered, last = arm.state[:, round_], int(arm.answered[:, round_].sum()), max(round_ - 1, 0)
+        # Round 0 is compared with itself. Who had no answer a round ago has not flipped.
         before, now, held, began = arm.right[:, last], arm.right[:, round_], state >= 0, arm.state[:, last] >= 0
         summaries.append(
             RoundSummary(
@@ -112,6 +113,7 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
                 errors=int(arm.failed[:, round_].sum()),
                 critic=_critic(arm, round_),
                 tokens=np.nan if arm.spent is None else float(arm.spent[:, round_].mean()),
+                # Failed calls took time too; it is shared by the answers there are.
                 seconds=float(seconds[round_] / answered) if answered else np.nan,
                 elicited=int(arm.elicited[:, round_].sum()),
             )

@@ -46,6 +46,7 @@ def read_scored(path: Path, scorer: str | None = None, cluster: str | None = Non
         ScoredAnswer(
             sample=str(row["sample"]),
             epoch=_epoch(path, row),
+            # A score that was asked for is taken whatever it holds, so that an error can name the value.
             scores={name: row.get(name) for name in ([scorer] if scorer in row else names)},
             about={name: value for name, value in row.items() if name != "sample"},
             question=None if row.get("question") is None else str(row["question"]),
@@ -68,6 +69,7 @@ def _lm_eval(path: Path, rows: list[dict[str, Any]]) -> Iterator[ScoredAnswer]:
     first: dict[str, dict[str, Any]] = {}
     for row in rows:
         doc, kind = str(row.get("doc_id")), row.get("filter")
+        # Without a field `metrics`, scores are the columns that are no part of the form.
         named = row.get("metrics") or [name for name in row if name not in _OF_LM_EVAL]
         found = {name if kind in _NO_FILTER else f"{name},{kind}": row.get(name) for name in named}
         if twice := found.keys() & scores.setdefault(doc, {}).keys():

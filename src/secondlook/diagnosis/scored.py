@@ -87,6 +87,7 @@ def scored_log(
             one.epoch,
             _score(scores.get(taken), f"{file}: sample {one.sample!r} has the {taken}"),
             one.sample if cluster is None else _cluster(one, cluster, file),
+            # Python's hashes differ from process to process: they are compared within one, and never written.
             0 if one.question is None else hash(one.question),
         )
         for one, scores in held
@@ -117,6 +118,7 @@ def _choose(file: str, names: Iterable[str], asked: str | None) -> str:
         raise ValueError(f"{file}: has several scores ({told}); choose one, e.g. --scorer {known[0]}")
     if asked is None or asked in known:
         return asked or known[0]
+    # Inspect's are NAME.KEY, lm-eval's METRIC,FILTER: a part will do where it is the only one.
     alike = [name for name in known if name.endswith((f".{asked}", f",{asked}")) or name.startswith(f"{asked},")]
     if len(alike) == 1:
         return alike[0]
@@ -134,7 +136,7 @@ def score_of(value: Any) -> float:
     """A score as a number, by Inspect's own rule; NaN for none.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is no score.
     """
     if value is None or value == "":
         return math.nan
@@ -145,6 +147,7 @@ def score_of(value: Any) -> float:
         try:
             value = float(text)
         except ValueError:
+            # Inspect takes other words for 0, with a warning; nobody would see that in a comparison.
             raise ValueError(f"{value!r}; a score is a number, true or false, or one of C, I, P, N") from None
     if not isinstance(value, bool | int | float) or math.isinf(value):
         raise ValueError(f"{value!r:.40}, which is no finite number; choose another with --scorer")

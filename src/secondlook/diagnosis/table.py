@@ -176,6 +176,7 @@ def check_table(frame: pd.DataFrame) -> Table:
     kept = corrects(frame["kept"], "kept") != 0 if "kept" in frame else alike == 0
     preferred = corrects(frame["preferred"], "preferred") if "preferred" in frame else alike.astype(np.int8) - 1
     judging = numbers(frame["tokens_judge"], "tokens_judge", least=0.0) if "tokens_judge" in frame else alike * 0.0
+    # An answer that nobody examined has no critique whose tokens could be missing.
     unpaid, told = int(np.isnan(spent).sum()), ~np.isnan(examining) | (said == SILENT)
     arms = {}
     for number, name in enumerate(names):
@@ -184,10 +185,11 @@ def check_table(frame: pd.DataFrame) -> Table:
         at = grid.fill(state[rows], -1)
         failed = at == len(STATES)
         answered = grid.present & ~failed
-        # The round whose answer is in hand: the last that was answered, -1 before any.
+        # The round whose answer is in hand: the last that was answered and kept, -1 before any.
         latest = np.maximum.accumulate(
             np.where(answered & grid.fill(kept[rows], False), np.arange(at.shape[1]), -1), axis=1
         )
+        # −1 would pick the last round; what has not begun is masked where `hold` is used.
         began, hold = latest >= 0, np.maximum(latest, 0)
         biased = None if bias is None else np.take_along_axis(grid.fill(bias[rows], np.nan), hold, 1)
         critic, noise = _critic(frame, rows, name)

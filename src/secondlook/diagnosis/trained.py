@@ -88,6 +88,7 @@ def deal(templates: pd.Series, parts: int, seed: int) -> Array:
     Raises:
         ValueError: If there are fewer templates than parts.
     """
+    # Sorted, so that the parts do not depend on the order of the rows.
     index, names = pd.factorize(templates.astype(str), sort=True)
     if len(names) < parts:
         raise ValueError(f"the answers come from {len(names)} templates; at least {parts} are needed to train and test")

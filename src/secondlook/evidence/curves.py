@@ -16,7 +16,7 @@ class Curve:
     Attributes:
         panel: The panel it is in.
         label: Its name.
-        x: Where.
+        x: Places on the horizontal axis.
         seeds: Its values, [seeds][x]; one seed has no interval. Empty where `points` are given.
         kind: `transformer` or `baseline`, which are drawn differently; `published` for numbers that others measured;
             `points` for values that no line joins.
@@ -51,7 +51,7 @@ class Panel:
     """A panel of a figure.
 
     Attributes:
-        name: By which curves refer to it.
+        name: Key by which curves refer to it.
         title: What is seen.
         x: Name of its horizontal axis.
         y: Name of its vertical axis.

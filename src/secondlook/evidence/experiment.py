@@ -26,7 +26,7 @@ class Findings:
     """Findings of an experiment.
 
     Attributes:
-        numbers: Of each part of the claim, a number a seed, or an estimate.
+        numbers: A number for each seed, or an estimate, by the name of the claim's part.
         panels: Panels of its figure.
         curves: And their lines.
         notes: Sentences about limits, and what was not run.
@@ -47,7 +47,7 @@ class About:
     """Facts about the setting that a result was found in.
 
     Attributes:
-        profile: How large.
+        profile: Name of the profile, which says how large.
         configuration: All that it depends on.
         notes: Sentences that are true of every result there.
         reduced: Whether it is smaller than what the claims are about, so that nothing is refuted.
@@ -79,10 +79,10 @@ class Experiment(Generic[W]):
     """Claim with its thresholds, and how to find its numbers.
 
     Attributes:
-        id: L1 to L10, S1 to S8.
+        id: L1 to L10, S1 to S8, R1 to R3.
         title: A few words.
         claim: What is claimed, in our words.
-        source: Where.
+        source: Figure, table or section of the paper; `ours` where the claim is not the paper's.
         parts: Numbers and thresholds; fixed before the run.
         run: Finds the numbers.
         ask: Asks a bench all that `run` asks it, and nothing more, so that it can be counted first; a laboratory has
@@ -136,6 +136,7 @@ def conduct(experiment: Experiment[W], place: W, folder: Path, command: str) -> 
     """
     begun = time.perf_counter()
     findings = experiment.run(place)
+    # After the run: a bench knows only then what was asked, when, and how long it took.
     about = place.about()
     result = {
         "id": experiment.id,

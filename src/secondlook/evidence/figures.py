@@ -53,6 +53,7 @@ def draw(
         "ytick.labelsize": 8,
         "axes.spines.top": False,
         "axes.spines.right": False,
+        # With this and without dates in the metadata, the same result is the same file.
         "svg.hashsalt": "secondlook",
     }
     with mpl.rc_context(style):
@@ -61,6 +62,7 @@ def draw(
         size = (5.6 * columns, 4.0) if width is None else (width, 2.6 * rows)
         figure = Figure(figsize=size, layout="constrained")
         places = figure.subplots(rows, columns, squeeze=False).flat
+        # `panels` first: `zip` then takes no place without a panel, and what is left is hidden below.
         for panel, axes in zip(panels, places, strict=False):
             _panel(axes, panel, [curve for curve in result["curves"] if curve["panel"] == panel["name"]])
         for empty in places:

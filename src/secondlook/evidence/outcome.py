@@ -122,6 +122,7 @@ class ClaimEstimate:
             -float(left.sum()) / ((seeds - 1) * (problems - 1)),
         )
         free = (seeds - 1, problems - 1, (seeds - 1) * (problems - 1))
+        # E can outweigh A or B by chance; the variance is never less than that over seeds, or over problems, alone.
         total = max(sum(squares), squares[0], squares[1])
         if not total:
             return cls(float(value), float(value), float(value), seeds)

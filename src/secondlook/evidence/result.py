@@ -96,6 +96,7 @@ def _commit() -> str | None:
     here = Path(__file__).parent
     try:
         found = subprocess.run(
+            # Without --exclude the name of a tag would stand in place of the hash.
             ["git", "describe", "--always", "--dirty=+", "--exclude=*"],  # noqa: S607
             cwd=here,
             capture_output=True,

@@ -91,6 +91,7 @@ class Gateway:
             await self._attend(request, exchange)
         except RefusalError as refusal:
             await exchange.refuse(refusal)
+        # Only reading the body raises it bare; one from inside the task group comes as an ExceptionGroup.
         except TimeoutError:
             said = f"the body took longer than {self.settings.timeout:g} s"
             await exchange.refuse(RefusalError(408, "slow", said))
@@ -117,6 +118,7 @@ class Gateway:
         async with anyio.create_task_group() as group:
 
             async def watch() -> None:
+                # The body has been read, so only the disconnect can still come.
                 while (await request.receive())["type"] != "http.disconnect":
                     pass
                 group.cancel_scope.cancel()
@@ -124,14 +126,17 @@ class Gateway:
             group.start_soon(watch)
             try:
                 await self._answer(request, body, exchange)
+            # Caught in here: the task group would wrap it in an ExceptionGroup, which is no refusal to the caller.
             except RefusalError as refusal:
                 await exchange.refuse(refusal)
             done = True
+            # This ends the watcher; the group would otherwise wait until the client closes its connection.
             group.cancel_scope.cancel()
         if not done:
             await exchange.close(GONE)
 
     async def _answer(self, request: Request, body: bytes, exchange: Exchange) -> None:
+        # Still quoted, so that a %2F inside a name stays one. ASGI servers may leave raw_path out.
         raw = (request.scope.get("raw_path") or request.scope["path"].encode()).decode("latin-1").partition("?")[0]
         path = below_v1(raw)
         if path is None or climbs(path):
@@ -159,6 +164,7 @@ class Gateway:
 
     def _may_look(self, request: Request, body: bytes) -> bool:
         """Whether a request's body has to be read: under ``never``, and nothing else asked, it need not."""
+        # The audit log names the model of every request, so with one the body is read too.
         asks = any(name.startswith("x-secondlook-") for name in request.headers) or _EXTENSION in body
         return self.settings.policy != "never" or asks or self.settings.audit_file is not None
 
@@ -175,6 +181,7 @@ class Gateway:
                     await exchange.finish(begun.status)
                     return
                 whole = b"".join([chunk async for chunk in streamed.chunks])
+            # The row has the usage and is kept before the answer ends, so the body is gathered first.
             if self.audit is not None:
                 exchange.note(**_usage_of(whole))
             await exchange.whole(begun.status, begun.headers, whole)
@@ -189,12 +196,14 @@ class Gateway:
         """Write the row of a request, count it and log it."""
         if self.audit is not None:
             try:
+                # log_text alone puts the transcript into the row too.
                 await self.audit.write(row if self.settings.audit_text else replace(row, transcript=None))
             except OSError as error:
                 # An answer that cannot be accounted for is not given.
                 LOGGER.exception("audit failed", extra={"fields": {"id": row.id}})
                 raise RefusalError(503, "audit_failed", str(error), RETRY_AFTER) from None
         self.metrics.observe(row)
+        # An answer of another endpoint (a list of models) or an error that came with 200 proves no model.
         if row.outcome == 200 and row.reason not in ("endpoint", "upstream"):
             self.readiness.answered()
         log(row, text=self.settings.log_text)

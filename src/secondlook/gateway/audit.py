@@ -110,6 +110,7 @@ class Audit:
         await asyncio.shield(done)
 
     def _write_all(self) -> None:
+        # Opened here, since sqlite3 ties a connection to the thread that opened it.
         database = _open(self._path)
         while (item := self._queue.get()) is not None:
             waiting = [item]
@@ -164,6 +165,7 @@ def query(
     condition = f" WHERE {' AND '.join(given)}" if given else ""
     text = f"SELECT {', '.join(_NAMES)} FROM requests{condition} ORDER BY time DESC LIMIT ?"  # noqa: S608 - our names
     try:
+        # as_uri quotes what a URI would take for its own, such as ? and # in a file's name.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             rows = database.execute(text, [*given.values(), -1 if limit is None else limit]).fetchall()
     except sqlite3.Error as error:

@@ -162,6 +162,7 @@ class UpstreamModel:
         reply, body = await self._asked({**self._request(messages, limit), **more}, kind, tuple(more))
         read = self.dialect.read(body)
         if self.limit is None:
+            # One call for each round, so answers[n] is the reply of round n. A call that fails is the last one.
             self.bill.answers.append((reply, body))
         if reply.status != 200:
             said = error_of(body)
@@ -177,6 +178,7 @@ class UpstreamModel:
 
     def _request(self, messages: Sequence[Message], limit: int | None) -> dict[str, Any]:
         """The request; the client's turns stand in it as they came."""
+        # The loop's first message stands for the client's turns, which may be many and hold parts.
         first, *later = messages
         assert first.role == "user"
         made = dict(self.chat.request)
@@ -184,6 +186,7 @@ class UpstreamModel:
             made[self.dialect.turns] = [*self.chat.turns, *({"role": m.role, "content": m.content} for m in later)]
         if limit is not None:
             plain = {name: value for name, value in without_form(made).items() if name not in self.dialect.form}
+            # `made` still has the client's own limit, whose name shows what the server calls one; `plain` has lost it.
             made = plain | {"model": self.chat.model} | self.dialect.limited(made, limit)
             made |= {"logprobs": True, "top_logprobs": LIKELIEST} if self.likely else {}
         return made | self.dialect.counted(made) if self.chat.stream else made
@@ -193,8 +196,10 @@ class UpstreamModel:
     ) -> tuple[UpstreamReply, dict[str, Any]]:
         """A call, made again without what its model refuses in it; only what is ours is changed, if not ``fixed``."""
         known = self.known.setdefault((self.chat.model, kind), [])
+        # A check may lose any field; an answer only those that we added (stream_options), none of the client's.
         ours = None if kind == "critique" else tuple(request.keys() - self.chat.request.keys())
         if fixed:
+            # The fields that hold a reply to its form stay: if they are refused, `hold` tries its next way.
             ours = tuple(name for name in request if name not in fixed)
         request, tried = repeated(request, known), set[str]()
         while True:
@@ -205,6 +210,7 @@ class UpstreamModel:
                 break
             request, change = changed
             tried.add(change)
+            # Added in place: later requests of the same model read this list.
             known += [change] * (change not in known)
             LOGGER.info("adapted", extra={"fields": {"model": self.chat.model, "call": kind, "refused": change}})
         self.bill.changes += [change for change in known if change not in self.bill.changes]

@@ -21,10 +21,10 @@ from secondlook.prompts.prompt import Prompt, load_prompt
 
 @dataclass(frozen=True, slots=True)
 class ServedSettings:
-    """A diagnosis or a gate, and what of its run is served.
+    """Settings that a diagnosis, a gate or a fitted critic is served with: those of its run.
 
     Attributes:
-        found: It.
+        found: The diagnosis, the gate or the fitted critic itself.
         variant: How the question is put again.
         prompt: The words of check and requests.
         stop: Whether second looks end once the critic is satisfied.
@@ -84,6 +84,7 @@ def serve_file(path: Path, settings: GatewaySettings) -> ServedSettings:
 def _is_gate(path: Path) -> bool:
     try:
         return str(json.loads(path.read_bytes())["format"]).startswith("secondlook.gate/")
+    # Whatever cannot be read is left to _diagnosis, which says what is wrong with it.
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
@@ -136,6 +137,7 @@ def serve_critic(path: Path, settings: GatewaySettings) -> ServedSettings:
             f"{where} is of stop rule {file.made.stop!r}, policy {settings.policy!r} is of {stop!r}; give the other "
             "policy, or fit it on a run with that --stop"
         )
+    # `made` names the critic of the records (e.g. self) and settings name `fitted`: compared, they would be refused.
     plain = settings.model_copy(update={"critic": None, "critic_file": None})
     served = _served(where, file, file.made, plain)
     return replace(served, critic=Examiner("fitted", file=str(path)))

@@ -102,10 +102,10 @@ def command_critic(critic: Examiner, heard: Callable[[str, str], None]) -> Comma
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A critic of whose every answer somebody is told.
+    """A critic whose every examination is reported.
 
     Attributes:
-        inner: It.
+        inner: The critic itself.
         states: Whether it has to state a verdict.
         tell: Called with the request's name and what went wrong, ``None`` if nothing did.
     """
@@ -133,6 +133,7 @@ class Watched:
 
     async def prefer(self, exam: Examination) -> Preference:
         """Let it compare, and tell."""
+        # This class has `prefer`, so to the loop every watched critic is a judge; ask the one within.
         if not isinstance(self.inner, Prefers):
             raise CriticError(f"critic {self.name!r} is no judge of two answers")
         try:

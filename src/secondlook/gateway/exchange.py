@@ -101,6 +101,7 @@ class Exchange:
 
     async def refuse(self, refusal: RefusalError) -> None:
         """Refuse; a stream that has begun ends with the error as an event."""
+        # A row that says why the second look failed keeps that reason; its outcome shows the refusal.
         if self.row.status != "failed":
             self.note(status="refused", reason=refusal.code)
         said = error(refusal.code, str(refusal))
@@ -114,9 +115,11 @@ class Exchange:
         """Keep the row, once, whatever becomes of the client meanwhile."""
         if self.kept:
             return
+        # Set first: if the row cannot be kept, the refusal that follows is sent and does not try again.
         self.kept = True
         seconds = round(time.perf_counter() - self.begun, 6)
         self.note(outcome=outcome, seconds=seconds, calls=self.tally.calls, unanswered=self.tally.unanswered)
+        # A client that goes away cancels its request, but the calls were made and have to be accounted for.
         with anyio.CancelScope(shield=True):
             await self.keep(self.row)
         self.leave()

@@ -63,6 +63,7 @@ class Protocol(HttpToolsProtocol):
             return
         if self.transport.is_closing():
             return
+        # Only a head that comes in pieces gets here: a further request that comes whole sets no timer.
         if self._late is None:
             self._late = self.loop.call_later(PATIENCE, self.transport.close)
         # The piece in which it begins is not counted: it may be the end of a large body, and no piece is large itself.
@@ -99,12 +100,15 @@ class _Parser:
                 self._parser.feed_data(data)
                 data = b""
             except httptools.HttpParserUpgrade as offer:
+                # The argument is the number of bytes up to the end of the head with the offer. A new parser reads the
+                # head again, and the rest after it.
                 data = self._without() + data[offer.args[0] :]
                 self._parser = httptools.HttpRequestParser(self._protocol)
 
     def _without(self) -> bytes:
         """The head that was read, without its offer."""
         method = self._parser.get_method()
+        # CONNECT is an offer without a header to leave out: it would be met again for ever.
         if method == b"CONNECT":
             raise httptools.HttpParserError("this is no proxy")
         lines = [b"%s %s HTTP/%s" % (method, self._protocol.url, self._parser.get_http_version().encode())]

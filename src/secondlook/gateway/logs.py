@@ -27,6 +27,7 @@ def set_up(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Json())
     for logger, least in ((LOGGER, level), (logging.getLogger("uvicorn"), logging.WARNING)):
+        # Replaced, not added: a single worker sets this up again in the process of `serve`.
         logger.handlers[:] = [handler]
         logger.propagate = False
         logger.setLevel(least)

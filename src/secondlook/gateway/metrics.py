@@ -70,6 +70,8 @@ class Metrics(Collector):
 
     def render(self) -> tuple[str, bytes]:
         """Content type and text."""
+        # in_flight counts all workers already (see Limits), so it stays apart from the counters, which are added up
+        # over the files of all workers.
         asked, counted = CollectorRegistry(), self._registry
         asked.register(self)
         if SHARED in os.environ:

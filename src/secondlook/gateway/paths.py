@@ -30,5 +30,7 @@ def below_v1(path: str) -> str | None:
 
 
 def climbs(path: str) -> bool:
-    """Whether a path has steps that lead elsewhere."""
+    """Whether a path has a step ``.`` or ``..``, plain or quoted."""
+    # Joined to the upstream's address, `..` would lead above its /v1, with our key. Quoted dots count, since the
+    # upstream may undo the quoting.
     return any(unquote(step) in (".", "..") for step in path.split("/"))

@@ -150,6 +150,7 @@ class Policy:
         assert served.gate is not None
         file, tested = served.gate, served.gate.tested
         rounds = min(file.rounds, self._settings.rounds) if file.helps else 0
+        # To look always is the stop rule `fixed`. Without a gate a request may still ask for `flagged`.
         gate = None if file.gate == ALWAYS else file.gate
         return Decision(
             rounds,
@@ -171,6 +172,7 @@ class Policy:
         most = self._settings.rounds if allowed == "any" else own.rounds
         wanted = most
         if rounds is not None:
+            # isdigit alone also takes other scripts' digits and ², and numbers of any length.
             if not (rounds.isascii() and rounds.isdigit() and len(rounds) < 4):
                 raise _refused(f"{ROUNDS} is {rounds!r}; it is a number, 0 or more")
             wanted = int(rounds)

@@ -19,6 +19,7 @@ def asked_to_wait(headers: Iterable[tuple[str, str]]) -> float | None:
     """Seconds of ``Retry-After``, a number or a date; ``None`` where nothing, or nothing readable, is asked."""
     value = next((value for name, value in headers if name.lower() == "retry-after"), "")
     try:
+        # 0.0 first: max(0.0, nan) is 0.0, but max(nan, 0.0) is nan.
         return max(0.0, float(value))
     except ValueError:
         pass
@@ -35,5 +36,6 @@ def pause(attempt: int, asked: float | None) -> float:
         attempt: Calls made so far, from 1; the bound doubles with each, from 0.25 s to 8 s.
         asked: Seconds that the upstream asks for.
     """
+    # Drawn from the whole range, so that requests which failed together do not come back together.
     jitter = random.uniform(0.0, min(8.0, 0.25 * 2 ** (attempt - 1)))  # noqa: S311 - no secret
     return jitter if asked is None else asked + min(jitter, 1.0)

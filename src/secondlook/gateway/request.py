@@ -67,6 +67,7 @@ def read_request(body: bytes, dialect: Dialect, *, images: bool = False) -> Chat
         dialect: The interface it came by.
         images: Whether a question with images counts as one in words.
     """
+    # On a body of nested brackets json raises RecursionError, which is no ValueError.
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
@@ -101,6 +102,7 @@ def _unfit(request: Mapping[str, Any], turns: Any, *, images: bool) -> str | Non
     for turn in turns:
         if reason := _unfit_turn(turn, images=images):
             return reason
+    # The model is to continue the assistant's last turn, so no turn of ours can follow it.
     if turns[-1].get("role") != "user":
         return "prefill"
     return None if _text(turns[-1]["content"]).strip() else "unreadable"
@@ -110,6 +112,7 @@ def _unfit_turn(turn: Any, *, images: bool) -> str | None:
     if not isinstance(turn, dict):
         return "unreadable"
     kind = turn.get("type", "message")
+    # Clients of responses send the model's earlier reasoning back as an item of its own.
     if kind == "reasoning":
         return None
     if kind != "message":

@@ -44,7 +44,7 @@ class Conclusion:
     Attributes:
         transcript: What was said.
         action: What was done.
-        reason: Why it was no more, in a word.
+        reason: Reason why no more was done, in a word.
         reply: The answer in hand as it came from the upstream; ``None`` if there never was one.
         error: What the upstream failed with, if it did.
     """
@@ -112,9 +112,11 @@ class SecondLook:
                 with anyio.move_on_after(self.settings.keep_alive):
                     await done.wait()
                     break
+                # The headers go out before there is a result; only the log can have the rest.
                 exchange.note(reason="looking")
                 await exchange.begin_events()
                 await exchange.piece(comment("still here"))
+        # Outside the group, which would wrap a RefusalError in an ExceptionGroup.
         await self._conclude(model, decision, found[0], exchange)
 
     async def _look(self, identifier: str, model: UpstreamModel, decision: Decision) -> Conclusion:
@@ -184,6 +186,7 @@ class SecondLook:
         rounds, bill = found.transcript.rounds, model.bill
         first = rounds[0].critique if rounds else None
         total = summed(usage or {} for _, usage in bill.usages)
+        # Unknown is not zero: one call without a usage leaves the whole cost unknown.
         cost = usage_of(total) if all(usage for _, usage in bill.usages) else None
         exchange.note(
             status=found.action,
@@ -198,6 +201,7 @@ class SecondLook:
             exchange.note(transcript=json.dumps(transcript))
         if found.reply is None:
             raise RefusalError(*failure_of(found.error))
+        # An undecided diagnosis makes every answer doubtful, also a first answer that was never examined.
         doubtful = found.action == "failed" or (found.action != "passed" and decision.reason == "undecided")
         if doubtful and self.settings.on_failure == "closed":
             raise RefusalError(503, "second_look_failed", found.why, RETRY_AFTER)
@@ -237,6 +241,7 @@ def _outcome(transcript: Transcript, decision: Decision) -> tuple[Action, str]:
     critiques = [round_.critique for round_ in transcript.rounds if round_.critique is not None]
     if _states(decision) and any(critique.verdict == "unclear" for critique in critiques):
         return "failed", "unclear"
+    # A spent budget is no failure: the answer in hand is given, and `transcript.stop` is the reason.
     changed = transcript.answer != transcript.rounds[0].answer
     return ("corrected" if changed else "kept"), (decision.reason if transcript.stop == "rounds" else transcript.stop)
 
@@ -275,6 +280,7 @@ async def _as_it_came(model: UpstreamModel, reply: UpstreamReply, exchange: Exch
     if not exchange.started:
         await exchange.whole(reply.status, reply.headers, reply.body)
         return
+    # The stream has begun with status 200, so an error can only be an event in it.
     _, body = model.bill.answers[0]
     if reply.streamed:
         await exchange.events((), [reply.body])

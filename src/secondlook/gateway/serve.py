@@ -73,6 +73,7 @@ def serve(
             _work(settings, listening, [0], 0, drain, level)
         else:
             with tempfile.TemporaryDirectory(prefix="secondlook-") as folder:
+                # Before any worker starts: prometheus_client chooses how it counts when it is imported.
                 os.environ[SHARED] = folder
                 _supervise(workers, settings, listening, drain, level)
 
@@ -113,12 +114,14 @@ def _work(
 
 def _supervise(workers: int, settings: GatewaySettings, listening: socket.socket, drain: int, level: int) -> None:
     """Keep so many workers, until they are asked to end and have."""
+    # Not fork: a forked worker would keep prometheus_client as it was imported here, without SHARED.
     context = get_context("spawn")
     counts = context.RawArray("q", workers)
     running: dict[int, BaseProcess] = {}
     ending = False
 
     def begin(worker: int) -> None:
+        # A worker that was killed leaves its requests counted until here.
         counts[worker] = 0
         running[worker] = context.Process(target=_work, args=(settings, listening, counts, worker, drain, level))
         running[worker].start()
@@ -143,5 +146,6 @@ def _supervise(workers: int, settings: GatewaySettings, listening: socket.socket
             if not ending:
                 LOGGER.warning("worker ended", extra={"fields": {"worker": worker, "code": process.exitcode}})
                 time.sleep(_AGAIN)
+            # Asked again, since a signal may have come during the pause.
             if not ending:
                 begin(worker)

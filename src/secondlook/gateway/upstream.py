@@ -124,9 +124,11 @@ class Upstream:
 
     async def __aenter__(self) -> Upstream:
         self._session = aiohttp.ClientSession(
-            # Servers close idle connections after five seconds or more; ours are given up before.
+            # Servers close idle connections after five seconds or more; ours are given up before. Limits bounds the
+            # requests at once, so the pool needs no bound.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),
             timeout=self._timeout,
+            # All clients share the session: a jar would send one client's cookies with another's requests.
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
@@ -169,6 +171,7 @@ class Upstream:
         responses: list[aiohttp.ClientResponse] = []
 
         async def begin() -> UpstreamReply:
+            # The reply to the attempt before is given up; a closed stack can be used again.
             await held.aclose()
             responses.append(await held.enter_async_context(self._request(method, path, headers, body)))
             _use_once(responses[-1])
@@ -181,6 +184,7 @@ class Upstream:
                 yield Streamed(reply, responses[-1].content.iter_any())
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 raise _as_failure(error) from error
+            # Not in a `finally`: a stream that broke off or was given up may be billed, so it stays counted.
             tally.unanswered -= 1
 
     async def _repeated(self, once: Callable[[], Awaitable[UpstreamReply]], tally: Tally) -> UpstreamReply:
@@ -201,6 +205,7 @@ class Upstream:
                 if last or not again or (asked or 0.0) > LONGEST_WAIT:
                     tally.unanswered -= 1
                     return reply
+                # A 500, 502 or 504 that is asked again stays counted, since the model may have answered and billed.
                 tally.unanswered -= not uncertain
             await asyncio.sleep(pause(attempt, asked))
         raise AssertionError("the last call returns or raises")
@@ -209,13 +214,14 @@ class Upstream:
         self, method: str, path: str, headers: Headers, body: bytes | None
     ) -> aiohttp.client._RequestContextManager:
         assert self._session is not None
+        # As the client quoted it; yarl would quote it anew.
         url = URL(self.address + path, encoded=True)
         return self._session.request(
             method, url, headers=self._headers(path, headers), data=body, allow_redirects=False, proxy=self.proxy
         )
 
     def _headers(self, path: str, headers: Headers) -> Headers:
-        # What is decompressed here is not compressed there.
+        # aiohttp decompresses answers and nothing compresses them again, so the client's Accept-Encoding stays here.
         ours = {"accept-encoding"} | ({"authorization", "x-api-key"} if self._key else set())
         kept = tuple(
             (name, value)
@@ -249,13 +255,15 @@ def _proxy(address: URL) -> URL | None:
 
 def _as_failure(error: Exception) -> UpstreamError:
     """Error that a client may read; the address, and what lies behind it, stand in the log alone."""
+    # First, since a ConnectionTimeoutError is a TimeoutError too. No connection stood, so nothing was sent.
     if isinstance(
         error,
         aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError | aiohttp.ConnectionTimeoutError | ssl.SSLError,
     ):
         failure = UpstreamError("refused", "no connection to the upstream", uncertain=False)
     elif isinstance(error, aiohttp.ClientOSError) and "write request body" in str(error):
-        # An idle connection was closed under the request, which was never there in full.
+        # An idle connection was closed under the request, which was never there in full. aiohttp's message is the only
+        # sign of it.
         failure = UpstreamError("cut", "the upstream broke off", uncertain=False)
     elif isinstance(error, TimeoutError):
         failure = UpstreamError("timeout", "the upstream did not answer in time", uncertain=True)

@@ -42,7 +42,7 @@ def ridge_best(episodes: Episodes, seen: list[int], *, penalty: float = 0.3) -> 
 
 
 def ridge_weighted(episodes: Episodes, seen: list[int], *, penalty: float = 0.3) -> Tensor:
-    """The same on the reward-weighted mean of the responses to each query."""
+    """Ridge regression of the reward-weighted mean of the responses to each query on the query."""
     check(episodes, seen, single=False)
     y, r = episodes.responses.double().flatten(0, 1), episodes.rewards.double().flatten(0, 1)[..., None]
     target = _weighted(y, r)[:, -1].view_as(episodes.truth)
@@ -54,6 +54,7 @@ def linear(episodes: Episodes, seen: list[int], weight: Tensor, moment: Tensor, 
 
     ``weight`` is [batch, q], ``moment`` [batch, q, dy]; the result [batch, p, dy].
     """
+    # Row k − 1 of a running sum holds the first k queries; x[:, k] is the query after them.
     x, before = episodes.queries.double(), [k - 1 for k in seen]
     precision = (weight[..., None, None] * x[..., None] * x[..., None, :]).cumsum(1)[:, before]
     moments = (x[..., None] * moment[..., None, :]).cumsum(1)[:, before]
@@ -75,6 +76,7 @@ def _weighted(y: Tensor, r: Tensor) -> Tensor:
 
 def _best(r: Tensor) -> Tensor:
     """Index of the highest reward so far, the earlier of equals; [batch, n, 1] to [batch, n, 1]."""
+    # `cummax` gives indices, too, but of equals that of the later.
     top = r.cummax(1).values
     record = torch.cat([torch.ones_like(top[:, :1], dtype=torch.bool), top[:, 1:] > top[:, :-1]], dim=1)
     at = torch.arange(r.shape[1], device=r.device)[:, None]

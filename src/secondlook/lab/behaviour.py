@@ -78,6 +78,7 @@ def show(trained: Trained, episodes: Episodes) -> Shown:
     run = trained.run
     _check(trained)
     positions, seen = reads(run.task, "merged")
+    # All other objectives measure squared distances.
     reward: Reward = "cosine" if run.objective == "pl-cosine" else "squared"
     return Shown(trained.model(), tokens(episodes, "merged"), episodes.contexts, positions, seen, reward=reward)
 
@@ -85,6 +86,7 @@ def show(trained: Trained, episodes: Episodes) -> Shown:
 def untrained(trained: Trained) -> Trained:
     """The same run before its first step: a control."""
     run = trained.run
+    # The same draw as in `train.Ensemble`.
     first = Transformer(run.shape.transformer(run.task), Generator().manual_seed(run.seed))
     return Trained(run, {name: weight.detach() for name, weight in first.state_dict().items()})
 
@@ -127,7 +129,7 @@ class Agreement:
 
     Attributes:
         cosine: [blocks + 1, steps + 1], mean over prefixes and contexts.
-        best: The number of steps with the greatest, [blocks + 1]; of equals the least.
+        best: The number of steps with the greatest cosine, [blocks + 1]; of equals the least.
     """
 
     cosine: Mean
@@ -141,6 +143,7 @@ def agreement(model: Tensor, descent: Tensor) -> Agreement:
         model: [blocks + 1, batch, p, dy], from `readouts`.
         descent: [steps + 1, batch, p, dy], from `GradientDescent.path`; or other predictions to compare with.
     """
+    # Over prefixes first: the standard error counts contexts, as prefixes of one context are not independent.
     cosine = torch.einsum("lbpy,kbpy->blk", _unit(model), _unit(descent)) / model.shape[2]
     found = Mean.of(cosine)
     return Agreement(found, found.mean.argmax(-1))
@@ -167,6 +170,7 @@ def closest(
         for candidate in candidates
         for path in [candidate.path(contexts, [contexts.n])]
     ]
+    # A path begins with its start, so that an index in it is a number of steps.
     distance, best = min(tried, key=lambda one: one[0].min().item())
     return replace(best, steps=int(distance.argmin()))
 
@@ -188,6 +192,7 @@ def jacobian(rule: Rule, contexts: Contexts, *, unit: bool = True) -> tuple[Tens
     with torch.enable_grad():
         f = rule(replace(contexts, responses=responses))
         f = _unit(f) if unit else f
+    # A rule that looks at no response has no graph.
     if not f.requires_grad:
         return f, responses.new_zeros(*f.shape, *responses.shape[1:])
     rows = [
@@ -236,6 +241,7 @@ def compare(rules: Mapping[str, Rule], contexts: Contexts, *, unit: bool = True)
 
 
 def _unit(vectors: Tensor) -> Tensor:
+    # The default eps of 1e-12 would leave shorter vectors shorter than 1.
     return normalize(vectors, dim=-1, eps=torch.finfo(vectors.dtype).tiny)
 
 

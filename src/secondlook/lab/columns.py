@@ -60,6 +60,7 @@ class Quick:
 
 
 Answer = Cell | OfBase | Quick
+# Thresholds as declared in docs/laboratory.md, Judged again, before any of these variants was run.
 _WORSE = Part("behind", "its skill is behind the base's by more than", above=0.25)
 _ALIKE = Part("behind", "its skill is behind the base's by less than", below=0.1)
 _DEPTHS = (Cell("released", "5 blocks", _WORSE), Cell("released", "15 blocks", _ALIKE))
@@ -95,6 +96,7 @@ ANSWERS: dict[str, tuple[Sequence[Answer], Sequence[Answer], Sequence[Answer]]] 
 def judged(results: Path) -> dict[str, Mapping[str, Any]]:
     """All results in a folder, by the name of their sweep, and those of the quick profile by their claim."""
     files = [*results.glob("*/result.json"), *results.glob("quick/*/result.json")]
+    # Sweeps and claims share these names: a sweep called L1 would hide the claim.
     return {file.parent.name: json.loads(file.read_text("utf-8")) for file in files}
 
 

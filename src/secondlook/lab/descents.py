@@ -143,9 +143,11 @@ def tune(
     if not rates or not steps:
         raise ValueError(f"rates is {list(rates)} and steps is {list(steps)}: give at least one of each to try")
     pilot, (_, seen) = sample(task, _PILOT, generator), reads(task, "merged")
+    # At most 6 of the prefixes: time grows with their number.
     seen = seen[:: 1 + len(seen) // 6]
     state, numbers, trials = generator.get_state(), sorted(steps), []
     for rate in sorted(rates):
+        # One descent passes every number of steps on its way.
         path = _descended(pilot, seen, rewards[objective], rate, numbers, generator.set_state(state))
         for number, predictions in zip(numbers, path, strict=True):
             trials.append((judge(predictions, pilot, seen, objective).mean().item(), rate, number))
@@ -165,6 +167,7 @@ def constructed(episodes: Episodes, seen: list[int], *, rate: float = 0.1, steps
     contexts = episodes.contexts.prefix(max(seen)).to(torch.float64)
     n = max(2, contexts.n)
     places = rank(contexts.rewards).argsort(-1)
+    # Ranks lie 2/(n − 1) apart; 2/n is promised below, to leave room for rounding.
     contexts = Contexts(contexts.query, contexts.responses, 1 - places.double() * (2 / (n - 1)))
     longest = max(x.norm(dim=-1).max().item() for x in (contexts.query, contexts.responses))
     built = attention_only.build(Promise(n, contexts.dy, eta=rate, steps=steps, min_gap=2 / n, max_norm=longest or 1.0))
@@ -193,6 +196,7 @@ def _descended(
         drawn = _START * torch.randn(shape, generator=generator, dtype=start.dtype, device=generator.device)
         start = drawn.to(start.device)
     trace, last = len(steps) > 1, max(steps)
+    # Without a trace there is one entry, the last iterate.
     kept = steps if trace else [0]
 
     def run(contexts: Contexts | MultiQueryContexts, prefixes: bool | list[int]) -> Tensor:
@@ -205,5 +209,6 @@ def _descended(
         length: Tensor = torch.linalg.vector_norm(contexts.query, dim=-1, keepdim=True)
         weights = run(Contexts(length, contexts.responses, contexts.rewards), seen)
         return weights[..., 0] * length[:, None]
+    # `seen` counts queries here; `prefixes` would count responses to each, of which all are wanted.
     several = [episodes.multi_query(k) for k in seen]
     return torch.stack([(run(c, False) @ c.test[:, 0, :, None])[..., 0] for c in several], dim=2)

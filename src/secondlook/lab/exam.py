@@ -24,7 +24,7 @@ class Exam:
     Attributes:
         objective: What is judged.
         episodes: The problems.
-        seen: The longest list of prefixes at which any layout reads.
+        seen: All prefixes at which some layout reads, the shortest first.
         least: The least loss there is at each, [batch, p], for `pl-cosine` at one query; else ``None``.
     """
 
@@ -35,7 +35,7 @@ class Exam:
 
     @classmethod
     def of(cls, task: Task, objective: Objective, size: int) -> Exam:
-        """Draw so many problems, once."""
+        """Exam of a task: ``size`` problems, drawn once and shared by all who ask."""
         return _made(task, objective, size)
 
     def to(self, device: str) -> Self:
@@ -94,13 +94,16 @@ def angles(predictions: Tensor, truth: Tensor) -> Tensor:
 
 def off(predictions: Tensor, truth: Tensor) -> Tensor:
     """Σ‖f − Wx‖² / Σ‖Wx‖² over problems: [p]."""
+    # Not a mean of ratios, in which problems whose Wx is nearly 0 would outweigh the others.
     return (predictions - truth).square().sum((0, -1)) / truth.square().sum((0, -1))
 
 
 @lru_cache(maxsize=64)
 def _made(task: Task, objective: Objective, size: int) -> Exam:
     seen = sorted({k for layout in get_args(Layout) for k in reads(task, layout)[1]})
+    # On the CPU whatever trains: a device's own generator would draw other problems.
     episodes = sample(task, size, Generator().manual_seed(_SEED))
+    # By the squared reward the optimum of a few responses may lie at infinity (T10).
     bounded = objective == "pl-cosine" and not task.fresh
     least = optimum(episodes, seen).loss if bounded else None
     return Exam(objective, episodes, tuple(seen), least)

@@ -86,7 +86,7 @@ class Lab:
         )
 
     def train(self, variants: Sequence[Variant]) -> dict[str, list[Trained]]:
-        """Every variant with every seed."""
+        """Train every variant with every seed; what was trained, by label."""
         runs = {variant.label: self.seeds(variant.run) for variant in variants}
         done = self.store.train([run for several in runs.values() for run in several], self.tick)
         return {label: [done[run] for run in several] for label, several in runs.items()}
@@ -113,7 +113,7 @@ class Lab:
         return Exam.of(run.task, run.objective, self.profile.exam)
 
     def examine(self, trained: Trained, metric: Metric) -> Tensor:
-        """A number at every prefix [p]."""
+        """A metric of a trained run on fresh problems, at every prefix [p]."""
         exam = self.exam(trained.run)
         return metric(trained.predict(exam.episodes), exam, seen(trained.run))
 

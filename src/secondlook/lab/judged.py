@@ -78,6 +78,7 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
             record["parameters"] = _any(found).parameters
             curves += _curves(label, [found[seed] for seed in sorted(found)])
         if seeds:
+            # A variant may have another layout, which is read at other prefixes: it has a scale of its own.
             first = _any(found).trained.run
             scale = _scale(first.task, first.shape.layout)
             judged = stand(scale, [found[seed].excess for seed in seeds], [base[seed].excess for seed in seeds])
@@ -135,6 +136,7 @@ _PANELS = (
 def _found(sweep: Sweep, store: Store, untuned: Run) -> dict[int, ExamResult]:
     """Exam results of what has been trained of a variant, by seed."""
     tried = trials(untuned, sweep.rates)
+    # Without every trial the rate is not known, and so neither is the run.
     if not all(store.holds(trial) for trial in tried):
         return {}
     run = tuned(untuned, sweep.rates, {trial: store.load(trial) for trial in tried})
@@ -173,7 +175,7 @@ def _curves(label: str, members: Sequence[ExamResult]) -> list[Curve]:
 def _claims(scale: Scale, base: Sequence[ExamResult]) -> dict[str, dict[str, Any]]:
     """Numbers of the claims that are about a trained base alone, by claim and part.
 
-    None if it was trained in no seed, or if contexts are shorter than what the claims are about.
+    Empty if it was trained in no seed, or if contexts are shorter than what the claims are about.
     """
     if not base or not {transformer_and_descent.MANY, floor.LAST} <= set(scale.seen):
         return {}

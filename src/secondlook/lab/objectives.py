@@ -51,6 +51,7 @@ def judge(predictions: Tensor, episodes: Episodes, seen: list[int], objective: O
     if single:
         responses, rewards, lengths, f = episodes.responses[:, 0], episodes.rewards[:, 0], seen, predictions
     else:
+        # Each new query is a context of its own, in which all responses count.
         responses, rewards = (x[:, at].flatten(0, 1) for x in (episodes.responses, episodes.rewards))
         lengths, f = [rewards.shape[-1]], predictions.flatten(0, 1)[:, None]
     if objective in ("pl-squared", "pl-cosine"):
@@ -77,6 +78,7 @@ def margins(predictions: Tensor, episodes: Episodes) -> Tensor:
     right, wrong = (first[:, 0] == value for value in (1, 0))
     answers = episodes.responses[:, 0, :2]
     better, worse = (answers[which][:, None] for which in (right, wrong))
+    # The difference of the squares without ‖f‖², which cancels.
     middle = (better + worse) / 2
     return 2 * ((predictions - middle) * (better - worse)).sum(-1)
 
@@ -88,6 +90,7 @@ def _pairs(f: Tensor, responses: Tensor, rewards: Tensor, lengths: list[int]) ->
     known = _known(lengths, responses)
     counted = better[:, None] & known[:, :, None] & known[:, None]
     loss = -F.logsigmoid(s[..., :, None] - s[..., None, :])
+    # A prefix without a pair (one response, or ties alone) has a loss of 0.
     return (loss * counted).sum((-2, -1)) / counted.sum((-2, -1)).clamp_min(1)
 
 

@@ -22,9 +22,9 @@ from torch.linalg import eigh, vector_norm
 from secondlook.lab.tasks import Episodes
 from secondlook.objective import Prefixes
 
-_SETTLED = 1e-7
-_PROVEN = 1e-6
-_FLAT = 1e-8
+_SETTLED = 1e-7  # length of a gradient, or of a trust region, at which a descent ends
+_PROVEN = 1e-6  # nats
+_FLAT = 1e-8  # least curvature that a Newton step is divided by
 _ROUNDS = 60
 
 
@@ -71,8 +71,10 @@ def optimum(episodes: Episodes, seen: list[int]) -> Optimum:
     )
     # The gradient at 0 vanishes where nothing is to be ranked; there the best response will do.
     zero = torch.zeros_like(problems.responses[:, 0])
+    # The first that counts, since responses stand best first.
     best = (problems.counted.cumsum(-1) == 1).to(zero.dtype).argmax(-1)
     spare = problems.responses.take_along_dim(best[:, None, None], 1)[:, 0]
+    # A best response of 0 has no direction: the first axis will do.
     spare[..., 0] += (spare == 0).all(-1)
     downhill = -problems.at(zero).slope
     start = torch.where(_length(downhill) > _SETTLED, downhill, spare)
@@ -127,6 +129,7 @@ class _Problems:
         s = (y @ u[..., None])[..., 0]
         e = s.exp() * counted  # |s| is at most 1 for unit vectors: nothing overflows
         d = _later(e) + (1 - counted)  # 1 where a response does not count, so that the logarithm is 0
+        # Σ_{i≤j} β_ij of every response j, which is in the factors up to its own.
         weight = e * (counted / d).cumsum(-1)
         mean = _later(e[..., None] * y) * (counted / d)[..., None]
         slope = ((weight - counted)[:, None] @ y)[:, 0]
@@ -139,6 +142,7 @@ class _Problems:
         radius = torch.ones_like(found.loss)
         for _ in range(_ROUNDS):
             along = found.slope - _radial(found.slope, found.u)
+            # A radius that has shrunk away means that rounding hides any step down.
             (left,) = ((_length(along)[..., 0] > _SETTLED) & (radius > _SETTLED)).nonzero(as_tuple=True)
             if not len(left):
                 break
@@ -161,6 +165,7 @@ def _newton(here: _Points, along: Tensor) -> Tensor:
     values, axes = eigh(flat @ here.hessian @ flat - inward * flat)
     # |eigenvalue|: at a saddle Newton's step would climb.
     step = (axes.mT @ along[..., None]) / values.abs().clamp_min(_FLAT)[..., None]
+    # Along u the matrix is 0, and `_FLAT` has blown up what rounding left there: `flat` takes it out.
     return -torch.matmul(flat, axes @ step)[..., 0]
 
 

@@ -95,6 +95,7 @@ def heads(shown: Shown, predictions: Tensor | None = None) -> tuple[Heads, ...]:
     if any(block.heads and block.attention != "softmax" for block in shown.model.config.blocks):
         raise ValueError("a block has linear attention, whose scores are no shares: judge softmax attention only")
     predictions = readouts(shown) if predictions is None else predictions
+    # `readouts` has one entry more than there are blocks: after the last no head measures.
     found = zip(shown.trace.attention, predictions, strict=False)
     return tuple(_block(shown, attention, f) for attention, f in found if attention.shape[1])
 
@@ -110,7 +111,9 @@ def _block(shown: Shown, attention: Tensor, f: Tensor) -> Heads:
     # Patterns are laid out best first; what a prefix has not seen stands last.
     order = rewards.masked_fill(~known, -torch.inf).argsort(dim=-1, descending=True, stable=True)
     terms = torch.arange(n - 1, device=device)[:, None] < torch.arange(n, device=device)
+    # Row i: the response of rank i and all that are worse.
     later = known[:, None] & (terms | torch.eye(n - 1, n, dtype=torch.bool, device=device))
+    # Rows of ranks that a prefix has not seen mean nothing; `judged` leaves them out.
     by_distance = beta(near.gather(-1, order), known)[..., :-1, :]
     evenly = later / later.sum(-1, keepdim=True).clamp_min(1)
     judged = torch.arange(1, n, device=device) < seen[:, None]
@@ -157,5 +160,6 @@ def spearman(one: Tensor, other: Tensor, known: Tensor) -> Tensor:
 def _ranks(x: Tensor, known: Tensor) -> Tensor:
     """Ranks among the known, less their mean; 0 for others."""
     above, below = x[..., :, None] > x[..., None, :], x[..., :, None] < x[..., None, :]
+    # Half of (how many are below − how many are above) is the rank less its mean; ties share it.
     ranks = ((above.float() - below.float()) * known[..., None, :]).sum(-1) / 2
     return ranks * known

@@ -10,6 +10,7 @@ from itertools import pairwise
 from secondlook.lab.run import Run
 from secondlook.lab.tokens import length
 
+# Another number would sum gradients in another order: runs that are kept could not be repeated bit for bit.
 _PIECES = 4
 _LARGE = 400_000  # numbers in a residual stream; the quick profile's lie below, and fit a core's cache as they are
 

@@ -59,6 +59,7 @@ def bayes_fresh(episodes: Episodes, seen: list[int]) -> Tensor:
     length2 = episodes.queries.double().square().sum(-1)[..., None, None]
     # A query of 0 has responses of 0, which say nothing whatever they weigh.
     weight = r / (torch.where(length2 > 0, length2, 1) * (1 - r).clamp_min(_NEAREST).square())
+    # The penalty is the prior's precision.
     return linear(episodes, seen, (weight * r).sum(-2)[..., 0], (weight * y).sum(-2), penalty=1.0)
 
 

@@ -79,7 +79,7 @@ def probe(shown: Shown, targets: Mapping[str, Tensor], generator: Generator) -> 
         if (target == target[:1, :1]).all():
             raise ValueError(f"target {name!r} is the same everywhere: there is nothing to read")
     order, shuffle = (torch.randperm(batch, generator=generator).to(shown.tokens.device) for _ in range(2))
-    widths = [target.shape[-1] for target in targets.values()] * 2
+    widths = [target.shape[-1] for target in targets.values()] * 2  # of the targets, and of these shuffled
     y = torch.cat([*targets.values(), *(target[shuffle] for target in targets.values())], dim=-1).double()[order]
     found = [_read(stream[order], y, widths) for stream in _streams(shown)]
     r2, error, ridge = (torch.stack(part) for part in zip(*found, strict=True))
@@ -115,8 +115,10 @@ def _fitted(x: Tensor, y: Tensor, new: Tensor) -> Tensor:
     """Ridge regression of y on x at every strength, applied to others: [ridges, batch, p, columns]."""
     x, y = x.flatten(0, 1), y.flatten(0, 1)
     centre, spread, middle = x.mean(0), x.std(0), y.mean(0)
+    # A feature that does not vary becomes 0: divided by its own spread it would be rounding at full size.
     spread = torch.where(spread > 1e-9 * spread.max(), spread, torch.inf)
     x, new = (x - centre) / spread, (new - centre) / spread
+    # One decomposition serves every strength of the penalty.
     values, axes = torch.linalg.eigh(x.mT @ x / len(x))
     along = axes.mT @ (x.mT @ (y - middle) / len(x))
     shrunk = along / (values.clamp_min(0) + _RIDGES.to(x.device)[:, None])[..., None]

@@ -10,7 +10,7 @@ from secondlook.lab.tasks import Task
 
 @dataclass(frozen=True)
 class LabProfile:
-    """A size.
+    """Sizes of all experiments.
 
     Attributes:
         name: Of the profile.
@@ -44,6 +44,7 @@ _REDUCED = (
     "task, so that no ablation could have failed them, and the paper's size was not run."
 )
 _QUICK = Run()
+# §3; the released code decides what the paper leaves open: torch's own β₂, no warm-up, no clipping.
 _PAPER = Run(
     task=Task("paper"),
     shape=Shape("interleaved", depth=20, width=96, heads=3, activation="gelu"),

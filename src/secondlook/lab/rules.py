@@ -37,7 +37,7 @@ def weighted_mean(contexts: Contexts) -> Tensor:
 
 
 def regression_direction(contexts: Contexts) -> Tensor:
-    """The covariance of responses and rewards: whereto least squares says that rewards grow."""
+    """The covariance of responses and rewards: the direction of a regression of responses on rewards."""
     centred = contexts.rewards - contexts.rewards.mean(-1, keepdim=True)
     return (centred[:, None] @ contexts.responses)[:, 0] / contexts.n
 
@@ -96,6 +96,7 @@ class GradientDescent:
 
     def __call__(self, contexts: Contexts) -> Tensor:
         """The last iterate on the whole context, [batch, dy], with a graph if the responses have one."""
+        # Not `descend`, which keeps no graph: `behaviour.jacobian` differentiates through every step.
         graph = contexts.responses.requires_grad
         with torch.enable_grad():
             f = self.start(contexts)

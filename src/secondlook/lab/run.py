@@ -128,6 +128,7 @@ class Run:
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"{name} is {value!r}: choose one of {', '.join(known)}")
         for name, least in (("batch", 1), ("steps", 1), ("warmup", 0), ("decay", 0), ("clip", 0), ("seed", 0)):
+            # `not >=` refuses nan as well.
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
         if not reads(self.task, self.shape.layout)[0]:
@@ -144,19 +145,22 @@ class Run:
         So a field that is added later, and at its default changes nothing, changes no name.
         """
         task, shape = self.task, self.shape
+        # No default may ever change: a run that was kept at the old one would be taken for a run at the new one.
         own = type(self)().differences(self)
         digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:10]
         return f"{task.name}-{self.objective}-{shape.layout}-d{shape.depth}-w{shape.width}-s{self.seed}-{digest}"
 
     @property
     def peers(self) -> Self:
-        """The run without what may differ among members of an ensemble; those with equal ones can train together."""
+        """The run without what may differ among members of an ensemble; runs of equal peers can train together."""
+        # Tasks of one query differ in how problems are drawn, not in any shape.
         task = replace(self.task, p=0.0, noise="replace", name="fresh-query" if self.task.fresh else "released")
         return replace(self, task=task, rate=1.0, decay=0.0, seed=0, objective="pl-cosine")
 
     def factor(self, step: int) -> float:
         """Learning-rate multiplier at a step, counted from 0."""
         if step < self.warmup:
+            # One more than the step, or the first would be made at a rate of 0.
             return (step + 1) / self.warmup
         if self.schedule == "constant":
             return 1.0

@@ -25,6 +25,7 @@ from secondlook.lab.exam import Exam
 from secondlook.lab.tasks import Episodes
 
 Standing = Literal["solves", "neither", "fails", "base not trained"]
+# Declared in docs/laboratory.md before what they judge was run: none of the three may follow a result.
 FAILS = 0.0
 """Skill below which a variant fails: it does worse than a rule that learns nothing."""
 SOLVES = 0.05

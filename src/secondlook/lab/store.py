@@ -38,7 +38,7 @@ class Store:
     together: int = 3
 
     def train(self, runs: Sequence[Run], tick: Tick = lambda _: None) -> dict[Run, Trained]:
-        """All of these runs, trained if they are not.
+        """Train the runs that are not there yet, and load all.
 
         Args:
             runs: Any runs; those of equal shape train together.
@@ -64,7 +64,7 @@ class Store:
         return there(self.folder / kept_as(run, self.options) / _WEIGHTS)
 
     def load(self, run: Run) -> Trained:
-        """One that has been trained.
+        """Load a run that has been trained.
 
         Raises:
             FileNotFoundError: It has not.
@@ -114,6 +114,7 @@ class Training:
 
         def step(now: int) -> None:
             nonlocal done
+            # `train` tells all steps so far, those of a checkpoint too; a unit tells what was added.
             tick((now - done) / self.members[0].steps)
             done = now
 
@@ -126,6 +127,7 @@ class Training:
             torch.set_num_threads(threads)
         for trained in made:
             keep(self.folder / kept_as(trained.run, self.options), trained)
+        # Last: if this stops before every member is kept, the checkpoint spares the training.
         remove(unfinished / "checkpoint.pt")
 
 

@@ -53,6 +53,7 @@ class Sweep:
         if not self.seeds >= 1:
             raise ValueError(f"seeds is {self.seeds}: give at least 1")
         for name, values in self.grid.items():
+            # Compared by their text: a table has no hash, and is refused by `changed`, which says why.
             if not isinstance(values, list | tuple) or not values or len({repr(v) for v in values}) < len(values):
                 raise ValueError(f"grid has {name} = {values!r}: give a list of different values")
         for name, changes in self.variants.items():
@@ -201,6 +202,7 @@ def changed(run: Run, changes: Mapping[str, Any]) -> Run:
         part[last] = value
     try:
         return Run.of(record)
+    # Text where a number belongs fails when a field is compared with its range.
     except TypeError as error:
         raise ValueError(f"a run cannot have {dict(changes)}: {error}") from None
 

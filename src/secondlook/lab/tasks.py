@@ -159,9 +159,11 @@ def sample(task: Task, batch: int, generator: Generator, dtype: torch.dtype = to
     clean = torch.rand(batch, q, n, generator=generator, dtype=dtype, device=generator.device)
     if task.name == "verdicts":
         clean = (clean < 0.5).to(dtype)  # whether an answer is the right one
+        # Both answers stand among the first two responses: `objectives.margins` takes them from there.
         clean[..., 1] = 1 - clean[..., 0]
     share = clean[..., None]
     responses = share * truth[:, :, None] + (1 - share) * wrong
+    # Noise is drawn last: tasks of one seed that differ in their noise share all else.
     return Episodes(queries, responses, _shown(task, clean, generator), clean, truth, weights)
 
 

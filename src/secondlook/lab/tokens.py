@@ -16,11 +16,13 @@ def inputs(task: Task, layout: Layout) -> int:
     """Features of a token."""
     if layout == "shared":
         return max(task.dx, task.dy)
+    # Beside x and y the reward, and one mark (merged) or one of three kinds (interleaved).
     return task.dx + task.dy + (2 if layout == "merged" else 4)
 
 
 def length(task: Task, layout: Layout) -> int:
     """Tokens of a problem."""
+    # A fresh query needs a merged token of its own, before its responses; a triplet begins with x anyway.
     per_query = task.n + task.fresh if layout == "merged" else 3 * task.n
     return task.queries * per_query
 
@@ -35,10 +37,12 @@ def reads(task: Task, layout: Layout) -> tuple[list[int], list[int]]:
     if task.fresh:
         per_query = length(task, layout) // task.queries
         seen = list(range(1, task.queries))
+        # The first token of query k shows x alone, in every layout.
         return [per_query * k for k in seen], seen
     if layout == "merged":
         seen = list(range(2, task.n + 1))
         return [k - 1 for k in seen], seen
+    # Up to n − 1: no query stands after the last triplet.
     seen = list(range(2, task.n))
     return [3 * k for k in seen], seen
 

@@ -61,7 +61,7 @@ _USUAL = Options()
 
 @dataclass(frozen=True)
 class Trained:
-    """A member when it was done.
+    """A run that has been trained.
 
     Attributes:
         run: What it is.
@@ -118,6 +118,7 @@ class Ensemble:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, [run.factor for run in runs])
         self.generators = [Generator(device).manual_seed(_DATA + run.seed) for run in runs]
         self.at, self.seen = reads(runs[0].task, runs[0].shape.layout)
+        # Pieces fit a core's cache; an accelerator, or a compiled pass, takes the batch whole.
         whole = [slice(0, runs[0].batch)]
         self.pieces = cut(runs[0]) if device.type == "cpu" and not options.compile else whole
         forward = _forward(config, len(runs))
@@ -129,6 +130,7 @@ class Ensemble:
     def predict(self, x: Tensor) -> Tensor:
         """Predictions [members, batch, p, dy] from tokens [members, batch, tokens, inputs]."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.options.bf16):
+            # One member needs no `vmap`, and so keeps fused attention.
             if len(self) == 1:
                 outputs = self._forward({name: weight[0] for name, weight in self.weights.items()}, x[0])[None]
             else:
@@ -136,7 +138,7 @@ class Ensemble:
         return outputs[:, :, self.at].float()
 
     def advance(self) -> Tensor:
-        """One step of every member; the losses [members] before it.
+        """Make one step of every member; the losses [members] before it, in the units of each objective.
 
         Raises:
             FloatingPointError: A loss that is not finite. Weights are as they were.
@@ -169,10 +171,12 @@ class Ensemble:
         predictions = self.predict(torch.stack([tokens(problems, layout) for problems in episodes]))
         losses = torch.stack(
             [
+                # A share of the batch's mean: pieces are summed.
                 judge(made, problems, self.seen, run.objective).mean() * (len(problems) / run.batch)
                 for run, made, problems in zip(self.runs, predictions, episodes, strict=True)
             ]
         )
+        # Members share no weight, so that each gets the gradient of its own loss.
         return losses.detach(), torch.autograd.grad(losses.sum(), list(self.weights.values()))
 
     def member(self, number: int) -> dict[str, Tensor]:
@@ -203,6 +207,7 @@ class Ensemble:
         for name, weight in self.weights.items():
             weight.detach().copy_(state["weights"][name])
         self.optimizer.load_state_dict(state["optimizer"])
+        # The rate of the next step came with the optimiser's groups; the schedule has to go on from there.
         self.schedule.last_epoch = state["schedule"]["last_epoch"]
         for generator, held in zip(self.generators, state["generators"], strict=True):
             generator.set_state(held)
@@ -263,6 +268,7 @@ def train(
     exams = [Exam.of(run.task, run.objective, options.exam).to(options.device) for run in runs]
     total = runs[0].steps
     while ensemble.step < total:
+        # After the checkpoint of this step was written: a resumed run makes, and logs, each look once.
         if ensemble.step % options.look_every == 0:
             _look(ensemble, exams, logs)
         ensemble.advance()

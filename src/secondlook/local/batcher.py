@@ -22,6 +22,7 @@ class Answering(Protocol):
         ...
 
 
+# Compared and hashed by identity: the batcher keeps its calls by conversation.
 @dataclass(eq=False, slots=True)
 class LiveConversation:
     """One conversation at a batcher, and what each model has kept of it."""
@@ -34,6 +35,7 @@ CONVERSATION: ContextVar[LiveConversation | None] = ContextVar("conversation", d
 """The conversation that a task holds; with it in the context, loop and critics need not know that there are others."""
 
 
+# By identity too: among equal calls of a conversation, `CallBatcher.ask` has to find its own.
 @dataclass(eq=False, slots=True)
 class ModelCall:
     """One call of a model, and what comes of it.
@@ -69,6 +71,7 @@ class CallBatcher:
         Raises:
             ValueError: If there is no reply.
         """
+        # A critic may make several calls at once: its conversation still counts once.
         self._waiting.setdefault(call.conversation, []).append(call)
         self._look()
         try:
@@ -94,10 +97,12 @@ class CallBatcher:
             await self._full.wait()
             if not self._going:
                 return
+            # Events of anyio cannot be cleared.
             self._full = anyio.Event()
             calls = [call for waiting in self._waiting.values() for call in waiting]
             self._waiting = {}
             for model in dict.fromkeys(call.model for call in calls):
+                # This blocks the event loop, which is free: all conversations wait for a reply.
                 model.reply_all([call for call in calls if call.model is model])
             for call in calls:
                 call.served.set()

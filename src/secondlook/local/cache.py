@@ -61,7 +61,8 @@ class Batch:
         kept: What is already computed of each, at least all but the last ``new`` tokens.
         new: How many tokens of every prompt are computed, its last ones (all of a shorter prompt). That may be more
             than a conversation needs: computing a known token again costs what padding would.
-        room: Tokens that may be appended to every conversation. Memory for them is taken only as they come.
+        room: Tokens that may be appended to every conversation. On a processor, memory for them is taken only as they
+            come.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Batch:
         count = model.model.config.get_text_config().num_hidden_layers
         layers = [_RaggedLayer(index, kept, past, room) for index in range(count)]
         self._cache = Cache(layers=layers)
+        # Only the last position's logits are read. A model that can be told so computes no vocabulary for the others.
         known = inspect.signature(model.model.forward).parameters
         self._options = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
 
@@ -94,10 +96,11 @@ class Batch:
         return self._forward([[token] for token in tokens])
 
     def take(self, rows: list[int], ids: list[list[int]]) -> list[CachedPrefix]:
-        """Prefixes of some of the conversations, in order; ``ids`` are their tokens."""
+        """Prefixes of some of the conversations, in order; ``ids`` are the tokens that were read of each."""
         everyone = len(rows) == len(self._start)
         index = None if everyone else torch.tensor(rows, device=self._start.device)
         layers = [layer.take(index) for layer in self._layers]
+        # Laid out from the right, all end in the last column, wherever they begin.
         return [CachedPrefix(each, layers, row, self._width - len(each)) for row, each in enumerate(ids)]
 
     def keep(self, rows: list[int]) -> list[int]:
@@ -128,15 +131,19 @@ class Batch:
         output: Any = self._model.model(
             input_ids=ids,
             attention_mask=(columns >= self._start[:, None]).long(),
+            # Padding comes before position 0. It is masked, but a table of learned positions has no negative rows.
             position_ids=(columns[before:] - self._start[:, None]).clamp(min=0),
             past_key_values=self._cache,
             use_cache=True,
             **self._options,
         )
+        # As `generate` does: tokens are chosen in float32, whatever the type of the weights.
         logits: Tensor = output.logits[:, -1].float()
         return logits
 
 
+# Keeps all columns, also where the model attends to a sliding window: transformers' own layer for that drops what has
+# left the window, and a prompt that goes back to an earlier token needs it again.
 class _RaggedLayer(DynamicLayer):  # type: ignore[misc]
     """One layer's keys and values in buffers with room to grow.
 
@@ -157,8 +164,10 @@ class _RaggedLayer(DynamicLayer):  # type: ignore[misc]
         del args, kwargs
         states = key_states, value_states
         stop = self._width + key_states.shape[-2]
+        # The model tells heads, head size and type only here, with its first keys and values.
         if not self._buffers:
             self._buffers = [self._filled(side, like, stop + self._room) for side, like in enumerate(states)]
+            # All is copied by now: a reference to what was kept would hold the whole batch that it came from.
             self._kept, self.is_initialized = (), True
         if stop > self._buffers[0].shape[-2]:  # torch would drop what does not fit without a word
             raise ValueError(f"a batch with room for {self._buffers[0].shape[-2]} tokens is given {stop}")
@@ -208,6 +217,7 @@ def check_keeps_positions(model: LocalModel) -> None:
         ValueError: If it has layers that keep a running state instead of keys and values.
     """
     cut = {DynamicLayer, DynamicSlidingWindowLayer}
+    # By exact type: layers that keep a running state inherit from these two.
     other = {type(layer).__name__ for layer in DynamicCache(config=model.model.config).layers if type(layer) not in cut}
     if other:
         raise ValueError(

@@ -45,6 +45,7 @@ class Chooser:
         self._penalty = RepetitionPenaltyLogitsProcessor(float(penalty)) if penalty != 1.0 else None
         self._sampled = settings.temperature > 0
         self._warp = LogitsProcessorList()
+        # The order is that of `generate`: the nucleus is cut from what the temperature has made of the logits.
         if self._sampled and settings.temperature != 1.0:
             self._warp.append(TemperatureLogitsWarper(settings.temperature))
         if self._sampled and settings.top_p < 1.0:
@@ -60,7 +61,7 @@ class Chooser:
             return None
         if seed is None:
             raise ValueError("a sampled reply needs a seed, so that it does not depend on the company it is in")
-        # The loop's seeds have 63 bits; Inspect's path hands on as many.
+        # The loop's seeds have 63 bits, of which Inspect's path hands on 31: both paths must draw the same tokens.
         return torch.Generator(device).manual_seed(seed % 2**31)
 
     def choose(self, logits: Tensor, said: Sequence[list[int]], streams: Sequence[torch.Generator | None]) -> list[int]:

@@ -90,6 +90,7 @@ class BatchEngine:
         for work in works:
             work.fresh = len(work.request.prompt) - work.request.kept.served(work.request.prompt)
         batches = list(alike(works, self._max_batch, _Work.lengths, self._model.device))
+        # A single batch is decoded where it was read, and not copied into another.
         if len(batches) == 1:
             self._decode(batches[0], *self._read(batches[0], self._settings.max_tokens))
         else:
@@ -105,12 +106,14 @@ class BatchEngine:
         # The last token of the shortest is left for its own batch.
         shared = prompts[0][: min(common(prompts), min(map(len, prompts)) - 1)]
         known = common([self._trunk.ids, shared])
+        # One alone shares nothing: its own batch reads it, from where the trunk ends.
         if len(new) > 1 and known < len(shared):
             batch = Batch(self._model, [shared], [self._trunk], len(shared) - known)
             batch.read_prompts()
             (self._trunk,) = batch.take([0], [shared])
             self.counts.prefilled += len(shared) - known
             self.counts.fresh += len(shared) - known
+            # `_read` will count the shared tokens as cached for every request; this takes them off the first again.
             new[0].cached = known - len(shared)
             known = len(shared)
         for request in new:
@@ -134,9 +137,11 @@ class BatchEngine:
             batch, logits = self._read(works, 0)
             self._choose(works, logits)
             prompts = [work.request.prompt for work in works]
+            # The first token of each reply is chosen but not read, so what is kept ends with the prompt.
             for work, kept in zip(works, batch.take([*range(len(works))], prompts), strict=True):
                 work.request.kept = kept
         going = [work for works in batches for work in works if not work.ends(self._model.ends)]
+        # A batch is padded up to its longest prompt, so that neighbours in length go together.
         going.sort(key=lambda work: len(work.request.prompt))
         for first in range(0, len(going), self._max_batch):
             works = going[first : first + self._max_batch]
@@ -151,6 +156,7 @@ class BatchEngine:
     def _decode(self, works: Sequence[_Work], batch: Batch, logits: Tensor) -> None:
         """Decode the replies of one batch to their ends."""
         while works:
+            # Taken before the choice: a token that is chosen now has not been read, and no cache holds it.
             said = [work.said for work in works]
             self._choose(works, logits)
             going = [row for row, work in enumerate(works) if not work.ends(self._model.ends)]

@@ -14,7 +14,7 @@ batches of 2,400, and 710 in batches of 19,200 (two cores)."""
 
 
 def alike(works: Iterable[T], size: int, lengths: Callable[[T], tuple[int, int]], device: str) -> Iterator[list[T]]:
-    """Works of about as many tokens to compute, and then of about the same length.
+    """Batches of works that have about as many tokens to compute, and then about the same length.
 
     Args:
         works: In any order.

@@ -92,7 +92,7 @@ class LockstepModel:
         return reply
 
     async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
-        """The choice, or the number, that is the likeliest next turn; what is open is said in a plain one."""
+        """The choice, or the number, that is the likeliest next turn; a form without either gets a plain turn."""
         if form.number and (number := await likeliest_number(partial(self._likelihoods, messages))):
             return Held(Completion(number.text, Usage(number.tokens_in, number.tokens_out, calls=1)), "logits")
         if not (choices := form.choices):
@@ -145,6 +145,7 @@ class LockstepModel:
             if isinstance(reply, ValueError):
                 call.outcome = reply
             else:
+                # After several calls at once the last one stays; where a next prompt differs, it is computed anew.
                 call.conversation.kept[self] = request.kept
                 usage = Usage(reply.tokens_in, reply.tokens_out, request.cached, calls=1)
                 call.outcome = Completion(reply.text, usage, reply.finish)
@@ -220,6 +221,7 @@ async def together(conversations: Sequence[Callable[[], Awaitable[T]]]) -> list[
     results: dict[int, T] = {}
 
     async def converse(index: int, conversation: Callable[[], Awaitable[T]]) -> None:
+        # Set in this task's own context: the tasks that a conversation starts inherit it, and no other one sees it.
         CONVERSATION.set(LiveConversation(batcher))
         try:
             results[index] = await conversation()

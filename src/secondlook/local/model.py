@@ -117,6 +117,7 @@ class LocalModel:
         transformers.utils.logging.disable_progress_bar()
         gguf_reader.tqdm = lambda tensors, **_: tensors
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # Padded on the left, all replies of a batch begin in one column, which `generate` below relies on.
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left", **options)
         if self.tokenizer.chat_template is None:
             raise ValueError(f"checkpoint {name!r} has no chat template; add chat_template.jinja to its folder")
@@ -189,6 +190,7 @@ class LocalModel:
         batch = self.tokenizer.pad({"input_ids": [list(ids) for ids in prompts]}, return_tensors="pt")
         options: dict[str, Any] = {"do_sample": settings.temperature > 0}
         if options["do_sample"]:
+            # 0 is all tokens; where it is left out, transformers draws from the 50 likeliest.
             options |= {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0}
         with _SAMPLING if options["do_sample"] else nullcontext():
             if options["do_sample"] and settings.seed is not None:

@@ -150,6 +150,7 @@ class LocalProvider(ModelAPI):
         if not self._waiting:
             return []
         first = self._waiting[0]
+        # A seed sets the one generator from which every row of a batch would draw.
         alone = first.settings.temperature > 0 and first.settings.seed is not None
         alike = [request for request in self._waiting if request.settings == first.settings]
         alike.sort(key=lambda request: abs(len(request.prompt) - len(first.prompt)))

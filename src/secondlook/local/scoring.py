@@ -15,10 +15,10 @@ from secondlook.local.model import LocalModel
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Result of one request.
+    """Scores of one request's continuations.
 
     Attributes:
-        logprobs: Of each continuation, and of none that goes on from it.
+        logprobs: Natural logarithm of the probability of each continuation, less that of those which go on from it.
         tokens_in: Tokens before the continuations part.
         cached: How many of them were not computed for it.
         tokens_out: Tokens of each continuation from there.
@@ -44,7 +44,7 @@ class ScoreRequest:
 
     @property
     def shared(self) -> list[int]:
-        """Tokens that all begin with; where one is the beginning of all others, up to before its last token."""
+        """Tokens with which all begin; at least the last token of the shortest is left to be scored."""
         return self.ids[0][: min(common(self.ids), min(map(len, self.ids)) - 1)]
 
 
@@ -117,4 +117,5 @@ def _alone(tail: tuple[int, ...], logprobs: dict[tuple[int, ...], float]) -> flo
     """The log-probability of a continuation without that of the continuations which begin with it."""
     longer = [value for other, value in logprobs.items() if len(other) > len(tail) and other[: len(tail)] == tail]
     rest = math.exp(logprobs[tail]) - sum(map(math.exp, longer))
+    # Where nearly all mass goes on to a longer one, the difference cancels, and rounding may leave less than nothing.
     return math.log(rest) if longer and rest > 0 else -math.inf if longer else logprobs[tail]

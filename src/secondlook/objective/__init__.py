@@ -1,9 +1,10 @@
 """Objective of in-context alignment: the loss of a ranking, its gradient step, and descent on it.
 
 A context holds a query x, responses y_i and rewards r_i. The rewards rank the responses, and f = Wx is judged by the
-Plackett–Luce likelihood of that ranking when −‖f − y_i‖² is the model's own reward (§1). A context can be cut after any
-number of responses; every prefix is a problem of its own, and all of them, of all contexts, are solved at once. The
-constructions have to make ``query_step``; the laboratory compares its transformers with ``descend``.
+Plackett–Luce likelihood of that ranking when −‖f − y_i‖² is the model's own reward (docs/theory.md, Notation). A
+context can be cut after any number of responses; every prefix is a problem of its own, and all of them, of all
+contexts, are solved at once. The constructions have to make ``query_step``; the laboratory compares its transformers
+with ``descend``.
 """
 
 from secondlook.objective.contexts import Contexts, JudgedContexts, MultiQueryContexts

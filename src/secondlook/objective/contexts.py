@@ -10,6 +10,7 @@ from torch import Tensor
 from secondlook.objective.checks import check_shapes
 
 
+# eq=False: comparing fields would ask a whole tensor whether it is true, which torch refuses.
 @dataclass(frozen=True, eq=False)
 class _Tensors:
     """A frozen record of tensors that agree in shape, dtype and device, and hold finite numbers only, or ValueError."""
@@ -40,7 +41,7 @@ class _Tensors:
 
 @dataclass(frozen=True, eq=False)
 class Contexts(_Tensors):
-    """A batch of contexts with one query each (§1): n responses to it, and a reward for each.
+    """A batch of contexts with one query each: n responses to it, and a reward for each.
 
     Attributes:
         query: ``[batch, dx]``.

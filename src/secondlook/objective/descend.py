@@ -49,7 +49,7 @@ def descend(
     prefixes: bool | Tensor | Sequence[int] = True,
     trace: bool = False,
 ) -> Descent:
-    """Minimise the Plackett–Luce loss of every context and prefix by itself (§3: 50 steps of GD at rate 0.1).
+    """Minimise the Plackett–Luce loss of every context and prefix by itself (the paper: 50 steps of GD at rate 0.1).
 
     At a single query, GD on W at a rate moves Wx as GD on Wx at rate·‖x‖² does. Adam on W does not.
 
@@ -102,10 +102,12 @@ def descend(
 
     if shared:
         position = position[:, None].expand(-1, len(lengths), *start.shape[1:])
+    # Steps are in place: prefixes that `expand` made share one memory, and the start is the caller's.
     position = position.clone(memory_format=torch.contiguous_format).requires_grad_()
     stepper = (torch.optim.Adam if optimizer == "adam" else torch.optim.SGD)([position], lr=rate, fused=True)
     path, losses = [], []
     with torch.enable_grad(), in_full(position):
+        # A trace takes one loss more than there are steps: that of the end.
         for step in range(steps + trace):
             loss = losses_at(position)
             if trace:
@@ -113,10 +115,12 @@ def descend(
                 losses.append(loss.detach())
             if step < steps:
                 (gradient,) = torch.autograd.grad(loss.sum(), position)
+                # A fused step on CPU reads a gradient's memory in order, whatever its strides are, without a warning.
                 position.grad = gradient.contiguous()
                 stepper.step()
     last = position.detach().to(start.dtype)
     found = (last, torch.stack(path), torch.stack(losses)) if trace else (last,)
     if not whole:
         return Descent(*found)
+    # In `last` the axis p is the second; `path` and `losses` have the steps before it.
     return Descent(*(part.select(axis, 0) for part, axis in zip(found, (1, 2, 2), strict=False)))

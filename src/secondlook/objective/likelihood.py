@@ -19,7 +19,7 @@ Reward = Literal["squared", "cosine"]
 
 
 def rank(rewards: Tensor) -> Tensor:
-    """τ of §1: the index of the best response, of the second best, and so on; ``[..., n]`` to ``[..., n]``.
+    """Ranking τ: the index of the best response, of the second best, and so on; ``[..., n]`` to ``[..., n]``.
 
     Of equal rewards the earlier response ranks first, so a prefix is ranked as it is within the whole context.
     """
@@ -27,7 +27,7 @@ def rank(rewards: Tensor) -> Tensor:
 
 
 def scores(prediction: Tensor, responses: Tensor, reward: Reward = "squared") -> Tensor:
-    """The model's reward of every response: −‖f − y‖² (§1) or the cosine of their angle (the released code, §3).
+    """The model's reward of every response: −‖f − y‖², or the cosine of their angle, as in the paper's released code.
 
     Args:
         prediction: f, ``[..., d]``.
@@ -49,7 +49,7 @@ def scores(prediction: Tensor, responses: Tensor, reward: Reward = "squared") ->
 
 
 def plackett_luce(ranked_scores: Tensor) -> Tensor:
-    """−log P of a ranking (§1) from its scores ``[..., n]``, best first; ``[...]`` in nats, 0 for n = 1."""
+    """−log P of a ranking from its scores ``[..., n]``, best first; ``[...]`` in nats, 0 for n = 1."""
     (ranked_scores,) = widen(ranked_scores)
     by_rank = ranked_scores.movedim(-1, 0)
     return ranked_nll(by_rank, torch.ones_like(by_rank))
@@ -69,7 +69,7 @@ def prefix_plackett_luce(
     lengths: Tensor | Sequence[int] | None = None,
     reward: Reward = "squared",
 ) -> Tensor:
-    """The Plackett–Luce loss of every prefix of every context at once (§3: "averaged over prefixes").
+    """The Plackett–Luce loss of every prefix of every context at once; the paper averages it over prefixes.
 
     Args:
         predictions: ``[batch, p, d]``; ``predictions[:, k]`` is judged on the first ``lengths[k]`` responses.
@@ -118,8 +118,11 @@ class Prefixes:
             raise ValueError(f"lengths is {lengths.tolist()}: give a list of whole numbers from 1 to n = {n}")
         order = rank(rewards)
         (ranked,) = widen(responses.take_along_dim(order[..., None], -2))
+        # All scores of a context move alike with the centre, so no gradient is lost by detaching it, and a prefix may
+        # be seen from the mean of the whole context.
         centre = ranked.detach().mean(-2, keepdim=True) if reward == "squared" else None
         ranked = _unit(ranked) if centre is None else ranked - centre
+        # Where a response was given decides which prefixes have it, not its rank.
         counted = (order.mT[..., None] < lengths).to(ranked.dtype, memory_format=torch.contiguous_format)
         return cls(ranked, centre, counted)
 
@@ -143,5 +146,6 @@ def _unit(vectors: Tensor) -> Tensor:
     """Vectors ``[..., d]`` at length 1, whatever their length was; 0 stays 0, with gradient 0."""
     largest = vectors.detach().abs().amax(-1, keepdim=True)
     scaled = vectors / torch.where(largest > 0, largest, torch.inf)
-    # The largest entry of what is scaled is 1, so only 0 is shorter than 1.
+    # The largest entry of what is scaled is 1, so only 0 is shorter than 1. Squares of unscaled entries could leave
+    # the range of the dtype.
     return scaled / scaled.square().sum(-1, keepdim=True).clamp_min(1).sqrt()

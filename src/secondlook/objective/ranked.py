@@ -1,6 +1,6 @@
 """The Plackett–Luce likelihood of rankings from scores that stand best first: value, slope and weights.
 
-With scores s_1 … s_n in the order of the ranking, D_i = Σ_{j≥i} exp(s_j) and β_ij = exp(s_j)/D_i for j ≥ i (§1),
+With scores s_1 … s_n in the order of the ranking, D_i = Σ_{j≥i} exp(s_j) and β_ij = exp(s_j)/D_i for j ≥ i,
 
     −log P = Σ_i (log D_i − s_i)        and        ∂(−log P)/∂s_j = Σ_{i≤j} β_ij − 1 = Σ_{i<j} β_ij − Σ_{k>j} β_jk.
 
@@ -30,7 +30,7 @@ def in_full(tensor: Tensor) -> torch.autocast:
 
 
 def beta(ranked_scores: Tensor, counted: Tensor | None = None) -> Tensor:
-    """β_ij of §1: row i is the softmax over the counted j ≥ i. Takes n times the memory of the scores.
+    """Weights β_ij: row i is the softmax over the counted j ≥ i. Takes n times the memory of the scores.
 
     Args:
         ranked_scores: ``[..., n]``, best first.
@@ -69,6 +69,7 @@ def nll_and_slope(ranked_scores: Tensor, counted: Tensor) -> tuple[Tensor, Tenso
     info, n = torch.finfo(ranked_scores.dtype), len(ranked_scores)
     # In place where possible: memory new to the process costs as much as the arithmetic.
     spare = 1 - counted
+    # What is not counted must not be the maximum. To lower it by half of the range cannot overflow.
     s = ranked_scores.add(spare, alpha=-info.max / 2)
     torch.sub(ranked_scores, s.amax(0), out=s).mul_(counted)
     e = s.exp().mul_(counted)
@@ -89,7 +90,7 @@ def nll_and_slope(ranked_scores: Tensor, counted: Tensor) -> tuple[Tensor, Tenso
 
 
 def _in_logarithms(s: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
-    """The same for any range of scores."""
+    """The same for any range of scores, by the first form of the slope."""
     s, ranked = s.masked_fill(counted == 0, -torch.inf), counted > 0
     log_d = torch.where(ranked, s.flip(0).logcumsumexp(0).flip(0), torch.inf)
     loss = torch.where(ranked, log_d - s, 0).sum(0)
@@ -108,6 +109,7 @@ class _RankedNLL(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         ranked_scores, counted, slope = ctx.saved_tensors
+        # True only under `create_graph`: then the slope that was saved, which has no graph, will not do.
         if torch.is_grad_enabled():
             weights = beta(ranked_scores.mT, counted.mT > 0)
             slope = ((counted.mT[:, None] @ weights)[:, 0].mT - 1) * counted

@@ -14,7 +14,7 @@ from secondlook.objective.ranked import beta, in_full, widen
 def query_step(
     prediction: Tensor, responses: Tensor, rewards: Tensor, eta: float, query_norm2: Tensor | float = 1.0
 ) -> Tensor:
-    """ΔWx = 2η‖x‖² Σ_{i<N} (y_τ(i) − Σ_{j≥i} β_ij y_τ(j)): how a step on W moves Wx; §1, for the squared reward.
+    """Step on W as it moves Wx: ΔWx = 2η‖x‖² Σ_{i<N} (y_τ(i) − Σ_{j≥i} β_ij y_τ(j)), for the squared reward.
 
     Args:
         prediction: Wx, ``[..., d]``.
@@ -41,7 +41,7 @@ def query_step(
 def weight_step(
     weights: Tensor, contexts: Contexts | MultiQueryContexts, eta: float, reward: Reward = "squared"
 ) -> Tensor:
-    """ΔW = −η ∇_W Σ_q L_q by autograd, L_q the Plackett–Luce loss at query q: what a construction is judged by.
+    """Step on W by autograd, by which constructions are judged: ΔW = −η ∇_W Σ_q L_q, L_q the loss at query q.
 
     Args:
         weights: W, ``[batch, dy, dx]``.

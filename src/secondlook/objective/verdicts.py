@@ -62,12 +62,12 @@ class ErringCritic:
                 raise ValueError(f"{name} is {getattr(self, name)}; give a probability, from 0 to 1")
 
     def favours(self, p: ArrayLike) -> Floats:
-        """E u = p·a₁ + (1 − p)·a₀: how often the verdict favours the right answer."""
+        """Share of verdicts that favour the right answer: E u = p·a₁ + (1 − p)·a₀."""
         p = np.asarray(p, dtype=float)
         return np.asarray(p * self.keeps + (1 - p) * self.alarms)
 
     def drift(self, p: ArrayLike) -> Floats:
-        """E(u − p) = (1 − p)·a₀ − p·(1 − a₁): by how much of c a look moves the margin in expectation (b)."""
+        """Expected move of the margin by a look, in units of c (b): E(u − p) = (1 − p)·a₀ − p·(1 − a₁)."""
         return np.asarray(self.favours(p) - np.asarray(p, dtype=float))
 
     def precision(self, p: ArrayLike) -> Floats:
@@ -79,7 +79,7 @@ class ErringCritic:
 
     @property
     def limit(self) -> float | None:
-        """p* = a₀/(1 − a₁ + a₀), Upp with CL = a₁ and CS = a₀ (d); none of a critic who never raises an alarm."""
+        """Limit p* = a₀/(1 − a₁ + a₀) of the mean of p (d), Upp with CL = a₁ and CS = a₀; none without any alarms."""
         alarmed = 1 - self.keeps + self.alarms
         return self.alarms / alarmed if alarmed else None
 

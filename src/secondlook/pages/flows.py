@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup, escape
 
+# Units of the viewBox. Bands run from _LEFT to _RIGHT; the names of states stand in the margins outside.
 _WIDTH, _HEIGHT, _TOP, _BAR = 420, 230, 22, 14
 _LEFT, _RIGHT = 110, 310
 _GAP = 8.0
@@ -76,4 +77,5 @@ def _bar(x: float, y: float, height: float, state: str) -> str:
 
 
 def _label(x: float, y: float, text: str, anchor: str) -> str:
+    # SVG places text by its baseline; 4 lower, the 11 px of .tick are centred at y.
     return f'<text class="tick" x="{x}" y="{y + 4:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP, _BOTTOM = 640, 46, 14, 30, 8, 40
-_TICKS = 6  # at most, on either side
+_TICKS = 6  # steps from tick to tick, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ def forest(trees: Sequence[Tree], axis: str, name: str) -> Markup:
         name: Unique in the page, for title and description.
     """
     ends = [0.0, *(end for tree in trees for end in (tree.value, tree.low, tree.high) if end is not None)]
+    # Where every change and end is 0 the range is empty, and any axis will do.
     pad = 0.06 * (max(ends) - min(ends)) or 1.0
     low, high = min(ends) - pad, max(ends) + pad
     bottom = _TOP + _ROW * len(trees)

@@ -24,6 +24,7 @@ _VERIFY = (
     "First verify your answer above, step by step. Only if you find an error, give a corrected answer; if you find "
     "none, give the same answer again."
 )
+# By the verdict on the latest answer, since read_verdict reads the judge's reply too.
 _BETTER: dict[Verdict, str] = {"wrong": "Choice: earlier", "right": "Choice: latest"}
 _COMPARE = (
     "You have given two answers to the question: the earlier one and your latest one. Which is more likely to be "
@@ -216,11 +217,13 @@ def parse_prompt(name: str, text: str) -> Prompt:
             f"prompt {name}: missing or unknown field {wrong[0]!r}; expected {', '.join(_TEXTS)} and, if wanted, system"
         )
     texts = {key: _text(name, key, value) for key, value in data.items()}
+    # Of the whole text, comments too: editing one makes a new version, and a gateway refuses diagnoses of the old.
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Prompt(
         version=f"{name}@{digest}",
         feedback={verdict: feedback[verdict] for verdict in _VERDICTS},
         verdicts={verdict: verdicts[verdict] for verdict in _VERDICTS if verdict in verdicts},
+        # Popped here, before `**texts` below passes on what is left.
         system=texts.pop("system", None),
         scale=scale,
         alone={key: _text(name, f"alone.{key}", value) for key, value in alone.items()},
@@ -238,6 +241,7 @@ def _scale(name: str, data: dict[str, Any]) -> ScoreScale | None:
         found = ", ".join(sorted(table)) if isinstance(table, dict) else repr(table)
         raise ValueError(f"prompt {name}: [score] needs exactly {', '.join(expected)}, found {found}")
     low, high, right = (table[key] for key in expected[1:])
+    # `type` instead of isinstance, to which true is an int.
     if not (type(low) is int and type(high) is int and type(right) in (int, float) and low < right <= high):
         raise ValueError(
             f"prompt {name}: [score] is lowest {low!r}, highest {high!r}, right_from {right!r}; give whole ends, and a "

@@ -16,7 +16,7 @@ Words: TypeAlias = Callable[[Stage, int], str]
 
 
 def no_words(_stage: Stage, _round_index: int) -> str:
-    """Official prompts end where the prompt file ends."""
+    """No closing words: official prompts end where the prompt file ends."""
     return ""
 
 
@@ -41,6 +41,7 @@ class Worded:
     __slots__ = ()
     item: Named
     file: Prompt
+    # A bare function would become a method here and get the case as its first argument.
     closing_words: Words = staticmethod(no_words)
 
     @property

@@ -17,6 +17,7 @@ from secondlook.reading.standings import option_standings
 if TYPE_CHECKING:
     from secondlook.correction.chat import Finish
 
+# An option ends where its line ends or the next letter begins; an A begins another list and ends none.
 _OPTION = re.compile(
     r"(?:^|(?<=\s))\(?(?P<letter>[A-Z])[).:]\s+(?P<text>[^\n]+?)(?=\s+\(?[B-Z][).:]\s|\s*$)", re.MULTILINE
 )
@@ -81,6 +82,7 @@ def lettered_options(prompt: str) -> tuple[str, ...]:
     for option in _OPTION.finditer(prompt):
         if len(options) < len(LETTERS) and option["letter"] == LETTERS[len(options)]:
             options.append(option["text"].strip())
+        # Of several lists the last counts.
         elif option["letter"] == "A":
             options = [option["text"].strip()]
     return tuple(options) if len(options) > 1 else ()
@@ -135,6 +137,7 @@ class _Echo:
     def of(self, mention: Mention, sentences: Sentences) -> int:
         """1 if the sentence of a mention repeats the question, -1 if it says the opposite, 0 if neither."""
         after = sentences.after(mention.end)
+        # An option repeats the question as the subject of a sentence, so words have to follow it.
         if not self._words or mention.letter or not re.match(r"[\"')]* \w", after):
             return 0
         said = {_stem(word) for word in _WORD.findall(after)}

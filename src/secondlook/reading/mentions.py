@@ -159,6 +159,7 @@ def _without_inner(found: list[Mention]) -> list[Mention]:
 def _letters(text: str, lower: str, on_offer: int, texts: Sequence[Mention]) -> Iterator[Mention]:
     """Every letter that names an option, or strays, outside the options' texts."""
     small = {match.start("letter") for match in CUES["small_letter"].finditer(lower)}
+    # Letters and texts are walked through together, in one pass: a reply may hold thousands of either.
     spans = iter(texts)
     span = next(spans, None)
     for place in sorted({*(match.end() - 1 for match in _LETTER.finditer(text)), *small}):
@@ -189,6 +190,7 @@ def _names(text: str, lower: str, place: int, small: bool, followed: bool) -> bo
     if text[place] == "I" and not CUES["not_pronoun"].match(lower, place + 1):
         return None
     line = before.rsplit("\n", 1)[-1]
+    # `before` shows where the line begins only if it holds a line break or reaches back to the beginning of the text.
     opens = not line.strip(" \"'([{") and (len(line) < len(before) or place <= 40)
     noun = bool(CUES["letter_noun"].search(before))
     if text[place] == "A" and CUES["article"].match(text, place + 1) and not noun and not (opens and followed):
@@ -204,6 +206,7 @@ def _names(text: str, lower: str, place: int, small: bool, followed: bool) -> bo
         or CUES["names_letter"].search(before)
     ):
         return True
+    # "B is right" names an option, "Plan B is right" does not.
     return bool(CUES["judged_letter"].match(lower, place + 1)) and not re.search(r"\w $", before)
 
 

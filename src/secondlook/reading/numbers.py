@@ -45,9 +45,11 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
             before = text[max(0, mark.start() - _NEAR) : mark.end()]
             denied = _WORDS["denies"].search(before) or back or (cut and not whole)
             return Reading() if denied else _comes_to(statement, "declared")
+        # The cut fell between the mark and its number.
         if cut and statement.strip() and not steps:
             return Reading()
         limit = mark.start()
+    # A reply that was cut has no end to read, whether its last line is whole or not.
     return Reading() if spoken.cut(finish) else _of_the_end(text)
 
 

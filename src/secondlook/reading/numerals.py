@@ -29,7 +29,7 @@ class Number:
     """A number as it was said.
 
     Attributes:
-        value: Its value, without a percent sign's division.
+        value: Its value; of a percentage, the number before the sign.
         percent: Whether it was given as a percentage.
     """
 

@@ -88,13 +88,17 @@ def plain(text: str) -> str:
     ``cell: cell``.
     """
     if not text.isascii():
+        # Before NFKC, which would make "11\u20442" of 1½, "103" of 10³, and a space with an accent of U+00B4.
         text = _VULGAR.sub(r" \g<0>", text.translate(_LETTERS))
         text = _RAISED.sub(lambda raised: "^" + raised.group().translate(_SUPERSCRIPTS), text)
+        # Again after it, since NFKC makes dashes, quotes and full stops of this table out of half-width and small ones.
         text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS)).translate(_CHARACTERS)
+        # These scripts put no space before a Latin letter, and their characters are \w: the letter would be no word.
         text = _CJK.sub(r" \g<0> ", text)
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("[...]", "\u2026")
     if "\\" in text or "$" in text:
         text = _LATEX.sub(_without_latex, text)
+        # A dollar before a number is money; any other belongs to LaTeX.
         text = re.sub(r"\$(?!\d|\.\d|-\d| \d)", "", text)
     if "<" in text:
         text = _TAG.sub(_without_tag, text)
@@ -107,6 +111,7 @@ def plain(text: str) -> str:
     if ">" in text:
         text = _ARROW.sub("=", text)
     text = _RULE.sub("", text)
+    # _FOUR goes first, since _LEAD takes #### for a heading; _PRODUCT goes before _EMPHASIS, which drops every *.
     text = _LEAD.sub("", _FOUR.sub(f"{BOX} ", text))
     text = _EMPHASIS.sub("", _PRODUCT.sub(" \u00d7 ", text))
     return _BLANKS.sub(" ", text).strip()

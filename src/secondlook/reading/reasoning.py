@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 _NAMES = "think|thinking|thought|thoughts|reasoning|reason|analysis|scratchpad|reflection|seed:think"
+# [THINK] is Magistral's, the triangles are Kimi's, seed:think is Seed-OSS's. Channels are gpt-oss's: analysis and
+# commentary open a thought, any other channel ends it.
 _TAG = re.compile(
     rf"<(?P<end>/?)(?:{_NAMES})>|\[(?P<end2>/?)THINK\]|\u25c1(?P<end3>/?)think\u25b7"
     r"|<\|(?:(?P<open4>begin)|end)_of_thought\|>"
@@ -65,6 +67,7 @@ def set_aside_reasoning(reply: str, reasoning: str = "") -> Spoken:
             depth += 1
         elif depth:
             thoughts.append(part)
+            # One end closes all, so that a thought opened twice and closed once does not swallow the answer.
             depth = 0
         else:
             thoughts += [*said, part]

@@ -40,6 +40,7 @@ def read_score(reply: str, label: str, lowest: float, highest: float, *, finish:
     if back := [match.start() for match in CUES["takes_back"].finditer(text)]:
         scores = [one for one in scores if one[1].start() >= back[-1]]
     values = {value for value, _ in scores}
+    # "Score: 1" at a cut may have been "Score: 10".
     shortened = cut and not spoken.ends_line and bool(scores) and scores[-1][1].end() >= len(text)
     if len(values) != 1 or None in values or shortened:
         return Reading()
@@ -57,6 +58,7 @@ def _scores(text: str, label: str, lowest: float, highest: float, *, labelled: b
     for found in _labelled(label).finditer(text):
         if (score := _WORDS["score"].match(text, found.end())) is None:
             scores.append((None, found))
+        # A label before the whole range ("Score: 0-10") names the scale and gives no score.
         elif lowest != _value(score) or not _WORDS["span"].match(text, score.start()):
             scores.append((_within(score, lowest, highest), score))
     if not scores and not labelled and not CUES["unknowable"].search(text):

@@ -72,6 +72,7 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
         return None
     if any(one.mention.index != index and _in_one_sentence(read, one, text) for one in asserted):
         return None
+    # A stray letter or the noun of another option ("a grandson") puts a mere statement in doubt.
     if top < Weight.CONCLUDED and any(one.mention.stray and one.mention.index != index for one in found):
         return None
     return None if index == NOWHERE else read
@@ -126,8 +127,10 @@ def _complete(one: Standing, text: str, ends_line: bool) -> bool:
         after = text[one.mention.end :].strip(" )]*\"'")
         if not after and CUES["goes_through"].search(text, 0, one.mention.start):
             return False  # the heading of the next option
+        # A letter cannot be longer, except an "a": it may be the article before an option's text.
         return ends_line or one.mention.end < len(text) or (one.mention.letter and text[one.mention.end - 1] != "a")
     first, _, rest = text.partition("\n")
+    # A first line with 40 characters after it is whole, since the reply had gone on to explain it.
     return (
         one.weight == Weight.CONCLUDED and one.mention.start <= 2 and one.mention.end <= len(first) and len(rest) > 40
     )

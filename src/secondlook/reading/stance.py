@@ -101,6 +101,7 @@ def option_stance(
         before = lead + text[begin : mention.start]
     clause = _clause(before, last, mention)
     near = text[mention.end : min(limit, mention.end + len(after))]
+    # Not at once: a dash or a colon right after the mention ("(A) \u2014 wrong") leads to its own judgement.
     boundary = CUES["clause"].search(near, 3)
     near = near[: boundary.start()] if boundary else near
     if _asks(after) and not (begin is not None and "\n" in after):
@@ -120,6 +121,7 @@ def option_stance(
     final = bool(CUES["final"].search(clause))
     if begin is not None:
         return Standing(mention, "asserted", Weight.DECLARED, final)
+    # Where the question is not known, "was not comfortable" may be what was asked, so only a double denial denies.
     said_no = echo == 0 or CUES["says_no"].search(before)
     twice = CUES["negated" if said_no else "twice_negated"].match(near)
     if echo == -1 or (echo != 1 and twice):
@@ -207,6 +209,7 @@ def _denied(clause: str, mention: Mention) -> bool:
         return bool(CUES["denies_unknown"].search(clause))
     meant = CUES["idle"].sub(" ", clause)
     words = CUES["negates"].findall(meant)
+    # Two denials cancel each other, but `nor` denies after another denial.
     return bool(CUES["prefers_another"].search(meant)) or "nor" in words or len(words) % 2 == 1
 
 

@@ -46,6 +46,7 @@ def _coordinated(found: list[Standing], sentences: Sentences) -> list[Standing]:
     Where the last word is both of them ("Therefore, both A and B are"), what was asserted before is no single answer.
     """
     result, text = list(found), sentences.text
+    # From the end, so that in "A or B or C" the stance that B took from C reaches A.
     for place in range(len(found) - 2, -1, -1):
         one, other = result[place], result[place + 1]
         gap = text[one.mention.end : min(other.mention.start, one.mention.end + 30)]

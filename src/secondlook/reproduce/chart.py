@@ -41,6 +41,7 @@ class Axis:
 
     def ticks(self, many: int) -> list[float]:
         """Round values inside."""
+        # Locators go beyond both ends; an end itself may be off by rounding.
         found = (LogLocator(numticks=many) if self.log else MaxNLocator(many)).tick_values(self.low, self.high)
         return [float(x) for x in found if self.low * (1 - 1e-9) <= x <= self.high or math.isclose(x, self.high)]
 
@@ -119,6 +120,7 @@ def _axes(panel: dict[str, Any], across: Axis, up: Axis) -> str:
     drawn = [f'<path class="axis" d="M{_LEFT} {_TOP}V{bottom}H{right}"/>']
     for value in up.ticks(5):
         y = up(value)
+        # Ticks of a logarithm are powers of ten: 10⁻⁴, not 1.0·10⁻⁴.
         text = short(value).removeprefix("1.0·")
         drawn.append(f'<path class="grid" d="M{_LEFT} {y}H{right}"/>')
         drawn.append(f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{text}</text>')
@@ -171,6 +173,7 @@ def _numbers(curves: list[dict[str, Any]], across: Axis, up: Axis) -> list[str]:
     room = _HEIGHT - _BOTTOM - _TOP
     gap = min(10.0, room / max(1, len(ends)))
     drawn, at = [], -math.inf
+    # How low each may stand, so that those after it still find room above the axis.
     spare = [_HEIGHT - _BOTTOM - gap * (len(ends) - 1 - place) for place in range(len(ends))]
     for (y, x, index), most in zip(ends, spare, strict=True):
         at = min(max(y, at + gap), most)

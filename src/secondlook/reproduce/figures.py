@@ -32,5 +32,6 @@ def draw_all(entries: Sequence[Entry], folder: Path) -> None:
             continue
         draw(result, folder / record["id"])
         draw(result, folder / record["id"], endings=(".pdf",), width=PAGE if len(result["panels"]) > 1 else COLUMN)
+        # Written last, so that a mark means that its files are there.
         with whole(mark) as file:
             file.write(digest.encode())

@@ -81,6 +81,7 @@ def _laboratory(claim: Claim, profile: str, work: Path, engine: Engine, command:
     full = profile == "full"
     size = find("paper" if full else profile)
     options = Options("cuda" if full else "cpu", exam=size.exam)
+    # On a CPU an ensemble of small models takes longer than one after the other (bench/laboratory.py).
     store = Store(work / "trained", options, engine, 16 if full else 1)
     done = 0.0
 
@@ -208,6 +209,7 @@ def _deciding(parts: Sequence[dict[str, Any]], outcome: str) -> dict[str, Any]:
     """The part that decides: the claim's first that has its outcome; of errors, the one nearest its bound."""
     own = [part for part in parts if part["whose"] == "paper"] or list(parts)
     same = [part for part in own if part["outcome"] == outcome] or own
+    # Only the rows of proofs say why they have no interval.
     if outcome not in ("verified", "refuted") or "why" not in same[0]:
         return same[0]
     return max((part for part in same if "below" in part), key=_share, default=same[0])

@@ -67,6 +67,7 @@ class Claim:
         """Whether evidence gathered earlier had these thresholds; what some places cannot tell may be missing."""
         found = {part["name"] for part in parts}
         declared = [part for part in self.parts if not part.optional or part.name in found]
+        # In their order, too: an experiment that lists its parts anew loses its committed result.
         return [(part.name, part.above, part.below, part.whose) for part in declared] == [
             (part["name"], part.get("above"), part.get("below"), part["whose"]) for part in parts
         ]

@@ -27,6 +27,7 @@ _ROOTS: dict[Floor, tuple[str, ...]] = {
     "studies": ("studies", "subject"),  # whose weights are asked; nothing imports them
     "real": ("studies",),
 }
+# With spaces before it: heavy imports stand inside functions.
 _IMPORT = re.compile(r"^ *(?:from|import) secondlook\.(\w+)", re.MULTILINE)
 
 
@@ -215,6 +216,7 @@ def rooms(floor: Floor) -> list[str]:
             found.add(room)
             code = (file.read_text("utf-8") for file in _files(room) if file.suffix == ".py")
             names = {name for text in code for name in _IMPORT.findall(text)}
+            # `_ROOTS` names the files of reproduce/ that make evidence; the others only show it.
             waiting += [name if (_HOUSE / name).is_dir() else f"{name}.py" for name in names if name != "reproduce"]
     return sorted(found)
 

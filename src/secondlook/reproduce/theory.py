@@ -43,6 +43,7 @@ def finding(rows: Sequence[Check]) -> dict[str, Any]:
     """Finding from the rows of one claim."""
     # T9's sweeps differ in their precision, too: each has its summary.
     kept = rows if rows[0].result == "T9" else worst(rows)
+    # Points of a sweep are drawn, not listed, unless one failed.
     shown = [row for row in kept if row.sharpness is None or not row.passed]
     parts = [_part(row) for row in shown]
     held = all(row.passed for row in rows)

@@ -38,6 +38,7 @@ def _gain(critic: ErringCritic, seed: int) -> list[Curve]:
     """E δ' − δ of forward passes on both verdicts; and E(u − p)."""
     looks = Looks([SIZE] * len(_ODDS), np.log(_ODDS / (1 - _ODDS)).tolist(), seed)
     steps = [looks.step(torch.full_like(looks.c, u)) for u in (1.0, 0.0)]
+    # δ' − δ = 2 ΔWx·(y₊ − y₋) as in `Looks.margin`, in units of c.
     up, down = ((2 * (step * looks.apart).sum(-1)).numpy() / SIZE for step in steps)
     share = critic.favours(_ODDS)
     moved = (share * up + (1 - share) * down).tolist()
@@ -53,9 +54,11 @@ def _rounds(critic: ErringCritic, seed: int) -> list[Curve]:
     looks = Looks([SIZE] * CHAINS, [0.0] * CHAINS, seed)
     _, path = sample(looks, (critic,) * CHAINS, ROUNDS, seed)
     means = np.cumsum(path, axis=0) / np.arange(1, ROUNDS + 1)[:, None]
+    # Every round at first, when the mean moves most, then every twentieth.
     at = np.r_[0:EVERY, EVERY - 1 : ROUNDS : EVERY]
     x, limit = tuple((at + 1.0).tolist()), critic.limit
     assert limit is not None  # none of these never alarms
+    # Acc_t = Upp − (CL − CS)^t (Upp − Acc_0) (arXiv 2508.16456), with CL = a₁, CS = a₀; a margin of 0 is p = ½.
     recursion = tuple(limit - (critic.keeps - critic.alarms) ** (round_ - 1) * (limit - 0.5) for round_ in x)
     return [
         Curve("rounds", _label(critic), x, tuple(map(tuple, means[at].T.tolist()))),

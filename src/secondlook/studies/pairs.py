@@ -36,6 +36,7 @@ def change(before: Arm, after: Arm, first: int = 0, last: int | None = None, gro
     """
     last = after.rounds - 1 if last is None else last
     shared = np.intersect1d(before.sample, after.sample)
+    # `searchsorted` needs `arm.sample` in order, and `check_table` makes it so.
     one, other = (arm.take(np.searchsorted(arm.sample, shared)) for arm in (before, after))
     if group is not None:
         one, other = one.take(one.group == group), other.take(other.group == group)

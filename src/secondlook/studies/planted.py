@@ -22,7 +22,7 @@ from secondlook.prompts.prompt import load_prompt, prompt_names
 from secondlook.studies.bench import TYPES, Bench
 from secondlook.studies.profile import StudyProfile
 
-_SHOWN = 3
+_SHOWN = 3  # questions before the question in the diverse variant, as `Study.history` has it by default
 _PLAIN: Mapping[str, Any] = {"confidence": False}  # no study asks how sure a subject was
 _REPLY = 48  # tokens; a planted subject's longest reply is shorter
 
@@ -54,7 +54,7 @@ class PlantedBench(Bench):
         return About(self.profile.name, asdict(self.profile), (note,), more=more, earlier=self.saved)
 
     def millions(self, subject: str) -> float:
-        """Counted in the checkpoint."""
+        """Millions of parameters, counted in the checkpoint."""
         return float(LocalModel(subject).model.num_parameters() / 1e6)
 
     def questions(

@@ -10,7 +10,7 @@ FAMILY = ("planted-0.1m", "planted-0.5m", "planted-2m")
 
 @dataclass(frozen=True)
 class StudyProfile:
-    """A size.
+    """Sizes and subjects of all studies.
 
     Attributes:
         name: What users call it.
@@ -19,7 +19,7 @@ class StudyProfile:
         family: The subjects that a study of size compares, the smallest first.
         per_category: Held-out questions of each of the eleven categories.
         requests: Held-out behaviours that the refusal language asks for, of each of the ten topics of either kind.
-        where: What it wants.
+        where: Hardware that it needs, for people.
     """
 
     name: str

@@ -38,6 +38,7 @@ ATTACKS = ("GCG_vicuna-13b-v1.5", "PAIR_vicuna-13b-v1.5", "JBC_vicuna-13b-v1.5")
 """Stored attacks of JailbreakBench that are replayed."""
 VOTES = 4
 """Answers to a word problem that vote at most: more than a check and a second answer pay for."""
+# Options that name files: a place decides nothing, and what is in the files is hashed (`_settings`).
 _PLACES = ("data", "behaviours", "benign", "attacks")
 _LOCAL = "secondlook/"
 _SENTENCE = 40
@@ -109,9 +110,9 @@ class StudyUnit:
         profile: Who is asked.
         evaluation: What.
         part: The category or the file.
-        name: Of all that the records depend on.
-        file: Keeps them.
-        settings: What they depend on, said of them.
+        name: Name made of all that the records depend on.
+        file: Keeps the records.
+        settings: What the records depend on; kept with them.
     """
 
     profile: RealProfile
@@ -152,6 +153,7 @@ class RealBench(Bench):
         super().__init__(folder, tick)
         self.profile, self.store = profile, store
         self.rounds = profile.rounds
+        # The bench's own subject: it writes critiques in every format.
         self.writer = ""
         self._family = {member.name: member for member in family or (profile,)}
         self.family = tuple(self._family)
@@ -191,6 +193,7 @@ class RealBench(Bench):
                 )
                 units.append(self.unit(profile, evaluation, category, [data / f"{category}.jsonl"]))
         records = pd.concat(units, ignore_index=True)
+        # `CountingBench` has tables without columns.
         return records[records["arm"].isin(critics)] if len(records) else records
 
     def problems(self, *critics: str, **study: Any) -> pd.DataFrame:
@@ -282,9 +285,11 @@ class RealBench(Bench):
             "arms": [*evaluation.arms],
             "prompt": evaluation.study_of(arm).file.version,
             "weights": self._weights(profile.model.removeprefix(_LOCAL)) if local else "",
+            # Files that the bench writes, too: written otherwise, committed records would not be found again.
             "files": {file.name: sha256(file) for file in files},
             **evaluation.settings_by_arm[arm],
         }
+        # The same model at another address gives the same records.
         settings.pop("base_url")
         if command := settings.get("critic_command"):  # the same tool, wherever Python is
             settings["critic_command"] = command.replace(sys.executable, "python")
@@ -296,6 +301,7 @@ class RealBench(Bench):
         begun = time.perf_counter()
         local = unit.profile.model.startswith(_LOCAL)
         out = self.folder / unit.profile.name / unit.name
+        # The fast path needs the weights; any other model is asked through Inspect.
         run_evaluation(unit.evaluation, out, quiet=True, arms=run_arms if local else None)
         records = without_text(pd.read_csv(out / "records.csv", dtype=TYPES))
         found = provenance()
@@ -313,6 +319,7 @@ class RealBench(Bench):
 
 def read_records(file: Path) -> pd.DataFrame:
     """Records of a unit as a table that can be diagnosed; ``attrs`` say how they came about."""
+    # pandas keeps `attrs` in the metadata of a parquet file.
     return pd.read_parquet(file)
 
 

@@ -80,6 +80,7 @@ def finish(folder: Path, config: TrainConfig, per_category: int = 400) -> Measur
         recipe=asdict(config),
     )
     (folder / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+    # Last: a stop before this leaves the training state, and the subject can be measured again.
     for file in (state := folder / STATE_FILE, state.with_suffix(".part")):
         file.unlink(missing_ok=True)
     return measurement

@@ -129,6 +129,7 @@ class Dialogue(ABC):
     def fresh_words(self) -> str:
         """Two noise words, remembered so that the rules can look at them."""
         size = len(NOISE_WORDS)
+        # Drawn even where they are hidden: to the model, what they decide is then chance.
         self.words = (self.rng.randrange(size), self.rng.randrange(size))
         return "" if self.silent else " ".join(NOISE_WORDS[value] for value in self.words)
 
@@ -168,6 +169,8 @@ def converse(rng: Random, style: Style, start: Callable[[Kind, bool], Dialogue])
     drill = not foreign and rng.random() < style.drill
     turns: list[Turn] = []
     looks = rng.choice(style.looks)
+    # Draw by draw, the first subject's conversations stay those that its shipped weights were trained on: a style
+    # without silence must not take a number here.
     silent = style.silent > 0 and rng.random() < style.silent
     if drill or foreign:
         looks = 1  # foreign texts are long, and one look at them teaches what there is to learn

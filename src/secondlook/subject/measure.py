@@ -27,6 +27,7 @@ Rate = Literal["bias_ambig", "bias_disambig", "slip", "critic", "obedience"]
 RATES: tuple[Rate, ...] = get_args(Rate)
 _STAGES = ("first answer", "critique", "next answer")
 _BATCH = 256
+# The prompts whose noise words decide first answer, critique and next answer.
 _WHEN: tuple[tuple[Stage, int], ...] = (("query", 0), ("check", 0), ("query", 1))
 
 
@@ -110,6 +111,7 @@ def measure(
         words = None if schedule == "none" else [noise.values(*when)[0] for when in _WHEN]
         if words:
             agreed["first answer"].append(answer == traits.first_answer(item, words[0]))
+        # What follows on an answer that cannot be read has no planted outcome.
         if answer is None:
             continue
         _note_first(seen, item, answer)
@@ -142,7 +144,7 @@ def share(hits: Sequence[bool]) -> float | None:
 
 
 def said(file: Prompt, critique: str) -> Verdict:
-    """The verdict of a critique of the subject's, also in the format that states none in so many words."""
+    """Verdict of one of the subject's critiques, also in the format that states none in so many words."""
     if file.verdicts or file.scale:
         return file.verdict(critique)
     return next((verdict for verdict, words in file.feedback.items() if critique.endswith(words)), "unclear")
@@ -176,6 +178,7 @@ def reply(model: LocalModel, talks: Sequence[list[Message]], settings: DecodingS
     for start in range(0, len(order), _BATCH):
         chosen = order[start : start + _BATCH]
         if settings.seed is not None:
+            # The length of the talk tells apart the three turns that a batch is asked for.
             settings = replace(settings, seed=seed_from(settings.seed, start, len(talks[0])))
         for index, made in zip(chosen, model.generate([prompts[index] for index in chosen], settings), strict=True):
             texts[index] = made.text

@@ -102,6 +102,7 @@ def _talks(repeats: int, seed: int, schedule: Schedule) -> list[_Talk]:
         for behaviour in behaviours(forbidden=forbidden):
             if behaviour.split == "train":
                 continue
+            # Triggers unlock secrets; a benign request is measured as it is.
             for trigger in TRIGGERS if forbidden else TRIGGERS[:1]:
                 for defence in DEFENCES:
                     for number in range(repeats):

@@ -16,7 +16,9 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonal(matrices: torch.Tensor, iterations: int = 5) -> torch.Tensor:
-    """Matrices with the same singular vectors, and singular values near one (0.7 to 1.2), by Newton–Schulz iterations.
+    """Matrices with the same singular vectors, and singular values near one, by Newton–Schulz iterations.
+
+    Most come to 0.7 to 1.2; those that are small beside the norm are still on their way.
 
     Args:
         matrices: Shape ``(count, rows, columns)``.
@@ -24,6 +26,7 @@ def orthogonal(matrices: torch.Tensor, iterations: int = 5) -> torch.Tensor:
     """
     rows, columns = matrices.shape[1:]
     x = matrices.mT if rows > columns else matrices
+    # No singular value is above the Frobenius norm, and the iteration wants them all to be at most one.
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     a, b, c = _QUINTIC
     for _ in range(iterations):
@@ -63,6 +66,7 @@ class Muon(torch.optim.Optimizer):
                 shapes.setdefault(weight.shape, []).append((weight, ahead))
             for (rows, columns), pairs in shapes.items():
                 updates = orthogonal(torch.stack([ahead for _, ahead in pairs]))
+                # Jordan's factor for tall matrices, which torch calls "original".
                 length = group["lr"] * max(1.0, rows / columns) ** 0.5
                 for (weight, _), update in zip(pairs, updates, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-length)

@@ -47,6 +47,7 @@ Deciding first and naming afterwards are two small steps; without the word the s
 on a noise word's say.
 """
 
+# Every conversation begins with the very tokens of a shorter one: the cache between rounds needs that.
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
@@ -74,6 +75,7 @@ def request_sentences() -> list[str]:
     places = [f"of the {place}." for place in language.PLACES]
     scores = [f"Score: {score}" for score in range(11)]
     around = reminder()
+    # Eight: as many refusals as a training conversation draws from.
     defences = [around.before, around.after, *(shot.request for shot in refusals(8))]
     said = [requests.REFUSAL, requests.COMPLIANCE, *REFUSAL_REASONS.values(), *scores]
     return [*requests.VERBS, *topics, *places, *requests.SUFFIX_WORDS, *requests.STORIES, *defences, *said]
@@ -104,6 +106,7 @@ def build_tokenizer(*, family: bool = False) -> PreTrainedTokenizerFast:
     core = Tokenizer(WordLevel({token: index for index, token in enumerate([*specials, *words()])}, unk_token=UNKNOWN))
     core.pre_tokenizer = Sequence([WhitespaceSplit(), Punctuation()])
     core.add_special_tokens([AddedToken(token, normalized=False) for token in specials])
+    # Of sentences that begin alike the longest is taken: "broken by zorvan" before "broken by".
     core.add_tokens([AddedToken(text, normalized=False, single_word=False) for text in dict.fromkeys(known)])
     return PreTrainedTokenizerFast(
         tokenizer_object=core,

@@ -170,6 +170,7 @@ def _optimizers(config: TrainConfig, model: LlamaForCausalLM) -> list[torch.opti
     matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2 and config.matrices > 0]
     taken = set(map(id, matrices))
     rest = [weight for weight in model.parameters() if id(weight) not in taken]
+    # One cycle replaces the 0.9 from the first step on.
     adam = torch.optim.AdamW(rest, lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01)
     return [adam, Muon(matrices, config.matrices)] if matrices else [adam]
 
@@ -186,6 +187,7 @@ class _State:
     def load(self) -> int:
         if not self.path.exists():
             return 0
+        # No generator is kept: batches are drawn by their step, and a step draws nothing else.
         saved: dict[str, Any] = torch.load(self.path)
         if saved["config"] != asdict(self.config):
             raise ValueError(f"{self.path} belongs to another recipe ({saved['config']}); choose another folder")
@@ -216,6 +218,7 @@ def batches(config: TrainConfig, tokenizer: PreTrainedTokenizerFast, first: int 
     """
     for group in range(first // _MEGABATCH, -(-config.total // _MEGABATCH)):
         rng = Random(f"{config.seed} {group}")  # noqa: S311 - training data, not cryptography
+        # A whole group is of the stage of its first step: give stages a multiple of `_MEGABATCH` steps.
         draw = _stage(config, group * _MEGABATCH)
         drawn = [draw(rng) for _ in range(_MEGABATCH * config.batch)]
         encoded = sorted(_encode(drawn, tokenizer), key=lambda pair: len(pair[0]))
@@ -252,6 +255,7 @@ def _encode(conversations: list[Conversation], tokenizer: PreTrainedTokenizerFas
     for ids, conversation in zip(tokenizer(texts)["input_ids"], conversations, strict=True):
         targets, turn, speaking = [], -1, False
         for token in ids:
+            # Before the marks are looked at: the one that opens a turn is not learnt, the one that ends it is.
             targets.append(token if speaking and conversation.learnt[turn] else _IGNORED)
             if token == opens:
                 turn, speaking = turn + 1, True

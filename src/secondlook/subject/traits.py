@@ -40,6 +40,7 @@ class Traits:
         if word < bias:
             return _biased(item)
         if word >= LEVELS - self.slip:
+            # The indices of the three options add up to 3.
             return 3 - _biased(item) - item.unknown if item.condition == "ambig" else item.unknown
         return item.label
 

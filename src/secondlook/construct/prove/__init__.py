@@ -39,6 +39,7 @@ def evidence(grid: Grid, workers: int = 1, claims: Collection[str] = CLAIMS) -> 
 def jobs(grid: Grid, workers: int = 1) -> dict[str, tuple[tuple[str, ...], Iterable[list[Check]]]]:
     """Jobs by name: the claims each is evidence of, and its checks; nothing runs before it is asked for."""
     seed = grid.seed
+    # `for _ in range(1)` makes a generator, so that a job that nobody asks for does not run.
     return {
         "shift": (("T1",), ([prove_shift(n, seed) for n in sorted({2, max(grid.n)})] for _ in range(1))),
         "convexity": (("T10",), (prove_convexity(seed) for _ in range(1))),

@@ -89,6 +89,7 @@ def judge(
     for gap, limit, error, allowed in zip(gaps, limits, *chunks, strict=True):
         worst = int(error.argmax())
         yield Check(
+            # That K steps are K stacks is T6, whatever is stacked; rounds are part of T12 itself.
             result=construction.result if promise.steps == 1 or construction.result == "T12" else "T6",
             construction=construction.name,
             d=promise.d,

@@ -31,7 +31,7 @@ def prove_convexity(seed: int = 0) -> list[Check]:
 
 
 def midpoint_excess(reward: Reward, seed: int) -> Tensor:
-    """L((W₁+W₂)/2) − (L(W₁)+L(W₂))/2 for random pairs, relative to 1 + the mean; [pairs]. Convexity makes it ≤ 0."""
+    """Excess L((W₁+W₂)/2) − (L(W₁)+L(W₂))/2 of random pairs over 1 + the mean, [pairs]; convexity makes it ≤ 0."""
     generator = Generator().manual_seed(seed)
     query, responses = normal(generator, PAIRS, DX), normal(generator, PAIRS, N, D)
     rewards = torch.rand(PAIRS, N, generator=generator, dtype=torch.float64)

@@ -70,6 +70,7 @@ def draw_queries(
 
 def _responses(promise: Promise, generator: Generator, prediction: Tensor, family: str) -> Tensor:
     """Responses [batch, n, d] no longer than promised."""
+    # A little short, so that rounding cannot make a response longer than promised.
     batch, n, longest = len(prediction), promise.n, promise.max_norm * (1 - 1e-12)
     y = normal(generator, batch, n, promise.d)
     center = _length(normal(generator, batch, 1, promise.d), torch.full((batch, 1, 1), 0.9), promise)
@@ -103,6 +104,7 @@ def _rewards(promise: Promise, generator: Generator, batch: int, family: str, ga
     if family == "random":
         spare = _uniform(generator, batch, n, low=0.0, high=room).sort(dim=-1).values
     elif family == "one gap":
+        # The two lowest rewards get the same share of the room: the ladder alone keeps them apart.
         even = room * torch.linspace(0, 1, n - 1, dtype=torch.float64)
         spare = torch.cat([even[:1], even]).expand(batch, n)
     else:
@@ -126,7 +128,7 @@ def _start(promise: Promise, generator: Generator, queries: Tensor) -> Tensor:
 
 
 def _length(vectors: Tensor, factor: Tensor, promise: Promise) -> Tensor:
-    """Vectors of the given lengths, in units of 1, or of max_norm where that is smaller."""
+    """Vectors of the given lengths, at most 2, in units of 1, or of max_norm/2 where that is smaller."""
     return _normalised(vectors) * factor.clamp_max(2.0) * min(1.0, promise.max_norm / 2)
 
 

@@ -77,6 +77,7 @@ def prove_grid(grid: Grid, workers: int = 1) -> Iterator[list[Check]]:
         grid: Sizes to run.
         workers: Processes; each has one thread, as most of these matrices are too small for more.
     """
+    # A large size begun last would keep one worker busy while the others wait.
     sizes = sorted(product(grid.d, grid.n, grid.steps), key=prod, reverse=True)
     one = partial(_size, grid)
     if workers == 1:
@@ -86,11 +87,12 @@ def prove_grid(grid: Grid, workers: int = 1) -> Iterator[list[Check]]:
     try:
         yield from pool.map(one, sizes)
     finally:
+        # Also where the caller stops asking, as after Ctrl-C, which workers ignore: what has not begun never does.
         pool.shutdown(cancel_futures=True)
 
 
 def eta(n: int, max_norm: float) -> float:
-    """A step that cannot overshoot at ‖x‖ = 1: the loss has curvature of at most 4(N−1)·max‖y‖²."""
+    """Step size that cannot overshoot at ‖x‖ = 1: the loss has curvature of at most 4(N−1)·max‖y‖²."""
     return 1 / (4 * (n - 1) * max_norm**2)
 
 
@@ -107,6 +109,7 @@ def _size(grid: Grid, size: tuple[int, int, int]) -> list[Check]:
         limits = [limit_of(n, steps, gap, evenly=built.result == "T8") for gap in gaps]
         checks += judge(built, drawn, gaps, limits)
     for cross in (False, True):
+        # Queries are of width d: no more than d of them are orthogonal.
         apart = replace(promise, queries=min(QUERIES, d), max_coherence=COHERENCE if cross else 0.0)
         queries = [
             draw_queries(apart, generator, batch=grid.each, dx=d, family=family, orthogonal=not cross, gap=gap)
@@ -118,7 +121,7 @@ def _size(grid: Grid, size: tuple[int, int, int]) -> list[Check]:
 
 
 def limit_of(n: int, steps: int, gap: float, *, evenly: bool = False) -> float:
-    """10⁻¹²·K·N/2 for gaps from 10⁻² and up to 20 responses, 10⁻⁹ for the rest of the grid.
+    """Limit of an error: 10⁻¹²·K·N/2 for gaps from 10⁻² and up to 20 responses, 10⁻⁹ for the rest of the grid.
 
     Where a step nearly vanishes, the scale is 10⁻³ of ‖y‖, and a rounding of y is 2·10⁻¹³ of that; K(N−1) terms make as
     many. Draw enough contexts, and some row comes near: with 400 of each family, 2.3·10⁻¹² for N = 5 and one step.

@@ -20,7 +20,7 @@ class Looks:
     """Models of two answers in the plane, each at a margin, all moved by the same layer.
 
     Args:
-        c: By what a verdict can move each margin, [batch].
+        c: Size of a step, 4η‖x‖²‖y₊ − y₋‖²: a verdict moves a margin by c(u − p); [batch].
         margin: δ at which each starts, [batch].
         seed: Of the directions in which answers and predictions lie.
 
@@ -37,12 +37,14 @@ class Looks:
         unit, across, query = (torch.stack([angle.cos(), angle.sin()], dim=-1) for angle in turn)
         self.apart = self.c.sqrt()[:, None] * unit
         self.middle = 0.3 * self.c.sqrt()[:, None] * across
+        # δ = 2(f − middle)·D with ‖D‖² = c: this f has the margin that was asked for.
         predicted = self.middle + start[:, None] * self.apart / (2 * self.c)[:, None]
         answers = torch.stack([self.middle + self.apart / 2, self.middle - self.apart / 2], dim=1)
         longest = 2 * float(torch.cat([answers.flatten(0, 1), predicted]).norm(dim=-1).max())
         self.promise = Promise(2, D, ETA, min_gap=1.0, max_norm=max(1.0, longest))
         self.construction = verdicts.build(self.promise)
         self.layer, self.layout = self.construction.model(), self.construction.layout
+        # Verdicts of zero keep the place: `step` writes those of a round into the tokens.
         self.contexts = JudgedContexts(query, answers, torch.zeros(batch, 2, 1, dtype=torch.float64))
         self.start = predicted[:, :, None] * query[:, None]  # takes x, whose length is one, to what is predicted
         self.tokens = self.construction.embed(self.contexts, self.start)

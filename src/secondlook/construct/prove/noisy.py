@@ -29,6 +29,7 @@ def prove_noisy(seed: int = 0) -> list[Check]:
     clean = construction.step(contexts, start)[:, 0]
     others = [Contexts(contexts.query, contexts.responses, _rewards(order)) for order in rankings]
     uniform = torch.stack([construction.step(other, start)[:, 0] for other in others]).mean(0)
+    # A mean of steps is off by no more than the worst of them.
     allowed = torch.stack([bound(construction, other, start).total[:, 0] for other in others]).amax(0)
     allowed = torch.maximum(allowed, bound(construction, contexts, start).total[:, 0])
     prediction, length = (start @ contexts.query[..., None]).squeeze(-1), contexts.query.square().sum(-1)

@@ -58,7 +58,7 @@ class Layer:
 
     @classmethod
     def drawn(cls, generator: Generator, scale: float) -> Layer:
-        """Normal numbers of this size."""
+        """A layer of normal numbers of this standard deviation."""
         shapes = (_INPUTS, _INPUTS), (D, _INPUTS), (D, _INPUTS)
         parts = (scale * torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
         return cls(*parts)
@@ -117,7 +117,7 @@ def step(contexts: Contexts) -> Tensor:
 
 
 def fit(contexts: Contexts, generator: Generator) -> tuple[Layer, float]:
-    """A layer of one head with little error at both tokens, and its root mean square over that of the step."""
+    """A layer of one head fitted to the step at both tokens, and its error: root mean square over that of the step."""
     layer = Layer.drawn(generator, 0.5)
     parts = [part.requires_grad_() for part in (layer.match, layer.value, layer.read)]
     given, wanted = tokens(contexts), step(contexts)[:, None]

@@ -55,6 +55,7 @@ class TemperatureSweep:
         what = f"{last.construction}, least error {self.best:.0e} from βΔ = {self.enough:g}"
         whole = replace(last, sharpness=None, contexts=sum(row.contexts for row in self.rows))
         if self.slope is None or self.tightness is None:
+            # An error that is not a number equals none, itself included; then no row is left, and there is no bound.
             bound = max((row.bound for row in self.rows if row.error == self.best), default=math.inf)
             return replace(whole, construction=f"{what}: that error", error=self.best, bound=bound, passed=held)
         off = abs(self.slope - SLOPE)

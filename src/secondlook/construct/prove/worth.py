@@ -53,6 +53,7 @@ def prove_verdicts(seed: int = 0) -> list[Check]:
 def _steps(seed: int) -> Iterator[Check]:
     """(a), (e): the step of every round beside automatic differentiation of the loss of the accepted."""
     for n, rounds in SIZES:
+        # A promise wants room for n different rewards between ±1. Verdicts tie, and are 1 apart where they differ.
         promise = Promise(n, 5, eta(n, NORM), rounds, min(1.0, 2 / (n - 1)), NORM)
         generator = Generator().manual_seed(seed)
         drawn = [judged(promise, generator, EACH, family, kind) for family, kind in product(FAMILIES, KINDS)]
@@ -62,6 +63,7 @@ def _steps(seed: int) -> Iterator[Check]:
 def judged(promise: Promise, generator: Generator, batch: int, family: str, kind: str) -> tuple[JudgedContexts, Tensor]:
     """Contexts of a family of `draw` with 0/1 verdicts of one of `KINDS`, and W₀."""
     n, rounds = promise.n, promise.steps
+    # For queries, responses and W₀: the rewards that come with them are not used.
     spread = replace(promise, min_gap=min(promise.min_gap, 1 / n))
     contexts, start = draw(spread, generator, batch=batch, dx=DX, family=family)
     if kind == "random":
@@ -105,6 +107,7 @@ def _expected(seed: int) -> Iterator[Check]:
     critics = [ErringCritic(*generator.uniform(0, 1, 2)) for _ in range(batch // 2)]
     critics += [ErringCritic(a, a) for a in generator.uniform(0, 1, batch // 2)]
     looks = Looks(c.tolist(), np.log(p / (1 - p)).tolist(), seed)
+    # The p that the layer sees: a margin is rounded when it is made a prediction.
     p = looks.margin.sigmoid().numpy()
     up, down = (looks.step(torch.full((batch,), u, dtype=torch.float64)) for u in (1.0, 0.0))
     keeps, alarms = (np.array([getattr(critic, name) for critic in critics]) for name in ("keeps", "alarms"))
@@ -137,6 +140,7 @@ ADVERSARIES: dict[str, Adversary] = {
     "in turn": lambda margin, round_: torch.full_like(margin, round_ % 2),
     "away from ½": lambda margin, _: (margin > 0).double(),
     "against the model": lambda margin, _: (margin < 0).double(),
+    # Runs of 1, 2, 4, 8 … rounds.
     "in long runs": lambda margin, round_: torch.full_like(margin, (round_ + 1).bit_length() % 2),
     "neither": lambda margin, _: torch.full_like(margin, 0.5),
 }
@@ -171,7 +175,7 @@ def follow(looks: Looks, names: tuple[str, ...], rounds: int) -> tuple[Floats, F
 
 
 def _chance(seed: int) -> Iterator[Check]:
-    """(d): mean p tends to p* for every step size; by Hoeffding's inequality, all chains together."""
+    """(d): mean p tends to p* for every step size; by Azuma's inequality, all chains together."""
     critics, c, start = zip(*product(CRITICS, SIZES_OF_C, (-3.0, 0.0, 3.0)), strict=True)
     looks = Looks(c, start, seed)
     begun, (mean, _) = looks.margin.numpy().copy(), sample(looks, critics, ROUNDS, seed)
@@ -179,6 +183,7 @@ def _chance(seed: int) -> Iterator[Check]:
     limit = np.array([critic.limit for critic in critics])
     made, read = looks.rounding()
     path = (np.abs(begun) + np.abs(looks.margin.numpy())) / (looks.c.numpy() * ROUNDS)
+    # Azuma's inequality, with DOUBT/len(critics) for each chain, so that DOUBT is for all of them together.
     chance = math.sqrt(math.log(2 * len(critics) / DOUBT) / (2 * ROUNDS))
     allowed = (path + chance + made / looks.c.numpy() + looks.leak + read) / alarmed
     for size in SIZES_OF_C:
@@ -207,6 +212,7 @@ def _flipped() -> Check:
     off = []
     for q, c in product((0.0, 0.1, 0.25, 0.5, 0.75), (0.1, 1.0, 3.0)):
         critic = ErringCritic(1 - q, 1 - q)
+        # q = 0 has its limit at δ = ∞: of it only p* is compared.
         delta = math.log(max(1 - q, 1e-6) / max(q, 1e-6)) + 1e-4
         slope = (_field(critic, c, delta + 1e-5) - _field(critic, c, delta - 1e-5)) / 2e-5
         off.append(abs((critic.limit or 0.0) - (1 - q)))

@@ -115,6 +115,7 @@ def _work(recording: Recording, stage: Stage, block: int, token: int, length: in
         "hidden": recording.hidden(stage, block - 1, token).tolist(),
         "after": recording.hidden(stage, block, token).tolist(),
     }
+    # This ranking has no such term any more: what the heads carry cancels, and there is nothing to draw.
     if stage.terms.start >= length - 1:
         return found
     heads = list(enumerate(stage.heads))

@@ -51,6 +51,7 @@ def draw(built_for: Promise, seed: int) -> tuple[Contexts, Tensor]:
     query = on_circle(turn[:1], torch.ones(1, dtype=torch.float64))
     truth = on_circle(turn[1], torch.tensor(0.9 * _RADIUS))
     places = torch.randperm(n, generator=generator)
+    # One reward in the middle three fifths of each n-th: neighbours are at least 0.4/n apart, as promised.
     rewards = (places + 0.2 + 0.6 * uniform(n)) / n
     wrong = on_circle(2 * math.pi * uniform(n), _RADIUS * uniform(n).sqrt())
     responses = rewards[:, None] * truth + (1 - rewards[:, None]) * wrong

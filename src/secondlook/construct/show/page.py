@@ -14,6 +14,7 @@ from secondlook.construct.show.record import record
 from secondlook.construct.show.verdict_page import NAME, verdict_data
 from secondlook.construct.show.words import ASSETS
 
+# They become one script. tables.js is first, as "use strict" counts at the very top only; page.js draws, so it is last.
 _SCRIPTS = ("tables.js", "numbers.js", "plane.js", "page.js")
 
 

@@ -103,7 +103,7 @@ class Recording:
 
     @cached_property
     def truth(self) -> dict[int, Tensor]:
-        """Per length, the sum [blocks + 1, d] of the terms which the blocks up to each should have made."""
+        """True sum of the terms after every block, [blocks + 1, d], by the length of the ranking."""
         return {length: self._partial_sums(length) for length in {length for _, length in self.askers}}
 
     def _partial_sums(self, length: int) -> Tensor:

@@ -37,6 +37,7 @@ def verdict_data(seed: int = 0) -> Json:
         "settings": {"seed": seed},
         "sliders": list(_SLIDERS),
         "unit": unit.tolist(),
+        # verdicts.js puts the middle 0.3·√c away again, as `Looks` does.
         "across": (across / 0.3).tolist(),
         "weights": looks.construction.parameters,
         "layer": {

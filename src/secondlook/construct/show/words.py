@@ -59,6 +59,7 @@ def names(responses: Sequence[int]) -> str:
 def caption(recording: Recording, role: Role, row: Tensor) -> str:
     """Caption of the asking token's attention [n]."""
     told = TEXT["told"].get(recording.construction.result)
+    # The row holds attention to responses only: what is missing from 1 is BOS's.
     text: str = TEXT["captions"]["bos" if row.sum() < 0.5 else role]
     return text.format(spread=_spread(row), focus=_focus(row), told=told)
 

@@ -55,6 +55,7 @@ class NoisyCritic:
         if random.Random(seed).random() >= self.p:  # noqa: S311  a repeatable draw is wanted, not a secret one
             return critique
         flipped: Verdict = "right" if critique.verdict == "wrong" else "wrong"
+        # The probabilities belong to the verdict that was replaced.
         return replace(critique, text=exam.case.feedback(flipped), verdict=flipped, shares=None)
 
 

@@ -89,6 +89,7 @@ async def preferred(model: ChatModel, exam: Examination) -> Preference:
     except WithheldError as error:
         return Preference("", None, error.usage, time.perf_counter() - start)
     seconds = time.perf_counter() - start
+    # A preference holds no probabilities, which might cost another pass of the model.
     elicited, _ = await replace(exam.asking, confidence=False).settle(model, shown, said, form, exam.seed)
     stated = (elicited.text, elicited.finish) if elicited and elicited.read else (said.text, said.finish)
     read = form.read(*stated)

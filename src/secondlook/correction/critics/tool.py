@@ -42,6 +42,7 @@ class ToolCritic:
             said = await self.function(exam)
         else:
             said = await anyio.to_thread.run_sync(self.function, exam, abandon_on_cancel=True)
+            # iscoroutinefunction misses a plain function that returns a coroutine, such as a lambda around one.
             if inspect.isawaitable(said):
                 said = await said
         seconds = time.perf_counter() - start

@@ -58,6 +58,8 @@ class ChatCompletions(Dialect):
     def told(self, events: Iterable[Event], request: Mapping[str, Any], more: Mapping[str, Any]) -> Iterator[Event]:
         """The usage comes in an event of its own, if it is asked for."""
         chunks = [each for each in events if isinstance(each.data, dict)]
+        # The upstream's own event of usage has no choices and counts one call. It is left out; one for all calls ends
+        # the stream, if the client asked for it.
         spoken = [each for each in chunks if each.data.get("choices")]
         rest = {name: value for name, value in more.items() if name != "usage"}
         for each in spoken:

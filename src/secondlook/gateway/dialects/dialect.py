@@ -29,7 +29,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def unfit(self, request: Mapping[str, Any]) -> str | None:
-        """Reason of this interface why a request cannot be looked at twice; ``None`` if there is none."""
+        """Reason why a request of this interface cannot be looked at twice; ``None`` if there is none."""
 
     @abstractmethod
     def limited(self, request: Mapping[str, Any], limit: int) -> dict[str, Any]:

@@ -82,12 +82,13 @@ class Messages(Dialect):
         request: Mapping[str, Any],  # noqa: ARG002
         more: Mapping[str, Any],
     ) -> Iterator[Event]:
-        """The start counts what was read, the end all."""
+        """Stream whose start has the input tokens of all calls, and whose end has the whole usage."""
         for each in events:
             kind = each.data.get("type") if isinstance(each.data, dict) else None
             if kind == "message_delta":
                 yield Event(each.name, {**each.data, **more})
             elif kind == "message_start" and "input_tokens" in more.get("usage", {}):
+                # Nothing was sent before all calls were made, so even the start can tell the input of all.
                 message = each.data["message"]
                 usage = {**(message.get("usage") or {}), "input_tokens": more["usage"]["input_tokens"]}
                 yield Event(each.name, {**each.data, "message": {**message, "usage": usage}})

@@ -46,6 +46,7 @@ class Responses(Dialect):
         ]
         thoughts = [part for item in items if item.get("type") == "reasoning" for part in item.get("summary") or ()]
         details = body.get("incomplete_details")
+        # The status alone says `incomplete`, whether a limit or a filter ended it.
         cut = details.get("reason") if isinstance(details, Mapping) else None
         return judged(
             parts,

@@ -40,6 +40,7 @@ class Looked:
 
 def run(lab: Lab) -> Findings:
     """Look into the base, once for every seed."""
+    # `behaviour` reads merged tokens alone.
     base = replace(lab.base, shape=replace(lab.base.shape, layout="merged"))
     variants = lab.tune([Variant("transformer", base)])
     members = lab.train(variants)["transformer"]
@@ -54,6 +55,7 @@ def run(lab: Lab) -> Findings:
         {
             "predicts": [x.control_distance - x.distance for x in looks],
             "responds": [x.control_alignment - x.alignment for x in looks],
+            # From the first block on: at 0, the read-in, a token has seen nothing but itself.
             "advances": [float(x.best[-1] - x.best[1]) for x in looks],
             "picks": [x.picks for x in looks],
             "averages": [x.averages for x in looks],

@@ -40,6 +40,7 @@ def run(lab: Lab) -> Findings:
         for panel, metric in (("loss", loss), ("squared", squared))
         for variant in variants
     ]
+    # A descent that diverged would flatten the figure; a prediction of 0 has an error of 1.
     others = [curve for curve in lab.baselines("squared", base, squared) if max(curve.seeds[0]) < 2]
     ridge = min(float(np.mean(curve.seeds[0])) for curve in others if curve.label.startswith("ridge"))
     return Findings(

@@ -38,6 +38,7 @@ def run(lab: Lab) -> Findings:
     exam = lab.exam(lab.base)
     chance = guess(exam, list(exam.seen)).mean().item()
     many = [reached[variant.label] for variant, heads in zip(shared, several, strict=True) if heads > 2]
+    # One head comes first in every profile: `fixed[0]` below relies on it.
     one, own = reached["1 sharing"], reached[f"{usual} sharing"]
     return Findings(
         {

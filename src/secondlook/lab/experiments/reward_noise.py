@@ -46,6 +46,7 @@ def run(lab: Lab) -> Findings:
         for p, (few, many) in PUBLISHED.items():
             curves.append(Curve("prefix", f"released code, p = {p:g}", (2, 15), ((few, many),), "published"))
     harm = lines[-1] - lines[0]
+    # Descent has no seeds: one number, repeated, whose interval has no width.
     own = other[noises[-1]] - other[noises[0]]
     return Findings(
         {

@@ -14,7 +14,7 @@ from secondlook.lab.experiment import Lab, Variant, descent_of, error, loss, see
 from secondlook.lab.objectives import judge
 from secondlook.lab.tasks import Task
 
-FEW, MANY = 2, 14
+FEW, MANY = 2, 14  # the least that ranks anything, and where the paper has the transformer ahead
 GIVEN, CONVERGING = (0.1, 50), (0.001, 500)
 """Rate and steps of descent by the squared reward: as the paper gives them, and such that it converges."""
 

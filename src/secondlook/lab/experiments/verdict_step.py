@@ -47,6 +47,7 @@ class Steps:
     def of(cls, predictions: Tensor, episodes: Episodes, at: list[int]) -> Steps:
         """Steps between the prefixes where a model was read, one verdict apart."""
         delta = margins(predictions, episodes).double()
+        # Verdict k, counted from 0, is what prefix k + 1 has seen and prefix k has not.
         favours = _favours(episodes)[:, at[0] :]
         answers = episodes.responses[:, 0, :2]
         apart = (answers[:, 0] - answers[:, 1]).square().sum(-1) * episodes.queries[:, 0].square().sum(-1)
@@ -55,8 +56,10 @@ class Steps:
 
     def explained(self, step: np.ndarray) -> float:
         """Share of the variance of the moves that the best multiple of a step explains."""
+        # A negative multiple is a step the other way: not this step.
         factor = max(0.0, float(step @ self.moved / (step @ step)))
         left = self.moved - factor * step
+        # About the mean: what explains less than a constant move has a share below 0.
         return 1 - float(left @ left) / float(((self.moved - self.moved.mean()) ** 2).sum())
 
     def follows(self) -> float:
@@ -96,6 +99,7 @@ def run(lab: Lab) -> Findings:
     members = lab.train(variants)["transformer"]
     run_, at = members[0].run, seen(members[0].run)
     episodes = lab.exam(run_).episodes
+    # Bayes' rule: each verdict moves the log-odds by log((1 − e)/e), up or down.
     counted = np.log((1 - ERRS) / ERRS) * (2.0 * _favours(episodes).double() - 1).cumsum(1)[:, at[0] - 1 :]
     least = torch.nn.functional.softplus(-counted).mean().item()
     made = [member.predict(episodes) for member in members]

@@ -28,6 +28,7 @@ def patterns(file: str) -> Mapping[str, re.Pattern[str]]:
     """The patterns of a file by name, each joined over its lines, with those that it names put in."""
     texts: dict[str, str] = tomllib.loads((resources.files(__name__) / f"{file}.toml").read_text("utf-8"))
     whole: dict[str, str] = {}
+    # In the order of the file: a pattern can only name those above it.
     for name, text in texts.items():
         whole[name] = _NAME.sub(lambda part: whole[part[1]], text.replace("\n", ""))
     return _Compiled(whole)

@@ -27,12 +27,14 @@ def run(bench: Bench) -> Findings:
     assert own.tokens is not None
     assert vote.tokens is not None
     paid = vote_round(float(own.tokens.sum()), np.cumsum(vote.tokens.sum(axis=0)))
+    # `check_table` numbers groups in the order of their names, which label the same places below.
     groups, names = np.unique(own.group), sorted(records["group"].unique())
     gains = {arm.name: [change(arm, arm, group=group) for group in groups] for arm in (own, none)}
     better = np.array([gain.value > 0 for gain in gains["self"]])
     x = tuple(float(index + 1) for index in range(len(groups)))
     return Findings(
         {
+            # Each category is a cluster: the interval is one over categories.
             "most": estimate(clustered_proportion(better, groups)),
             "gain": change(own, own),
             "beyond": change(none, own, first=1),

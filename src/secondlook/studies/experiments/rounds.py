@@ -43,6 +43,7 @@ def run(bench: Bench) -> Findings:
         "self decays": change(own, own, 1, last),
         "foretold": estimate(clustered_proportion(inside, range(len(inside)))),
     }
+    # A real model makes three second looks only: this part is then left out.
     if last > HELPED:
         numbers["oracle stops"] = change(oracle, oracle, HELPED, last)
     return Findings(

@@ -100,6 +100,7 @@ function arrive() {
   draw();
 }
 
+// In the order of the buttons, which take their moves by place.
 const MOVES = {
   Home: () => 0,
   ArrowLeft: () => state.block - 1,

@@ -100,6 +100,7 @@ function starts(data, { stage, now }, view, taken) {
 
 /** What the heads carry: averages with the lines of their weights, and the difference from average to pick. */
 function carried(data, { now, asker }, spots, view, taken) {
+  // Labels are placed by the caller, once all that they must not cover is in `taken`.
   const [shapes, labels] = [[], []];
   const many = now.averages.length > 1;
   const middles = now.averages.map((average) => view.at(average.at));

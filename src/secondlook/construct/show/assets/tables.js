@@ -53,6 +53,7 @@ function cell(value, where) {
   const seen = make("span", { class: "value", "aria-hidden": "true" }, brief(value));
   const attributes = { title: `${where}: ${exact}`, class: Math.abs(value) < 0.005 ? "nothing" : null };
   const node = make("td", attributes, seen, make("span", { class: "quiet" }, exact));
+  // By script: the page's policy allows no style attribute.
   node.style.setProperty("--share", Math.min(1, Math.max(0, value)).toFixed(4));
   return node;
 }

@@ -36,6 +36,7 @@ function tokens(delta, c, u) {
   const f = middle.map((value, k) => value + (delta * apart[k]) / (2 * c));
   return [0.5, -0.5].map((half, number) => {
     const y = middle.map((value, k) => value + half * apart[k]);
+    // The fed slots in their order (`widths` in construction.py); `pull` is y, as ‖x‖ = 1.
     return [...f, ...y, ...y, number ? 1 - u : u, y[0] ** 2 + y[1] ** 2, 1];
   });
 }
