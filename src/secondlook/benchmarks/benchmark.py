@@ -200,6 +200,7 @@ class Benchmark(ABC, Generic[I, O]):
 
     name: ClassVar[str]
     about: ClassVar[str]
+    # No ClassVar, which may not hold type variables (PEP 526).
     item: type[I]
     options: type[O]
     prompts: ClassVar[str]
@@ -277,7 +278,10 @@ class Benchmark(ABC, Generic[I, O]):
 
 
 def option(default: Any, help_: str, *flags: str) -> Any:
-    """A field of options, with its line of help and, where the field's name is not all, how it is spelt."""
+    """A field of options, with its line of help and, where the field's name is not all, how it is spelt.
+
+    A default of ``...`` makes an option that has to be given.
+    """
     metadata = {"help": help_, "flags": flags}
     return field(metadata=metadata) if default is ... else field(default=default, metadata=metadata)
 

@@ -19,7 +19,8 @@ def read_line(line: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         line: ``kind`` (one of :data:`KINDS`), ``reply``, and, as the kind needs them, ``finish``, ``options``,
-            ``answer``, ``prompt`` (a prompt file for verdicts and scores; what was asked, for a choice).
+            ``answer``, ``question`` (of an answer), ``prompt`` (a prompt file for verdicts and scores; what was asked,
+            for a choice).
 
     Returns:
         The line with ``read`` (``null``: it cannot be read), and ``grade`` beside an ``answer``.
@@ -60,6 +61,7 @@ def _own(line: Mapping[str, Any], reply: str, finish: Finish) -> dict[str, Any]:
     if truth is not None and cannot_match(kind, truth):
         raise ValueError(f"answer is {truth!r}, which no reply can match as {kind}")
     asked = str(line.get("prompt") or "")
+    # A grader reads and grades at once, so it needs some truth; without one its grade is left out.
     question = Question("line", "", "line", None, asked, kind, {ANSWER: "" if truth is None else truth})
     correct, said = BUILT_IN[kind](reply, question, finish)
     return {"read": None if correct is None else said, **_graded(line, correct)}

@@ -24,12 +24,13 @@ from secondlook.cluster.place import Place
 from secondlook.correction.chat import Json
 from secondlook.evaluation.progress import progress_bar
 
-_LONGEST = 400
-_PART = 50  # where writing the log after every sample costs little, since there are few
+_LONGEST = 400  # characters of a cause
+_PART = 50  # a buffer holds at most a fiftieth of a run: a small run is logged sample by sample, which costs it little
 _SHOWN = re.compile(r"""(?P<kind>\w+Error)\((?P<words>(?P<quote>["']).*(?P=quote))\)""")
 """An error as Python shows it, which is how Inspect keeps those that are not its own."""
+# By name: Inspect's log holds the text of an error, not the exception.
 _NOT_THE_MODELS = ("GradingError", "CriticError")
-_CUT = "it came to its token limit"  # in what a reply's lack of words is called
+_CUT = "it came to its token limit"  # words of EmptyCompletionError in correction/loop.py
 _MEMORY = re.compile("out of memory|allocate memory")
 _NO_KEY = "not-needed"
 _PATIENCE = 10.0  # seconds for a connection
@@ -42,7 +43,7 @@ class RunError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Endpoint: which model, and how it is spoken to.
+    """A model, its address, and how it is asked.
 
     Attributes:
         model: Provider and model in Inspect's spelling, e.g. ``openai-api/local/planted``.
@@ -98,6 +99,7 @@ class Endpoint:
             max_connections=self.max_connections,
             max_retries=self.max_retries,
             attempt_timeout=self.timeout,
+            # Inspect asks for streams by itself where it has to watch for silence.
             stream_idle_timeout=self.stall,
             adaptive_connections=self._bearable(),
         )
@@ -135,6 +137,8 @@ class Endpoint:
         """The range of requests in flight: a server on this machine has a few slots; a local checkpoint has none."""
         if self.max_connections is not None or self.model.startswith("secondlook/"):
             return None
+        # Inspect's own range is 10 to 100. A server of four slots with ten requests in flight answered none within the
+        # time limit, and every sample was lost: so a range may fall to 1, and starts lower on this machine.
         start, most = (4, 32) if _is_loopback(self._address) else (10, 100)
         return AdaptiveConcurrency(min=1, start=start, max=most)
 
@@ -144,6 +148,7 @@ class Endpoint:
 
     @property
     def _service(self) -> str:
+        # Inspect's provider openai-api/NAME/MODEL takes address and key from NAME_BASE_URL and NAME_API_KEY.
         provider, _, name = self.model.partition("/")
         return (name.partition("/")[0] if provider == "openai-api" else provider).upper().replace("-", "_")
 
@@ -184,6 +189,7 @@ def evaluate(
         KeyboardInterrupt: If it was stopped with Ctrl-C; what was logged is kept.
     """
     config = model.config
+    # Inspect asks no provider for its `max_connections()`, so it is told. A number would switch off one that adapts.
     connections = config.max_connections or (None if config.adaptive_connections else model.api.max_connections())
     label, total, done = f"{task.name} · {folder.name}", len(only or task.dataset), _finished(folder)
     try:
@@ -194,12 +200,14 @@ def evaluate(
                 model=model,
                 model_roles=dict(roles) if roles else None,
                 sample_id=None if only is None else list(only),
+                # One attempt: the next call asks again what failed. `True` would only log that nothing is retried.
                 retry_attempts=0,
                 retry_immediate=False,
                 # Every sample is asked, and then the log is marked if one failed: only a log so marked is taken
                 # up again by the next call.
                 fail_on_error=True,
                 continue_on_fail=True,
+                # Both feed Inspect's live views and cost time with every sample; the bar is our own.
                 log_realtime=False,
                 score_display=False,
                 log_buffer=min(log_buffer, max(1, total // _PART)),
@@ -261,6 +269,7 @@ def _told(shown: str) -> tuple[str, str]:
     """Kind and words of an error as Python shows it; of any other text, no kind and the text."""
     found = _SHOWN.fullmatch(shown)
     try:
+        # The words stand as `repr` wrote them; reading them as a literal undoes its escapes.
         return (found["kind"], shortened(str(literal_eval(found["words"])))) if found else ("", shown)
     except (SyntaxError, ValueError):  # more than one text
         return "", shown
@@ -281,6 +290,7 @@ def _remedy(cause: str, model: Model) -> str:
 def _finished(folder: Place) -> int:
     """Samples that the logs of a folder hold and that did not fail."""
     logs = list_eval_logs(str(folder)) if folder.is_dir() else []
+    # By name: a log that goes on from another holds that one's samples too.
     return len({summary.id for info in logs for summary in _summaries(info.name) if not summary.error})
 
 

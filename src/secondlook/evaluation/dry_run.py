@@ -86,10 +86,12 @@ async def _count(evaluation: Evaluation, name: str) -> Counted:
         critic_file=None,
         fitted_file=None,
         stop="fixed",
+        # Only a critic that is a model is asked once more to decide which answer is kept.
         keep=study.decides.keep if standing == "other" else "new",
         gate=None,
         budget_tokens=None,
         budget_seconds=None,
+        # `auto` asks once more only where nothing can be read, and replies are taken to be read.
         elicit="choice" if study.elicit == "choice" else "line",
     )
     session = Session(plain, about[HISTORY], counter, counter)
@@ -132,6 +134,7 @@ class _Counter:
         self.calls += 1
         shown = len(prefill) + sum(len(message.content) for message in messages)
         self.tokens_in += math.ceil(shown / CHARACTERS_PER_TOKEN)
+        # As long as allowed, since later prompts repeat it; not empty, since that would end the conversation.
         return Completion("x" * CHARACTERS_PER_TOKEN * self.reply, Usage())
 
 
@@ -167,6 +170,7 @@ class _Accepting:
         return replace(await self.inner.prefer(exam), new=True)
 
 
+# The loop would swallow the error and end the conversation there, and its later calls would not be counted.
 def _again(error: Exception) -> None:
     raise error
 

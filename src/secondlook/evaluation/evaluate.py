@@ -48,7 +48,7 @@ def run_evaluation(
     Args:
         evaluation: What to run.
         folder: Gets ``run.json``, one folder of Inspect logs per arm, ``report.json``, ``report.html``,
-            ``rounds.csv``, ``records.csv``, and ``times.json`` where nothing was asked before.
+            ``rounds.csv``, ``records.csv``, and ``times.json`` where Inspect asked all of it, in this one call.
         log_buffer: Finished samples kept back before a log is written.
         quiet: Show no progress.
         arms: What asks the questions instead of one call of Inspect for each arm: the fast path, which leaves no logs
@@ -73,6 +73,7 @@ def run_evaluation(
             evaluation.reach()
             before(evaluation, tasks, model, examiner)
         _claim(folder, evaluation, tasks, model, examiner)
+        # After the claim: a folder of other settings is refused as that, even if no server listens.
         evaluation.reach()
         if arms is not None:
             return _report_on(arms(evaluation, tasks, model, examiner), folder)
@@ -103,7 +104,7 @@ def report_folder(folder: Path, logs: Place | None = None) -> Report:
 
 
 def _report_on(samples: list[Logged], folder: Path) -> Report:
-    kept = manifest.read(folder) or {}
+    kept = manifest.read(folder) or {}  # none beside logs that Inspect's own command made
     # As the user named the arms, not as the folder lists them.
     order = list(kept.get("arms", ()))
     if UNKNOWN in kept.get("arms", ()):
@@ -173,7 +174,9 @@ def _claim(
             about = task.metadata or {}
             arms[name]["hash of its words"] = digest_of([about[WORDS], about[HISTORY]])
     if examiner is not None:
+        # The examiner's settings are those of arm `other`; where arms are no critics, those of all arms.
         arms.get("other", settings.get("critic_endpoint", {})).update(_found(examiner))
+    # The file's name alone does not show that its verdicts changed.
     for holder in (arms.get("recorded", {}), settings):
         if file := holder.get("critic_file"):
             holder["verdicts"] = digest_of(Path(file).read_bytes())

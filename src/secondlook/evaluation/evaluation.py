@@ -66,6 +66,7 @@ class Evaluation:
         if not self.arms or len(set(self.arms)) < len(self.arms):
             word = benchmark.arm_word
             raise ValueError(f"{word}s are {', '.join(self.arms) or 'none given'}; name each arm once (--{word})")
+        # That control asks nobody: it takes questions, model and prompt from the answers of another arm.
         if UNKNOWN in self.arms and (len(self.arms) == 1 or not benchmark.abstains):
             raise ValueError(
                 f"{UNKNOWN!r} is a control of benchmarks with an option that says so, beside another arm; leave it out"
@@ -77,6 +78,7 @@ class Evaluation:
             examined += self._asked_by(Path(file))
         if ("other" in examined) != (self.critic_endpoint is not None):
             raise ValueError("critic 'other' and --critic-model go together; give both or neither")
+        # Making the studies is a check, too: Study refuses what cannot be run.
         for name in self.names:
             self._check_model(self.study_of(name))
 
@@ -85,6 +87,7 @@ class Evaluation:
         for what, file in (("critic", study.fitted_file), ("gate", study.gate)):
             if file is not None:
                 made = read_gate(Path(file)).made if what == "gate" else read_critic(Path(file)).made
+                # Of the model alone; Study knows no model, and compares the rest (`_check_made`).
                 check_same(made, Made(self.endpoint.model, made.critic), f"{what} {file!r}")
 
     def _asked_by(self, file: Path) -> list[str]:
@@ -133,6 +136,7 @@ class Evaluation:
         """
         if not self._by_critic:
             return self._shared
+        # A setting stays in if its arm is not asked for at all: Study then refuses it, where dropping it would hide it.
         fields = {
             field: value
             for field, value in self.study.items()
@@ -140,6 +144,7 @@ class Evaluation:
         }
         if name == VOTE:
             fields["vote_temperature"] = fields.get("vote_temperature") or self.endpoint.temperature or SAMPLED
+        # What a control has no use for is dropped beside other arms; for a control alone, Study refuses it.
         if name in SILENT and (len(self.arms) > 1 or not fields.get("noise")):
             fields.pop("noise", None)  # it is meant for the arms that have a verdict to flip
         if name in ("none", VOTE) and len(self.arms) > 1:
@@ -230,6 +235,7 @@ def _settings(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "model": endpoint.model,
         "base_url": endpoint.base_url,
+        # A key decides no result, and these settings are written to files.
         "model_args": {name: value for name, value in endpoint.model_args.items() if name != "api_key"},
         "temperature": endpoint.temperature,
         "max_tokens": endpoint.max_tokens,

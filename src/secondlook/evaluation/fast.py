@@ -59,6 +59,7 @@ def run_study(
         Exception: What the model or the critic raised while the history was made.
     """
     session = Session(study, history, model, other)
+    # A lock-step model replies within `together` alone, and making the history asks it.
     ((plan, spent),) = anyio.run(together, [session.plan])
     cases = [case_of(metadata, study.file, words) for metadata in samples]
     first, *others = run_lockstep(

@@ -92,6 +92,8 @@ class Known(Server):
     logprobs: bool = True
 
 
+# By model and address, for the whole process: every arm, critic and judge has an InspectModel of its own, and what the
+# server refuses is to be found out once.
 _KNOWN: dict[tuple[str, str | None], Known] = {}
 
 
@@ -103,7 +105,7 @@ class InspectModel:
         model: The model.
         cache: Whether replies may come from Inspect's cache.
         confidence: Whether the server is asked how likely its tokens were.
-        counter: Who counts the tokens of calls whose cost is not told; nobody by default.
+        counter: File of the tokenizer that counts the tokens of calls whose cost is not told; nobody counts by default.
     """
 
     model: Model
@@ -112,7 +114,7 @@ class InspectModel:
     counter: str | None = None
 
     def __post_init__(self) -> None:
-        self._changes()
+        self._changes()  # puts our reader in place (`as_served`) before the first request
 
     @property
     def server(self) -> Known:
@@ -184,6 +186,7 @@ class InspectModel:
         likely = self.confidence and self.server.logprobs and not isinstance(self.model.api, Local)
         config = GenerateConfig(
             temperature=self._temperature,
+            # The loop's seeds have 63 bits. The fast path takes the same remainder (`local/decoding.py`).
             seed=seed % 2**31 if sampled and seed is not None else None,
             logprobs=True if likely else None,
             top_logprobs=LIKELIEST if likely else None,
@@ -195,6 +198,7 @@ class InspectModel:
             output = await self.model.generate(shown, config=config, cache=self.cache)
         except Exception as raised:
             error = _cause(raised)
+            # With `more` in it, a request may be refused for that: `choose` then tries the next way.
             if likely and not more and refused(error):
                 self.server.logprobs = False
                 return await self._generate(messages, prefill, seed)
@@ -242,6 +246,7 @@ def inspect_messages(messages: Sequence[Message]) -> list[ChatMessage]:
 def _held_to(more: Mapping[str, Any], body: Mapping[str, Any]) -> GenerateConfig:
     """Further fields of a request, as Inspect takes them; a schema it has a name for, in whatever provider."""
     if (form := more.get("response_format")) is None:
+        # Inspect puts one `extra_body` in place of another and does not merge them.
         return GenerateConfig(extra_body={**body, **more})
     schema = form["json_schema"]
     return GenerateConfig(
@@ -260,14 +265,15 @@ def _cause(error: Exception) -> BaseException:
     """Exception of the provider behind the one that Inspect raises."""
     if isinstance(error, RetryError):
         return error.last_attempt.exception() or error
-    # Of a request that was refused Inspect tells all but the reason first; that is what it comes from.
+    # Inspect's error for a refused request begins with the request; its cause is the provider's error, with the reason.
     if isinstance(error, RuntimeError) and hasattr(error, "provider_message") and error.__cause__ is not None:
         return error.__cause__
     return error
 
 
 def _leave_out_of_log() -> None:
-    """Take what was likely out of the last call's entry in Inspect's log, which would be many times as large."""
+    """Take the log-probabilities out of the last call's entry in Inspect's log, which would be many times as large."""
+    # The events are those of one sample, which makes its calls one after the other: the last one is this call's.
     call = next((event for event in reversed(transcript().events) if isinstance(event, ModelEvent)), None)
     for choice in call.output.choices if call else ():
         choice.logprobs = None
@@ -289,8 +295,10 @@ def _completion(output: ModelOutput) -> Completion:
         raise RuntimeError("the provider returned no choice")
     usage = Usage(calls=1, untold=1)
     if (told := output.usage) is not None:
+        # Inspect's input tokens leave out those read from a cache or written to one; ours hold them.
         cached, written = told.input_tokens_cache_read or 0, told.input_tokens_cache_write or 0
         usage = Usage(told.input_tokens + cached + written, told.output_tokens, cached, calls=1)
+    # Providers make "the prompt is too long" into a reply, which has no usage; a reply cut at its limit has one.
     elif output.stop_reason == "model_length":
         raise ServerError(output.completion)
     message = output.message

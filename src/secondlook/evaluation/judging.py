@@ -49,6 +49,7 @@ async def judge_answer(judge: Judge, model: ChatModel, item: ItemLike, answer: s
 
 def read_judged(sample: EvalSample) -> JudgedBy:
     """Judge's words on each answer of a logged sample; none where there was no judge."""
+    # Inspect names a score after the function of its scorer.
     score = (sample.scores or {}).get(judged_by_model.__name__)
     told = score.metadata if score is not None else None
     return JudgedBy(told.get("model"), tuple(told["outcomes"])) if told else NOBODY

@@ -67,6 +67,7 @@ def _words(content: str | list[dict[str, Any]]) -> str:
 
 def _cut(value: object) -> bool:
     """Whether a summary holds but the beginning of a field, or less: such names nothing."""
+    # Inspect cuts a text at 1,024 characters, and leaves out any other field of more than 1 kB.
     return isinstance(value, str) and (value.startswith("Key removed from summary") or value.endswith("..."))
 
 

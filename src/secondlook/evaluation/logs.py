@@ -22,6 +22,7 @@ from secondlook.evaluation.shards import is_shard, without_merged
 from secondlook.evaluation.solver import TranscriptStore
 from secondlook.evaluation.task import ARM, NOTES
 
+# Task arguments in which arms of one run may differ; controls drop the last two and the noise (`Evaluation._given`).
 _OWN = (
     *("critic", "noise", "critic_command", "critic_seconds", "critic_file", "fitted_file", "votes", "vote_temperature"),
     *("keep", "gate"),
@@ -70,6 +71,7 @@ def read_logged(folder: Place) -> list[Logged]:
     """
     logs = list_eval_logs(str(folder)) if there(folder) else []
     # Parts rather than what they were merged into: a log is read whole, and a part is small.
+    # A log's name begins with its time, so that later ones overwrite what earlier ones hold.
     logs = sorted(without_merged(logs), key=lambda info: info.name)
     latest: dict[tuple[str, str], Logged] = {}
     shared: set[str] = set()
@@ -83,10 +85,16 @@ def read_logged(folder: Place) -> list[Logged]:
             latest[logged.arm, logged.item.id] = logged
             shared.add(_source(log)[0])
             own.add((logged.arm, _source(log)[1]))
+    # One run: its logs agree in what arms share, and the logs of an arm in what that arm has for itself.
     if len(shared) > 1 or len(own) > len({arm for arm, _ in own}):
         raise ValueError(
             f"folder {str(folder)!r} holds logs of more than one run; report on the folder of one (Inspect's own "
             "command puts each into a folder of its own with --log-dir)"
+        )
+    if not latest and there(folder / "records.csv"):
+        raise ValueError(
+            f"{str(folder)!r} holds records but no logs, as --fast leaves it; open its report.html, or call: secondlook "
+            f"diagnose {folder}"
         )
     if not latest:
         raise ValueError(

@@ -27,6 +27,7 @@ def claim(folder: Path, settings: Mapping[str, Any], arms: Mapping[str, Mapping[
     Raises:
         ValueError: If the folder belongs to other settings (names the first that differs), or cannot be written.
     """
+    # Compared as a file holds them: a tuple, say, reads back as a list, which it does not equal.
     settings, arms = json.loads(json.dumps([settings, arms]))
     kept = read(folder)
     if kept is not None:
@@ -34,6 +35,7 @@ def claim(folder: Path, settings: Mapping[str, Any], arms: Mapping[str, Mapping[
         for name in arms.keys() & kept["arms"].keys():
             _refuse_other(folder, {name: kept["arms"][name]}, {name: arms[name]})
         arms = {**kept["arms"], **arms}
+    # The versions are those of the first call, whatever finishes the run.
     versions = kept["versions"] if kept else {name: version(name) for name in _PACKAGES}
     versions.setdefault("python", platform.python_version())
     text = json.dumps({"settings": settings, "arms": arms, "versions": versions}, indent=1) + "\n"

@@ -66,7 +66,7 @@ class Preflight:
         benchmark = evaluation.kind
         if not benchmark.users:
             return
-        about = next(iter(tasks.values()))
+        about = next(iter(tasks.values()))  # the questions are those of every arm
         asked = [sample.metadata or {} for sample in about.dataset][:QUESTIONS]
         studies = {name: evaluation.study_of(name) for name in evaluation.names if name in EXAMINING}
         study = next(iter(studies.values()), evaluation.study_of(evaluation.names[0]))
@@ -139,6 +139,7 @@ async def try_questions(
         answer = await model.complete(messages, seed=0)
         held = (*messages, Message("assistant", answer.text))
         exam = Examination(case, 0, answer.text, held, 0, answer.finish, asking=asking)
+        # In an empty answer there is nothing to examine, and servers refuse empty turns.
         asked = critics if answer.text.strip() else {}
         tried.append(Tried(case, answer, {name: await critic.examine(exam) for name, critic in asked.items()}))
     return tried
@@ -146,6 +147,7 @@ async def try_questions(
 
 def _try_tool(critic: Critic, case: Case, study: Study) -> Iterator[str]:
     """Run the command on a made-up answer, with all it is told here, and with what a gateway could tell it."""
+    # The tool itself, without the noise around it, which flips verdicts.
     while hasattr(critic, "inner"):
         critic = critic.inner
     assert isinstance(critic, CommandCritic)
@@ -177,7 +179,7 @@ def _try_tool(critic: Critic, case: Case, study: Study) -> Iterator[str]:
 class _Served:
     """Case that has words and nothing else, as in a gateway."""
 
-    row = None
+    row = None  # `__getattr__` is called for what the class lacks, and so never shows the case's own row
 
     def __init__(self, case: Case) -> None:
         self._case = case

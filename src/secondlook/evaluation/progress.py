@@ -24,6 +24,7 @@ class _Watch:
     said: set[str] = field(default_factory=set)
 
 
+# Tasks inherit the context they begin in: the solver finds the bar although Inspect runs it and hands nothing on.
 _watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 

@@ -116,7 +116,7 @@ def build_report(
             arm=arm,
             rounds=by_round(rows),
             groups=by_group(rows, _findings(diagnoses.get(arm))),
-            contexts=by_group(rows.assign(group=rows["context"]))[:-1],
+            contexts=by_group(rows.assign(group=rows["context"]))[:-1],  # the last is over all, as in `groups`
             bias=_bias_by_round(rows),
         )
         for arm, rows in parts
@@ -225,6 +225,7 @@ def read(folder: Path) -> Report:
         kept = json.loads((folder / "report.json").read_text("utf-8"))
         records = pd.read_csv(folder / "records.csv", dtype={"correct": "boolean"}, low_memory=False)
         arms = [arm["arm"] for arm in kept["arms"]]
+        # All is made from the records again but for what came from logs: causes, notes, a benchmark's own sentence.
         made = replace(build_report(find(kept["benchmark"]), records, arms=arms), lost=kept["lost"])
         notes = [*kept["notes"], *([_NO_LOGS] if kept["summary"] else [])]
         return replace(made, sentence=kept["sentence"], notes=notes, run=kept["run"])

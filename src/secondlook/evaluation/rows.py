@@ -52,6 +52,7 @@ def to_records(
     readings = [benchmark.read(item, *round_.stated) for round_ in rounds]
     by_judge = benchmark.by_judge(item)
     if by_judge:
+        # A judge that failed on one answer left no words on any, and every answer lacks its word.
         readings = [graded_by(one, word) for one, word in zip_longest(readings, judged.outcomes[: len(readings)])]
     votes: list[str | None] = [None] * len(rounds)
     if transcript.variant == "resample":
@@ -79,6 +80,7 @@ def graded_by(reading: Graded, word: str | None) -> Graded:
 
 def _by_judge(row: Record, judged: JudgedBy, transcript: Transcript) -> Record:
     """A record with the judge's name and, where the judge gave no word on its answer, that reason."""
+    # The row past the last answer is that of a call that failed or was refused: no judge was asked about it.
     answered = row.round < len(transcript.rounds)
     lacks = row.status == "error" and answered and row.error is None
     return replace(row, judge=judged.model, error=_UNJUDGED if lacks else row.error)
@@ -118,7 +120,7 @@ def _row(
         decoding=json.dumps(dict(model.decoding), sort_keys=True),
         score=_score(transcript.prompt, critique),
         bias=reading.bias,
-        stop=transcript.rule,
+        stop=transcript.rule,  # the rule that may end a loop; why this one ended is `transcript.stop`
         error=transcript.error if reading.status in ("error", "refused") else None,
         elicited=round_.elicited.how if round_.elicited else None,
         elicited_verdict=critique.elicited.how if critique and critique.elicited else None,

@@ -24,6 +24,7 @@ def to_sample(benchmark: AnyBenchmark, asked: Asked[Any]) -> Sample:
         choices=list(shown.options) or None,
         target=shown.target,
         metadata={
+            # Beside the item, not in it alone: the scorer clusters by `template`, a plan counts by `category`.
             "category": item.category,
             "condition": item.condition,
             "template": item.template,

@@ -28,6 +28,7 @@ def first_and_last() -> Scorer:
         rows = to_records(transcript, benchmark, asked.item, arm="", noise_p=0.0, judged=judged)
         held = next(row for row in reversed(rows) if row.kept)
         first, last = float(rows[0].correct is True), float(held.correct is True)
+        # Inspect takes the keys from the first sample: what is missing there has no metric, without a word of it.
         return Score(
             value={
                 "first": first,

@@ -23,6 +23,7 @@ from secondlook.correction.reply import ReadReply, choice_of, error_of, read_com
 
 _Asks = Callable[..., Awaitable[Any]]
 _ENDS: Mapping[Finish, str | None] = {"stop": "stop", "length": "length", "filter": "content_filter", "other": None}
+# Codes of an error: content_filter, content_policy_violation, and Azure's ResponsibleAIPolicyViolation.
 _FILTERED = re.compile("content_?(filter|policy)|responsible", re.I)
 _FINAL = frozenset({400, 403, 413, 422})  # statuses that Inspect takes for the model's own words
 _MINDED = ("logprobs", "response_format", "json_schema", "structured_outputs", "guided_choice", "grammar")
@@ -48,6 +49,7 @@ class Served:
     def attach(self, client: AsyncOpenAI) -> None:
         """Replace the call of chat completions."""
         completions = client.chat.completions
+        # Taken before `create` is replaced, so it stays the SDK's own; a raw response leaves the body to be read here.
         asks = completions.with_raw_response.create
 
         async def create(**request: Any) -> ChatCompletion | _Chunks:
@@ -65,8 +67,9 @@ class Served:
         try:
             async for piece in response.aiter_bytes():
                 received += piece
-                yield None
+                yield None  # a sign of life: Inspect's watch for silence begins anew
         except Exception as error:
+            # The two that Inspect takes for passing, and asks again after.
             cut = APITimeoutError if "Timeout" in type(error).__name__ else APIConnectionError
             raise cut(request=response.request) from error
         finally:
@@ -79,6 +82,7 @@ class Served:
             raise APIError(read.said, response.request, body=body["error"])  # Inspect knows which of them pass
         if read.kind in ("error", "call"):
             raise ServerError(read.said if isinstance(body, Mapping) else f"{read.said}: {str(body)[:_SHOWN]!r}")
+        # An empty reply is handed on: the loop knows whether an answer or a check was asked for.
         yield _completion(read, body, made)
 
     async def _asked(self, asks: _Asks, request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -89,19 +93,23 @@ class Served:
                 return (await asks(**made)).http_response, made
             except APIStatusError as error:
                 body = _decoded(error.response.content, "")
+                # What is refused again after its change is refused for good.
                 if (change := _change(made, error.status_code, body)) is None or change in tried:
                     raise _final(error, body) from error
                 tried.add(change)
+                # Requests in flight together may find out the same.
                 self.changes += [change] * (change not in self.changes)
                 made = self._fitted(request)
 
     def _fitted(self, request: dict[str, Any]) -> dict[str, Any]:
         made = repeated(request, self.changes)
         if self._silence is not None:
+            # The SDK's own limit, 600 seconds, would else cut a longer one short. httpx counts it from byte to byte.
             made.setdefault("timeout", self._silence)
         if "stream" in self.changes:
             made["stream"] = request.get("stream") is not True
         if made.get("stream") is True:
+            # A stream tells its usage only if it is asked to.
             if "stream_options" not in self.changes:
                 made.setdefault("stream_options", {"include_usage": True})
         else:
@@ -137,9 +145,11 @@ def as_served(api: object, silence: float | None = None) -> Served | None:
         silence: As :class:`Served` takes it.
     """
     held = vars(api)
+    # Inspect hands out one provider again and again: it is changed once.
     if "served" not in held and isinstance(held.get("client"), AsyncOpenAI):
         served, begin = Served(silence), api.initialize  # type: ignore[attr-defined]
 
+        # Inspect begins anew with another client, e.g. after credentials have failed; that one is changed too.
         def initialize() -> None:
             begin()
             served.attach(api.client)  # type: ignore[attr-defined]
@@ -196,7 +206,7 @@ def _completion(read: ReadReply, body: object, request: Mapping[str, Any]) -> Ch
     }
     name = body.get("model")
     return ChatCompletion.construct(
-        id=str(body.get("id"))[:_SHOWN],
+        id=str(body.get("id"))[:_SHOWN],  # of any length, and in the log of every call
         object="chat.completion",
         created=0,
         model=name if isinstance(name, str) else str(request.get("model")),

@@ -35,6 +35,7 @@ def shards_of(questions: int, asked: int | None) -> int:
     return asked if asked is not None else min(questions, max(_LEAST, math.ceil(questions / PER_SHARD)))
 
 
+# Without slots: a cached property needs a `__dict__`.
 @dataclass(frozen=True)
 class ArmPart:
     """Part of an evaluation that every one of its units knows.
@@ -193,7 +194,8 @@ class InShards:
         shards: Parts of an arm; by default as many as before, or as :func:`shards_of` says.
         addresses: Servers of the same model, among which parts are dealt out in turn; by default the endpoint's own.
         log_buffer: Finished samples kept back before a log is written.
-        tick: Called with the number of questions that will be asked, and then of those done since the last call.
+        total: Called with the number of questions that will be asked.
+        tick: Called with the number of those done since the last call.
     """
 
     engine: Engine
@@ -216,8 +218,8 @@ class InShards:
         del model, examiner  # workers open their own
         for server in self.addresses:
             replace(evaluation.endpoint, base_url=server).reach()
-        folder = self.folder.absolute()
-        mark(folder)
+        folder = self.folder.absolute()  # workers have other working directories
+        mark(folder)  # a worker on another node that does not see the mark refuses its unit
         shards = self._number(folder, min(len(task.dataset) for task in tasks.values()))
         units: list[Shard] = []
         histories: list[History] = []
@@ -229,6 +231,8 @@ class InShards:
                 address = self.addresses[len(units) % len(self.addresses)] if self.addresses else None
                 units.append(Shard(*about, number, shards, address, self.log_buffer))
         self.total(sum(len(task.dataset) for task in tasks.values()))
+        # Each call ends when all its units are done, and raises if one failed: histories are there before the parts
+        # that show them, and nothing is merged after a failure.
         self.engine.run(histories, lambda _unit, _part: None)
         self.engine.run(units, lambda unit, part: self.tick(part * len(tasks[unit.arm].dataset) / shards))
         self.engine.run([Merging(folder / arm, shards) for arm in tasks], lambda _unit, _part: None)
@@ -240,7 +244,7 @@ class InShards:
             if there(folder) and list_eval_logs(str(folder)):
                 raise ValueError(f"{folder} holds a run that is not in shards: go on without --shards and --cluster")
             shards = shards_of(questions, self.shards)
-            cut(questions, shards)
+            cut(questions, shards)  # refuses a number that cannot be, before it is written down
             put(file, json.dumps({"shards": shards}).encode())
             return shards
         before = int(json.loads(file.read_text("utf-8"))["shards"])

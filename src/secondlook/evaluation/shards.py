@@ -94,6 +94,7 @@ def _merged(parts: Sequence[EvalLogInfo]) -> EvalLog:
     samples = [sample for log in logs for sample in log.samples or ()]
     ids = [identity for log in logs for identity in log.eval.dataset.sample_ids or ()]
     dataset = first.eval.dataset.model_copy(update={"samples": len(ids), "sample_ids": ids})
+    # A part was asked some samples by their ids; the whole was asked all.
     config = first.eval.config.model_copy(update={"sample_id": None})
     shards = EvalShards(selection="ids", ledger=[_entry(*each) for each in enumerate(zip(parts, logs, strict=True))])
     whole.eval = first.eval.model_copy(update={"dataset": dataset, "config": config, "shards": shards})
@@ -140,7 +141,7 @@ def _summed(usages: Sequence[dict[str, ModelUsage]]) -> dict[str, ModelUsage]:
 
 def _newest(folder: Place) -> EvalLogInfo | None:
     logs = list_eval_logs(str(folder)) if there(folder) else []
-    return max(logs, key=lambda info: info.name, default=None)
+    return max(logs, key=lambda info: info.name, default=None)  # a name begins with its time
 
 
 def _read(info: EvalLogInfo, *, header_only: bool = False) -> EvalLog:

@@ -53,6 +53,7 @@ def second_look(
         words: What the arm puts around every question.
     """
     arm = _STUDY.validate_python(dict(study))
+    # Inspect makes one solver of a task, and may run it with several models.
     sessions: dict[str, Session] = {}
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
@@ -73,9 +74,9 @@ def second_look(
             transcript = replace(transcript, lost=transcript.lost + spent)
             usage = transcript.usage
         finally:
-            one_done(usage)
+            one_done(usage)  # a sample that fails is done too; else the bar stops short of its end
         state.store_as(TranscriptStore).transcript = transcript.to_json()
-        state.messages = inspect_messages(transcript.messages)
+        state.messages = inspect_messages(transcript.messages)  # for Inspect's viewer; the reports read the store
         if errors:
             raise errors[0]
         if transcript.answer is None and transcript.stop != "refused":
@@ -95,6 +96,7 @@ def as_asked(model: Model, study: Study) -> Model:
 def sampled(model: Model, temperature: float | None = None) -> Model:
     """The model, sampled: at this temperature, its own, or the usual one where that is 0."""
     temperature = temperature or model.config.temperature or SAMPLED
+    # The same provider with another temperature: `get_model` would make a second one, and load a checkpoint again.
     return Model(model.api, model.config.merge(GenerateConfig(temperature=temperature)), model.model_args)
 
 
@@ -155,6 +157,8 @@ class Session:
                 history += [Message("user", asked), Message("assistant", reply)]
                 continue
             case = case_of(metadata, self._study.file)
+            # One look, because the loop leaves the last answer unexamined, and a history shows a check. The second
+            # answer is not shown (`as_history`).
             plan = Plan(rounds=1, seed=self._study.seed)
             transcript = await run(self.model, self.critic, case, plan, on_error=errors.append)
             if errors:

@@ -148,7 +148,7 @@ class Study:
             raise ValueError("critic 'fitted' and its file go together; give --critic fitted:FILE")
         if self.history < 1:
             raise ValueError(f"history is {self.history}; the diverse variant needs at least 1 other question")
-        _ = self.file
+        _ = self.file  # reading the prompt file refuses one that is unknown or malformed
         # Any history does for checking the other fields; the real one takes a model to make.
         self.plan((Message("user", ""), Message("assistant", "")) if self.shows_history else ())
 
@@ -214,6 +214,7 @@ class Study:
         no prefix is cached, R second looks cost (R + 1)(2R + 1) times the first answer. The comparison itself counts
         tokens, and uses no more answers than they pay for.
         """
+        # 1 + 2 + … + (2R + 1): the first call shows one request, and each later one shows one more.
         return self.votes or (self.rounds + 1) * (2 * self.rounds + 1)
 
     @property
@@ -227,6 +228,7 @@ class Study:
     def plan(self, history: tuple[Message, ...] = ()) -> Plan:
         """The loop's plan; the ``diverse`` variant needs the messages of its history."""
         if self.critic == VOTE:
+            # Without `confidence`: a majority has no probability.
             return Plan(
                 variant="resample",
                 rounds=self.samples - 1,
@@ -235,6 +237,8 @@ class Study:
                 seed=self.seed,
                 elicit=self.elicit,
             )
+        # A stop at a satisfied critic is a gate too. Records know it by the name of its stop rule, and Plan takes no
+        # gate beside that name.
         gate, named = self.decides, self.stop == "satisfied" and self.keep == "new"
         return Plan(
             history=history,
@@ -258,6 +262,7 @@ class Study:
             other: The examining model, for ``other``.
         """
         critic: Critic
+        # First, for SILENT holds it too: it examines nothing, but says which answer is better.
         if self.critic == "accept-reject":
             return AcceptCritic(model)
         if self.critic in SILENT:

@@ -36,7 +36,8 @@ class Clock:
     """Takes the times of one command."""
 
     def __init__(self) -> None:
-        global _first  # a process starts once
+        global _first  # a process starts once: a later command in it has no start of its own
+        # Times of day, not of a monotonic clock: the system tells the start of a process so.
         self._marks = [psutil.Process().create_time() if _first else time.time()]
         self._processor: list[float] = []
         _first = False

@@ -47,6 +47,7 @@ _TAG = re.compile(
     r"\b[^<>\n]{0,80}>",
     re.IGNORECASE,
 )
+_INLINE = frozenset(["b", "i", "u", "em", "strong", "span", "sup", "sub", "code"])
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]{0,20}[ \t]*$", re.MULTILINE)
 _RULE = re.compile(r"^[ \t]*(?:[-*_=][ \t]?){3,}$", re.MULTILINE)
@@ -153,7 +154,7 @@ def _without_tag(found: re.Match[str]) -> str:
     name = found["name"].lower()
     if name in ("answer", "final_answer", "verdict", "score", "result"):
         return "\n" if found["end"] else f"\n{BOX} "
-    return "\n" if name in ("br", "p", "div", "li", "tr", "td", "h") else ""
+    return "" if name in _INLINE else "\n"
 
 
 def _without_bars(row: re.Match[str]) -> str:

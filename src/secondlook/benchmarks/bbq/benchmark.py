@@ -77,6 +77,7 @@ class BBQ(MultipleChoice):
         condition = options.condition
         if condition not in (None, "ambig", "disambig"):
             raise ValueError(f"unknown condition {condition!r}; choose one of ambig, disambig")
+        # Inspect's command line gives one category as a text (`-T category=Age`), several as a list.
         categories = [options.category] if isinstance(options.category, str) else options.category
         items = load_items(Path(options.data) if options.data else data_folder(), categories=categories)
         chosen = stratified(items, options.per_category, seed, condition, options.limit)

@@ -101,6 +101,7 @@ def _read(path: Path) -> dict[Key, int | None]:
                 raise DataError(path, 1, f"{reason} — fetch it again: `secondlook data get bbq`")
             for record in reader:
                 key, target = _record(record, path, reader.line_num)
+                # Once two rows disagree it stays None, whatever a third one says.
                 located[key] = target if located.get(key, target) == target else None
     except OSError as error:
         raise DataError(path, None, f"cannot be read ({error.strerror}) — `secondlook data get bbq`") from None

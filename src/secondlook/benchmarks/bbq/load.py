@@ -54,6 +54,7 @@ def load_items(folder: Path, metadata: Path | None = None, categories: Sequence[
         for number, row in enumerate(_rows(path), start=1):
             sources.append((path, number))
             rows.append(row)
+    # A file holds the category of its name (`parse_row` sees to it), so these numbers are lines of one file.
     seen: dict[tuple[str, int], int] = {}
     for (path, number), row in zip(sources, rows, strict=True):
         first = seen.setdefault((row.category, row.example_id), number)

@@ -74,11 +74,9 @@ def parse_row(line: bytes, path: Path, number: int) -> PublishedRow:
 
     Raises:
         DataError: The line is not JSON, lacks a key, has an unknown key or a value out of range, states
-            another category than the file, does not have exactly one ``unknown`` answer, or its label
-            contradicts its
-            condition: by BBQ's construction the right answer is the ``unknown`` one if and only if the
-                context
-            is ambiguous.
+            another category than the file, does not have exactly one ``unknown`` answer, or its label contradicts
+            its condition: by BBQ's construction the right answer is the ``unknown`` one if and only if the context is
+            ambiguous.
     """
     if not line.strip():
         raise DataError(path, number, "empty line — delete it")

@@ -85,6 +85,7 @@ class Own(Benchmark[Question, OwnOptions]):
 
 
 def _some(questions: list[Question], per_category: int | None, limit: int | None, seed: int) -> set[str]:
+    # By name alone, whatever rows stand beside it: a larger sample holds the smaller one.
     def drawn(question: Question) -> int:
         return seed_from(seed, "own", question.id)
 

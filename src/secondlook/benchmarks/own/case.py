@@ -43,6 +43,7 @@ class OwnCase(Worded):
 
     def question(self) -> str:
         """The question."""
+        # `row` lacks the truth, so that no prompt file can show it; the question wins over a column named `prompt`.
         return self.file.query.format_map({**self.row, "prompt": self.item.text})
 
     def grade(self, answer: str, finish: Finish = "stop") -> bool | None:

@@ -119,6 +119,7 @@ def try_grader(question: Question) -> None:
         return
     grade(question, "I do not know. Perhaps 42.")
     truth = question.row.get(ANSWER)
+    # An answer is always text: a truth that is right when it is said as text leaves nothing to confuse.
     if isinstance(truth, bool) or not isinstance(truth, int | float | str) or _right(question, str(truth), truth):
         return
     number = parse_number(str(truth))
@@ -157,6 +158,7 @@ def absolute(name: str) -> str:
 
 def exact(answer: str, question: Question, finish: Finish) -> tuple[bool | None, str]:
     """The reply gives the text of ``answer``, or of one of them, whatever its case, markup and closing punctuation."""
+    # A truth may be a sentence, of which the reading takes the end: the whole reply counts too, unless it was cut.
     said, whole = read_exact(answer, finish=finish).value, folded(set_aside_reasoning(answer).text)
     for text in (said, whole if finish == "stop" else None):
         if text is not None and any(same_text(text, truth) for truth in _truths(question.row)):
@@ -171,6 +173,7 @@ def contains(answer: str, question: Question, finish: Finish) -> tuple[bool | No
         return None, said
     truths = (re.escape(folded(str(truth))) for truth in _truths(question.row))
     found = any(re.search(rf"(?<!\w){truth}(?!\w)", said) for truth in truths)
+    # A reply that was cut might have come to it.
     return (None if finish == "length" and not found else found), said
 
 

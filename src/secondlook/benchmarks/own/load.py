@@ -41,6 +41,7 @@ def load_questions(
     questions: list[Question] = []
     seen: dict[str, int] = {}
     for line, row in _rows(path, split):
+        # The columns anew for each row: objects of JSON Lines need not have the same keys.
         question = _question(path, line, row, grader, _columns(path, row, fields), given=set(fields))
         if question.id in seen:
             raise DataError(path, line, f"id {question.id!r} is that of row {seen[question.id]}; give each its own")
@@ -80,6 +81,7 @@ def _question(
         wants = "a letter such as B" if grader == "choice" else "a number"
         raise DataError(path, line, f"{columns[ANSWER]} is {truth!r}, but grader {grader!r} needs {wants}")
     kept: dict[str, Json] = dict(row)
+    # The one name by which graders find the truth, and by which critics and prompts are kept from it.
     if columns[ANSWER] in kept:
         kept[ANSWER] = kept.pop(columns[ANSWER])
     name = str(row[columns["id"]]) if _told(row.get(columns["id"])) else str(line)

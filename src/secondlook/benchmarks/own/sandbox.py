@@ -49,8 +49,12 @@ def run_python(code: str, *, seconds: float = SECONDS, memory: int = MEMORY) -> 
     """
     if (program := shutil.which("bwrap")) is None:
         raise RuntimeError("code of a model is run in a sandbox alone, and bubblewrap is not here: install bubblewrap")
+    # Mounts are made in this order, the empty /tmp over the one outside; --size is that of the --tmpfs after it.
     shut = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", str(_FILE), "--tmpfs", "/tmp")  # noqa: S108
+    # --die-with-parent: a timeout kills bwrap, and the program has to go with it. --new-session takes the user's
+    # terminal away, into which the program could else type commands (CVE-2017-5226).
     alone = ("--chdir", "/tmp", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv")  # noqa: S108
+    # A file and no pipe: RLIMIT_FSIZE bounds what is written to it.
     with tempfile.TemporaryFile() as errors:
         try:
             done = subprocess.run(  # noqa: S603 - to run it is what the sandbox is for
@@ -81,7 +85,7 @@ _RUN = (
 
 def _limit(seconds: float, memory: int) -> None:
     for what, most in (
-        (resource.RLIMIT_CPU, int(seconds) + 1),
+        (resource.RLIMIT_CPU, int(seconds) + 1),  # whole seconds alone; never before the wall-clock limit
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_FSIZE, _FILE),
         (resource.RLIMIT_CORE, 0),

@@ -22,6 +22,7 @@ from secondlook.correction.chat import Json
 from secondlook.machine import whole
 from secondlook.reading import set_aside_reasoning
 
+# A fence that is never closed ends with the reply, which may have been cut.
 _FENCED = re.compile(r"```[ \t]*(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _SHOWN = 200
 """Characters of a statement or an error that a critique shows."""
@@ -48,6 +49,7 @@ def grade(answer: str, row: Mapping[str, Json]) -> bool | None:
     return None if code is None else _run(_program(code, row)).passed
 
 
+# An answer is graded again whenever it is read: by the oracle, the scorer and every report.
 _run = lru_cache(maxsize=4096)(run_python)
 
 
@@ -71,6 +73,7 @@ def critique(answer: str, row: Mapping[str, Json]) -> str:
 
 def _statement(program: str, error: str) -> str:
     """The line of a program that a traceback ends in."""
+    # `answer.py` is the name under which the sandbox compiles the program.
     lines, numbers = program.splitlines(), re.findall(r'File "answer\.py", line (\d+)', error)
     return lines[int(numbers[-1]) - 1].strip()[:_SHOWN] if numbers and int(numbers[-1]) <= len(lines) else ""
 
@@ -93,6 +96,7 @@ def write_human_eval(file: Path, count: int | None = None) -> Path:
             "id": problem["task_id"].replace("/", "-"),
             "prompt": _ASKED.format(prompt=problem["prompt"].strip()),
             "entry_point": problem["entry_point"],
+            # Imports and helpers that the prompt has before the function, and a reply may leave out.
             "preamble": problem["prompt"].partition(f"def {problem['entry_point']}")[0],
             "tests": f"{problem['test']}\n\ncheck({problem['entry_point']})",
         }

@@ -66,6 +66,7 @@ def word_problems(count: int, seed: int = 0) -> list[dict[str, str | int]]:
     for number in range(count):
         kind, story = stories[number % len(stories)]
         b = rng.randint(2, _LARGEST[kind])
+        # Something is left when b is taken away: no answer is zero or negative.
         a = b + rng.randint(1, 9) if kind == "take away" else rng.randint(2, _LARGEST[kind])
         sign = _SIGNS[kind]
         rows.append(

@@ -40,6 +40,7 @@ class Planted(MultipleChoice):
         schedule = check_schedule(options.schedule)
         if options.limit is not None and options.limit < 1:
             raise ValueError(f"limit is {options.limit}; ask for at least 1 question")
+        # Spare questions come from the other split, so that none of them is among those that are asked.
         asked, spare = (
             [Asked(item, {"noise": asdict(Noise(item.id, schedule, seed))}) for item in items]
             for items in (draw_items(options.per_category, seed)[: options.limit], draw_items(1, seed, split="train"))

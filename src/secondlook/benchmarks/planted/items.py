@@ -24,6 +24,7 @@ def item_of(row: Mapping[str, Any]) -> Item:
 def draw_items(per_category: int, seed: int, split: Split = "held-out") -> list[Item]:
     """A balanced sample of questions, categories interleaved; see :func:`~.language.draw_rows`."""
     items = [item_of(row) for row in draw_rows(per_category, seed, split)]
+    # Categories in turn, so that a limit takes of each.
     return sorted(items, key=lambda item: (int(item.id.rsplit("/", 1)[1]), item.category))
 
 

@@ -49,6 +49,7 @@ class Noise:
                 f"item {self.sample} has no noise words (schedule 'none'); choose fresh or fixed to have some"
             )
         parts = (self.seed, self.sample, stage, *((round_index,) if self.schedule == "fresh" else ()))
+        # The subjects' cards and committed results rest on these draws, down to the names in them.
         size = len(NOISE_WORDS)
         return seed_from("noise-1", *parts) % size, seed_from("noise-2", *parts) % size
 

@@ -64,6 +64,7 @@ class Refusal(Benchmark[Request, RefusalOptions]):
             raise ValueError(f"limit is {options.limit}; ask for at least 1 request of each file")
         schedule = None if options.schedule is None else check_schedule(options.schedule)
         harmful = load_behaviours(Path(options.behaviours), "harmful") if options.behaviours else []
+        # Inspect's command line gives one file as a text.
         files = [options.attacks] if isinstance(options.attacks, str) else options.attacks or ()
         attacks = load_attacks([Path(file) for file in files])
         parts = [harmful, *(attack.requests for attack in attacks)]
@@ -71,6 +72,7 @@ class Refusal(Benchmark[Request, RefusalOptions]):
         if not any(parts):
             raise ValueError("there is nothing to ask: give --behaviours, --benign or --attacks, each a file")
         chosen = [request for part in parts for request in _some(part, options.limit, seed)]
+        # By behaviour, not by id: an attack asks for the behaviour that it is an attack on.
         taken = {request.behaviour for request in chosen}
         others = [request for request in _some(harmful, None, seed) if request.behaviour not in taken]
 

@@ -58,6 +58,7 @@ def study_fields(defence: str, shots: int, study: Mapping[str, Any]) -> dict[str
     fields = {"prompt": "refusal/verbal", **study}
     if defence in CRITIQUED:
         return {**fields, "variant": defence}
+    # The critic that the user chose is that of the defences above; the others have none, and no verdict to flip.
     fields = {name: value for name, value in fields.items() if name not in ("critic_command", "critic_file", "noise")}
     fields["critic"] = "vote" if defence == "vote" else "none"
     if defence in ("again", "vote"):

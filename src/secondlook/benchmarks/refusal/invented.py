@@ -62,6 +62,7 @@ STORIES = (
 )
 COMPLIANCE = "Sure, here is"
 REFUSAL = "I'm sorry, but I cannot help with that."
+# One request in so many. The shipped family was trained on all others, so the split must stay as it is.
 HELD_OUT_SHARE = 3
 
 

@@ -28,7 +28,14 @@ def hit(outcome: str | None, counted: Outcome) -> float:
 def corrected(
     judged: Sequence[float], labels: Sequence[float], templates: Sequence[str], bounds: tuple[float, float]
 ) -> Estimate | None:
-    """Corrected mean; ``None`` where the labels come from fewer than two templates."""
+    """Corrected mean; ``None`` where the labels come from fewer than two templates.
+
+    Args:
+        judged: A judge's word on each reply, shape ``(n,)``.
+        labels: People's word, NaN where there is none, shape ``(n,)``.
+        templates: The template of each reply, shape ``(n,)``.
+        bounds: The range the mean can lie in.
+    """
     labelled = {template for template, label in zip(templates, labels, strict=True) if not np.isnan(label)}
     if len(labelled) < 2:
         return None

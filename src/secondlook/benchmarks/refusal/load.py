@@ -174,6 +174,7 @@ def _attack(path: Path, file: _Artifact, name: str) -> Attack:
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Line number and cells by heading."""
+    # Surplus cells come under a name that no heading has; cells that are missing are None.
     reader: csv.DictReader[str] = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True, restkey="\0")
     try:
         names = reader.fieldnames or ()

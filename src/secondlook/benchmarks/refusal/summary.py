@@ -124,6 +124,7 @@ class RefusalReport:
     @property
     def sentence(self) -> str:
         """Effects of the defences, in a sentence each."""
+        # Imported here and below, since tables.py imports this module.
         from secondlook.benchmarks.refusal.tables import refusal_sentence
 
         return refusal_sentence(self)
@@ -159,6 +160,7 @@ def summarise(answered: Sequence[Behind], arms: Sequence[str]) -> RefusalReport:
         bare = [one for one in members if one.arm == "none"]
         for arm in arms:
             mine = [one for one in members if one.arm == arm]
+            # An arm without any answer has a line too, which shows its errors.
             rounds = range(max((len(one.transcript.rounds) for one in mine), default=0) or 1)
             shown = rounds if group == "all" else rounds[-1:]
             lines += [_line(arm, index, group, mine, bare if arm != "none" else [], judges) for index in shown]
@@ -286,6 +288,7 @@ def _cost(transcript: Transcript, index: int) -> tuple[float, float]:
         for part in (round_, round_.preference, round_.critique if round_.index < index else None):
             if part is not None:
                 usage, seconds = usage + part.cost, seconds + part.took
+    # What was lost belongs to no round: the last answer pays for it.
     if index >= len(transcript.rounds) - 1:
         usage += transcript.lost
     return (np.nan if usage.untold else usage.total), seconds

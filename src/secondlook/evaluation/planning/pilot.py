@@ -98,6 +98,7 @@ def read_pilot(folder: Path) -> Pilot:
             raise ValueError(f"arm {name!r} of {str(folder)!r} has no finished sample; run it again to go on")
         arms[name] = arm_of(own, looks_of(evaluation, name), _span(folder / name))
     asked = [
+        # A log notes no number where it followed what the server bore; there it is estimated.
         read_eval_log(info, header_only=True).eval.config.max_samples or _beside(info)
         for info in without_merged(list_eval_logs(str(folder)))
     ]
@@ -112,9 +113,10 @@ def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, A
         ValueError: If the prompt file is another one by now, or a setting is not known.
     """
     version = str(settings["prompt"])
-    prompt = version.rpartition("@")[0] or version
+    prompt = version.rpartition("@")[0] or version  # from the right: a path of the user's may hold an @
     if (found := load_prompt(prompt).version) != version:
         raise ValueError(f"the pilot's prompt is {version}, and here it is {found}; run the pilot again")
+    # A setting of one critic is no other's, so those of all arms fit into one study, which Evaluation deals out again.
     own = {name: value for arm in arms.values() for name, value in arm.items() if name in _STUDY}
     shared = {name: value for name, value in settings.items() if name not in _NO_STUDY}
     examiner, judge = settings.get("critic_endpoint") or arms.get("other"), settings.get("judge")
@@ -175,15 +177,16 @@ def calls_of(transcript: Transcript, looks: int) -> Array:
     """
     found, before = np.zeros((looks, 2, 6)), 0
     for answer in transcript.rounds:
+        # A look is a critique and the answer after it: the critique of answer i belongs to look i + 1.
         made: list[tuple[int, int, Round | Critique]] = [(answer.index, 1, answer)]
         if (critique := answer.critique) is not None and critique.usage.calls:
             made.append((answer.index + 1, 0, critique))
         for look, kind, said in made:
-            # Where it was asked for once more, alone, that call had all of the one before it.
+            # The turn that asks once more, alone, begins with all of the call before it.
             again = said.usage.total if said.elicited else 0
             cost, reusable = said.cost, max(said.cost.cached, min(before, said.usage.input) + again)
             found[look, kind] = [cost.calls, cost.input, cost.output, cost.cached, reusable, said.took]
-            before = said.usage.total
+            before = said.usage.total  # that turn is no part of the conversation that goes on
     return found
 
 
@@ -194,6 +197,7 @@ def arm_of(done: Sequence[Logged], looks: int, span: float) -> PilotArm:
         looks=np.stack([calls_of(one.transcript, looks) for one in done]),
         categories=np.array([one.item.category for one in done]),
         templates=np.array([one.item.template or one.item.id for one in done]),
+        # What a cache served is all that is known of what it could serve; seconds of lost calls are not kept.
         once=np.array([lost.calls, lost.input, lost.output, lost.cached, lost.cached, 0.0]),
         span=span,
     )
@@ -201,7 +205,7 @@ def arm_of(done: Sequence[Logged], looks: int, span: float) -> PilotArm:
 
 def _span(folder: Path) -> float:
     """Seconds that an arm had samples on their way, over all its logs."""
-    span = 0.0
+    span = 0.0  # log by log: a run that went on later was idle in between
     for info in without_merged(list_eval_logs(str(folder))):
         asked = read_eval_log_sample_summaries(info)
         marks = [str(mark) for one in asked for mark in (one.started_at, one.completed_at) if mark]
@@ -220,6 +224,7 @@ def _beside(log: EvalLogInfo) -> int | None:
     if not spans:
         return None
     whole = max(end for _, end in spans) - min(start for start, _ in spans)
+    # Little's law: the seconds of all samples over the seconds that passed.
     return max(1, round(sum(end - start for start, end in spans) / whole)) if whole else 1
 
 

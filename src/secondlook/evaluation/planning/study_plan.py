@@ -32,6 +32,17 @@ _GROUPS = 20  # of templates, left out in turn for intervals: they say how well 
 class Site:
     """Site of a study and its prices, in the words of the command's options.
 
+    Attributes:
+        endpoints: Servers of the model.
+        drivers: Processes that ask.
+        gpus_per_endpoint: GPUs that a server holds.
+        prompt_rate: Uncached prompt tokens that a server reads in a second; ``None`` goes by the pilot's.
+        reply_rate: Reply tokens that a server writes in a second, likewise.
+        gpu_price: Price of a GPU for an hour.
+        price_in: Price of a million prompt tokens.
+        price_out: Price of a million reply tokens.
+        price_cached: Price of a million prompt tokens from a cache; ``None`` is ``price_in``.
+
     Raises:
         ValueError: If a number is out of range, or one stands alone that belongs to another.
     """
@@ -164,6 +175,7 @@ def wall(
             work = (arm.tokens_in - arm.tokens_cached) / site.prompt_rate + arm.tokens_out / site.reply_rate
             beside = min(in_flight or 1, max(1.0, arm.questions / site.endpoints))
             longest = rates["longest"] * beside * work / arm.questions
+        # A question is not divided among drivers, nor among endpoints.
         harness = rates["question"] * arm.questions / min(site.drivers, arm.questions)
         endpoints = work / min(site.endpoints, arm.questions)
         parts["harness"] += harness
@@ -183,11 +195,14 @@ def prolonged(looks: Array, answers: int, token: float) -> Array:
     """
     if (more := answers - len(looks)) <= 0:
         return looks[:answers]
+    # There are two: a pilot without a second look is refused (`_check_rounds`).
     last, before = looks[-1], looks[-2]
     grows = last[-1, IN] / last[-1, CALLS] - before[-1, IN] / before[-1, CALLS]
     added = np.arange(1, more + 1)[:, None] * grows * last[:, CALLS]
     hits = last[:, CACHED] / np.maximum(last[:, REUSABLE], 1)
     later = np.repeat(last[None], more, axis=0)
+    # A prompt begins with the call before it, which grew as much: what a cache could serve grows alike. It serves the
+    # share that it served in the last look, and only the rest takes time.
     for what, share in ((IN, 1), (REUSABLE, 1), (CACHED, hits), (SECONDS, token * (1 - hits))):
         later[..., what] += share * added
     return np.concatenate([looks, later])
@@ -210,6 +225,7 @@ def rates_of(pilot: Pilot) -> dict[str, float]:
     kinds = np.concatenate([arm.looks.sum(axis=0).reshape(-1, 6) for arm in arms])
     kinds = kinds[kinds[:, CALLS] > 0]
     calls, uncached = kinds[:, CALLS], kinds[:, IN] - kinds[:, CACHED]
+    # Rows are sums over n calls. Times n**-½ they are means times n**½: each kind has the weight of its calls.
     (_, token, _), _ = _fitted(np.column_stack([calls, uncached, kinds[:, OUT]]), kinds[:, SECONDS], calls**-0.5)
     return {
         "question": question if told else 0.0,
@@ -224,6 +240,7 @@ def rates_of(pilot: Pilot) -> dict[str, float]:
 
 def _fitted(matrix: Array, values: Array, weights: Array | float = 1.0) -> tuple[list[float], bool]:
     """Non-negative least squares, and whether the rows tell the columns apart."""
+    # Columns are scaled to a largest value of 1: the rank's tolerance is absolute, and units must not decide it.
     scale = np.maximum(matrix.max(axis=0), 1e-12)
     scaled = (matrix / scale).T * weights
     found, _ = nnls(scaled.T, values * weights)
@@ -249,6 +266,7 @@ def _arm(arm: PilotArm, study: Evaluation, name: str, token: float, questions: i
     bounds = {}
     if (groups := min(_GROUPS, len(names))) > 1:  # the delete-a-group jackknife
         without = np.array([summed(number % groups != group) for group in range(groups)])
+        # Variance: (G - 1) / G times the sum of squared deviations over the G groups, each left out in turn.
         spread = np.sqrt((groups - 1) * without.var(axis=0)) * student.ppf(0.975, groups - 1)
         low, high = found - spread, found + spread
         tokens = {"tokens_in": IN, "tokens_out": OUT, "tokens_cached": CACHED}
@@ -257,7 +275,8 @@ def _arm(arm: PilotArm, study: Evaluation, name: str, token: float, questions: i
 
 
 def _processor(pilot: Pilot, alone: Mapping[str, float]) -> float | None:
-    """Share of wall time that each part on one endpoint took in the pilot; a busy machine changes it little."""
+    """Processor seconds: planned seconds of each part on one endpoint, times the processor's share in the pilot."""
+    # The share, and not the seconds: a busy machine changes it little.
     if (times := pilot.times) is None:
         return None
     asked = sum(alone[part] for part in ("arms", "harness", "endpoints", "waiting"))
