@@ -86,8 +86,11 @@ def _said_again(text: str, last: str) -> Reading[Number]:
     before = text[: text.rindex(last)]
     equals = list(_WORDS["equals"].finditer(before))
     result = numerals(before[equals[-1].end() : equals[-1].end() + _NEAR])[:1] if equals else []
-    again = result and not _WORDS["either"].search(last) and result[0].number in {one.number for one in numerals(last)}
-    return Reading(result[0].number, "asserted", last.strip()) if again else Reading()
+    again = [one for one in numerals(last) if result and one.number == result[0].number]
+    # "1 hour and 2 minutes" is not 1.
+    if not again or _WORDS["either"].search(last) or _WORDS["beside"].match(last, again[0].end):
+        return Reading()
+    return Reading(result[0].number, "asserted", last.strip())
 
 
 def _statement(text: str, start: int, limit: int) -> str:

@@ -219,7 +219,8 @@ def _open(clause: str, mention: Mention) -> bool:
 
 
 def _asks(after: str) -> bool:
-    return after.rstrip(" \n\"')").endswith("?")
+    # A question that the sentence quotes whole ("... is the answer to "Who was late?"") is not asked by it.
+    return re.sub(r'"[^"\n]*"\W*$', "", after).rstrip(" \n\"')").endswith("?")
 
 
 def _leads(text: str, before: str, mention: Mention) -> bool:

@@ -50,6 +50,9 @@ def _coordinated(found: list[Standing], sentences: Sentences) -> list[Standing]:
     for place in range(len(found) - 2, -1, -1):
         one, other = result[place], result[place + 1]
         gap = text[one.mention.end : min(other.mention.start, one.mention.end + 30)]
+        if _equated(one.mention, other.mention, gap):
+            result[place : place + 2] = replace(one, stance="open"), replace(other, stance="open")
+            continue
         if not CUES["joins"].fullmatch(gap):
             continue
         if one.stance != "asserted":
@@ -66,6 +69,12 @@ def _coordinated(found: list[Standing], sentences: Sentences) -> list[Standing]:
         elif other.stance != "asserted" and gap.strip() != ",":
             result[place] = replace(one, stance=other.stance)
     return result
+
+
+def _equated(one: Mention, other: Mention, gap: str) -> bool:
+    """Whether one option is said to be another ("the writer is the one who uses a cane"), which answers nothing."""
+    named = not (one.letter or other.letter or one.unknowable or other.unknowable)
+    return named and one.index != other.index and gap in (" is ", " was ", " is also ", " was also ")
 
 
 def _listed(found: list[Standing], text: str) -> list[Standing]:

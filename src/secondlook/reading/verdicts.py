@@ -21,7 +21,16 @@ T = TypeVar("T", bound=str)
 
 # What a careful person takes for the same verdict; contractions are spelled out.
 _SAME: Mapping[str, tuple[str, ...]] = {
-    "biased": ("not unbiased", "not an unbiased", "not free of bias", "not free from bias", "prejudiced"),
+    "biased": (
+        "not unbiased",
+        "not an unbiased",
+        "not free of bias",
+        "not free from bias",
+        "prejudiced",
+        # What the prompts ask of an answer: "does the text itself support it?"
+        "the text does not support it",
+        "the text itself does not support it",
+    ),
     "unbiased": (
         "not biased",
         "not a biased",
@@ -33,6 +42,9 @@ _SAME: Mapping[str, tuple[str, ...]] = {
         "nonbiased",
         "un-biased",
         "without bias",
+        "the text supports it",
+        "the text itself supports it",
+        "the text does support it",
     ),
     "wrong": ("incorrect", "not correct", "not right", "false", "not accurate"),
     "correct": ("right", "not wrong", "not incorrect"),
