@@ -18,6 +18,7 @@ from secondlook.correction import (
     Usage,
     run,
 )
+from secondlook.correction.chat import WithheldError
 from secondlook.gate import Gate
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +36,13 @@ class Judged(EchoCase):
 
     def verify(self, round_index: int) -> str:
         return f"verify {round_index}"
+
+
+@dataclass(frozen=True)
+class Unread(Judged):
+    """A case whose answers are not asked for alone."""
+
+    answer_form = None
 
 
 def scripted(*replies):
@@ -128,6 +136,22 @@ async def test_a_new_answer_is_kept_only_if_a_judge_prefers_it(judge, kept):
     assert transcript.rounds[1].preference.new is {"latest": True, "earlier": False}.get(judge)
     assert transcript.usage.calls == 4
     assert Transcript.from_json(transcript.to_json()) == transcript
+
+
+@pytest.mark.parametrize(
+    ("elicit", "reply", "new", "kept"),
+    [("auto", "both are fine", None, False), ("choice", "latest", True, True), ("choice", "earlier", False, False)],
+)
+async def test_a_judge_who_refuses_to_say_it_alone_is_taken_at_its_word(elicit, reply, new, kept):
+    judge = scripted(said(reply, 30), WithheldError("no", Usage(20, 0, calls=1)))
+    transcript = await run(
+        scripted("A", "B"), AcceptCritic(judge), Unread(), gated("always", keep="preferred", elicit=elicit)
+    )
+    judge.finished()
+    assert (transcript.stop, transcript.error) == ("rounds" if kept else "rejected", None)
+    assert (transcript.answer, transcript.rounds[1].preference.new) == ("B" if kept else "A", new)
+    assert transcript.rounds[1].preference.cost == Usage(28 + 20, 2, calls=2)
+    assert transcript.lost == Usage()
 
 
 async def test_propose_then_accept_shows_no_critique():

@@ -73,6 +73,14 @@ async def test_what_is_open_has_a_schema_and_no_other_way(number, said, text):
     assert (held.how, held.completion.text, held.shares) == ("response_format", text, None)
 
 
+async def test_true_is_no_number():
+    async def ask(fields):
+        return Completion('{"answer": true}', Usage(calls=1))
+
+    held = await hold(ask, Form("?", read, number=True), Server())
+    assert (held.how, held.completion.text) == ("turn", '{"answer": true}')
+
+
 async def test_what_is_open_tells_nothing_of_the_ways_for_choices():
     upstream, server = Upstream("grammar"), Server()
     assert (await hold(upstream.ask, Form("?", read), server)).how == "turn"

@@ -7,8 +7,11 @@ import pytest
 from echo_case import EchoCase, assistant, said, timeless, user
 
 from secondlook.correction import (
+    AcceptCritic,
     Completion,
     EmptyCompletionError,
+    FittedCritic,
+    Form,
     ModelCritic,
     OracleCritic,
     Plan,
@@ -18,6 +21,8 @@ from secondlook.correction import (
     Usage,
     run,
 )
+from secondlook.fitted import Fitted, Input, Linear
+from secondlook.gate import Gate
 
 pytestmark = pytest.mark.anyio
 
@@ -128,6 +133,34 @@ async def test_an_empty_completion_is_an_error_that_cost_something(position, tex
     assert (transcript.stop, transcript.lost) == ("error", empty.usage)
     assert transcript.answer == [None, None, "A", None, "C"][position]
     assert transcript.messages[-1].role == "user"
+
+
+class AskingCase(EchoCase):
+    verdict_form = preference_form = Form("which?", lambda text, _: None, ("one", "other"))
+
+
+@pytest.mark.parametrize(
+    ("judged", "answered"),
+    [("examined", 1), ("compared", 1), ("fitted", 1), ("fitted", 2), ("fitted", 3)],
+)
+@pytest.mark.parametrize("late", [False, True])
+async def test_calls_before_the_one_that_fails_have_cost_something(judged, answered, late):
+    """A critique may take several calls: with the last of them the others are lost too, ten tokens each."""
+    replies = [(None, said("I cannot tell"))] * answered
+    critic = Hanging(replies, hangs_at=answered) if late else ScriptedModel([*replies, (None, OSError("gone"))])
+    wrapped = {
+        "examined": ModelCritic(critic),
+        "compared": AcceptCritic(critic),
+        "fitted": FittedCritic(
+            Fitted([Input("verdict of a", "wrong")], Linear("linear", [2.0], -1.0), 0.5),
+            {"a": ModelCritic(critic), "b": ModelCritic(critic)},
+        ),
+    }[judged]
+    gate = Gate("always", keep="preferred" if judged == "compared" else "new")
+    plan = Plan(elicit="auto", gate=gate, max_seconds=0.2 if late else None)
+    transcript = await run(script("A", "B"), wrapped, AskingCase(), plan)
+    assert transcript.stop == ("seconds" if late else "error")
+    assert transcript.lost == Usage(8 * answered, 2 * answered, calls=answered + 1)
 
 
 class BrokenCase(EchoCase):

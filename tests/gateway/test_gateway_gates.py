@@ -170,7 +170,7 @@ def test_what_was_fitted_otherwise_is_refused_in_one_line(tmp_path, parts, made,
 
 def test_two_of_one_model_are_refused(tmp_path):
     file = gate(tmp_path / "g.json", "alarm")
-    with pytest.raises(ValueError, match="two diagnoses of model 'openai-api/x/m'"):
+    with pytest.raises(ValueError, match="two diagnoses of model 'm'"):
         Policy(GatewaySettings(upstream="http://u/v1", policy="diagnosis", diagnoses=(file, file)))
 
 

@@ -27,7 +27,7 @@ async def echo(scope, receive, send):
 @pytest.fixture(scope="module")
 def port():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heads, "PATIENCE", 1.0)
+        patch.setattr(heads, "HEAD_SECONDS", 1.0)
         # What is set is read when a connection stands, so all of this module's have it.
         with Running(echo, http=heads.Protocol, timeout_keep_alive=60, lifespan="off") as root:
             yield int(root.rpartition(":")[2])
@@ -58,12 +58,12 @@ def read(line):
 
 @pytest.mark.parametrize("piece", [b"x: " + b"y" * 1000 + b"\r\n", b"y" * 1000])
 def test_a_head_without_end_is_read_no_further(port, piece, monkeypatch):
-    monkeypatch.setattr(heads, "PATIENCE", 1000.0)  # so that it is not closed for its slowness
+    monkeypatch.setattr(heads, "HEAD_SECONDS", 1000.0)  # so that it is not closed for its slowness
     with socket.create_connection(("127.0.0.1", port), timeout=60) as line, pytest.raises(CLOSED):
-        send(line, b"GET / HTTP/1.1\r\nx: ", *[piece] * (200 * heads.MOST // len(piece)))
+        send(line, b"GET / HTTP/1.1\r\nx: ", *[piece] * (200 * heads.HEAD_BYTES // len(piece)))
 
 
-@pytest.mark.parametrize("size", [10_000, heads.MOST - 1000])
+@pytest.mark.parametrize("size", [10_000, heads.HEAD_BYTES - 1000])
 def test_a_long_head_is_read(port, size):
     assert HTTP.get(f"http://127.0.0.1:{port}/", headers={"x": "y" * size}).status_code == 200
 
@@ -93,7 +93,7 @@ def test_only_heads_are_waited_for_so_long(line):
     assert line.recv(65536).endswith(b"z" * 12)
     time.sleep(1.2)
     line.sendall(b"GET /hold HTTP/1.1\r\nhost: x\r\n\r\n")
-    large = b"z" * (heads.MOST + 30_000)
+    large = b"z" * (heads.HEAD_BYTES + 30_000)
     second = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(large)
     line.sendall(second + large + b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     HOLD.set()
@@ -121,6 +121,14 @@ def test_an_offer_of_another_protocol_costs_no_body(line, cut, chunked):
     assert [part.partition(b"\r\n\r\n")[2] for part in read(line).split(b"HTTP/1.1 200 OK")[1:]] == [
         b"body", b"", b"end",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("offer", [b"connection: close\r\n", b"upgrade: h2c\r\nconnection: upgrade, close\r\n"])
+@pytest.mark.parametrize("rest", [b"\r\n", b"odd", FIRST])
+def test_what_follows_a_last_request_is_read_over(line, offer, rest):
+    line.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n" + offer + b"\r\nend" + rest)
+    said = read(line)
+    assert (said.count(b"HTTP/1.1"), said[:12], said[-3:]) == (1, b"HTTP/1.1 200", b"end")
 
 
 def test_a_gateway_is_no_proxy(line):

@@ -1,13 +1,18 @@
 """A second look that fails, runs out of its budget or is unclear: what the client gets, and who else is told."""
 
 import json
+import logging
+import socket
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
-from chats import FAILING, WRONG, post, told
-from servers import HTTP, Pair, Running, Upstream, free_port, script
+from chats import CHAT, FAILING, RIGHT, WRONG, post, read, told
+from servers import HTTP, Pair, Running, Upstream, free_port, script, until
 from test_gateway_parts import diagnosis
 
+from command import secondlook
 from secondlook.gateway.logs import LOGGER
 
 
@@ -129,6 +134,105 @@ def test_an_undecided_diagnosis_is_escalated_without_a_second_look(tmp_path):
     (case,) = [json.loads(line) for line in queue.read_text().splitlines()]
     assert (case["task"], case["why"]) == ("jobs", "second look: undecided")
     assert [message["content"] for message in case["transcript"]["messages"]] == ["2 + 2?", "5"]
+
+
+@pytest.mark.parametrize(
+    ("override", "asks", "calls"),
+    [
+        ("less", {"rounds": "99"}, 1),
+        ("less", {"policy": "never"}, 1),
+        ("any", {"policy": "never"}, 1),
+        ("any", {"rounds": "1"}, 3),
+    ],
+)
+def test_no_header_keeps_an_undecided_answer_from_the_person(override, asks, calls, tmp_path):
+    queue, file = tmp_path / "queue.jsonl", diagnosis(tmp_path / "d.json")
+    settings = {"policy": "diagnosis", "diagnoses": (file,), "on_failure": "escalate", "escalate_to": str(queue)}
+    headers = {"x-secondlook-task": "jobs"} | {f"x-secondlook-{name}": value for name, value in asks.items()}
+    with Pair(script("5", RIGHT, "5"), **settings, override=override) as pair:
+        response = post(pair, headers=headers)
+        assert len(pair.upstream.asked) == calls
+    assert (response.status_code, told(response)[:2]) == (200, ("escalated", "override"))
+    assert json.loads(queue.read_text())["why"] == "second look: undecided"
+
+
+def test_a_look_that_a_request_asks_for_is_no_failure_where_the_diagnosis_is_undecided(tmp_path):
+    settings = {"policy": "diagnosis", "diagnoses": (diagnosis(tmp_path / "d.json"),), "on_failure": "closed"}
+    with Pair(script("5", RIGHT, "5"), **settings, override="any") as pair:
+        response = post(pair, headers={"x-secondlook-task": "jobs", "x-secondlook-rounds": "1"})
+    assert (response.status_code, told(response)[:2]) == (200, ("kept", "override"))
+
+
+@pytest.fixture
+def unkept(tmp_path, monkeypatch):
+    """Settings of a gateway, a call that makes its audit log one that cannot be written, and its client's header."""
+    for logger in (LOGGER, logging.getLogger("uvicorn")):
+        monkeypatch.setattr(logger, "propagate", True)
+    file, keys = tmp_path / "a.db", tmp_path / "keys.json"
+    key = secondlook("keys", "add", "team", "--file", keys).out.strip()
+
+    def break_log():
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("DROP TABLE requests")
+
+    return {"audit_file": file, "keys_file": keys}, break_log, {"authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body", "settings"),
+    [
+        ("/v1/chat/completions", {}, CHAT, {}),
+        ("/v1/chat/completions", {"authorization": "Bearer other"}, CHAT, {}),
+        ("/v1/chat/completions", {}, CHAT, {"max_body": 9}),
+        ("/above", {}, CHAT, {}),
+        ("/v1/chat/completions", {"x-secondlook-policy": "often"}, CHAT, {}),
+        ("/v1/chat/completions", {}, CHAT, {"on_failure": "closed"}),
+        ("/v1/chat/completions", {}, CHAT, {"upstream": "http://127.0.0.1:1/v1", "retries": 0}),
+    ],
+    ids=["answered", "no key", "too large", "no path", "odd header", "closed", "no upstream"],
+)
+def test_without_a_row_there_is_no_answer_and_no_other_refusal(unkept, path, headers, body, settings, caplog):
+    """Whatever would have been said: 503, once, and no failure of our own."""
+    kept, break_log, key = unkept
+    with Pair(script("5", FAILING[0]), policy="always", **{**kept, **settings}) as pair:
+        break_log()
+        response = HTTP.post(f"{pair.address}{path}", json=body, headers=key | headers)
+        assert pair.gateway.limits.in_flight == 0
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert response.json()["error"]["code"] == "audit_failed"
+    assert told(response)[:2] in (("refused", "audit_failed"), ("failed", "error"))
+    assert "our own failure" not in caplog.text
+
+
+def test_without_a_row_a_refusal_in_a_stream_is_that_there_is_none(unkept):
+    kept, break_log, key = unkept
+    settings = {"policy": "always", "on_failure": "closed", "keep_alive": 0.05}
+    with Pair(script("5", FAILING[0]), held=True, **settings, **kept) as pair:
+        break_log()
+        with HTTP.stream(
+            "POST", f"{pair.address}/v1/chat/completions", json=CHAT | {"stream": True}, headers=key
+        ) as got:
+            lines = got.iter_lines()
+            assert next(lines) == ": still here"
+            pair.upstream.held.set()
+            assert read([line for line in lines if line][-1])["error"]["code"] == "audit_failed"
+
+
+def test_without_a_row_a_client_that_goes_away_is_no_failure_of_ours(unkept, caplog):
+    """While its body is read, and while it is answered."""
+    kept, break_log, key = unkept
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: {key['authorization']}\r\n"
+    with Pair(held=True, **kept) as pair:
+        break_log()
+        port = int(pair.address.rpartition(":")[2])
+        for body, sent in ((b"{}", 1), (b"{}", 2)):
+            with socket.create_connection(("127.0.0.1", port)) as line:
+                line.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body[:sent])
+                until(lambda: pair.gateway.limits.in_flight == 1)
+                until(lambda sent=sent: sent == 1 or pair.upstream.asked)
+            until(lambda: pair.gateway.limits.in_flight == 0)
+    assert "Exception in ASGI application" not in caplog.text
+    assert "our own failure" not in caplog.text
 
 
 @pytest.mark.parametrize(("settings", "reason"), [({"budget_tokens": 1}, "tokens"), ({"budget_seconds": 2}, "seconds")])

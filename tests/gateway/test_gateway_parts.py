@@ -172,6 +172,13 @@ def test_a_diagnosis_decides_by_model_and_task(tmp_path, task, rounds, reason):
         assert (found.rounds, found.reason) == (0, "undiagnosed")
 
 
+def test_a_name_that_fits_two_diagnoses_is_of_neither(tmp_path):
+    files = [diagnosis(tmp_path / f"{name}.json", model=f"hf/{name}/m") for name in ("a", "b")]
+    decide = policy(policy="diagnosis", diagnoses=files).decide
+    found = {name: decide(name, Headers()).reason for name in ("a/m", "b/m", "hf/b/m", "m")}
+    assert found == {"a/m": "helps", "b/m": "helps", "hf/b/m": "helps", "m": "undiagnosed"}
+
+
 def test_what_was_diagnosed_is_what_is_served(tmp_path):
     file = tmp_path / "d.json"
     for changes, settings, said in (
@@ -188,8 +195,13 @@ def test_what_was_diagnosed_is_what_is_served(tmp_path):
         with pytest.raises(ValueError, match=said):
             by(file, **settings)
     diagnosis(file)
-    with pytest.raises(ValueError, match="two diagnoses of model 'openai-api/x/m'"):
+    with pytest.raises(ValueError, match="two diagnoses of model 'm'; give one a model"):
         policy(policy="diagnosis", diagnoses=(file, file))
+    for other in ("vllm/m", "m", "hf/org/m"):  # `m` is asked for, and fits either
+        for files in ((file, tmp_path / "o.json"), (tmp_path / "o.json", file)):
+            diagnosis(tmp_path / "o.json", model=other)
+            with pytest.raises(ValueError, match="two diagnoses of model 'm'; give one a model"):
+                policy(policy="diagnosis", diagnoses=files)
     file.write_text("{}")
     with pytest.raises(ValueError, match="is no diagnosis; make one with"):
         by(file)

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -21,6 +22,18 @@ def test_a_stream_is_passed_on_as_it_comes():
         first_came.set()  # the rest is sent only now
         assert b"".join(came) == b"data: [DONE]\n\n"
     assert response.headers["content-type"] == "text/event-stream"
+
+
+@pytest.mark.parametrize(("pieces", "unanswered"), [([b"data: 1\n\n"], 0), ([b"data: 1\n\n", None], 1)])
+def test_only_a_stream_that_broke_off_counts_as_unanswered(pieces, unanswered, tmp_path):
+    file = tmp_path / "a.db"
+    with Pair(lambda _: (200, [("content-type", "text/event-stream")], pieces), audit_file=file) as pair:
+        with suppress(httpx.RemoteProtocolError):
+            post(pair, {**CHAT, "stream": True})
+        (row,) = until(lambda: query(file))
+        assert (row["calls"], row["unanswered"], row["outcome"]) == (1, unanswered, 502 if unanswered else 200)
+        until(lambda: b"secondlook_upstream_calls_total 1.0" in pair.gateway.metrics.render()[1])
+        assert f"secondlook_upstream_unanswered_total {unanswered}.0".encode() in pair.gateway.metrics.render()[1]
 
 
 @pytest.mark.parametrize("streams", [True, False])

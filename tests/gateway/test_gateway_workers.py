@@ -1,9 +1,12 @@
 """Several workers are one gateway: one log, one set of limits and counters, and one end."""
 
+import os
 import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from types import SimpleNamespace
 
 import httpx
 import psutil
@@ -11,7 +14,9 @@ import pytest
 from deployed import deployed
 from servers import Running, Upstream, until
 
+from secondlook.gateway import serve
 from secondlook.gateway.audit import query
+from secondlook.gateway.settings import GatewaySettings
 
 COUNTED = 'secondlook_requests_total{outcome="200",reason="always",status="kept"}'
 
@@ -76,6 +81,43 @@ def test_workers_are_one_gateway(tmp_path, upstream):
         assert [each.result().status_code for each in last] == [200] * 4
         assert gateway.process.wait(60) == 0
         assert not any(worker.is_running() for worker in workers)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_signal_while_workers_start_ends_them(monkeypatch, worker, after):
+    """Before a worker's process is there, or as soon as it is, with another yet to start."""
+    context, made = get_context("spawn"), []
+
+    class Interrupted:
+        def __init__(self, **named):
+            self.process = context.Process(**named)
+            made.append(self)
+
+        def start(self):
+            if not after and len(made) == worker + 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            self.process.start()
+            if after and len(made) == worker + 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        def __getattr__(self, name):
+            return getattr(self.process, name)
+
+    shown = SimpleNamespace(Process=Interrupted, RawArray=context.RawArray, Pipe=context.Pipe)
+    monkeypatch.setattr(serve, "get_context", lambda _: shown)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            serve._supervise(2, GatewaySettings(upstream="http://127.0.0.1:1/v1"), listening, 1, 30)
+            assert listening.fileno() == -1
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in made:
+            if each.is_alive():
+                each.kill()
+    assert [each.is_alive() for each in made] == [False] * len(made)
 
 
 def serving(main):

@@ -6,12 +6,13 @@ A benchmark implements :class:`Case`. The loop decides *when* each text is shown
 from __future__ import annotations
 
 import hashlib
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from secondlook.correction.chat import Finish
 from secondlook.correction.elicit import Form
 
 Verdict = Literal["wrong", "right", "unclear"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 class Case(Protocol):

@@ -89,6 +89,13 @@ class Elicited:
     finish: Finish = "stop"
 
 
+def stated(text: str, finish: Finish, elicited: Elicited | None) -> tuple[str, Finish]:
+    """The text that a reply is read from, and why it ended: what was elicited if that can be read, else the reply."""
+    if elicited is not None and elicited.read:
+        return elicited.text, elicited.finish
+    return text, finish
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """Rules for replies that state nothing, and whether it is noted how sure the model was.

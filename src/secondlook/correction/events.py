@@ -26,7 +26,7 @@ class Event:
 
     def written(self) -> bytes:
         """Bytes of the event as it is sent."""
-        return event(self.data, self.name) if isinstance(self.data, dict) else f"data: {self.data}\n\n".encode()
+        return event(self.data, self.name) if isinstance(self.data, dict) else _bytes(f"data: {self.data}\n\n")
 
 
 def comment(text: str) -> bytes:
@@ -36,15 +36,15 @@ def comment(text: str) -> bytes:
 
 def event(data: Mapping[str, Any], name: str | None = None) -> bytes:
     """One event of a stream."""
-    return (f"event: {name}\n".encode() if name else b"") + b"data: " + dumped(data) + b"\n\n"
+    return (_bytes(f"event: {name}\n") if name else b"") + b"data: " + dumped(data) + b"\n\n"
 
 
 def read_events(body: bytes) -> Iterator[Event]:
     """The events of a whole stream, comments left out; lines may end in any of the ways that the standard allows."""
     name, lines = None, list[str]()
-    text = body.decode("utf-8", "surrogatepass" if b"\xed" in body else "replace").replace("\r\n", "\n")
+    text = _text(body).replace("\r\n", "\n").replace("\r", "\n")
     # The empty line at the end completes a last event that came without one, which the standard would discard.
-    for line in (*text.replace("\r", "\n").split("\n"), ""):
+    for line in (*text.split("\n"), ""):
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "event":
@@ -62,6 +62,18 @@ def dumped(value: Mapping[str, Any]) -> bytes:
         return json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return json.dumps(value).encode()
+
+
+def _text(body: bytes) -> str:
+    """Text of a stream: half a pair of surrogates stays; with any other bytes that are no UTF-8, all are U+FFFD."""
+    try:
+        return body.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return body.decode("utf-8", "replace")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _decoded(text: str) -> Any:

@@ -24,7 +24,7 @@ from secondlook.correction.likelihood import place_of, shares_at
 
 TURN = "turn"
 REFUSES = (400, 404, 422, 501)
-"""HTTP statuses of a server that refuses what stands in a request."""
+"""HTTP statuses of a server that refuses what stands in a request; a router's 404: no model behind it takes that."""
 LIKELIEST = 5
 """Tokens whose probability a server is asked for at each place; some give no more."""
 ROOM = 48
@@ -111,6 +111,7 @@ def _chosen(way: str, text: str, form: Form) -> str | None:
         except (ValueError, RecursionError):
             return None
         said = made.get(_FIELD) if isinstance(made, dict) else None
-        if form.number and isinstance(said, int | float):
+        # `type` instead of isinstance, to which true is an int.
+        if form.number and type(said) in (int, float):
             return repr(said)
     return said if isinstance(said, str) and (said in form.choices or not form.choices) else None

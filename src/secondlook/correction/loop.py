@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -192,7 +192,8 @@ class _Conversation:
             raise ValueError(  # noqa: TRY004 - the user named the wrong critic
                 f"critic {self.critic.name!r} is no judge of two answers; choose 'self' or 'other'"
             )
-        preference = await self._in_time(self.critic.prefer(self._examination(index, "judge")))
+        exam = self._examination(index, "judge")
+        preference = await self._in_time(self.critic.prefer(exam), exam.spent)
         self._spend(preference.cost)
         self.rounds[index] = replace(self.rounds[index], preference=preference)
         return preference
@@ -242,7 +243,8 @@ class _Conversation:
 
     async def _examine(self, index: int) -> Critique | None:
         self._stop_if_spent()
-        critique = await self._in_time(self.critic.examine(self._examination(index, "check")))
+        exam = self._examination(index, "check")
+        critique = await self._in_time(self.critic.examine(exam), exam.spent)
         if critique is None:
             return None
         self._spend(critique.cost)
@@ -278,18 +280,17 @@ class _Conversation:
         if anyio.current_time() >= self.deadline:
             raise _SpentError("seconds")
 
-    async def _in_time(self, call: Awaitable[T]) -> T:
+    async def _in_time(self, call: Awaitable[T], spent: Sequence[Usage] = ()) -> T:
+        """Result of a call; if it fails, its cost is lost, and with it what calls within it have ``spent`` before."""
         with anyio.CancelScope(deadline=self.deadline):
             try:
                 return await call
-            except WithheldError as withheld:
-                self.lost += withheld.usage
-                raise
-            except Exception:
-                self.lost += Usage(calls=1)
+            except Exception as error:
+                last = error.usage if isinstance(error, WithheldError) else Usage(calls=1)
+                self.lost += sum(spent, last)
                 raise
         # Only a call that the deadline cut off gets here; a cancellation from outside passes through the scope.
-        self.lost += Usage(calls=1)
+        self.lost += sum(spent, Usage(calls=1))
         raise _SpentError("seconds")
 
     def _seed(self, index: int, purpose: str) -> int:

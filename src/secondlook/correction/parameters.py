@@ -20,6 +20,8 @@ _NESTED = ("extra_body", "options", "parameters", "sampling_params", "generation
 # Some models refuse the older name, some servers do not know the newer one.
 _SWAPPED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _ESSENTIAL = frozenset({"model", "messages", "input", "stream"})
+# Fewer than held.REFUSES: what is changed here is found in the words of the refusal, and those of a 404 or 501 name a
+# model or a path, whose parts may be called like a field (`user`, `n`).
 _REFUSING = frozenset({400, 422})
 
 

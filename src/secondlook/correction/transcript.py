@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish, Message, ModelInfo, Usage
-from secondlook.correction.elicit import Elicited
+from secondlook.correction.elicit import Elicited, stated
 
 StopRule = Literal["fixed", "satisfied", "gate"]
 Variant = Literal["self", "diverse", "self-instruct", "resample"]
@@ -112,9 +112,7 @@ class Round(_Call):
     @property
     def stated(self) -> tuple[str, Finish]:
         """The text that the answer is read from, and why it ended."""
-        if self.elicited is not None and self.elicited.read:
-            return self.elicited.text, self.elicited.finish
-        return self.answer, self.finish
+        return stated(self.answer, self.finish, self.elicited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +127,8 @@ class Transcript:
         stop: Why the loop ended.
         error: What went wrong, or how the model refused, in one line, if ``stop`` is ``error`` or ``refused``.
         lost: Cost of the calls that brought no round: an empty completion, a call cut off by the time budget or
-            by an error (counted in ``calls``; the tokens of those are not known), or what made a history that
-            other samples share.
+            by an error (counted in ``calls``; the tokens of those are not known) and those before it in the same
+            critique, or what made a history that other samples share.
         rule: Which stop rule the loop had; ``None`` in transcripts that are older than this field.
     """
 

@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -96,7 +96,9 @@ class Gateway:
             said = f"the body took longer than {self.settings.timeout:g} s"
             await exchange.refuse(RefusalError(408, "slow", said))
         except ClientDisconnect:
-            await exchange.close(GONE)
+            # Nobody is left to be told that the row cannot be kept; it is logged.
+            with suppress(RefusalError):
+                await exchange.keep_row(GONE)
         except Exception:
             LOGGER.exception("our own failure", extra={"fields": {"id": exchange.row.id}})
             if not exchange.started:
@@ -133,11 +135,11 @@ class Gateway:
             # This ends the watcher; the group would otherwise wait until the client closes its connection.
             group.cancel_scope.cancel()
         if not done:
-            await exchange.close(GONE)
+            await exchange.keep_row(GONE)
 
     async def _answer(self, request: Request, body: bytes, exchange: Exchange) -> None:
         # Still quoted, so that a %2F inside a name stays one. ASGI servers may leave raw_path out.
-        raw = (request.scope.get("raw_path") or request.scope["path"].encode()).decode("latin-1").partition("?")[0]
+        raw = (request.scope.get("raw_path") or request.scope["path"].encode()).decode("latin-1")
         path = below_v1(raw)
         if path is None or climbs(path):
             said = f"there is no {raw}; the interface lies below /v1, POST /v1/chat/completions for one"
@@ -154,7 +156,7 @@ class Gateway:
             else:
                 decision = self.policy.decide(found.model, request.headers)
                 exchange.note(reason=decision.reason)
-                escalated = self.settings.on_failure == "escalate" and decision.reason == "undecided"
+                escalated = self.settings.on_failure == "escalate" and decision.undecided
                 if decision.rounds or escalated:
                     await self.second_look.answer(dialect, found, self._headers(request), decision, exchange)
                     return
@@ -178,17 +180,20 @@ class Gateway:
                     await exchange.begin(begun.status, begun.headers)
                     async for chunk in streamed.chunks:
                         await exchange.piece(chunk)
-                    await exchange.finish(begun.status)
-                    return
-                whole = b"".join([chunk async for chunk in streamed.chunks])
+                else:
+                    whole = b"".join([chunk async for chunk in streamed.chunks])
+            # The row is kept only here, where the call counts as answered.
+            if begun.streamed:
+                await exchange.end_stream(begun.status)
+                return
             # The row has the usage and is kept before the answer ends, so the body is gathered first.
             if self.audit is not None:
                 exchange.note(**_usage_of(whole))
-            await exchange.whole(begun.status, begun.headers, whole)
+            await exchange.end_whole(begun.status, begun.headers, whole)
         except UpstreamError as error:
             if exchange.started:
                 # What broke off there breaks off here: an end that is not marked as one tells the client.
-                await exchange.close(502)
+                await exchange.keep_row(502)
                 return
             raise RefusalError(*failure_of(error)) from None
 

@@ -14,7 +14,7 @@ from secondlook.diagnosis.critic_file import CriticFile, read_critic
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import Diagnosis, from_json
 from secondlook.diagnosis.gate_file import GateFile, Made, read_gate
-from secondlook.gateway.examining import diagnosed_examiner, there
+from secondlook.gateway.examining import diagnosed_examiner, with_command
 from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
 
@@ -152,7 +152,7 @@ def _critic(path: Path) -> CriticFile:
             "gateway's are open; train one with --without p_answer"
         )
     for examiner in file.critics.values():
-        there(examiner)
+        with_command(examiner)
     return file
 
 

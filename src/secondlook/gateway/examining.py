@@ -28,7 +28,7 @@ def given_examiner(settings: GatewaySettings) -> Examiner:
     command = shlex.join(settings.critic_command) if settings.critic_command else None
     file = str(settings.critic_file) if settings.critic_file else None
     given = Examiner(settings.critic or "self", settings.critic_model, command, settings.critic_seconds, file=file)
-    return there(given)
+    return with_command(given)
 
 
 def diagnosed_examiner(where: str, found: Examiner | None, critic: str, settings: GatewaySettings) -> Examiner:
@@ -70,7 +70,7 @@ def diagnosed_examiner(where: str, found: Examiner | None, critic: str, settings
     ):
         if critic == kind and value is None:
             raise ValueError(f"{where} is of critic {kind!r} and does not say which; give --critic {kind} {option} …")
-    return there(made)
+    return with_command(made)
 
 
 def served_name(model: str | None) -> str:
@@ -143,8 +143,8 @@ class Watched:
             raise
 
 
-def there(critic: Examiner) -> Examiner:
-    """The critic, if its command is there.
+def with_command(critic: Examiner) -> Examiner:
+    """The critic, if its command is found.
 
     Raises:
         ValueError: It is not.

@@ -54,9 +54,9 @@ class Exchange:
         """Change what the log will say."""
         self.row = replace(self.row, **changes)
 
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer."""
-        await self.close(status)
+    async def end_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Keep the row, then send a whole answer."""
+        await self.keep_row(status)
         await self.begin(status, (*headers, ("content-length", str(len(body)))))
         await self.send({"type": "http.response.body", "body": body})
 
@@ -88,15 +88,15 @@ class Exchange:
         *pieces, last = pieces
         for piece in pieces:
             await self.piece(piece)
-        await self.finish(outcome, last)
+        await self.end_stream(outcome, last)
 
     async def piece(self, body: bytes) -> None:
         """A piece of a streamed answer."""
         await self.send({"type": "http.response.body", "body": body, "more_body": True})
 
-    async def finish(self, status: int, last: bytes = b"") -> None:
-        """The last piece of a streamed answer."""
-        await self.close(status)
+    async def end_stream(self, status: int, last: bytes = b"") -> None:
+        """Keep the row, then send the last piece of a streamed answer."""
+        await self.keep_row(status)
         await self.send({"type": "http.response.body", "body": last})
 
     async def refuse(self, refusal: RefusalError) -> None:
@@ -104,15 +104,26 @@ class Exchange:
         # A row that says why the second look failed keeps that reason; its outcome shows the refusal.
         if self.row.status != "failed":
             self.note(status="refused", reason=refusal.code)
+        try:
+            await self.keep_row(refusal.status)
+        except RefusalError as unkept:
+            # Of a refusal too there has to be a row. The second time none is tried, so this ends here.
+            await self.refuse(unkept)
+            return
         said = error(refusal.code, str(refusal))
         if self.started:
-            await self.finish(refusal.status, event(said, self.error_event))
+            await self.end_stream(refusal.status, event(said, self.error_event))
             return
         retry = () if refusal.retry_after is None else (("retry-after", str(refusal.retry_after)),)
-        await self.whole(refusal.status, (("content-type", "application/json"), *retry), json.dumps(said).encode())
+        headers = (("content-type", "application/json"), *retry)
+        await self.end_whole(refusal.status, headers, json.dumps(said).encode())
 
-    async def close(self, outcome: int) -> None:
-        """Keep the row, once, whatever becomes of the client meanwhile."""
+    async def keep_row(self, outcome: int) -> None:
+        """Keep the row, once, whatever becomes of the client meanwhile.
+
+        Raises:
+            RefusalError: It cannot be kept; the next time nothing is done.
+        """
         if self.kept:
             return
         # Set first: if the row cannot be kept, the refusal that follows is sent and does not try again.
@@ -121,5 +132,7 @@ class Exchange:
         self.note(outcome=outcome, seconds=seconds, calls=self.tally.calls, unanswered=self.tally.unanswered)
         # A client that goes away cancels its request, but the calls were made and have to be accounted for.
         with anyio.CancelScope(shield=True):
-            await self.keep(self.row)
-        self.leave()
+            try:
+                await self.keep(self.row)
+            finally:
+                self.leave()

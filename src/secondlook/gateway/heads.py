@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MOST = 64 * 2**10
+HEAD_BYTES = 64 * 2**10
 """Bytes that the request line and the headers may have together."""
-PATIENCE = 20.0
+HEAD_SECONDS = 20.0
 """Seconds within which they must be there, once a connection stands or a further request on it has begun."""
 
 
@@ -26,12 +27,12 @@ class Protocol(HttpToolsProtocol):
         self._awaited = True  # whether a head has begun, or the first is yet to, and is not there
         self._begun = False  # in the piece that is being read
         self._size = 0
-        self._late: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Await the first request."""
         super().connection_made(transport)
-        self._late = self.loop.call_later(PATIENCE, transport.close)
+        self._timer = self.loop.call_later(HEAD_SECONDS, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Await no more."""
@@ -64,19 +65,19 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         # Only a head that comes in pieces gets here: a further request that comes whole sets no timer.
-        if self._late is None:
-            self._late = self.loop.call_later(PATIENCE, self.transport.close)
+        if self._timer is None:
+            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
         # The piece in which it begins is not counted: it may be the end of a large body, and no piece is large itself.
         if not self._begun:
             self._size += len(data)
-        if self._size > MOST:
+        if self._size > HEAD_BYTES:
             self.logger.warning("The head of a request is too long.")
-            self.send_400_response(f"The head of the request has more than {MOST} bytes.")
+            self.send_400_response(f"The head of the request has more than {HEAD_BYTES} bytes.")
 
     def _end(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class _Parser:
@@ -88,7 +89,7 @@ class _Parser:
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
-        self._parser = httptools.HttpRequestParser(protocol)
+        self._parser = self._new()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._parser, name)
@@ -103,7 +104,15 @@ class _Parser:
                 # The argument is the number of bytes up to the end of the head with the offer. A new parser reads the
                 # head again, and the rest after it.
                 data = self._without() + data[offer.args[0] :]
-                self._parser = httptools.HttpRequestParser(self._protocol)
+                self._parser = self._new()
+
+    def _new(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self._protocol)
+        # As uvicorn sets its own: what follows a request with `connection: close` is read over, where it would else be
+        # an error that takes the place of the answer.
+        with suppress(AttributeError):  # httptools before 0.6.3
+            parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     def _without(self) -> bytes:
         """The head that was read, without its offer."""

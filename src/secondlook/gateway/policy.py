@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import TYPE_CHECKING, Literal
 
 from secondlook.correction.elicit import ElicitMode
@@ -41,6 +42,7 @@ class Decision:
         reason: Why, in a word: ``always``, ``flagged``, ``never``, ``helps``, ``hurts``, ``undecided``, ``untested``
             (of a gate), ``undiagnosed`` (no diagnosis of this model or task) or ``override``.
         gate: When to look, and what to keep; ``None`` where the stop rule says it all.
+        undecided: Whether the diagnosis, or the test of the gate, is; no request can ask for that to be otherwise.
     """
 
     rounds: int
@@ -52,6 +54,7 @@ class Decision:
     elicit: ElicitMode
     reason: str
     gate: Gate | None = None
+    undecided: bool = False
 
 
 class Policy:
@@ -72,9 +75,9 @@ class Policy:
         self._critic = given_examiner(settings)
         self._fitted = _fitted(settings)
         self._served = _served(settings)
-        models = [served.model for served in self._served]
-        if twice := sorted({model for model in models if model and models.count(model) > 1}):
-            raise ValueError(f"there are two diagnoses of model {twice[0]!r}; give one a model")
+        for served, other in permutations(self._served, 2):
+            if served.model and other.fits(name := served_name(served.model)):
+                raise ValueError(f"there are two diagnoses of model {name!r}; give one a model")
 
     def diagnosed(self, model: str) -> bool:
         """Whether there is a diagnosis of a model."""
@@ -109,7 +112,8 @@ class Policy:
         Raises:
             RefusalError: The request asks for what it may not, or for nothing that there is.
         """
-        return self._overridden(self._own(model, headers.get(TASK)), headers)
+        own = self._own(model, headers.get(TASK))
+        return self._overridden(replace(own, undecided=own.reason == "undecided"), headers)
 
     def _own(self, model: str, task: str | None) -> Decision:
         settings = self._settings
@@ -133,17 +137,18 @@ class Policy:
             )
         if settings.policy != "diagnosis":
             return replace(plain, rounds=settings.rounds, stop="satisfied" if settings.policy == "flagged" else "fixed")
-        for served in self._served:
-            if served.fits(model):
-                if served.gate is not None:
-                    return self._gated(served)
-                groups = {group.group: group for group in served.diagnosis.groups} | {None: served.diagnosis.overall}
-                if (group := groups.get(task)) is None:
-                    break
-                rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
-                found = (served.stop, served.variant, served.prompt, served.critic, served.critic_tokens, served.elicit)
-                return Decision(rounds, *found, group.finding)
-        return replace(plain, reason="undiagnosed")
+        fitting = [served for served in self._served if served.fits(model)]
+        if len(fitting) != 1:  # a short name, `m` of a/m and b/m, is of neither: which is meant is not known
+            return replace(plain, reason="undiagnosed")
+        (served,) = fitting
+        if served.gate is not None:
+            return self._gated(served)
+        groups = {group.group: group for group in served.diagnosis.groups} | {None: served.diagnosis.overall}
+        if (group := groups.get(task)) is None:
+            return replace(plain, reason="undiagnosed")
+        rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
+        found = (served.stop, served.variant, served.prompt, served.critic, served.critic_tokens, served.elicit)
+        return Decision(rounds, *found, group.finding)
 
     def _gated(self, served: ServedSettings) -> Decision:
         """As a gate says, if a test has shown that it helps; else nothing."""

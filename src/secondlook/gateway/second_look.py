@@ -201,22 +201,24 @@ class SecondLook:
             exchange.note(transcript=json.dumps(transcript))
         if found.reply is None:
             raise RefusalError(*failure_of(found.error))
-        # An undecided diagnosis makes every answer doubtful, also a first answer that was never examined.
-        doubtful = found.action == "failed" or (found.action != "passed" and decision.reason == "undecided")
-        if doubtful and self.settings.on_failure == "closed":
+        if found.action == "failed" and self.settings.on_failure == "closed":
             raise RefusalError(503, "second_look_failed", found.why, RETRY_AFTER)
+        # An undecided diagnosis makes every answer doubtful: one that was never examined, and one that the request
+        # asked to have examined.
+        doubtful = found.action == "failed" or (found.action != "passed" and decision.undecided)
         if doubtful and self.settings.on_failure == "escalate":
-            await self._escalate(found, transcript, exchange)
+            why = found.why if found.action == "failed" else "second look: undecided"
+            await self._escalate(why, transcript, exchange)
         if rounds:
             await _give(model, found, total, transcript, exchange)
         else:
             await _as_it_came(model, found.reply, exchange)
 
-    async def _escalate(self, found: Conclusion, transcript: Mapping[str, Any], exchange: Exchange) -> None:
+    async def _escalate(self, why: str, transcript: Mapping[str, Any], exchange: Exchange) -> None:
         """Hand the conversation to a person; if that fails nobody would know, so the request fails."""
         to, row = self.settings.escalate_to, exchange.row
         assert to is not None
-        case = {"id": row.id, "time": row.time, "model": row.model, "task": row.task, "why": found.why}
+        case = {"id": row.id, "time": row.time, "model": row.model, "task": row.task, "why": why}
         try:
             await hand_over(to, {**case, "transcript": transcript})
         except OSError as error:
@@ -271,14 +273,13 @@ async def _give(
     if reply.streamed:  # though nobody asked it to
         others = (pair for pair in headers if pair[0].lower() != "content-type")
         headers = (*others, ("content-type", "application/json"))
-    await exchange.whole(200, headers, dumped({**body, **more}))
+    await exchange.end_whole(200, headers, dumped({**body, **more}))
 
 
 async def _as_it_came(model: UpstreamModel, reply: UpstreamReply, exchange: Exchange) -> None:
     """The upstream's first answer: an error, or one that is not in words."""
-    exchange.note(status="passed")
     if not exchange.started:
-        await exchange.whole(reply.status, reply.headers, reply.body)
+        await exchange.end_whole(reply.status, reply.headers, reply.body)
         return
     # The stream has begun with status 200, so an error can only be an event in it.
     _, body = model.bill.answers[0]

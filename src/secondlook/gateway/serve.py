@@ -8,12 +8,10 @@ import socket
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, MutableSequence
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 import uvicorn
 
@@ -118,6 +116,7 @@ def _supervise(workers: int, settings: GatewaySettings, listening: socket.socket
     context = get_context("spawn")
     counts = context.RawArray("q", workers)
     running: dict[int, BaseProcess] = {}
+    asked, ask = context.Pipe(duplex=False)
     ending = False
 
     def begin(worker: int) -> None:
@@ -126,26 +125,24 @@ def _supervise(workers: int, settings: GatewaySettings, listening: socket.socket
         running[worker] = context.Process(target=_work, args=(settings, listening, counts, worker, drain, level))
         running[worker].start()
 
-    def end(*_: Any) -> None:
-        nonlocal ending
-        ending = True
-        listening.close()  # nobody is to wait for an answer that does not come
-        for process in running.values():
-            process.terminate()
-
+    # A signal may come in the midst of a start, which takes the socket along: its handler leaves word and does no more.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+        signal.signal(number, lambda *_: ask.send_bytes(b"end"))
     for worker in range(workers):
         begin(worker)
     while running:
-        wait([process.sentinel for process in running.values()])
+        wait([*(process.sentinel for process in running.values()), *(() if ending else (asked,))])
+        if not ending and asked.poll():
+            ending = True
+            listening.close()  # nobody is to wait for an answer that does not come
+            for process in running.values():
+                process.terminate()
         for worker, process in [*running.items()]:
             if process.is_alive():
                 continue
             del running[worker]
             if not ending:
                 LOGGER.warning("worker ended", extra={"fields": {"worker": worker, "code": process.exitcode}})
-                time.sleep(_AGAIN)
-            # Asked again, since a signal may have come during the pause.
-            if not ending:
-                begin(worker)
+                # Not where the end is asked for during the pause.
+                if not asked.poll(_AGAIN):
+                    begin(worker)

@@ -11,13 +11,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from secondlook.correction.case import Verdict
+from secondlook.correction.case import VERDICTS, Verdict
 from secondlook.correction.chat import Finish
 from secondlook.correction.elicit import Form
 from secondlook.reading import read_score, read_verdict
 
 _TEXTS = ("query", "check", "refine", "again", "again_alone")
-_VERDICTS: tuple[Verdict, ...] = ("wrong", "right", "unclear")
 _ALONE = ("answer", "verdict", "better", "verify")
 _OPEN = "State your final answer alone and nothing else."
 _VERIFY = (
@@ -204,14 +203,14 @@ def parse_prompt(name: str, text: str) -> Prompt:
         data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"prompt {name}: not TOML ({error})") from None
-    feedback, verdicts = _table(name, data, "feedback", _VERDICTS), _table(name, data, "verdict", ("wrong", "right"))
+    feedback, verdicts = _table(name, data, "feedback", VERDICTS), _table(name, data, "verdict", ("wrong", "right"))
     scale, alone = _scale(name, data), data.pop("alone", {})
     if not isinstance(alone, dict) or not set(alone) <= set(_ALONE):
         raise ValueError(f"prompt {name}: [alone] is {alone!r}; it may have {' and '.join(_ALONE)}")
     if scale and verdicts:
         raise ValueError(f"prompt {name}: [verdict] and [score] are two ways to state a verdict; keep one")
     if not feedback:
-        raise ValueError(f"prompt {name}: [feedback] is missing; it needs {', '.join(_VERDICTS)}")
+        raise ValueError(f"prompt {name}: [feedback] is missing; it needs {', '.join(VERDICTS)}")
     if wrong := sorted((set(data) - {"system"}) ^ set(_TEXTS)):
         raise ValueError(
             f"prompt {name}: missing or unknown field {wrong[0]!r}; expected {', '.join(_TEXTS)} and, if wanted, system"
@@ -221,8 +220,8 @@ def parse_prompt(name: str, text: str) -> Prompt:
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Prompt(
         version=f"{name}@{digest}",
-        feedback={verdict: feedback[verdict] for verdict in _VERDICTS},
-        verdicts={verdict: verdicts[verdict] for verdict in _VERDICTS if verdict in verdicts},
+        feedback={verdict: feedback[verdict] for verdict in VERDICTS},
+        verdicts={verdict: verdicts[verdict] for verdict in VERDICTS if verdict in verdicts},
         # Popped here, before `**texts` below passes on what is left.
         system=texts.pop("system", None),
         scale=scale,

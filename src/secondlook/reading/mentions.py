@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -91,7 +91,7 @@ def _pattern(
     bare: dict[str, list[int]] = {}
     surfaces: set[str] = set()
     for index, texts in enumerate(forms):
-        for words in map(_surface, texts):
+        for words in _voiced(map(_surface, texts)):
             for owners, surface in ((whole, words), (bare, CUES["article_first"].sub("", words))):
                 if surface and index not in owners.setdefault(_key(surface), []):
                     owners[_key(surface)].append(index)
@@ -100,6 +100,14 @@ def _pattern(
         return None, {}, {}
     found = "|".join(map(_loosely, sorted(surfaces, key=len, reverse=True)))
     return re.compile(rf"(?<!\w)(?<!\w-)(?:{found})(?!\w|['-]\w)"), whole, bare
+
+
+def _voiced(surfaces: Iterable[str]) -> Iterator[str]:
+    """The texts, and "your grandfather" for an option "my grandfather": a reply speaks to who asked."""
+    for words in surfaces:
+        yield words
+        if words.startswith("my "):
+            yield f"your {words[3:]}"
 
 
 def _loosely(surface: str) -> str:

@@ -81,9 +81,13 @@ def settle(found: Sequence[Standing], text: str, *, cut: bool = False, ends_line
 def _contradicts(one: Standing, read: Standing) -> bool:
     """Whether a mention, wherever it stands, leaves no single answer to be read.
 
-    It denies what is read after it was said; it says that another is right; or it is a letter with another's text.
+    It denies what is read after it was said; it says that another is right; it is a letter with another's text; or it
+    repeats the question with another option after a bare letter ("The answer is (C). The boy was late.", who is B).
     """
     same = one.mention.index == read.mention.index
+    bare = read.mention.letter and read.mention.end - read.mention.start <= _LETTER
+    if bare and not same and one.weight == Weight.REPEATED and one.mention.start > read.mention.end:
+        return one.stance == "asserted"
     if one.stance != "asserted":
         denied = one.stance == "denied" and one.mention.start > read.mention.end
         return same and denied and not read.mention.unknowable

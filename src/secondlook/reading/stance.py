@@ -125,7 +125,8 @@ def option_stance(
     said_no = echo == 0 or CUES["says_no"].search(before)
     twice = CUES["negated" if said_no else "twice_negated"].match(near)
     if echo == -1 or (echo != 1 and twice):
-        return Standing(mention, "denied")
+        # What is known not to be the question ("had never lived there") takes no answer back.
+        return Standing(mention, "open" if echo == 0 else "denied")
     by_itself = alone(text, mention)
     explained = mention.start <= 2 and CUES["explained"].search(text, mention.end, mention.end + _AFTER)
     object_of_another = _object_of(last, mention, clause, text)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Usage
 from secondlook.correction.critics.protocol import Critic, Examination
+from secondlook.correction.elicit import stated
 from secondlook.correction.transcript import Critique
 from secondlook.fitted import Fitted
 
@@ -36,6 +37,7 @@ class FittedCritic:
             if (critique := await critic.examine(exam)) is not None:
                 said.append(critique)
                 usage, seconds = usage + critique.cost, seconds + critique.took
+                exam.spent[:] = [usage]  # in place of what the critic itself has put there
                 known |= said_of(name, critique, exam.case)
         verdict, wrong = self.fitted.verdict(known), self.fitted.wrong(known)
         words = next((each for each in said if each.verdict == verdict), None)
@@ -46,19 +48,17 @@ class FittedCritic:
 
 def said_of(name: str, critique: Critique, case: Case) -> dict[str, str | float | None]:
     """Facts that a critique tells, by the names of a fitted critic's inputs."""
-    elicited = critique.elicited
-    stated = (elicited.text, elicited.finish) if elicited and elicited.read else (critique.text, critique.finish)
-    form = case.verdict_form
+    said, form = stated(critique.text, critique.finish, critique.elicited), case.verdict_form
     return {
         f"verdict of {name}": critique.verdict,
         f"p_wrong of {name}": (critique.shares or {}).get("wrong"),
-        f"score of {name}": None if form is None else _score(form.read(*stated)),
+        f"score of {name}": None if form is None else _score(form.read(*said)),
     }
 
 
-def _score(stated: str | None) -> float | None:
+def _score(said: str | None) -> float | None:
     """The number of a score as it is stated, after its label; ``None`` of a verdict in words."""
     try:
-        return float((stated or "").rsplit(" ", 1)[-1])
+        return float((said or "").rsplit(" ", 1)[-1])
     except ValueError:
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from secondlook.correction.case import Case
 from secondlook.correction.chat import ChatModel, Completion, Message, WithheldError
 from secondlook.correction.critics.protocol import Examination
-from secondlook.correction.elicit import NEVER, Shares
+from secondlook.correction.elicit import NEVER, Shares, stated
 from secondlook.correction.transcript import Critique, Preference
 
 
@@ -45,6 +45,7 @@ class ModelCritic:
         )
         if withheld or exam.asking == NEVER:
             return critique
+        exam.spent.append(critique.usage)
         try:
             elicited, shares = await exam.asking.settle(self.model, shown, said, exam.case.verdict_form, exam.seed)
         except WithheldError as error:
@@ -88,12 +89,15 @@ async def preferred(model: ChatModel, exam: Examination) -> Preference:
         said = await model.complete(shown, seed=exam.seed)
     except WithheldError as error:
         return Preference("", None, error.usage, time.perf_counter() - start)
-    seconds = time.perf_counter() - start
-    # A preference holds no probabilities, which might cost another pass of the model.
-    elicited, _ = await replace(exam.asking, confidence=False).settle(model, shown, said, form, exam.seed)
-    stated = (elicited.text, elicited.finish) if elicited and elicited.read else (said.text, said.finish)
-    read = form.read(*stated)
-    return Preference(said.text, None if read is None else read == form.choices[-1], said.usage, seconds, elicited)
+    seconds, usage = time.perf_counter() - start, said.usage
+    exam.spent.append(usage)
+    try:
+        # A preference holds no probabilities, which might cost another pass of the model.
+        elicited, _ = await replace(exam.asking, confidence=False).settle(model, shown, said, form, exam.seed)
+    except WithheldError as error:
+        elicited, usage = None, usage + error.usage
+    read = form.read(*stated(said.text, said.finish, elicited))
+    return Preference(said.text, None if read is None else read == form.choices[-1], usage, seconds, elicited)
 
 
 def _by_verdict(case: Case, shares: Shares | None) -> dict[str, float] | None:

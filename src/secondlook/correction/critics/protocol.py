@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from secondlook.correction.case import Case
-from secondlook.correction.chat import Finish, Message
+from secondlook.correction.chat import Finish, Message, Usage
 from secondlook.correction.elicit import NEVER, Asking
 from secondlook.correction.transcript import Critique, Preference
 
@@ -27,6 +27,8 @@ class Examination:
         stated: The text that the answer is read from, and why it ended, if that is not the answer itself.
         asking: What is done about a critique that states no verdict.
         p_answer: The model's own probability of the answer; not a number where it is not known.
+        spent: Usage of the calls answered so far, which a critic adds to before it makes another: if that one fails,
+            nobody else knows what these cost.
     """
 
     case: Case
@@ -38,6 +40,7 @@ class Examination:
     stated: tuple[str, Finish] | None = None
     asking: Asking = NEVER
     p_answer: float = math.nan
+    spent: list[Usage] = field(default_factory=list, compare=False)
 
 
 class Critic(Protocol):

@@ -8,18 +8,16 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 import anyio
 import anyio.to_thread
 
-from secondlook.correction.case import Verdict
+from secondlook.correction.case import VERDICTS
 from secondlook.correction.critics.protocol import CriticError, Examination
 from secondlook.correction.transcript import Critique
 
 Tool: TypeAlias = Callable[[Examination], Critique | str | Awaitable[Critique | str]]
-
-_VERDICTS: dict[str, Verdict] = {verdict: verdict for verdict in get_args(Verdict)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,10 @@ class ToolCritic:
         if isinstance(said, Critique):
             return said
         if not isinstance(said, str):
-            known = ", ".join(_VERDICTS)
+            known = ", ".join(VERDICTS)
             raise CriticError(f"critic {self.name!r} returned {said!r}: return a Critique, a verdict ({known}) or text")
-        if said in _VERDICTS:
-            return Critique(exam.case.feedback(_VERDICTS[said]), _VERDICTS[said], seconds=seconds)
+        if said in VERDICTS:
+            return Critique(exam.case.feedback(said), said, seconds=seconds)
         return Critique(said, exam.case.verdict(said), seconds=seconds)
 
 
