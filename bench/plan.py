@@ -19,7 +19,7 @@ from pathlib import Path
 
 from secondlook.correction.chat import Usage
 from secondlook.evaluation.logs import read_logged
-from secondlook.evaluation.planning.pilot import read_pilot, study_of
+from secondlook.evaluation.planning.pilot import read_pilot, resized
 from secondlook.evaluation.planning.study_plan import Site, plan
 
 WITHIN = 0.15
@@ -58,7 +58,7 @@ def main() -> int:
     median = sorted(PILOTS, key=lambda name: took[name]["seconds"])[len(PILOTS) // 2]
     pilot, studies, off = read_pilot(asked.folder / median), [], 0
     for name, (questions, rounds) in STUDIES.items():
-        planned = plan(pilot, study_of(pilot, per_category=questions, rounds=rounds), Site())
+        planned = plan(pilot, resized(pilot, per_category=questions, rounds=rounds), Site())
         found = planned.total | {"seconds": planned.wall["seconds"], "processor_seconds": planned.processor}
         ratios = {what: found[what] / measured for what, measured in took[name].items()}
         off += sum(abs(ratio - 1) > WITHIN for ratio in ratios.values())

@@ -1,7 +1,7 @@
 """Rows out of files as people have them: JSON Lines, JSON, CSV with any usual separator, Parquet; one reader for all.
 
-A byte order mark, UTF-16, spaces around headings, capitals, index columns, NaN and cells of any length are read. What
-cannot be read is a :class:`DataError`: one line with the place, what was found and what to do.
+A byte order mark, UTF-16, UTF-32, spaces around headings, capitals, index columns, NaN and cells of any length are
+read. What cannot be read is a :class:`DataError`: one line with the place, what was found and what to do.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ import csv
 import io
 import json
 import math
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from _csv import Reader
+
     import pandas as pd
 
 FORMATS = ".jsonl, .json (a list), .csv, .tsv or .parquet"
 # In order of preference: where two make as many columns, the first is taken.
 _SEPARATORS = ",;\t|"
-# Python's utf-16 reads the byte order off the mark and drops it; utf-16-le would leave it in the text.
-_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# Python's utf-16 reads the byte order off the mark and drops it; utf-16-le would leave it in the text. The marks of
+# UTF-32 come first, since one of them begins as one of UTF-16 does.
+_MARKS = {
+    **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),
+    **dict.fromkeys((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
+}
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 """Rows with the line, or the number, they have in their file."""
@@ -68,10 +72,10 @@ def rows_of(path: Path) -> Rows:
 
 
 def text_of(path: Path) -> str:
-    """The text of a file: UTF-8, or UTF-16 where a mark says so.
+    """The text of a file: UTF-8, or UTF-16 or UTF-32 where a mark says so.
 
     Raises:
-        DataError: It is neither, or cannot be read.
+        DataError: It is none of them, or cannot be read.
     """
     try:
         held = path.read_bytes()
@@ -87,12 +91,15 @@ def text_of(path: Path) -> str:
 
 def heading_of(text: str) -> tuple[list[str], str]:
     """Headings of CSV text, without the spaces around them, and its separator; an index without one is ``""``."""
-    lines = [line for _, line in zip(range(2), io.StringIO(text, newline=""), strict=False)]
-    if not lines:
-        return [], ","
-    separator = max(_SEPARATORS, key=lambda one: len(_cells(lines[0], one)))
-    names = [name.strip() for name in _cells(lines[0], separator)]
-    first = _cells(lines[1], separator) if len(lines) > 1 else names
+    file = io.StringIO(text, newline="")
+
+    def lines_by(separator: str) -> Reader:
+        file.seek(0)
+        return _lines(file, separator)
+
+    separator = max(_SEPARATORS, key=lambda one: len(next(lines_by(one), [])))
+    lines = lines_by(separator)
+    names, first = [name.strip() for name in next(lines, [])], next(lines, [])
     if len(first) == len(names) + 1 and not first[-1].strip():
         names = [*names, ""]  # lines that end with a separator
     elif len(first) == len(names) + 1 and first[0].strip() in ("0", "1"):
@@ -108,22 +115,21 @@ def cells_of(path: Path, text: str, names: list[str], separator: str) -> Iterato
     """
     if twice := [name for name in names if name and names.count(name) > 1]:
         raise DataError(path, 1, f"has two columns {twice[0]!r}; rename one")
-    with _long_cells():
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
-        try:
-            next(reader, None)
-            for cells in reader:
-                if len(cells) != len(names) and any(map(str.strip, cells)):
-                    raise DataError(
-                        path,
-                        reader.line_num,
-                        f"has {len(cells)} cells, the heading {len(names)} (separated by {separator!r}); quote cells "
-                        "that hold the separator",
-                    )
-                if any(map(str.strip, cells)):
-                    yield reader.line_num, cells
-        except csv.Error as error:
-            raise DataError(path, reader.line_num, f"not CSV ({error})") from None
+    reader = _lines(io.StringIO(text, newline=""), separator, strict=True)
+    try:
+        next(reader, None)
+        for cells in reader:
+            if len(cells) != len(names) and any(map(str.strip, cells)):
+                raise DataError(
+                    path,
+                    reader.line_num,
+                    f"has {len(cells)} cells, the heading {len(names)} (separated by {separator!r}); quote cells "
+                    "that hold the separator",
+                )
+            if any(map(str.strip, cells)):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise DataError(path, reader.line_num, f"not CSV ({error})") from None
 
 
 def matched(names: Iterable[str], known: Collection[str], path: Path) -> dict[str, str]:
@@ -192,10 +198,12 @@ def plain(value: Any) -> Any:
 
 
 def _row(path: Path, line: int, row: Mapping[Any, Any]) -> dict[str, Any]:
-    made = {}
+    made: dict[str, Any] = {}
     for name, value in row.items():
+        if (stripped := str(name).strip()) in made:
+            raise DataError(path, line, f"has two columns {stripped!r}, alike but for spaces; rename one")
         try:
-            made[str(name).strip()] = plain(value)
+            made[stripped] = plain(value)
         except TypeError as error:
             raise DataError(
                 path, line, f"column {str(name)!r} holds {error}, which JSON cannot; leave it out"
@@ -249,15 +257,8 @@ def _parquet(path: Path) -> Rows:
         yield number, _row(path, number, dict(zip(columns, values, strict=True)))
 
 
-def _cells(line: str, separator: str) -> list[str]:
-    with _long_cells():
-        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
-
-
-@contextmanager
-def _long_cells() -> Iterator[None]:
-    # The limit is the whole process's; a generator may be left in the middle, so it is never lowered again below ours.
-    # It is a C long, which has 32 bits on Windows.
-    before = csv.field_size_limit()
-    csv.field_size_limit(max(before, min(sys.maxsize, 2**31 - 1)))
-    yield
+def _lines(file: io.StringIO, separator: str, *, strict: bool = False) -> Reader:
+    """Lines of CSV as cells, which may hold line breaks, and be of any length."""
+    # The limit is the whole process's: raised, and never lowered. It is a C long, which has 32 bits on Windows.
+    csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
+    return csv.reader(file, delimiter=separator, strict=strict, skipinitialspace=True)

@@ -10,7 +10,7 @@ import math
 import struct
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Known: TypeAlias = Mapping[str, str | float | None]
@@ -143,15 +143,20 @@ class Fitted:
         inputs: What it reads.
         form: How inputs become a probability.
         threshold: Above it an answer is called wrong, else right; a vote at it is a tie, and unclear.
+        words: Words that it was fitted on, by name, ``none`` for a missing one: of another word it knows nothing.
     """
 
     inputs: list[Input]
     form: Linear | Isotonic | Trees | Votes | Limit
     threshold: float
+    words: dict[str, list[str]] = field(default_factory=dict)
 
     def wrong(self, known: Known) -> float | None:
-        """Probability that the answer is wrong; ``None`` where nothing that it reads is known."""
+        """Probability that the answer is wrong; ``None`` where nothing that it reads is known, or a word is strange."""
         if all(known.get(each.name) is None for each in self.inputs):
+            return None
+        # Of the words that it was fitted on one has no input: a strange word would be read as that one.
+        if any((known.get(name) or "none") not in words for name, words in self.words.items()):
             return None
         found = self.form.wrong([each.read(known) for each in self.inputs])
         return None if math.isnan(found) else found

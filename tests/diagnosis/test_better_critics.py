@@ -17,6 +17,7 @@ from secondlook.diagnosis.critics import (
     vote,
     write_recorded,
 )
+from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.examined import examined, judge, predicted
 from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.panel import agreement, panel
@@ -88,6 +89,17 @@ def test_a_loop_that_ends_satisfied_keeps_its_answer_and_errors_are_left_out():
     assert len(examined(failed, "self")) == 99
 
 
+def test_a_rejected_answer_changes_nothing():
+    records = draw({"self": fair(0.7)}, templates=10)
+    # A new answer is kept where it is right, as an oracle would have it.
+    records["kept"] = (records["round"] == 0) | records["correct"]
+    first, second = (records.loc[records["round"] == at, "correct"].to_numpy(bool) for at in (0, 1))
+    of = examined(records, "self")
+    assert of.after.tolist() == (first | second).tolist()
+    gain = judge(of, "self", of.verdict, None).gain.value
+    assert gain == pytest.approx((second & ~first).mean()) == pytest.approx(diagnose(records).overall.gain.value)
+
+
 @pytest.mark.parametrize("step", [1, 35])
 def test_the_best_threshold_is_the_best_of_all(step):
     of = examined(draw({"self": fair(0.75)}, templates=30, seed=4), "self")
@@ -120,6 +132,13 @@ def test_calibration_is_judged_on_templates_it_was_not_chosen_on():
     assert row.more_gain.low > 0
     assert row.accuracy.value > 0.75 > asked.accuracy.value
     assert "chosen on 600 answers" in better.notes[0]
+    # Every verdict that is written is by the threshold of the other half.
+    of = examined(records, "self")
+    score, half = of.rows["score"].to_numpy(float), deal(of.templates, 2, 0)
+    for part in (0, 1):
+        threshold, _ = best_threshold(of.take(half != part), score[half != part])
+        words = np.where(score < threshold, "wrong", "right")[half == part]
+        assert better.verdicts["verdict"][half == part].tolist() == words.tolist()
 
 
 def test_where_alarms_only_harm_the_calibrated_critic_is_silent(monkeypatch):
@@ -236,11 +255,16 @@ def test_what_the_records_do_not_hold_is_an_error():
     assert trained(records).rows[0].name == "self"
     records = records[records["arm"] != "all"]
     right_first = records.assign(correct=records["correct"] | (records["round"] == 0))
+    but_one = right_first.assign(correct=right_first["correct"] & (records["template"] != 3))
     for ask, reason in (
         (lambda: trained(records.drop(columns="verdict")), "no column 'verdict'"),
         (lambda: trained(records.assign(verdict=None)), "the table has no verdict"),
         (lambda: trained(records[records["round"] == 0]), "no first answer of arm 'self' was examined and followed"),
-        (lambda: trained(right_first), "all right or all wrong"),
+        (lambda: trained(right_first), "the answers are all right or all wrong"),
+        (
+            lambda: trained(but_one),
+            "the answers outside one of the 5 folds are all right or all wrong; .* more questions",
+        ),
         (lambda: trained(pd.concat([records, records])), "two rows for sample 's0'"),
         (lambda: trained(records, "other"), "no arm 'other'; the table has none, self"),
         (lambda: trained(records, without=["context"]), "no feature 'context' to leave out; there are verdict of self"),

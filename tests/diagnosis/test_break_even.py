@@ -109,3 +109,13 @@ def test_where_alarms_harm_nothing_there_is_no_interval():
     inert = found(200, harm=0.0, repair=0.0)
     assert inert.accuracy is None
     assert "does not matter" in inert.sentence
+
+
+def test_a_verdict_on_a_rejected_answer_is_not_of_the_answer_in_hand():
+    frame = simulate(400, 2, seed=5)
+    rejected = frame["sample"].isin([f"s{index}" for index in range(0, 400, 3)])
+    arm, without = (
+        check_table(part).arms["self"]
+        for part in (frame.assign(kept=~rejected | (frame["round"] != 1)), frame[~rejected])
+    )
+    assert break_even(arm, 1) == break_even(without, 1)

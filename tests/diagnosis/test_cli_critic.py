@@ -43,6 +43,19 @@ def test_arms_of_several_runs_are_told_apart(run, tmp_path):
     assert f"vote of {run.name}/a, {run.name}/b, {run.name}/c, second/a" in " ".join(done.out.split())
 
 
+def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path):
+    runs = [tmp_path / parent / "pilot.v2" for parent in ("a", "b")]
+    for run, rate in zip(runs, (0.75, 0.7), strict=True):
+        run.mkdir(parents=True)
+        draw({"self": fair(rate)}, templates=120).to_csv(run / "records.csv", index=False)
+    said = " ".join(secondlook("critic", "vote", *runs).out.split())
+    assert f"vote of {runs[0]}/self, {runs[1]}/self" in said
+    other = runs[1].rename(tmp_path / "b/pilot")
+    said = " ".join(secondlook("critic", "vote", runs[0], other).out.split())
+    assert "vote of pilot.v2/self, pilot/self" in said
+    assert "give each once" in secondlook("critic", "vote", other, other).error
+
+
 def test_what_cannot_be_done_is_one_line(run, tmp_path):
     assert "no arm 'x'" in secondlook("critic", "train", run, "--arm", "x").error
     assert "there is no such file" in secondlook("critic", "vote", tmp_path / "none.csv").error

@@ -151,6 +151,11 @@ def test_one_screen_and_one_page(tables, tmp_path):
         ({"sample": lambda i: f"x{i}"}, (), "have no sample in common ('x0' …, 'q0' …)"),
         ({"sample": "q1"}, (), "sample 'q1' stands there twice in epoch 1; keep one"),
         ({"template": lambda i: f"t{i % 7}"}, ("--cluster", "template"), "has another cluster in"),
+        (
+            {"sample": lambda i: f"q{i // 2}", "epoch": lambda i: 1 + i % 2},
+            ("--cluster", "template"),
+            "changed.jsonl: sample 'q0' is in several clusters; give --cluster a field that is the sample's own",
+        ),
         ({"other": 1}, (), "has several scores (correct, other); choose one, e.g. --scorer correct"),
         ({"correct": "good"}, ("--scorer", "correct"), "sample 'q0' has the correct 'good'; a score is a number"),
         ({}, ("--scorer", "f1"), "--scorer 'f1' is none of its scores; it has correct"),

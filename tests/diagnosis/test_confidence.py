@@ -104,6 +104,27 @@ def test_labels_correct_accuracy_and_gain(frame, tmp_path):
     assert found.rounds[0].gain_corrected is plain.rounds[1].accuracy_corrected is None
 
 
+def test_a_label_of_a_rejected_answer_says_nothing_of_the_one_in_hand(tmp_path):
+    rows = [("a", 0, False, True), ("a", 1, True, True), ("b", 0, True, True), ("b", 1, False, False)]
+    judged = pd.DataFrame(rows, columns=["sample", "round", "correct", "kept"])
+    judged.drop(columns="kept").to_csv(tmp_path / "labels.csv", index=False)
+    first, second = diagnose(judged, labels=read_labels(tmp_path / "labels.csv")).rounds
+    # People say what the judge says: a turns right, and b, whose new answer is wrong, keeps its right one.
+    assert first.accuracy_corrected.value == first.accuracy.value == 0.5
+    assert second.accuracy_corrected.value == second.accuracy.value == 1.0
+    assert second.gain_corrected.value == second.gain.value == 0.5
+
+
+def test_labels_are_read_as_any_file_is(tmp_path):
+    written = {
+        "labels.csv": " sample;round;label;arm\nNA;;Refused;\nb;1.0;NA;self\n".encode("utf-16"),
+        "labels.json": b'[{"sample": "NA", "label": "refused"}, {"sample": "b", "round": 1, "arm": "self"}]',
+    }
+    for name, held in written.items():
+        (tmp_path / name).write_bytes(held)
+        assert read_labels(tmp_path / name).by == {(None, "NA", 0): "refused"}
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [

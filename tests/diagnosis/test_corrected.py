@@ -44,6 +44,16 @@ def test_a_useless_judge_is_not_trusted():
     assert read.estimate.high - read.estimate.low < 1.05 * (alone.high - alone.low)
 
 
+def test_a_judge_of_no_weight_leaves_the_interval_of_the_labels():
+    truth = np.tile([0.0, 1.0, 1.0], 40)
+    # The judge says the reverse, and what is not labelled lies in two clusters.
+    labels = np.where(np.arange(120) < 90, truth, NAN)
+    index = np.where(np.arange(120) < 90, np.arange(120), 90 + np.arange(120) % 2)
+    read, alone = corrected_mean(1 - truth, labels, index), clustered_mean(truth[:90], index[:90])
+    assert read.weight == 0.0
+    assert (read.estimate.low, read.estimate.high) == pytest.approx((alone.low, alone.high))
+
+
 @pytest.mark.parametrize(("miss", "alarm"), [(0.2, 0.05), (0.0, 0.3), (0.5, 0.5)])
 @pytest.mark.parametrize("scatter", [0.0, 0.25])
 def test_the_interval_covers_the_truth_as_often_as_it_says(miss, alarm, scatter):

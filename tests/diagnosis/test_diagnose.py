@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from second_looks import simulate
+from secondlook.diagnosis.answer import advised
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.forecast import forecast
 from secondlook.diagnosis.form import from_json, schema_text, to_json
@@ -59,6 +60,14 @@ def test_a_diagnosis_survives_json_and_obeys_its_published_schema(diagnosis):
     assert from_json(text) == diagnosis
     jsonschema.Draft202012Validator(json.loads(schema_text())).validate(json.loads(text))
     assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "write the schema again: see docs/diagnosis.md"
+
+
+def test_what_is_advised_is_one_sentence_whatever_is_known_of_costs(frame, diagnosis):
+    looks = diagnosis.overall.recommended_rounds
+    assert advised(diagnosis).startswith(f"Recommended second looks: {looks}, for ")
+    free = diagnose(frame.drop(columns=["tokens", "tokens_critique"]), price=1.0)
+    assert free.overall.finding == "helps"
+    assert advised(free) == "Recommended second looks: 0, as it is not known what a look costs."
 
 
 def test_an_arm_and_a_round_can_be_chosen(frame):

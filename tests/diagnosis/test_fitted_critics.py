@@ -16,6 +16,7 @@ from secondlook.diagnosis.columns import ALARM, PASS
 from secondlook.diagnosis.critic_file import read_critic
 from secondlook.diagnosis.critics import calibrate, trained, vote
 from secondlook.diagnosis.learn import design, inputs_of, isotonic, logistic, probabilities, trees
+from secondlook.diagnosis.trained import deal
 from secondlook.fitted import Fitted, Input, Votes
 
 
@@ -79,11 +80,16 @@ def drowsy(right, group, rng):
     return np.where(score < 75, "wrong", "right"), score
 
 
+def judged(better):
+    """The answers that the critic was not fitted on, and the verdicts on them."""
+    return better.verdicts[deal(better.verdicts["template"], 2, 0) == 1].itertuples()
+
+
 @pytest.mark.parametrize("to", ["limit", "platt", "isotonic"])
 def test_a_calibrated_critic_says_of_each_answer_what_was_judged(to):
     better = calibrate(draw({"self": drowsy}, templates=120), to=to)
     assert better.rows[1].more_gain.low > 0
-    for row in better.verdicts.itertuples():
+    for row in judged(better):
         assert better.fitted.verdict({"score of self": row.score}) == row.verdict
     assert better.fitted.verdict({}) == "unclear"
 
@@ -102,7 +108,7 @@ def test_a_probability_is_calibrated_where_there_is_no_score():
     records["p_wrong"] = 1 / (1 + np.exp((records["score"] - 55) / 10))
     better = calibrate(records.drop(columns="score"))
     assert better.rows[1].name.startswith("p_wrong above ")
-    for row in better.verdicts.itertuples():
+    for row in judged(better):
         assert better.fitted.verdict({"p_wrong of self": row.p_wrong}) == row.verdict
     with pytest.raises(ValueError, match="no column 'score'"):
         calibrate(records.drop(columns="score"), on="score")
@@ -125,6 +131,20 @@ def test_a_critic_trained_to_be_served_knows_only_what_is_known_there(kind):
     assert everything.fitted is None
     alone = trained(records, kind=kind, asked=("self",))
     assert {each.name for each in alone.fitted.inputs} == {"verdict of self", "score of self"}
+
+
+@pytest.mark.parametrize("kind", ["logistic", "trees"])
+def test_a_word_it_was_not_fitted_on_gives_no_probability(kind):
+    records = draw({"self": fair(0.7), "b": fair(0.7)}, templates=40)
+    fitted = trained(records, kind=kind, asked=("self",)).fitted
+    heard = {word: {"verdict of self": word, "score of self": 60.0} for word in ("right", "wrong", "unclear", None)}
+    assert fitted.wrong(heard["right"]) < fitted.wrong(heard["wrong"])
+    for word in ("unclear", None):
+        assert (fitted.wrong(heard[word]), fitted.verdict(heard[word])) == (None, "unclear")
+    # Where the records hold answers on which a critic was silent, silence is a word too.
+    silent_at = (records["arm"] == "self") & (records["template"] % 4 == 0)
+    silence = trained(records.assign(verdict=records["verdict"].mask(silent_at)), "b", kind=kind, asked=("self", "b"))
+    assert silence.fitted.wrong(heard[None] | {"verdict of b": "wrong"}) is not None
 
 
 def test_trees_find_what_a_line_cannot():

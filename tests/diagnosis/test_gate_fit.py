@@ -183,8 +183,34 @@ def test_a_price_is_paid_and_what_costs_too_much_is_not_named():
     assert (free.gate.when != "never", dear.gate.when) == (True, "never")
     with pytest.raises(ValueError, match=r"price is 1, and what a look costs is not known"):
         fit(questions_of(frame.drop(columns=["tokens", "tokens_critique"])), MADE, 1.0)
+    free = frame.assign(arm="none", verdict=None, p_wrong=np.nan, tokens=np.nan)
+    with pytest.raises(ValueError, match=r"price is 1, and what arm 'none' costs is not known"):
+        fit(questions_of(pd.concat([frame, free], ignore_index=True)), MADE, 1.0)
     with pytest.raises(ValueError, match="price is -1"):
         fit(questions_of(frame), MADE, -1.0)
+
+
+def test_where_the_vote_lacks_a_question_its_agreement_has_no_price():
+    frame = records(replace(ONLY_A_GATE, n=400, templates=50)).assign(answer="x")
+    first = frame[frame["round"] == 0]
+    # Samples agree where the first answer is right: no gate is better than one by them.
+    sampled = np.where(first["correct"], "x", "y")
+    votes = pd.concat([first.assign(arm="vote", round=at, sampled=sampled, verdict=None) for at in (0, 1)])
+    whole = pd.concat([frame, votes], ignore_index=True)
+    lacking = whole[(whole["arm"] != "vote") | (whole["sample"] != "q7")]
+    for told, price, by_samples in ((whole, 1.0, True), (lacking, 0.0, True), (lacking, 1.0, False)):
+        file = fit(questions_of(told), MADE, price)
+        assert (file.gate.when == "agreement") == by_samples
+        assert (file.rows[0].tokens is None) == (told is lacking and not price)
+    with_it, without = (questions_of(lacking, part=(half, 2)) for half in (1, 2))
+    if "q7" in without.names:
+        with_it, without = without, with_it
+    file = fit(without, MADE, 1.0)
+    assert file.gate.when == "agreement"
+    with pytest.raises(
+        ValueError, match=r"what the gate \(look again where fewer .* costs is not known: the vote lacks"
+    ):
+        held_out(file, with_it)
 
 
 def test_no_question_is_fitted_on_and_tested_on():

@@ -61,6 +61,22 @@ def test_tokens_add_up_over_a_question_and_seconds_are_of_an_answer_failed_calls
     assert lost.accuracy is None
 
 
+def test_an_answer_that_was_rejected_is_not_in_hand_and_its_verdict_is_its_own():
+    records = table(
+        a_1=["wrong wrong", "right right"],
+        a_2=["wrong wrong", "right right"],
+        a_3=["right right", "wrong wrong"],
+    ).assign(kept=[True, False, True, True, True, False])
+    # By hand: a_2 alone was repaired, a_1 and a_3 keep their first answers; every verdict on a new answer is true.
+    first, second = by_round(records)
+    assert [first.accuracy.value, second.accuracy.value] == pytest.approx([1 / 3, 2 / 3])
+    assert (second.answered, second.wrong_to_right, second.right_to_wrong) == (3, 1, 0)
+    assert (second.critic.accuracy.value, second.critic.clear) == (1.0, 3)
+    overall = by_group(records)[-1]
+    assert (overall.last.value, overall.change.value) == pytest.approx((2 / 3, 1 / 3))
+    assert diagnose(records).rounds[1].accuracy == second.accuracy
+
+
 def test_the_critic_of_a_group_is_that_of_first_answers_and_may_be_silent():
     records = table(a_1=["right right", "right wrong", "right"], a_2=["wrong wrong", "right wrong", "wrong"])
     change, _ = by_group(records)

@@ -42,7 +42,17 @@ def test_a_minimal_table_is_read_as_it_stands():
 def test_what_is_missing_is_said():
     said = " ".join(check_table(pd.DataFrame(GOOD)[["sample", "round", "correct"]]).cannot)
     assert all(column in said for column in ("status", "template", "group", "tokens", "verdict"))
-    assert "tokens are missing in 1 rows" in " ".join(check_table(changed(tokens=None)).cannot)
+    assert "equal cost (tokens are missing in 1 rows)" in " ".join(check_table(changed(tokens=None)).cannot)
+
+
+def test_tokens_that_are_missing_in_one_arm_are_known_in_the_others():
+    told = pd.DataFrame(GOOD).assign(arm="told")
+    table = check_table(pd.concat([told, changed(tokens=None).assign(arm="gap"), told.assign(arm="zero", tokens=0)]))
+    assert table.arms["told"].tokens.tolist() == [[5, 6], [7, 8]]
+    assert table.arms["gap"].tokens is table.arms["zero"].tokens is None
+    said = " ".join(table.cannot)
+    assert "costs and comparisons at equal cost of gap, zero (tokens are missing in 5 rows)" in said
+    assert "the price of a look" in said  # of the arm that has tokens
 
 
 @pytest.mark.parametrize(
@@ -166,6 +176,7 @@ WAYS = {
     "r.csv": lines(str, lambda number, line: f"{number + 1},{line}"),
     "ends.csv": lines(str, lambda _, line: f"{line},"),
     "empty-lines.csv": BASE + "\n,,,,,\n",
+    "breaks.csv": lines(lambda heading: f'"a\nnote",{heading}', lambda number, line: f'{number + 1},"x\ny",{line}'),
     "long.csv": lines(lambda heading: f"{heading},note", lambda _, line: f"{line},{'x' * 200_000}"),
     "lines.jsonl": "\ufeff" + OBJECTS,
     "lines.ndjson": OBJECTS,
@@ -174,13 +185,14 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", [*WAYS, "utf16.csv", "index.parquet"])
+@pytest.mark.parametrize("way", [*WAYS, "utf16.csv", "utf32.csv", "index.parquet"])
 def test_a_table_is_read_however_it_is_written(way, tmp_path):
     file = tmp_path / way
     if way == "index.parquet":
         pd.DataFrame(TOLD).set_index(["sample", "round"]).to_parquet(file)
     else:
-        file.write_bytes(BASE.encode("utf-16") if way == "utf16.csv" else WAYS[way].encode())
+        code = {"utf16.csv": "utf-16", "utf32.csv": "utf-32"}.get(way, "utf-8")
+        file.write_bytes(WAYS.get(way, BASE).encode(code))
     table = check_table(read_tables([file]))
     (arm,) = table.arms.values()
     assert (table.samples, table.groups) == (["7", "NA"], ["NA", "b"])
@@ -195,6 +207,7 @@ def test_a_table_is_read_however_it_is_written(way, tmp_path):
         ("a.csv", "id,turn,right\n1,0,True\n", "none of the columns sample, round and correct; it has 'id', 'turn'"),
         ("a.csv", "Sample,SAMPLE,round,correct\n1,1,0,True\n", "columns 'Sample', 'SAMPLE', all for 'sample'"),
         ("a.csv", "sample,sample,round\n1,1,0\n", "two columns 'sample'; rename one"),
+        ("a.jsonl", '{"round": 0, " round": 1}\n', "a.jsonl:1: has two columns 'round', alike but for spaces"),
         ("a.csv", "sample,round,correct\n1,0,True\n2,0,True,7\n", "a.csv:3: has 4 cells, the heading 3 .*quote cells"),
         ("a.jsonl", '{"sample": ["a"], "round": 0, "correct": true}\n', r"sample in data row 1 is nested \(a list\)"),
         ("a.jsonl", '{"sample": "a", "round": 0, "correct": true}\n7\n', "a.jsonl:2: is a int"),

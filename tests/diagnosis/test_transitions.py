@@ -15,17 +15,21 @@ from secondlook.diagnosis.transitions import transitions
 VERDICTS = (None, "wrong", "right", "unclear")
 ANSWERS = {"right": ("ok", True), "wrong": ("ok", False)}
 ANSWERS |= {status: (status, None) for status in ("unparsed", "refused", "error")}
-answers = st.tuples(st.sampled_from(list(ANSWERS)), st.sampled_from(VERDICTS))
+answers = st.tuples(st.sampled_from(list(ANSWERS)), st.sampled_from(VERDICTS), st.booleans())
 talks = st.lists(st.lists(answers, min_size=1, max_size=4), min_size=1, max_size=12)
 
 
 def frame_of(samples):
     rows = [
-        (f"s{number}", f"t{number % 5}", index, *ANSWERS[answer], None if answer == "error" else verdict)
+        (
+            *(f"s{number}", f"t{number % 5}", index, *ANSWERS[answer], None if answer == "error" else verdict),
+            kept or index == 0,
+        )
         for number, rounds in enumerate(samples)
-        for index, (answer, verdict) in enumerate(rounds)
+        for index, (answer, verdict, kept) in enumerate(rounds)
     ]
-    return pd.DataFrame(rows, columns=["sample", "template", "round", "status", "correct", "verdict"], dtype=object)
+    columns = ["sample", "template", "round", "status", "correct", "verdict", "kept"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 @settings(deadline=None, max_examples=40)
@@ -43,15 +47,27 @@ def test_every_count_and_rate_agrees_with_a_walk_over_the_samples(samples):
             elif rows[step + 1]["failed"]:
                 failed += 1
             else:
-                pairs.append(
-                    (rows[step]["state"], rows[step]["verdict"] or "none", rows[step + 1]["state"], rows[0]["template"])
-                )
+                # A verdict is on its own row's answer: on one that was rejected, it says nothing of the one in hand.
+                said = (rows[step]["verdict"] if rows[step]["kept"] else None) or "none"
+                pairs.append((rows[step]["state"], said, rows[step + 1]["state"], rows[0]["template"]))
         moves = Counter((before, after) for before, _, after, _ in pairs)
         assert found.counts == {a: {b: moves[a, b] for b in STATES} for a in STATES}
         assert (found.n, found.ended, found.failed) == (len(pairs), ended, failed)
         for state, rate in (("right", found.keep), ("wrong", found.repair)):
             mine = [pair for pair in pairs if pair[0] == state]
             assert rate == clustered_proportion([pair[2] == "right" for pair in mine], [pair[3] for pair in mine])
+        told = [
+            (rows[step]["own"], rows[step]["verdict"], rows[0]["template"])
+            for rows in walk(frame).values()
+            if len(rows) > step and rows[step]["verdict"] in ("right", "wrong")
+        ]
+        for rate, kinds, hit in (
+            (found.critic.accuracy, ("right", "wrong"), lambda own, said: own == said),
+            (found.critic.false_alarm, ("right",), lambda _, said: said == "wrong"),
+            (found.critic.miss, ("wrong",), lambda _, said: said == "right"),
+        ):
+            known = [one for one in told if one[0] in kinds]
+            assert rate == clustered_proportion([hit(*one[:2]) for one in known], [one[2] for one in known])
         for part in found.responses:
             mine = [pair for pair in pairs if pair[:2] == (part.state, part.verdict)]
             moved = sum((pair[2] == "right") == (part.state == "wrong") for pair in mine)

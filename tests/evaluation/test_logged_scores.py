@@ -50,7 +50,13 @@ def sums(right=0.5, fails=0.0, name="", plus=1, scorers=1):
             id=f"q{i}",
             input=text if i % 2 else [ChatMessageUser(content=[ContentText(text=text)] if i % 4 else text)],
             target=str(i + 1),
-            metadata={"template": f"t{i % 10}", "item": {"row": i % 4}, "long": "x" * 5000},
+            metadata={
+                "template": f"t{i % 10}",
+                "item": {"row": i % 4},
+                "long": "x" * 5000,
+                "words": "word " * 5000,
+                "title": f"Part {i % 5} ...",
+            },
         )
         for i in range(40)
         for text in [f"What is {i} + {plus}?"]
@@ -102,6 +108,8 @@ def test_two_logs_by_their_template(log):
     )
     (nested,) = compared(first, better, "--cluster", "item.row")["against"]
     assert nested["change"]["clusters"] == 4
+    (titled,) = compared(first, better, "--cluster", "title")["against"]
+    assert titled["change"]["clusters"] == 5
 
 
 def test_a_log_says_the_same_in_either_format_and_while_it_is_written(log, tmp_path):
@@ -151,6 +159,7 @@ def test_what_cannot_be_compared_is_one_line(log):
     assert "is none of its scores; it has match" in secondlook("compare", first, first, "--scorer", "length").error
     for field, said in (
         ("long", "has no 'long'"),
+        ("words", "has no 'words'"),
         ("item", "is nested; give --cluster a word or a number, e.g. item.row"),
     ):
         assert said in secondlook("compare", first, first, "--cluster", field).error

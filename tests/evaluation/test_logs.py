@@ -1,6 +1,7 @@
 """Out of Inspect's logs nothing is lost: not an early end, not a sample that Inspect gave up."""
 
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 from inspect_ai.log import list_eval_logs, read_eval_log, write_eval_log
@@ -11,7 +12,7 @@ from secondlook.correction import Critique, ModelInfo, Round, Transcript, Usage
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import report_folder, run_evaluation
 from secondlook.evaluation.evaluation import Evaluation
-from secondlook.evaluation.logs import read_logged, to_table
+from secondlook.evaluation.logs import Logged, read_logged, to_table
 from secondlook.evaluation.rows import to_records
 from secondlook.prompts.prompt import load_prompt
 
@@ -98,6 +99,26 @@ def test_a_score_is_kept_where_the_prompt_file_asks_for_one(prompt, said, score)
     asked = Round(0, "(A)", "stop", Usage(), 1.0, Critique(said, "unclear"))
     (row,) = rows(replace(transcript(asked), prompt=prompt))
     assert row.score == score
+
+
+def test_a_score_is_kept_whatever_the_path_of_the_prompt_file(tmp_path):
+    own = tmp_path / "me@home.toml"
+    own.write_text((files("secondlook.prompts") / "bbq/numeric.toml").read_text("utf-8"))
+    asked = Round(0, "(A)", "stop", Usage(), 1.0, Critique("Score: 7", "unclear"))
+    (row,) = rows(replace(transcript(asked), prompt=load_prompt(str(own)).version))
+    assert row.score == 7
+
+
+def test_the_cause_of_lost_samples_is_an_error_and_no_refusal(tmp_path, monkeypatch):
+    refused, failed = (
+        replace(transcript(stop=stop), error=said, sample=ITEM.id + stop)
+        for stop, said in (("refused", "I will not."), ("error", "the server is gone"))
+    )
+    logged = [
+        Logged(find("planted"), "self", "self", 0.0, replace(ITEM, id=made.sample), made) for made in (refused, failed)
+    ]
+    monkeypatch.setattr("secondlook.evaluation.evaluate.read_logged", lambda folder: logged)
+    assert report_folder(tmp_path).lost.startswith("1 sample of 2 ended in an error, the first in: the server is gone.")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,12 @@ import json
 
 import pytest
 
+from secondlook.diagnosis.examiner import Examiner
+from secondlook.diagnosis.gate_file import Trial
 from secondlook.evaluation import manifest
+from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.evaluate import run_evaluation
+from secondlook.evaluation.evaluation import Evaluation
 
 SETTINGS = {"benchmark": "planted", "rounds": 1, "questions": {"limit": 3}}
 
@@ -52,6 +57,42 @@ def test_other_settings_are_refused_by_name(folder, change, said):
         manifest.claim(folder, SETTINGS | change, {"self": {}})
     assert said in str(caught.value)
     assert (folder / "run.json").read_bytes() == before
+
+
+class Claimed(Exception):
+    """The folder was taken."""
+
+
+def claim(folder, arm, study, **more):
+    def ask(*about):
+        raise Claimed
+
+    endpoint = Endpoint(model="mockllm/model")
+    questions = {"per_category": 1, "limit": 2}
+    asked = Evaluation(benchmark="planted", endpoint=endpoint, arms=(arm,), study=study, questions=questions, **more)
+    with pytest.raises(Claimed):
+        run_evaluation(asked, folder, arms=ask)
+    return manifest.read(folder)
+
+
+def test_a_gate_and_a_fitted_critic_that_changed_are_refused(tmp_path, gate, fitted, self_and_other):
+    study = {"gate": gate("self", 2, "p_answer", 0.5)}
+    kept = claim(tmp_path / "a", "self", study)
+    assert set(kept["settings"]["hash of the gate"]) <= set("0123456789abcdef")
+    # What a test has shown is written into the file, and changes no decision.
+    gate("self", 2, "p_answer", 0.5, tested=Trial("helps", "It helps.", [], 9, 3, 0))
+    assert claim(tmp_path / "a", "self", study) == kept
+    gate("self", 2, "p_answer", 0.6)
+    with pytest.raises(ValueError, match="holds a run with hash of the gate"):
+        claim(tmp_path / "a", "self", study)
+
+    other = {"critic_endpoint": Endpoint(model="mockllm/other")}
+    study = {"fitted_file": fitted(Examiner("self"), Examiner("other", "mockllm/other"))}
+    arm = claim(tmp_path / "b", "fitted", study, **other)["arms"]["fitted"]
+    assert arm["critic_endpoint"].keys() >= {"model", "revision"}
+    fitted(Examiner("other", "mockllm/other"))
+    with pytest.raises(ValueError, match=r"holds a run with fitted\.hash of the fitted critic"):
+        claim(tmp_path / "b", "fitted", study, **other)
 
 
 def test_an_arm_made_otherwise_is_refused(folder):

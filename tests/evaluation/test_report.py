@@ -123,6 +123,11 @@ def test_bias_is_of_the_answers_in_hand():
     scores = [bias["disambig"].value for bias in arm.bias]
     assert scores[0] == scores[1] == pytest.approx(2 * 2 / 3 - 1)
     assert [line.samples for line in arm.rounds] == [3, 3]
+    # A new answer that was rejected is not in hand either.
+    records = [record(item, round_, "AB"[round_], kept=round_ == 0) for item in others for round_ in (0, 1)]
+    (arm,) = report(records).arms
+    assert [bias["disambig"].value for bias in arm.bias] == [1.0, 1.0]
+    assert [line.accuracy.value for line in arm.rounds] == [1.0, 1.0]
 
 
 def test_errors_are_counted_and_nothing_is_made_up():
@@ -132,6 +137,14 @@ def test_errors_are_counted_and_nothing_is_made_up():
     assert made.sentence == "No sample has an answer; nothing can be said."
     assert "12 samples of 12 ended in an error. The same command again asks only what failed." in " ".join(out.split())
     assert "nan" not in out.lower()
+
+
+def test_a_sample_is_lost_once_however_many_of_its_answers_are_errors():
+    """A judge that failed leaves no word on any answer of a sample."""
+    lost, *others = items().values()
+    records = [record(lost, round_, status="error") for round_ in range(2)]
+    records += [record(item, round_) for item in others for round_ in range(2)]
+    assert report(records).lost.startswith("1 sample of 12 ended in an error.")
 
 
 def test_a_round_that_always_fails_has_no_mean():

@@ -13,6 +13,7 @@ from secondlook.correction import (
 )
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluation import Evaluation
+from secondlook.evaluation.planning.pilot import evaluation_of
 from secondlook.evaluation.study import Study
 
 MODEL, OTHER = ScriptedModel([]), ScriptedModel([])
@@ -162,6 +163,52 @@ def test_what_does_not_decide_it_does_not(endpoint):
     assert "secret" not in str(evaluation(endpoint=endpoint).settings)
 
 
+def test_a_control_drops_what_the_arms_beside_it_have_a_use_for(gate, fitted, self_and_other):
+    """Defences as critics: settings of one critic, a gate and votes are no reason to refuse a control."""
+    behind = {"benchmark": "refusal", "arms": ("none", "icd", "again", "vote", "self")}
+    own, _ = self_and_other
+    file, when = fitted(own), gate("tool", 2, "alarm")
+    for study, kept in (
+        ({"critic": "fitted", "fitted_file": file}, {"fitted_file": file}),
+        ({"critic": "tool", "critic_command": "sh", "critic_seconds": 3.0}, {"critic_seconds": 3.0}),
+        ({"critic": "tool", "critic_command": "sh", "gate": when}, {"gate": when}),
+        ({"critic": "self", "keep": "confirmed", "rounds": 2}, {"keep": "confirmed"}),
+    ):
+        asked = evaluation(**behind, study=study | {"votes": 3, "vote_temperature": 0.9})
+        for name in asked.arms:
+            arm = asked.study_of(name)
+            assert {field: getattr(arm, field) for field in kept} == {
+                field: value if name == "self" else getattr(Study(), field) for field, value in kept.items()
+            }
+            assert (arm.votes, arm.vote_temperature) == ((3, 0.9) if name == "vote" else (None, None))
+        assert [asked.study_of(name).looks for name in ("none", "icd")] == [0, 0]
+    with pytest.raises(ValueError, match="votes is 3; only critic 'vote'"):
+        evaluation(benchmark="refusal", arms=("self",), study={"votes": 3})
+    with pytest.raises(ValueError, match="decides on second looks; defence 'none' has none, leave it out"):
+        evaluation(benchmark="refusal", arms=("none",), study={"gate": gate("none", 2, "p_answer", 0.5)})
+
+
+def test_a_fitted_critic_that_asks_another_model_makes_no_arm_of_it(fitted, self_and_other):
+    other = Endpoint(model="c/d", max_tokens=9)
+    study = {"fitted_file": fitted(*self_and_other)}
+    asked = evaluation(arms=("fitted", "none"), study=study, critic_endpoint=other)
+    assert asked.settings_by_arm.keys() == {"fitted", "none"}
+    assert asked.settings_by_arm["fitted"]["critic_endpoint"]["model"] == "c/d"
+    # A pilot is read from these settings, and an arm may be added to a run.
+    version = {"prompt": asked.study_of("none").file.version}
+    again = evaluation_of(asked.settings | version, asked.settings_by_arm)
+    assert (again.critic_endpoint, again.arms) == (other, asked.arms)
+    beside = evaluation(arms=("fitted", "other"), study=study, critic_endpoint=other).settings_by_arm
+    alone = evaluation(arms=("other",), critic_endpoint=other).settings_by_arm
+    assert beside == {"fitted": asked.settings_by_arm["fitted"], "other": alone["other"]}
+
+
+@pytest.mark.parametrize(("critic", "looks"), [("self", 3), ("none", 3), ("vote", 5)])
+def test_a_gate_says_how_often_to_look(gate, critic, looks):
+    study = Study(critic=critic, rounds=1, gate=gate(critic, 3, "p_answer", 0.5))
+    assert study.looks == study.plan().rounds == looks
+
+
 def test_a_name_is_a_file_name():
     name = evaluation(endpoint=Endpoint(model="openai-api/local//some where/x:y")).name
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._")
@@ -174,6 +221,7 @@ def test_a_name_is_a_file_name():
         ({"arms": ()}, "none given"),
         ({"arms": ("self", "self")}, "self, self; name each arm once"),
         ({"critic_endpoint": Endpoint(model="a/b")}, "give both or neither"),
+        ({"arms": ("vote",), "study": {"vote_temperature": 0.0}}, "vote temperature is 0.0; .* above 0"),
     ],
 )
 def test_impossible_evaluations(changes, said):

@@ -76,6 +76,9 @@ def test_a_local_model_by_both_paths_and_from_the_logs_again(questions, tmp_path
     pd.testing.assert_frame_equal(tables[0][same], tables[1][same])
     assert set(tables[0]["status"]) == {"ok"}
     assert secondlook("report", "a").code == 0
+    assert secondlook("report", "b").error == (
+        "'b' holds records but no logs, as --fast leaves it; open its report.html, or call: secondlook diagnose b"
+    )
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a/records.csv"), tables[0])
     planned = secondlook(*command, *options, "--dry-run")
     assert "vote" in planned.out

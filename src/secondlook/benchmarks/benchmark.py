@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from secondlook.diagnosis.records import Status
 
 
+MADE_UP = "I do not know. Perhaps 42."
+"""An answer that no model gave: graders and tools are tried on it."""
+
+
 class ItemLike(Protocol):
     """One question of a benchmark: a frozen dataclass of JSON values, since it travels in the logs."""
 

@@ -51,7 +51,7 @@ def plan(
 
     The study is the pilot's at another size. Give the pilot twice as many questions as there are requests in flight.
     """
-    from secondlook.evaluation.planning.pilot import read_pilot, study_of
+    from secondlook.evaluation.planning.pilot import read_pilot, resized
     from secondlook.evaluation.planning.show import show
     from secondlook.evaluation.planning.study_plan import Site
     from secondlook.evaluation.planning.study_plan import plan as plan_
@@ -63,7 +63,7 @@ def plan(
     )
     found = read_pilot(pilot)
     arms = [*(critic or ()), *(defence or ())]
-    study = study_of(found, arms=arms, rounds=rounds, whole=whole, per_category=per_category, limit=limit)
+    study = resized(found, arms=arms, rounds=rounds, whole=whole, per_category=per_category, limit=limit)
     planned = plan_(found, study, site, questions=questions)
     if json_:
         sys.stdout.write(json.dumps(asdict(planned), indent=1) + "\n")

@@ -82,6 +82,8 @@ def advised(diagnosis: Diagnosis) -> str:
     told = f"Recommended second looks: {rounds}"
     if diagnosis.overall.finding != "helps":
         return f"{told}, as they are not shown to help."
+    if not best.options:
+        return f"{told}, as it is not known what a look costs."
     option = best.options[rounds]
     told += f", for {100 * option.accuracy:.1f}% right ({'measured' if option.measured else 'forecast'})"
     if option.tokens is not None and (bare := best.options[0].tokens) is not None:

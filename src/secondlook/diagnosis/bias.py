@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from secondlook.diagnosis.columns import RIGHT, WRONG, Array
+from secondlook.diagnosis.clusters import Array
+from secondlook.diagnosis.columns import RIGHT, WRONG
 from secondlook.diagnosis.table import Arm
 
 

@@ -23,10 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from secondlook.diagnosis.columns import ALARM, PASS, RIGHT, SILENT, UNCLEAR, WRONG, Array
+from secondlook.diagnosis.clusters import Array
+from secondlook.diagnosis.columns import ALARM, PASS, RIGHT, SILENT, UNCLEAR, WRONG
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.table import Arm
-from secondlook.diagnosis.transitions import CriticRates, critic_of, followed
+from secondlook.diagnosis.transitions import CriticRates, critic_of, followed, said_of
 from secondlook.layout import share
 
 _FALSE_ALARMS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
@@ -114,7 +115,7 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
     """
     if arm.rounds <= step + 1:
         return "nothing was asked again"
-    which = followed(arm, step) & (arm.verdict[:, step] != SILENT) & np.isin(arm.state[:, step], (RIGHT, WRONG))
+    which = followed(arm, step) & (said_of(arm, step) != SILENT) & np.isin(arm.state[:, step], (RIGHT, WRONG))
     if not which.any():
         return "no examined answer was followed by another"
     right, verdict = arm.state[which, step] == RIGHT, arm.verdict[which, step]

@@ -8,13 +8,14 @@ makes the intervals can be calibrated by simulation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 # Found by simulation (results/diagnosis/calibration.json): with fewer events, clusters cannot be seen to matter, and
 # an intra-cluster correlation of 0.1 is taken as far as few events (about 4) leave it open.

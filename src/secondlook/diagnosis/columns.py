@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, get_args
+from collections.abc import Callable, Mapping
+from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from secondlook.diagnosis.records import Status
-
-Array = npt.NDArray[Any]
+from secondlook.diagnosis.clusters import Array
+from secondlook.diagnosis.records import Status, Verdict
 
 STATES = ("right", "wrong", "unparsed", "refused")
 """States of an answer in hand."""
 RIGHT, WRONG, UNPARSED, REFUSED = range(4)
 
-VERDICTS = ("none", "wrong", "right", "unclear")
+VERDICTS = ("none", *get_args(Verdict))
 """Verdicts of a critic on an answer: ``none`` if it was not examined, ``wrong`` is an alarm."""
 SILENT, ALARM, PASS, UNCLEAR = range(4)
 
 _FREE = "always-unknown"  # the control that asks nobody
 _STATUSES = get_args(Status)
 # A column with gaps is read as floats, so that true may be written 1.0.
-_TRUTH = {"true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0}
+TRUTH: Mapping[str, bool] = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+"""Spellings of true and false, in small letters."""
 # A table has a column in memory for every round up to the last: one mistyped round must not fill it.
 _MOST_ROUNDS = 100
 
@@ -100,7 +99,7 @@ def critique_tokens(frame: pd.DataFrame, spent: Array) -> Array:
 
 def corrects(column: pd.Series, name: str = "correct") -> Array:
     """1 for true, 0 for false, -1 where it is missing."""
-    return _coded(column, name, lambda word: _TRUTH.get(word.strip().lower()), -1, "it is true, false or missing")
+    return _coded(column, name, lambda word: TRUTH.get(word.strip().lower()), -1, "it is true, false or missing")
 
 
 def verdicts(column: pd.Series) -> Array:

@@ -18,6 +18,7 @@ from secondlook.diagnosis.scored import ScoredLog
 
 Standing = Literal["better", "worse", "undecided"]
 _ALPHA = 0.05
+_OWN = "give --cluster a field that is the sample's own"
 _FEW = 0.9  # share of samples paired, below which a note says so
 
 
@@ -163,14 +164,14 @@ def _scored(log: ScoredLog, failed_wrong: bool) -> pd.DataFrame:
 def _against(
     first: ScoredLog, theirs: pd.DataFrame, log: ScoredLog, mine: pd.DataFrame, label: str, *, shares: bool, by_id: bool
 ) -> Against:
-    a, b = (_by_sample(table) for table in (theirs, mine))
+    a, b = _by_sample(theirs, first.file), _by_sample(mine, log.file)
     both = a.add_suffix("_a").join(b.add_suffix("_b"), how="inner")
     if both.empty:
         raise ValueError(
             f"{log.file} and {first.file} have no sample in common ({b.index[0]!r} …, {a.index[0]!r} …); compare logs "
             "of one data set"
         )
-    _same(both, "cluster", first.file, log.file, "give --cluster a field that is the sample's own")
+    _same(both, "cluster", first.file, log.file, _OWN)
     if not by_id:
         _same(
             # 0 is a question that its log does not tell, and contradicts none.
@@ -221,9 +222,11 @@ def _against(
     )
 
 
-def _by_sample(table: pd.DataFrame) -> pd.DataFrame:
+def _by_sample(table: pd.DataFrame, file: str) -> pd.DataFrame:
     """A row a sample: its mean score over the epochs that have one, and how many have and have not."""
     of = table.groupby("sample", sort=False)
+    if (apart := table["cluster"] != of["cluster"].transform("first")).any():
+        raise ValueError(f"{file}: sample {table['sample'][apart].iloc[0]!r} is in several clusters; {_OWN}")
     made = of.agg(
         score=("score", "mean"),
         answers=("score", "count"),

@@ -49,7 +49,7 @@ def corrected_mean(
     With judgements f, labels Y of a random part and weight w the estimate is w·mean(f) over all that are not labelled,
     plus mean(Y − w·f) over the labelled. Both means are of clustered observations, and their variances (CR2) add up but
     for clusters that are in both, which are counted by their joint residuals. The interval is a t interval with the
-    degrees of freedom of the labelled part, which is the smaller one.
+    degrees of freedom of the part that has fewer; a judge of weight 0 leaves the labelled part alone.
 
     Args:
         judged: What the judge says of each reply, shape ``(n,)``.
@@ -105,12 +105,12 @@ def _variance(
 ) -> tuple[float, float]:
     """The variance of the corrected mean, and its degrees of freedom."""
     count = int(index.max()) + 1
-    groups = [(index[known], (y - weight * f)[known]), (index[~known], (weight * f)[~known])]
+    groups = [(index[known], (y - weight * f)[known])]
+    if weight:
+        groups.append((index[~known], (weight * f)[~known]))
     residual = np.zeros(count)
     dof = np.inf
     for where, values in groups:
-        if values.size == 0:
-            continue
         sizes = np.bincount(where, minlength=count)
         totals = np.bincount(where, weights=values, minlength=count)
         of = spread(totals, np.bincount(where, weights=values**2, minlength=count), sizes)

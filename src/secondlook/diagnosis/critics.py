@@ -29,7 +29,8 @@ class Better:
 
     Attributes:
         rows: The critic that was asked, then the better ones, on the same answers.
-        verdicts: The last one's verdicts: the answers' records with its ``verdict`` in words.
+        verdicts: The last one's verdicts: the answers' records with its ``verdict`` in words, each fitted on other
+            templates.
         notes: What must be known to read them.
         fitted: The last one as it can be served; ``None`` where it knows what only records hold.
         arm: The arm that was asked.
@@ -83,6 +84,7 @@ def calibrate(
         score = number if name == "score" else -number
         threshold, expected = best_threshold(train_on, score[pilot])
         verdict = by_threshold(score, threshold)
+        crossed = by_threshold(score, best_threshold(held, score[~pilot])[0])
         title = f"score below {threshold:g}" if name == "score" else f"p_wrong above {-threshold:g}"
         shown = threshold if name == "score" else -threshold
         notes = [
@@ -94,13 +96,15 @@ def calibrate(
         fitted = Fitted([scaled], Limit("limit", threshold), 0.5) if np.isfinite(threshold) else None
     else:
         fitted = _mapped(train_on, number[pilot], source, to)
-        told = [fitted.wrong({source: None if np.isnan(each) else float(each)}) for each in number]
-        verdict = _above(told, fitted.threshold)
+        verdict = _by_fitted(fitted, source, number)
+        crossed = _by_fitted(_mapped(held, number[~pilot], source, to), source, number)
         title = f"{name} by {to}, wrong above {fitted.threshold:.2f}"
         notes = [f"{to} regression and threshold fitted on {pilot.sum()} answers, judged on the {len(held)} others"]
     if lost := int(np.isnan(number).sum()):
         notes.append(f"{lost} answers have no {name}: unclear")
     row = judge(held, f"{title} is wrong" if to == "limit" else title, verdict[~pilot], mean_tokens(held.tokens))
+    # What was chosen on an answer would flatter a run with its verdict: each half has those of what the other chose.
+    verdict = np.where(pilot, crossed, verdict)
     return Better([_asked(held), row], _told(of, verdict), notes, fitted, of.arm, (of.arm,))
 
 
@@ -116,10 +120,10 @@ def _mapped(of: Examined, number: Array, source: str, to: Calibration) -> Fitted
     return Fitted([scaled], form, useful_threshold(of))
 
 
-def _above(wrong: Sequence[float | None], threshold: float) -> Verdicts:
-    """Wrong above a threshold, unclear where nothing is known."""
-    values = np.asarray([np.nan if each is None else each for each in wrong])
-    return np.where(np.isnan(values), UNCLEAR, np.where(values > threshold, ALARM, PASS)).astype(np.int8)
+def _by_fitted(fitted: Fitted, source: str, number: Array) -> Verdicts:
+    """A fitted critic's verdicts by its one number."""
+    said = [fitted.verdict({source: None if np.isnan(each) else float(each)}) for each in number]
+    return np.asarray([VERDICTS.index(word) for word in said], dtype=np.int8)
 
 
 def best_threshold(of: Examined, score: Array) -> tuple[float, float]:

@@ -13,7 +13,8 @@ import pandas as pd
 
 from secondlook.diagnosis.bias import bias_by_round
 from secondlook.diagnosis.break_even import break_even
-from secondlook.diagnosis.columns import REFUSED, RIGHT, UNPARSED, WRONG, Array
+from secondlook.diagnosis.clusters import Array
+from secondlook.diagnosis.columns import REFUSED, RIGHT, UNPARSED, WRONG
 from secondlook.diagnosis.confidence import Confidence, confidence
 from secondlook.diagnosis.corrected import corrected_mean
 from secondlook.diagnosis.dose import DoseResponse, correlate, dose_response
@@ -190,11 +191,9 @@ def _or_say(found: T | str, what: str = "", cannot: list[str] | None = None) -> 
 def _said(table: Table, arm: Arm, labels: Labels) -> Array:
     """Whether people call the answers in hand right, NaN where they do not say, shape ``(n, R)``."""
     contexts = [table.contexts[code] if code >= 0 else None for code in arm.context]
-    # An answer in hand is the last that was given.
-    given = np.maximum.accumulate(np.where(arm.answered, np.arange(arm.rounds), 0), axis=1)
     said = [
         [labels.correct(arm.name, table.samples[sample], int(round_), context) for round_ in line]
-        for sample, context, line in zip(arm.sample, contexts, given, strict=True)
+        for sample, context, line in zip(arm.sample, contexts, arm.held, strict=True)
     ]
     return np.array([[np.nan if one is None else float(one) for one in line] for line in said])
 

@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 from scipy import stats
 
-from secondlook.diagnosis.columns import Array
+from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
 from secondlook.diagnosis.table import Arm
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from secondlook.diagnosis.columns import RIGHT, STATES, WRONG, Array
+from secondlook.diagnosis.clusters import Array
+from secondlook.diagnosis.columns import RIGHT, STATES, WRONG
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.paired import holm
 from secondlook.diagnosis.table import Arm

@@ -38,7 +38,7 @@ class Examined:
         rows: The answers' records, with a column ``template`` in any case.
         right: Whether the answer is right; one that cannot be read is not.
         known: Whether it could be judged.
-        after: Whether the next answer is right.
+        after: Whether the answer in hand after the next one is right.
         verdict: What the arm's critic said, an index into ``columns.VERDICTS``.
         tokens: Tokens of answer and critique; NaN if the table has none.
     """
@@ -86,6 +86,8 @@ def examined(records: pd.DataFrame, arm: str) -> Examined:
     # answers were looked at again, and none of those that the critic passed.
     asked_again = names.isin(rows["sample"][number == 1].astype(str)).to_numpy()
     ended = (verdict == PASS) & (asked_again.any() and not (asked_again & (verdict == PASS)).any())
+    rejected = second["sample"][corrects(second["kept"], "kept") == 0] if "kept" in second else second["sample"][:0]
+    stays = ended | names.isin(rejected.astype(str)).to_numpy()
     keep = (following.notna().to_numpy() | ended) & (verdict != SILENT)
     if not keep.any():
         raise ValueError(
@@ -97,7 +99,7 @@ def examined(records: pd.DataFrame, arm: str) -> Examined:
         rows=first.assign(template=first.get("template", names)),
         right=state == 1,
         known=state >= 0,
-        after=np.where(ended, state == 1, following.fillna(False).to_numpy(bool)),
+        after=np.where(stays, state == 1, following.fillna(False).to_numpy(bool)),
         verdict=verdict,
         tokens=tokens(first),
     )

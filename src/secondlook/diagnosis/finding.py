@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from secondlook.diagnosis.columns import Array
+from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.paired import Change, holm, paired_change
 from secondlook.diagnosis.table import Arm, Table

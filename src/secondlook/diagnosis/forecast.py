@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from secondlook.diagnosis.columns import RIGHT, STATES, WRONG, Array
+from secondlook.diagnosis.clusters import Array
+from secondlook.diagnosis.columns import RIGHT, STATES, WRONG
 from secondlook.diagnosis.drift import Drift, drift_of
 from secondlook.diagnosis.intervals import Estimate
 from secondlook.diagnosis.table import Arm

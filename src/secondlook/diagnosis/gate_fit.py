@@ -117,7 +117,7 @@ def fit(
     Raises:
         ValueError: The price is negative or tokens are not known, or there are too few templates.
     """
-    _check_price(of.arm, price)
+    _check_price(of, price)
     agreements = agreements_of(of.records, of.table.samples, of.arm, controls(of.table).get("vote"))
     if unknown := sorted({*by} - {*get_args(When)}):
         raise ValueError(f"a gate cannot go by {unknown[0]!r}; choose among {', '.join(get_args(When))}")
@@ -126,7 +126,12 @@ def fit(
         for gate, rounds in candidates(of.arm, agreements)
         if gate.when in (*by, NEVER.when)
     ]
-    known = [(gate, rounds, found) for gate, rounds, found in tried if found is not None]
+    # With a price, a gate by samples of which a question has none has no worth.
+    known = [
+        (gate, rounds, found)
+        for gate, rounds, found in tried
+        if found is not None and not (price and np.isnan(found.tokens).any())
+    ]
     # Candidates begin with never, and argmax takes the first of equals: the simplest gate wins a tie.
     never = known[0][2]
     values = np.stack([_values(found, never, price) for _, _, found in known])
@@ -175,7 +180,7 @@ def held_out(file: GateFile, of: GateQuestions, *, beside: bool = True) -> Trial
             f"{len(shared):,} of {len(of.names):,} questions are among those that the gate was fitted on; test it on "
             "others (fit with --part 1/2, and test with --part 2/2)"
         )
-    _check_price(of.arm, file.price)
+    _check_price(of, file.price)
     agreements = agreements_of(of.records, of.table.samples, of.arm, controls(of.table).get("vote"))
     own, never = (replay(of.arm, *each, agreements) for each in ((file.gate, file.rounds), (NEVER, 0)))
     assert never is not None
@@ -183,6 +188,11 @@ def held_out(file: GateFile, of: GateQuestions, *, beside: bool = True) -> Trial
         raise ValueError(
             f"arm {of.arm.name!r} does not tell what the gate ({file.gate.words}) would have done: it did not look "
             "where the gate would; give a run with --stop fixed"
+        )
+    if file.price and np.isnan(own.tokens).any():
+        raise ValueError(
+            f"price is {file.price:g}, and what the gate ({file.gate.words}) costs is not known: the vote lacks some "
+            "questions or their tokens; give it for all, or fit the gate without a price"
         )
     mine = _worth("the gate", own, never, of.templates, file.price)
     rows = [mine, *(_beside(of, never, file.price, own) if beside else ())]
@@ -304,14 +314,19 @@ def _template_names(of: GateQuestions) -> Sequence[object]:
     """Names of the templates, by which overlap is seen; those of the questions where templates are not known."""
     if "template" not in of.records:
         return of.names
-    rows = of.records.drop_duplicates("sample").set_index(of.records.drop_duplicates("sample")["sample"].astype(str))
-    return list(rows["template"].reindex(of.names))
+    rows = of.records.drop_duplicates("sample")
+    return list(rows.set_index(rows["sample"].astype(str))["template"].reindex(of.names))
 
 
-def _check_price(arm: Arm, price: float) -> None:
+def _check_price(of: GateQuestions, price: float) -> None:
     if price < 0:
         raise ValueError(f"price is {price:g}; it is points of accuracy per 1,000 tokens, 0 or more")
-    if price and (arm.tokens is None or arm.critique_tokens is None):
+    if price and (of.arm.tokens is None or of.arm.critique_tokens is None):
         raise ValueError(
             f"price is {price:g}, and what a look costs is not known: give tokens and tokens_critique, or no price"
+        )
+    if price and (free := [arm.name for arm in controls(of.table).values() if arm.tokens is None]):
+        raise ValueError(
+            f"price is {price:g}, and what arm {free[0]!r} costs is not known: give its tokens, leave it out, or give "
+            "no price"
         )

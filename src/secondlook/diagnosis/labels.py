@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+from secondlook.diagnosis.columns import TRUTH
+from secondlook.diagnosis.reading import MISSING
+from secondlook.files import DataError, rows_of
 
 _SAYS = ("refused", "complied", "unclear")
-_TRUTH: Mapping[str, bool] = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _REMEDY = (
     "give a reply a row: sample, round (0 if left out), arm (any if left out), and label (refused, complied, unclear) "
     "or correct (true, false); rows without either are skipped"
@@ -38,39 +40,36 @@ class Labels:
 
 
 def read_labels(file: Path) -> Labels:
-    """Read a file of labels, ``.jsonl`` or ``.csv``.
+    """Read a file of labels, in any form of :mod:`secondlook.files`.
 
     Raises:
         ValueError: If it cannot be read, a row is not in order or contradicts another, or none has a label.
     """
-    try:
-        # Names are text: 007 stays 007.
-        table = pd.read_csv(file, dtype=str) if file.suffix == ".csv" else pd.read_json(file, lines=True, dtype=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"labels {str(file)!r} cannot be read ({' '.join(str(error).split())}); {_REMEDY}") from None
+    rows = list(rows_of(file))
+    names = dict.fromkeys(name for _, row in rows for name in row)
+    if rows and ("sample" not in names or not {"label", "correct"} & {*names}):
+        raise DataError(file, None, f"labels have the columns {', '.join(names)}; {_REMEDY}")
     found: dict[tuple[str | None, str, int], str | bool] = {}
-    # As objects: a column of floats would turn None back into NaN.
-    for key, said in _rows(table.astype(object).where(table.notna(), None), file):
-        if found.setdefault(key, said) != said:
-            raise ValueError(f"labels {str(file)!r} say two things of sample {key[1]!r}, round {key[2]}; keep one")
+    for line, row in rows:
+        said = next((word for name in ("label", "correct") if (word := _word(row.get(name)))), None)
+        if said is None:
+            continue
+        label = said if said in _SAYS else TRUTH.get(said)
+        # A whole number in a column with gaps may have been written as a float: 1 is then 1.0.
+        round_ = (_word(row.get("round")) or "0").removesuffix(".0")
+        sample, arm = (None if row.get(name) in (None, "") else str(row[name]) for name in ("sample", "arm"))
+        if label is None or sample is None or not round_.isdigit():
+            odd = f"sample {row.get('sample')!r}, round {row.get('round')!r}, label {said!r}"
+            raise DataError(file, line, f"{odd}; {_REMEDY}")
+        key = arm, sample, int(round_)
+        if found.setdefault(key, label) != label:
+            raise DataError(file, line, f"labels say two things of sample {sample!r}, round {round_}; keep one")
     if not found:
-        raise ValueError(f"labels {str(file)!r} hold no label; {_REMEDY}")
+        raise DataError(file, None, f"labels hold no label; {_REMEDY}")
     return Labels(found)
 
 
-def _rows(table: pd.DataFrame, file: Path) -> Iterator[tuple[tuple[str | None, str, int], str | bool]]:
-    if "sample" not in table or not {"label", "correct"} & set(table):
-        raise ValueError(f"labels {str(file)!r} have the columns {', '.join(map(str, table))}; {_REMEDY}")
-    for number, row in enumerate(table.to_dict("records"), start=1):
-        said = row.get("label") if row.get("label") is not None else row.get("correct")
-        if said is None:
-            continue
-        word = str(said).strip().lower()
-        label = word if word in _SAYS else _TRUTH.get(word)
-        # JSON's whole numbers in a column with gaps are floats, and 1 is then 1.0.
-        round_ = str(row.get("round") if row.get("round") is not None else 0).removesuffix(".0")
-        if label is None or row["sample"] is None or not round_.isdigit():
-            odd = f"sample {row['sample']!r}, round {row.get('round')!r}, label {said!r}"
-            raise ValueError(f"labels {str(file)!r}, row {number}: {odd}; {_REMEDY}")
-        arm = row.get("arm")
-        yield (None if arm is None else str(arm), str(row["sample"]), int(round_)), label
+def _word(value: Any) -> str | None:
+    """A value in small letters; ``None`` where it is missing."""
+    text = "" if value is None else str(value).strip()
+    return None if text in MISSING else text.lower()

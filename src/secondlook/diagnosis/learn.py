@@ -31,6 +31,12 @@ def inputs_of(features: pd.DataFrame, training: Array) -> list[Input]:
     return found
 
 
+def words_of(features: pd.DataFrame, inputs: Sequence[Input]) -> dict[str, list[str]]:
+    """All words of the columns that the inputs read, by name."""
+    names = dict.fromkeys(one.name for one in inputs if one.level is not None)
+    return {name: sorted(set(features[name].astype(str))) for name in names}
+
+
 def design(features: pd.DataFrame, inputs: Sequence[Input]) -> Array:
     """The inputs' numbers, a column each; as :meth:`~secondlook.fitted.Input.read` has them, over a whole table."""
     columns = []

@@ -20,14 +20,14 @@ NUMBERS = (
     *("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "tokens_critique", "bias"),
     *("p_answer", "p_wrong", "kept", "preferred", "tokens_judge"),
 )
-COLUMNS = (*NAMES, *SETTINGS, *WORDS, *NUMBERS)
+USED = (*NAMES, *SETTINGS, *WORDS, *NUMBERS)
 """The columns a diagnosis uses; others are not read."""
 
 _CHUNK = 100_000  # rows in memory as Python objects at a time
 
 
 def read_tables(paths: Sequence[Path], also: Sequence[str] = ()) -> pd.DataFrame:
-    """Read one or several files or run folders into one table, with the columns of :data:`COLUMNS` they have.
+    """Read one or several files or run folders into one table, with the columns of :data:`USED` they have.
 
     Args:
         paths: Folders that hold ``records.csv``, or files.
@@ -36,7 +36,7 @@ def read_tables(paths: Sequence[Path], also: Sequence[str] = ()) -> pd.DataFrame
     Raises:
         ValueError: If a file is missing, empty or cannot be read, naming it, what was found and the remedy.
     """
-    frames = [_read(path, {*COLUMNS, *also}) for path in paths]
+    frames = [_read(path, {*USED, *also}) for path in paths]
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
@@ -87,7 +87,7 @@ def _csv(file: Path, columns: Set[str]) -> tuple[pd.DataFrame, list[str]]:
     kept = [index for index, name in enumerate(names) if name in known]
     # Names are text: 007 stays 007, and NA is a name.
     texts = [name for name, meant in known.items() if meant in (*NAMES, *SETTINGS, *WORDS)]
-    missing: dict[str, Any] = {name: [""] if known[name] in NAMES else _MISSING for name in known}
+    missing: dict[str, Any] = {name: [""] if known[name] in NAMES else MISSING for name in known}
     try:
         table = pd.read_csv(
             io.StringIO(text),
@@ -112,7 +112,7 @@ def _csv(file: Path, columns: Set[str]) -> tuple[pd.DataFrame, list[str]]:
     return table.assign(**{name: table[name].str.strip() for name in texts}).dropna(how="all"), names
 
 
-_MISSING = ["", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "None", "none", "<NA>"]
+MISSING = ["", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "None", "none", "<NA>"]
 """Spellings of a missing number or word; ``none`` is also the verdict of an answer nobody examined."""
 
 

@@ -15,6 +15,11 @@ from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import UNNAMED, Arm, check_table
 from secondlook.diagnosis.transitions import critic_of
 
+_NEEDED = (
+    *("sample", "template", "round", "correct", "status", "verdict", "kept", "elicited", "elicited_verdict"),
+    *("tokens_in", "tokens_out", "tokens_critique"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class CriticQuality:
@@ -134,21 +139,9 @@ def by_group(records: pd.DataFrame, findings: Mapping[str, Effect] | None = None
 
 def _arm(records: pd.DataFrame) -> Arm:
     """The records as one arm."""
-    needed = [
-        "sample",
-        "template",
-        "round",
-        "correct",
-        "status",
-        "verdict",
-        "tokens_in",
-        "tokens_out",
-        "tokens_critique",
-    ]
     if records.duplicated(["sample", "round"]).any():
         raise ValueError("a sample has two rows for one round; give the records of one run and arm at a time")
-    needed += ["elicited", "elicited_verdict"]
-    return check_table(records[[name for name in needed if name in records]]).arms[UNNAMED]
+    return check_table(records[[name for name in _NEEDED if name in records]]).arms[UNNAMED]
 
 
 def _change(name: str, records: pd.DataFrame, effect: Effect | None) -> GroupChange:

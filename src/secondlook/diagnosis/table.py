@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import (
     RIGHT,
     SILENT,
     STATES,
-    Array,
     codes,
     corrects,
     critique_tokens,
@@ -49,7 +49,8 @@ class Arm:
         cluster: Number of its template, shape ``(n,)``; of the sample itself where templates are unknown.
         context: Number of its context in the table's ``contexts``, shape ``(n,)``; -1 for none.
         state: Index into ``STATES``, of the answer in hand, shape ``(n, R)``; -1 before there is one.
-        proposed: The same of the answer of this round, kept or not; -1 where its call gave none.
+        held: Round of the answer in hand, shape ``(n, R)``; -1 before there is one.
+        proposed: As ``state``, of the answer of this round, kept or not; -1 where its call gave none.
         preferred: 1 where a judge prefers it to the answer before it, 0 where it prefers that, -1 where it did not say.
         answered: Whether a call of this round gave an answer, shape ``(n, R)``.
         failed: Whether a call of this round failed, shape ``(n, R)``.
@@ -79,6 +80,7 @@ class Arm:
     cluster: Array
     context: Array
     state: Array
+    held: Array
     proposed: Array
     preferred: Array
     answered: Array
@@ -161,23 +163,24 @@ def check_table(frame: pd.DataFrame) -> Table:
         raise ValueError("the table has no rows; give one row per sample and round")
     if missing := [name for name in ("sample", "round", "correct") if name not in frame]:
         raise ValueError(f"the table has no column {missing[0]!r}; it needs sample, round and correct")
-    alike = np.zeros(len(frame), dtype=np.int64)  # one group, one arm, where the table names none
+    n = len(frame)
+    zero = np.zeros(n, dtype=np.int64)  # the group, or the arm, of a table that names none
     sample, samples = codes(frame, "sample")
     round_, state, bias, spent = rounds(frame["round"]), states(frame), _bias(frame), tokens(frame)
     examining = critique_tokens(frame, spent)
-    said = verdicts(frame["verdict"]) if "verdict" in frame else alike.astype(np.int8)
-    group, groups = codes(frame, "group") if "group" in frame else (alike, ["all"])
+    said = verdicts(frame["verdict"]) if "verdict" in frame else np.full(n, SILENT, dtype=np.int8)
+    group, groups = codes(frame, "group") if "group" in frame else (zero, ["all"])
     template, templates = codes(frame, "template") if "template" in frame else (sample, samples)
-    context, contexts = codes(frame, "context", needed=False) if "context" in frame else (alike - 1, [])
+    context, contexts = codes(frame, "context", needed=False) if "context" in frame else (np.full(n, -1), [])
     named = [name for name in ("arm", "critic") if name in frame]
-    arm, names = codes(frame, named[0]) if named else (alike, [UNNAMED])
+    arm, names = codes(frame, named[0]) if named else (zero, [UNNAMED])
     asked = {name: _given(frame, name) for name in ("elicited", "elicited_verdict")}
     likely = {name: _probability(frame, name) for name in ("p_answer", "p_wrong")}
-    kept = corrects(frame["kept"], "kept") != 0 if "kept" in frame else alike == 0
-    preferred = corrects(frame["preferred"], "preferred") if "preferred" in frame else alike.astype(np.int8) - 1
-    judging = numbers(frame["tokens_judge"], "tokens_judge", least=0.0) if "tokens_judge" in frame else alike * 0.0
+    kept = corrects(frame["kept"], "kept") != 0 if "kept" in frame else np.ones(n, dtype=bool)
+    preferred = corrects(frame["preferred"], "preferred") if "preferred" in frame else np.full(n, -1, dtype=np.int8)
+    judging = numbers(frame["tokens_judge"], "tokens_judge", least=0.0) if "tokens_judge" in frame else np.zeros(n)
     # An answer that nobody examined has no critique whose tokens could be missing.
-    unpaid, told = int(np.isnan(spent).sum()), ~np.isnan(examining) | (said == SILENT)
+    paid, told = ~np.isnan(spent), ~np.isnan(examining) | (said == SILENT)
     arms = {}
     for number, name in enumerate(names):
         rows = np.flatnonzero(arm == number)
@@ -185,13 +188,13 @@ def check_table(frame: pd.DataFrame) -> Table:
         at = grid.fill(state[rows], -1)
         failed = at == len(STATES)
         answered = grid.present & ~failed
-        # The round whose answer is in hand: the last that was answered and kept, -1 before any.
-        latest = np.maximum.accumulate(
+        # The last answer that was kept is in hand.
+        held = np.maximum.accumulate(
             np.where(answered & grid.fill(kept[rows], False), np.arange(at.shape[1]), -1), axis=1
         )
-        # −1 would pick the last round; what has not begun is masked where `hold` is used.
-        began, hold = latest >= 0, np.maximum(latest, 0)
-        biased = None if bias is None else np.take_along_axis(grid.fill(bias[rows], np.nan), hold, 1)
+        # −1 would pick the last round; what has not begun is masked where `place` is used.
+        began, place = held >= 0, np.maximum(held, 0)
+        biased = None if bias is None else np.take_along_axis(grid.fill(bias[rows], np.nan), place, 1)
         critic, noise = _critic(frame, rows, name)
         arms[name] = Arm(
             name=name,
@@ -209,24 +212,27 @@ def check_table(frame: pd.DataFrame) -> Table:
             proposed=np.where(answered, at, -1).astype(np.int8),
             preferred=grid.fill(preferred[rows], -1),
             judge_tokens=grid.fill(np.nan_to_num(judging[rows]), 0),
-            state=np.where(began, np.take_along_axis(at, hold, 1), -1).astype(np.int8),
+            state=np.where(began, np.take_along_axis(at, place, 1), -1).astype(np.int8),
+            held=held,
             answered=answered,
             failed=failed,
             verdict=np.where(answered, grid.fill(said[rows], 0), 0).astype(np.int8),
-            tokens=None if unpaid else grid.fill(spent[rows], 0),
+            tokens=grid.fill(spent[rows], 0) if paid[rows].all() else None,
             critique_tokens=grid.fill(np.nan_to_num(examining[rows]), 0) if told[rows].all() else None,
             bias=None if biased is None else np.where(began, biased, np.nan),
             **{column: grid.fill(values[rows], False) for column, values in asked.items()},
             **{column: grid.fill(values[rows], np.nan) for column, values in likely.items()},
         )
     no_status = "refused answers and failed calls (no column status): an answer without correct counts as unparsed"
-    unknown = "no column tokens" if unpaid == len(frame) else f"tokens are missing in {unpaid} rows"
+    unpaid = [name for name, one in arms.items() if one.tokens is None]
+    unknown = f"tokens are missing in {(~paid).sum()} rows" if paid.any() else "no column tokens"
+    of = "" if len(unpaid) == len(arms) else f" of {', '.join(unpaid)}"
     lacking = {
         no_status: "status" not in frame,
         "the critic, obedience to it and its break-even accuracy (no verdict in the table)": not said.any(),
-        f"costs and comparisons at equal cost ({unknown})": unpaid > 0,
-        "the price of a look (no column tokens_critique): a critique is counted with the answer before it": not (
-            unpaid or told.all()
+        f"costs and comparisons at equal cost{of} ({unknown})": bool(unpaid),
+        "the price of a look (no column tokens_critique): a critique is counted with the answer before it": any(
+            one.tokens is not None and one.critique_tokens is None for one in arms.values()
         ),
         "differences between groups (no column group)": "group" not in frame,
         "dependence within question templates (no column template): samples are taken as independent, and intervals "

@@ -11,7 +11,7 @@ import pandas as pd
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import ALARM, PASS, VERDICTS
 from secondlook.diagnosis.examined import Examined, Verdicts, rates
-from secondlook.diagnosis.learn import Kind, design, inputs_of, logistic, probabilities, trees
+from secondlook.diagnosis.learn import Kind, design, inputs_of, logistic, probabilities, trees, words_of
 from secondlook.diagnosis.panel import Panel, said
 from secondlook.fitted import Fitted, Input, Linear, Trees
 
@@ -59,26 +59,33 @@ def train(
         seed: Seed of the dealing, and of the trees.
 
     Raises:
-        ValueError: If there are fewer templates than folds, or the answers are all right or all wrong.
+        ValueError: If there are fewer templates than folds, or the answers are all right or all wrong, or those outside
+            one fold are.
     """
-    if of.right.all() or not of.right.any():
-        raise ValueError("the answers are all right or all wrong; there is nothing for a critic to learn")
     fold = deal(of.templates, folds, seed)
     wrong, useful = np.empty(len(of)), np.empty(len(of), dtype=np.int8)
 
     def learn(training: Array) -> tuple[list[Input], Linear | Trees]:
+        y = ~of.right[training]
+        if y.all() or not y.any():
+            where = "" if training.all() else f" outside one of the {folds} folds"
+            raise ValueError(
+                f"the answers{where} are all right or all wrong; there is nothing for a critic to learn: give records "
+                "of more questions"
+            )
         inputs = inputs_of(features, training)
-        x, y = design(features[training], inputs), ~of.right[training]
+        x = design(features[training], inputs)
         return inputs, trees(x, y, seed) if kind == "trees" and inputs else logistic(x, y, penalty)
 
+    # The whole first: where all answers are alike, the message should say so, and not blame a fold.
+    inputs, form = learn(np.ones(len(of), dtype=bool))
+    whole = Fitted(inputs, form, useful_threshold(of), words_of(features, inputs))
     for number in range(folds):
         held = fold == number
         inputs, form = learn(~held)
         wrong[held] = probabilities(form, design(features[held], inputs))
         useful[held] = np.where(wrong[held] > useful_threshold(of.take(~held)), ALARM, PASS)
     accurate = np.where(wrong > 0.5, ALARM, PASS).astype(np.int8)
-    inputs, form = learn(np.ones(len(of), dtype=bool))
-    whole = Fitted(inputs, form, useful_threshold(of))
     return CrossFitted(wrong, accurate, useful, tuple(features.columns), whole)
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from secondlook.diagnosis.columns import ALARM, PASS, RIGHT, SILENT, STATES, UNCLEAR, VERDICTS, WRONG, Array
+from secondlook.diagnosis.clusters import Array
+from secondlook.diagnosis.columns import ALARM, PASS, RIGHT, SILENT, STATES, UNCLEAR, VERDICTS, WRONG
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.table import Arm
 
@@ -90,7 +91,7 @@ def transitions(arm: Arm) -> list[Step]:
 def step_of(arm: Arm, step: int) -> Step:
     """The step that starts from one round."""
     which = followed(arm, step)
-    before, after, verdict = arm.state[which, step], arm.state[which, step + 1], arm.verdict[which, step]
+    before, after, verdict = arm.state[which, step], arm.state[which, step + 1], said_of(arm, step)[which]
     counts = np.zeros((len(STATES), len(STATES)), dtype=int)
     np.add.at(counts, (before, after), 1)
 
@@ -105,7 +106,8 @@ def step_of(arm: Arm, step: int) -> Step:
             if n := int(among.sum()):
                 total = int(counts[state].sum())
                 responses.append(Response(STATES[state], name, n, n / total, share(changed, among)))
-    failed = (arm.state[:, step] >= 0) & arm.failed[:, step + 1]
+    held = arm.state[:, step] >= 0
+    failed = held & arm.failed[:, step + 1]
     return Step(
         step=step,
         n=len(before),
@@ -114,7 +116,7 @@ def step_of(arm: Arm, step: int) -> Step:
         repair=share(after == RIGHT, before == WRONG),
         responses=responses,
         critic=critic_of(arm, step),
-        ended=int((arm.answered[:, step] & ~which & ~failed).sum()),
+        ended=int((held & arm.answered[:, step] & ~which & ~failed).sum()),
         failed=int(failed.sum()),
     )
 
@@ -124,9 +126,14 @@ def followed(arm: Arm, step: int) -> Array:
     return np.asarray((arm.state[:, step] >= 0) & arm.answered[:, step + 1])
 
 
+def said_of(arm: Arm, step: int) -> Array:
+    """The verdicts of one round on the answers in hand; none on one of an earlier round, which the round passed by."""
+    return np.where(arm.held[:, step] == step, arm.verdict[:, step], SILENT)
+
+
 def critic_of(arm: Arm, round_: int) -> CriticRates:
-    """The critic on the answers of one round."""
-    state, verdict = arm.state[:, round_], arm.verdict[:, round_]
+    """The critic on the answers of one round, those too that were not kept."""
+    state, verdict = arm.proposed[:, round_], arm.verdict[:, round_]
     examined = verdict != SILENT
     readable = examined & (verdict != UNCLEAR)
 

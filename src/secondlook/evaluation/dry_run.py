@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
+from pathlib import Path
 
 import anyio
 from rich.console import Console
 
 from secondlook.correction.chat import Completion, Message, ModelInfo, Usage
-from secondlook.correction.critics import Critic, ModelCritic, Prefers
+from secondlook.correction.critics import Critic, ModelCritic
 from secondlook.correction.critics.names import SILENT
 from secondlook.correction.critics.protocol import Examination
+from secondlook.correction.elicit import Asking, ElicitMode
 from secondlook.correction.loop import run
-from secondlook.correction.transcript import Critique, Preference
+from secondlook.correction.transcript import Critique
+from secondlook.diagnosis.critic_file import read_critic
 from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.preflight import QUESTIONS, try_questions
 from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.solver import Session
+from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import HISTORY, WORDS
+from secondlook.gate import Gate, Seen
 from secondlook.layout import table
 
 CHARACTERS_PER_TOKEN = 4
@@ -52,8 +57,8 @@ def dry_run(evaluation: Evaluation, *, preflight: bool = False) -> list[Counted]
 
     No model is opened, and no command and no grader of a user's is run.
 
-    Replies are taken to be as long as they may be and to be read, verdicts to end no loop, and budgets not to bind: the
-    counts of tokens are upper bounds, as good as the rule that a token has four characters.
+    Replies are taken to be as long as they may be and to be read, verdicts and gates to end no loop, and budgets not to
+    bind: the counts of tokens are upper bounds, as good as the rule that a token has four characters.
 
     Raises:
         ValueError: If data or settings cannot be used.
@@ -68,7 +73,7 @@ async def _count_tried(evaluation: Evaluation) -> Counted:
     counter, about = _Counter(evaluation.endpoint.max_tokens), task.metadata or {}
     cases = [case_of(sample.metadata or {}, study.file, about[WORDS]) for sample in task.dataset][:QUESTIONS]
     critics = {arm: ModelCritic(counter, arm) for arm in evaluation.names if arm in ("self", "other")}
-    await try_questions(counter, critics, cases)
+    await try_questions(counter, critics, cases, Asking(_elicit(study)))
     judged = len(cases) if evaluation.judge_endpoint else 0
     return Counted("preflight", len(cases), counter.calls, counter.tokens_in, counter.calls * counter.reply, judged)
 
@@ -76,30 +81,13 @@ async def _count_tried(evaluation: Evaluation) -> Counted:
 async def _count(evaluation: Evaluation, name: str) -> Counted:
     study, task = evaluation.study_of(name), evaluation.task(name)
     counter, about = _Counter(evaluation.endpoint.max_tokens), task.metadata or {}
-    asks = study.critic in ("self", "other", "fitted")
-    # A critic that asks nobody stands for all that run a command, read a file or grade.
-    standing = study.critic if study.critic in SILENT else "other" if asks else "oracle"
-    plain = replace(
-        study,
-        critic=standing,
-        critic_command=None,
-        critic_file=None,
-        fitted_file=None,
-        stop="fixed",
-        # Only a critic that is a model is asked once more to decide which answer is kept.
-        keep=study.decides.keep if standing == "other" else "new",
-        gate=None,
-        budget_tokens=None,
-        budget_seconds=None,
-        # `auto` asks once more only where nothing can be read, and replies are taken to be read.
-        elicit="choice" if study.elicit == "choice" else "line",
-    )
-    session = Session(plain, about[HISTORY], counter, counter)
-    if standing == "oracle":
-        session.critic = _Canned()
+    session = Session(study, about[HISTORY], counter, counter)
+    if study.critic not in (*SILENT, "self", "other"):
+        session.critic = _Standing(_asked(study, counter))
     plan, _ = await session.plan()
-    if plan.decides.keep != "new":
-        session.critic = _Accepting(session.critic)
+    plan = replace(plan, max_tokens=None, max_seconds=None, elicit=_elicit(study))
+    if plan.variant != "resample" and plan.decides.when != "never":
+        plan = replace(plan, stop="gate", gate=_Open(**asdict(plan.decides)))
     for sample in task.dataset:
         case = case_of(sample.metadata or {}, study.file, about[WORDS])
         await run(counter, session.critic, case, plan, on_error=_again)
@@ -109,8 +97,19 @@ async def _count(evaluation: Evaluation, name: str) -> Counted:
         calls=counter.calls,
         tokens_in=counter.tokens_in,
         tokens_out=counter.calls * counter.reply,
-        judge_calls=len(task.dataset) * (study.rounds + 1) if evaluation.judge_endpoint else 0,
+        judge_calls=len(task.dataset) * (study.looks + 1) if evaluation.judge_endpoint else 0,
     )
+
+
+def _elicit(study: Study) -> ElicitMode:
+    """``auto`` asks once more only where nothing can be read, and replies are taken to be read."""
+    return "choice" if study.elicit == "choice" else "line"
+
+
+def _asked(study: Study, counter: _Counter) -> list[Critic]:
+    """Models that a fitted critic asks; no other critic here asks any."""
+    asked = read_critic(Path(study.fitted_file)).critics.values() if study.fitted_file is not None else ()
+    return [ModelCritic(counter, examiner.kind) for examiner in asked if examiner.kind != "tool"]
 
 
 @dataclass(slots=True)
@@ -138,36 +137,35 @@ class _Counter:
         return Completion("x" * CHARACTERS_PER_TOKEN * self.reply, Usage())
 
 
-class _Canned:
-    """Says that every answer is wrong, and looks at none: a user's grader may fail on filler, or cost something."""
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Stands for a critic that runs a command, reads a file, grades or asks others, and asks but the models among them.
 
-    name = "canned"
+    It looks at no answer: a user's grader may fail on filler, or cost something.
+    """
+
+    models: Sequence[Critic]
+    name = "standing"
 
     async def examine(self, exam: Examination) -> Critique:
-        """The prompt's own words."""
-        return Critique(exam.case.feedback("wrong"), "wrong")
+        """The longest of what the models and the prompt say, of which a fitted critic shows one."""
+        said = [await model.examine(exam) for model in self.models]
+        own = Critique(exam.case.feedback("wrong"), "wrong")
+        return max((own, *filter(None, said)), key=lambda critique: len(critique.text))
 
 
-@dataclass(frozen=True, slots=True)
-class _Accepting:
-    """A critic that confirms and prefers every new answer, so that no loop ends early; what it asks is counted."""
+class _Open(Gate):
+    """A gate that always looks again and keeps every new answer: no loop ends early, and what it asks is counted."""
 
-    inner: Critic
+    def looks(self, seen: Seen) -> bool:
+        """Always."""
+        del seen
+        return True
 
-    @property
-    def name(self) -> str:
-        """Its own."""
-        return self.inner.name
-
-    async def examine(self, exam: Examination) -> Critique | None:
-        """Confirmed, whatever is said."""
-        critique = await self.inner.examine(exam)
-        return critique and replace(critique, verdict="right")
-
-    async def prefer(self, exam: Examination) -> Preference:
-        """Preferred, whatever is said."""
-        assert isinstance(self.inner, Prefers)
-        return replace(await self.inner.prefer(exam), new=True)
+    def keeps(self, *, preferred: object = None, verdict: object = None) -> bool:
+        """Always."""
+        del preferred, verdict
+        return True
 
 
 # The loop would swallow the error and end the conversation there, and its later calls would not be counted.
@@ -187,6 +185,6 @@ def show_planned(counted: Sequence[Counted], console: Console) -> None:
     made.add_row("all", *(f"{sum(counts):,}" for counts in zip(*(astuple(line)[1:] for line in counted), strict=True)))
     console.print(made)
     console.print(
-        f"At most, with replies as long as allowed and {CHARACTERS_PER_TOKEN} characters to a token. "
-        "Nothing was sent to any model."
+        f"At most, with replies that can be read and are as long as allowed, and {CHARACTERS_PER_TOKEN} characters to "
+        "a token. Nothing was sent to any model."
     )

@@ -15,7 +15,7 @@ from secondlook.cluster.place import Place, turn
 from secondlook.diagnosis.examiner import examiner_of
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import evaluate
-from secondlook.evaluation.evaluation import Evaluation, digest_of
+from secondlook.evaluation.evaluation import Evaluation, digest_of, gate_digest
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.labels import kept_labels, labels_by_round
 from secondlook.evaluation.logs import Logged, read_logged, to_table
@@ -132,7 +132,7 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
         prefix_rewritten=False in stable,
         summary=benchmark.summary(answered, arms),
         notes=[*dict.fromkeys(note for logged in samples for note in logged.notes), *_of_the_server(samples)],
-        cause=next((logged.transcript.error for logged in samples if logged.transcript.error), None),
+        cause=next((logged.transcript.error for logged in samples if logged.transcript.stop == "error"), None),
         labels=labels,
     )
     if kept:
@@ -174,12 +174,19 @@ def _claim(
             about = task.metadata or {}
             arms[name]["hash of its words"] = digest_of([about[WORDS], about[HISTORY]])
     if examiner is not None:
-        # The examiner's settings are those of arm `other`; where arms are no critics, those of all arms.
-        arms.get("other", settings.get("critic_endpoint", {})).update(_found(examiner))
-    # The file's name alone does not show that its verdicts changed.
-    for holder in (arms.get("recorded", {}), settings):
+        # Settings of the examiner stand with the arms that ask it; where arms are no critics, with those of all arms.
+        asking = (arms.get("other"), arms.get("fitted", {}).get("critic_endpoint"), settings.get("critic_endpoint"))
+        for holder in asking:
+            if holder is not None:
+                holder.update(_found(examiner))
+    # A file's name alone does not show that what it says has changed.
+    for holder in (*arms.values(), settings):
         if file := holder.get("critic_file"):
             holder["verdicts"] = digest_of(Path(file).read_bytes())
+        if file := holder.get("fitted_file"):
+            holder["hash of the fitted critic"] = digest_of(Path(file).read_bytes())
+        if file := holder.get("gate"):
+            holder["hash of the gate"] = gate_digest(file)
     manifest.claim(folder, settings, arms)
 
 

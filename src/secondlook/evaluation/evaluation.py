@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,8 @@ from secondlook.diagnosis.critic_file import read_critic
 from secondlook.diagnosis.gate_file import Made, read_gate
 from secondlook.diagnosis.gate_made import check_same
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.study import SAMPLED, UNKNOWN, VOTE, Study
+from secondlook.evaluation.study import OF_CRITIC, SAMPLED, UNKNOWN, VOTE, Study
 from secondlook.evaluation.task import arm_of, task_of
-
-_OWN = {
-    "critic_command": "tool",
-    "critic_seconds": "tool",
-    "critic_file": "recorded",
-    "fitted_file": "fitted",
-    "votes": VOTE,
-    "vote_temperature": VOTE,
-}
-"""Study fields that belong to one critic alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +117,7 @@ class Evaluation:
         """Study fields that decide the result in every arm."""
         if not self._by_critic:
             return {**self.study, "critic": self._critic}
-        return {name: value for name, value in self.study.items() if name not in _OWN}
+        return {name: value for name, value in self.study.items() if name not in OF_CRITIC}
 
     def _given(self, name: str) -> dict[str, Any]:
         """Study fields as they are given to one arm, the same whichever arms stand beside it.
@@ -135,21 +125,34 @@ class Evaluation:
         Settings that belong to other arms are left out, and so is what nobody gave: an arm may be added later.
         """
         if not self._by_critic:
-            return self._shared
+            return self._given_behind(name)
         # A setting stays in if its arm is not asked for at all: Study then refuses it, where dropping it would hide it.
         fields = {
             field: value
             for field, value in self.study.items()
-            if field not in _OWN or _OWN[field] == name or (value is not None and _OWN[field] not in self.arms)
+            if field not in OF_CRITIC
+            or OF_CRITIC[field] == name
+            or (value is not None and OF_CRITIC[field] not in self.arms)
         }
-        if name == VOTE:
-            fields["vote_temperature"] = fields.get("vote_temperature") or self.endpoint.temperature or SAMPLED
+        if name == VOTE and fields.get("vote_temperature") is None:
+            fields["vote_temperature"] = self.endpoint.temperature or SAMPLED
         # What a control has no use for is dropped beside other arms; for a control alone, Study refuses it.
         if name in SILENT and (len(self.arms) > 1 or not fields.get("noise")):
             fields.pop("noise", None)  # it is meant for the arms that have a verdict to flip
         if name in ("none", VOTE) and len(self.arms) > 1:
             fields = {field: value for field, value in fields.items() if field not in ("gate", "keep")}  # controls
         return {**fields, "critic": name}
+
+    def _given_behind(self, defence: str) -> dict[str, Any]:
+        """The same where arms are no critics; the benchmark keeps a critic's own settings from arms without one."""
+        options, fields = self.kind.given(self.questions), {"critic": self._critic}
+        critics = {arm: arm_of(self.kind, arm, options, fields).study["critic"] for arm in self.arms}
+        idle = set[str]()
+        if critics[defence] != VOTE and VOTE in critics.values():
+            idle |= {"votes", "vote_temperature"}
+        if critics[defence] in ("none", VOTE) and len(self.arms) > 1:
+            idle |= {"gate", "keep"}
+        return {field: value for field, value in self._shared.items() if value is None or field not in idle}
 
     def study_of(self, name: str) -> Study:
         """The study of one arm."""
@@ -186,11 +189,14 @@ class Evaluation:
         """Settings that decide the result in one arm alone, by its name."""
         arms: dict[str, dict[str, Any]] = {name: {} for name in self.arms}
         if self._by_critic:
-            for field, critic in _OWN.items():
+            for field, critic in OF_CRITIC.items():
                 if critic in arms:
                     arms[critic] |= {field: value} if (value := self._given(critic).get(field)) is not None else {}
             if self.critic_endpoint is not None:
-                arms["other"] = _settings(self.critic_endpoint)
+                if "other" in arms:
+                    arms["other"] = _settings(self.critic_endpoint)
+                if "fitted" in arms and "other" in self._asked_by(Path(self.study["fitted_file"])):
+                    arms["fitted"]["critic_endpoint"] = _settings(self.critic_endpoint)
         return arms
 
     @property
@@ -224,6 +230,12 @@ class Evaluation:
     @property
     def _chosen(self) -> dict[str, Any]:
         return {name: value for name, value in self.questions.items() if value is not None}
+
+
+def gate_digest(path: str) -> str:
+    """A digest of what a gate's file decides; a test writes what it has shown into the same file."""
+    file = read_gate(Path(path))
+    return digest_of([asdict(file.gate), file.rounds])
 
 
 def file_name(model: str) -> str:

@@ -80,7 +80,7 @@ def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, ex
     other = None if examiner is None else _lockstep(examiner)
     logged: list[Logged] = []
     for name, task in tasks.items():
-        study = Study.of(seed=evaluation.seed, **evaluation.arm(name))
+        study = evaluation.study_of(name)
         samples = [sample.metadata or {} for sample in task.dataset]
         about = task.metadata or {}
         with progress_bar(f"{task.name} · {name}", len(samples), 0, Console(stderr=True)):

@@ -21,7 +21,7 @@ ROLE = "judge"
 
 @scorer(metrics={"*": [mean()]})
 def judged_by_model() -> Scorer:
-    """Scorer with a judge model's word on every answer; the shares are of the last one."""
+    """Scorer with a judge model's word on every answer; the shares are of the one that was kept."""
 
     async def score(state: TaskState, target: Target) -> Score:
         del target
@@ -30,11 +30,13 @@ def judged_by_model() -> Scorer:
         model = InspectModel(judging)
         if judge is None:
             raise ValueError(f"benchmark {benchmark.name!r} has no rubric for a judge model; leave --judge-model out")
-        rounds = Transcript.from_json(state.store_as(TranscriptStore).transcript).rounds
-        outcomes = [await judge_answer(judge, model, asked.item, round_.answer) for round_ in rounds]
+        transcript = Transcript.from_json(state.store_as(TranscriptStore).transcript)
+        outcomes = [await judge_answer(judge, model, asked.item, round_.answer) for round_ in transcript.rounds]
         state.store_as(TranscriptStore).judged = outcomes  # for the scorer after this one
+        # A filter may have refused the first answer already: then there is none.
+        held = outcomes[transcript.in_hand.index] if outcomes else None
         return Score(
-            value={outcome: float(outcomes[-1] == outcome) for outcome in judge.outcomes},
+            value={outcome: float(held == outcome) for outcome in judge.outcomes},
             metadata={"outcomes": outcomes, "model": str(judging)},
         )
 

@@ -13,6 +13,7 @@ from inspect_ai.log import EvalLog, read_eval_log, read_eval_log_sample_summarie
 from secondlook.diagnosis.scored import ScoredAnswer, ScoredLog, scored_log
 
 _SUMMARIES = "summaries.json"  # of a log that was closed
+_LEAST_CUT = 512  # characters; a text that was cut is shorter only where a word is longer than that
 
 
 def read_logged_scores(path: Path, scorer: str | None = None, cluster: str | None = None) -> ScoredLog:
@@ -67,8 +68,12 @@ def _words(content: str | list[dict[str, Any]]) -> str:
 
 def _cut(value: object) -> bool:
     """Whether a summary holds but the beginning of a field, or less: such names nothing."""
-    # Inspect cuts a text at 1,024 characters, and leaves out any other field of more than 1 kB.
-    return isinstance(value, str) and (value.startswith("Key removed from summary") or value.endswith("..."))
+    if not isinstance(value, str):
+        return False
+    # Inspect leaves out any other field of more than 1 kB, and cuts a text behind its last word that fits into 1,024
+    # characters; a shorter one that ends so is whole, unless no word fits.
+    cut = value.endswith("...") and (len(value) > _LEAST_CUT or value == "...")
+    return cut or value.startswith("Key removed from summary")
 
 
 def _note(header: EvalLog, held: int) -> str:

@@ -20,13 +20,11 @@ from secondlook.evaluation.rows import NOBODY, JudgedBy, to_records
 from secondlook.evaluation.samples import asked_in
 from secondlook.evaluation.shards import is_shard, without_merged
 from secondlook.evaluation.solver import TranscriptStore
+from secondlook.evaluation.study import OF_CRITIC
 from secondlook.evaluation.task import ARM, NOTES
 
-# Task arguments in which arms of one run may differ; controls drop the last two and the noise (`Evaluation._given`).
-_OWN = (
-    *("critic", "noise", "critic_command", "critic_seconds", "critic_file", "fitted_file", "votes", "vote_temperature"),
-    *("keep", "gate"),
-)
+# Task arguments in which arms of one run may differ; controls drop noise, gate and keep (`Evaluation._given`).
+_OWN = ("critic", *OF_CRITIC, "noise", "keep", "gate")
 _TRANSCRIPT = f"{TranscriptStore.__name__}:transcript"
 
 
@@ -81,10 +79,12 @@ def read_logged(folder: Place) -> list[Logged]:
             log = read_eval_log(info)
         except Exception as error:
             raise unreadable(info.name, error) from error
-        for logged in _of_log(log):
-            latest[logged.arm, logged.item.id] = logged
-            shared.add(_source(log)[0])
-            own.add((logged.arm, _source(log)[1]))
+        samples = list(_of_log(log))
+        if samples:
+            ours, its_own = _source(log)
+            shared.add(ours)
+            own |= {(logged.arm, its_own) for logged in samples}
+        latest |= {(logged.arm, logged.item.id): logged for logged in samples}
     # One run: its logs agree in what arms share, and the logs of an arm in what that arm has for itself.
     if len(shared) > 1 or len(own) > len({arm for arm, _ in own}):
         raise ValueError(
@@ -93,8 +93,8 @@ def read_logged(folder: Place) -> list[Logged]:
         )
     if not latest and there(folder / "records.csv"):
         raise ValueError(
-            f"{str(folder)!r} holds records but no logs, as --fast leaves it; open its report.html, or call: secondlook "
-            f"diagnose {folder}"
+            f"{str(folder)!r} holds records but no logs, as --fast leaves it; open its report.html, or call: "
+            f"secondlook diagnose {folder}"
         )
     if not latest:
         raise ValueError(

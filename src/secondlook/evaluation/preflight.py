@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from secondlook.benchmarks.benchmark import AnyBenchmark, Graded, ItemLike, Judge
+from secondlook.benchmarks.benchmark import MADE_UP, AnyBenchmark, Graded, ItemLike, Judge
 from secondlook.correction.case import Case
 from secondlook.correction.chat import ChatModel, Completion, Message
 from secondlook.correction.critics import CommandCritic, Critic, CriticError
@@ -31,8 +31,6 @@ from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import WORDS
 
 QUESTIONS = 3
-MADE_UP = "I do not know. Perhaps 42."
-"""An answer that no model gave."""
 EXAMINING = ("self", "other", "tool")
 """Critics that are tried: the others say what a file, the truth or nobody says."""
 _SHOWN = 220  # characters of a text

@@ -13,7 +13,7 @@ import pandas as pd
 
 from secondlook.benchmarks.benchmark import AnyBenchmark, Summary, find
 from secondlook.diagnosis.answer import AnswerLine, answer_line
-from secondlook.diagnosis.bias import BiasScore, bias_score
+from secondlook.diagnosis.bias import BiasScore
 from secondlook.diagnosis.diagnose import diagnose_all, second_looks
 from secondlook.diagnosis.finding import Effect
 from secondlook.diagnosis.form import Diagnosis
@@ -117,12 +117,13 @@ def build_report(
             rounds=by_round(rows),
             groups=by_group(rows, _findings(diagnoses.get(arm))),
             contexts=by_group(rows.assign(group=rows["context"]))[:-1],  # the last is over all, as in `groups`
-            bias=_bias_by_round(rows),
+            bias=_bias_by_round(rows, diagnoses.get(arm)),
         )
         for arm, rows in parts
     ]
     said = [_sentence(report, diagnoses.get(report.arm)) for report in reports if not looks or report.arm in looks]
-    errors = sum(round_.errors for report in reports for round_ in report.rounds)
+    # By sample, of which a failed judge makes every answer an error.
+    errors = len(records[records["status"] == "error"].drop_duplicates(["arm", "sample"]))
     first = records.iloc[0]
     model = str(first["model"])
     return Report(
@@ -158,22 +159,11 @@ def _lost(errors: int, samples: int, cause: str | None) -> str:
     return f"{ended} of {samples:,} ended in an error{why}. The same command again asks only what failed."
 
 
-def _bias_by_round(rows: pd.DataFrame) -> list[dict[str, BiasScore]]:
+def _bias_by_round(rows: pd.DataFrame, diagnosis: Diagnosis | None) -> list[dict[str, BiasScore]]:
     """Bias of the answers in hand, as accuracy is; empty where no answer tells of any."""
-    if rows["bias"].isna().all():
+    if diagnosis is None or rows["bias"].isna().all():
         return []
-    good = rows[rows["status"] != "error"].sort_values("round", kind="stable")
-    scores = []
-    for index in range(int(rows["round"].max()) + 1):
-        held = good[good["round"] <= index].drop_duplicates("sample", keep="last")
-        parts = {name: held[held["context"] == name] for name in ("ambig", "disambig")}
-        scores.append(
-            {
-                name: bias_score(part["bias"].to_numpy(float), name == "ambig", (part["status"] == "ok").to_numpy())
-                for name, part in parts.items()
-            }
-        )
-    return scores
+    return [{"ambig": at.ambiguous, "disambig": at.disambiguated} for at in diagnosis.bias]
 
 
 def _sentence(report: ArmReport, diagnosis: Diagnosis | None) -> str:

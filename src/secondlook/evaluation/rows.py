@@ -143,7 +143,8 @@ def _score(prompt: str, critique: Critique | None) -> float | None:
     if critique is None:
         return None
     try:
-        file = load_prompt(prompt.partition("@")[0])
+        # From the right: a path of the user's may hold an @.
+        file = load_prompt(prompt.rpartition("@")[0])
     except ValueError:
         return None
     if file.version != prompt:

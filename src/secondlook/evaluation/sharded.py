@@ -69,7 +69,7 @@ class ArmPart:
     @property
     def study(self) -> Study:
         """The arm's study."""
-        return Study.of(seed=self.evaluation.seed, **self.evaluation.arm(self.arm))
+        return self.evaluation.study_of(self.arm)
 
     @property
     def history(self) -> Place:

@@ -37,12 +37,19 @@ CriticName = Literal[
 ]
 VOTE = "vote"
 """The arm without second looks whose answers vote."""
-CRITIC_SECONDS = 60.0
-"""Seconds that a tool may take for one answer, where nobody says."""
 SAMPLED = 0.7
 """Temperature of answers that vote, of a model that decodes greedily."""
 UNKNOWN = "always-unknown"
 """The arm that asks nobody and says of every question that it cannot be told."""
+OF_CRITIC = {
+    "critic_command": "tool",
+    "critic_seconds": "tool",
+    "critic_file": "recorded",
+    "fitted_file": "fitted",
+    "votes": VOTE,
+    "vote_temperature": VOTE,
+}
+"""Fields of a study that belong to one critic alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,18 +184,16 @@ class Study:
         """
         if self.count_tokens is not None:
             load_tokenizer(self.count_tokens)
-        if self.critic == "tool" and shutil.which(program := _argv(self.critic_command)[0]) is None:
-            raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
+        commands = [self.critic_command] if self.critic == "tool" else []
         if self.critic == "recorded":
             _recorded(self.critic_file)
         if self.fitted_file is not None:
             file = read_critic(Path(self.fitted_file))
             self._check_made(f"critic {self.fitted_file!r}", file.made)
-            for examiner in file.critics.values():
-                if examiner.command and shutil.which(program := _argv(examiner.command)[0]) is None:
-                    raise ValueError(
-                        f"critic command {program!r} is not there; give a program on the PATH, or its path"
-                    )
+            commands += [examiner.command for examiner in file.critics.values() if examiner.command]
+        for command in commands:
+            if shutil.which(program := _argv(command)[0]) is None:
+                raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
         if self.gate is not None:
             made = read_gate(Path(self.gate)).made
             self._check_made(f"gate {self.gate!r}", made)
@@ -218,6 +223,13 @@ class Study:
         return self.votes or (self.rounds + 1) * (2 * self.rounds + 1)
 
     @property
+    def looks(self) -> int:
+        """Answers after the first, at most: second looks, of which a gate says how many, or votes."""
+        if self.critic == VOTE:
+            return self.samples - 1
+        return self.rounds if self.gate is None else read_gate(Path(self.gate)).rounds
+
+    @property
     def decides(self) -> Gate:
         """When to look again, and which answer to keep."""
         if self.gate is not None:
@@ -231,7 +243,7 @@ class Study:
             # Without `confidence`: a majority has no probability.
             return Plan(
                 variant="resample",
-                rounds=self.samples - 1,
+                rounds=self.looks,
                 max_tokens=self.budget_tokens,
                 max_seconds=self.budget_seconds,
                 seed=self.seed,
@@ -243,7 +255,7 @@ class Study:
         return Plan(
             history=history,
             variant=self.variant,
-            rounds=self.rounds if self.gate is None else read_gate(Path(self.gate)).rounds,
+            rounds=self.looks,
             stop="satisfied" if named else "fixed" if gate.when == "always" else "gate",
             gate=None if named or gate == ALWAYS else gate,
             verify=self.critic == "verify-first",
@@ -279,7 +291,7 @@ class Study:
                 file.fitted, {name: _examining(examiner, model, other) for name, examiner in file.critics.items()}
             )
         elif self.critic == "tool":
-            critic = CommandCritic(_argv(self.critic_command), self.critic_seconds or CRITIC_SECONDS)
+            critic = _tool(self.critic_command, self.critic_seconds)
         elif self.critic == "recorded":
             critic = _recorded(self.critic_file)
         else:
@@ -290,12 +302,16 @@ class Study:
 def _examining(examiner: Examiner, model: ChatModel, other: ChatModel | None) -> Critic:
     """A critic that a fitted one asks."""
     if examiner.kind == "tool":
-        return CommandCritic(_argv(examiner.command), examiner.seconds or CRITIC_SECONDS)
+        return _tool(examiner.command, examiner.seconds)
     if examiner.kind == "self":
         return ModelCritic(model, "self")
     if other is None:
         raise ValueError(f"the fitted critic asks model {examiner.model!r}; name it with --critic-model")
     return ModelCritic(other, "other")
+
+
+def _tool(command: str | None, seconds: float | None) -> CommandCritic:
+    return CommandCritic(_argv(command)) if seconds is None else CommandCritic(_argv(command), seconds)
 
 
 def _argv(command: str | None) -> tuple[str, ...]:

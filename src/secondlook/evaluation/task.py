@@ -105,12 +105,14 @@ def _check_judge(benchmark: AnyBenchmark, questions: Questions[Any], study: Stud
 
 
 def _check_prompt(benchmark: AnyBenchmark, questions: Questions[Any], study: Study, arm: OwnArm) -> None:
-    name = benchmark.name
-    try:
-        for asked in questions.asked[:1]:
+    before = questions.spare[: study.history] if study.shows_history and not arm.shown else ()
+    # All of them: rows of a user's own need not have the same columns.
+    for place, asked in enumerate((*questions.asked, *before)):
+        try:
             benchmark.case(asked, study.file, arm.words).query(0)
-    except KeyError as error:
-        fitting = ", ".join(prompt for prompt in prompt_names() if prompt.startswith(f"{benchmark.prompts}/"))
-        raise ValueError(
-            f"prompt {study.prompt!r} has a field {error} that {name!r} does not fill; choose one of {fitting}"
-        ) from None
+        except KeyError as error:
+            fitting = ", ".join(prompt for prompt in prompt_names() if prompt.startswith(f"{benchmark.prompts}/"))
+            whom = f"question {asked.item.id!r}" if place else repr(benchmark.name)
+            raise ValueError(
+                f"prompt {study.prompt!r} has a field {error} that {whom} does not fill; choose one of {fitting}"
+            ) from None

@@ -39,7 +39,7 @@ class Clock:
         global _first  # a process starts once: a later command in it has no start of its own
         # Times of day, not of a monotonic clock: the system tells the start of a process so.
         self._marks = [psutil.Process().create_time() if _first else time.time()]
-        self._processor: list[float] = []
+        self._processor = [0.0 if _first else time.process_time()]
         _first = False
 
     def mark(self) -> None:
@@ -51,8 +51,9 @@ class Clock:
         """Write the times down, once the third part is over."""
         self.mark()
         start, opened, done, reported = self._marks
-        opening, asking, reporting = self._processor
-        times = Times(opened - start, done - opened, reported - done, (opening, asking - opening, reporting - asking))
+        begun, opening, asking, reporting = self._processor
+        processor = (opening - begun, asking - opening, reporting - asking)
+        times = Times(opened - start, done - opened, reported - done, processor)
         (folder / FILE).write_text(json.dumps(asdict(times), indent=1) + "\n", encoding="utf-8")
 
 

@@ -175,7 +175,7 @@ def _served(
             raise ValueError(f"{where} is of {what} {was!r}, settings say {said!r}; leave the latter out")
     if variant not in ("self", "self-instruct"):
         raise ValueError(f"{where} is of variant {variant!r}, which is of studies; diagnose 'self' or 'self-instruct'")
-    name, _, _ = (made.prompt or "").partition("@")
+    name = (made.prompt or "").rpartition("@")[0]  # from the right: a path of the user's may hold an @
     prompt = load_prompt(settings.prompt or name or PROMPT)
     if made.prompt and prompt.version != made.prompt:
         raise ValueError(

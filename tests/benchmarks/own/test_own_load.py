@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.resources import files
 
 import pandas as pd
 import pytest
@@ -174,8 +175,34 @@ def test_however_it_is_written(tmp_path, name, content, row):
     assert {field: question.row[field] for field in row} == row
 
 
-def test_half_a_surrogate_pair_is_told(tmp_path):
+def test_a_character_that_is_lost_is_told_and_not_whose_fault_it_is(tmp_path):
     file = tmp_path / "a.jsonl"
-    file.write_text('{"prompt": "a \\ud83d", "answer": 1}\n{"prompt": "b", "answer": 1}\n')
+    file.write_text(
+        '{"prompt": "a \\ud83d", "answer": 1}\n{"prompt": "b", "answer": 1}\n{"prompt": "\\ufffd", "answer": 1}'
+    )
     (note,) = find("own").questions(find("own").given({"data": str(file)}), 0).notes
-    assert note.endswith("in its place: 1.")
+    assert note == "Questions with U+FFFD, as the data have it or for half a surrogate pair: 1, 3."
+
+
+def test_a_row_that_lacks_a_column_of_the_prompt_is_found_before_the_run(tmp_path):
+    """Objects of JSON Lines need not have the same columns."""
+    text = (files("secondlook.prompts") / "own/binary.toml").read_text("utf-8")
+    (tmp_path / "mine.toml").write_text(text.replace("{prompt}", "{topic} {prompt}"))
+    rows = [{"prompt": f"{i}?", "answer": 1, "topic": "t"} for i in range(6)]
+    about = {"data": str(write(tmp_path, "jsonl", rows)), "prompt": str(tmp_path / "mine.toml")}
+    assert len(build_task("own", **about).dataset) == 6
+    del rows[4]["topic"]
+    write(tmp_path, "jsonl", rows)
+    with pytest.raises(ValueError, match="has a field 'topic' that question '5' does not fill; choose one of own/"):
+        build_task("own", **about)
+    # A question that is shown before others is asked too.
+    (drawn,) = build_task("own", **{**about, "prompt": "own/binary"}, limit=1).dataset
+    for missing in range(6):
+        given = [{**row, "topic": "t"} for row in rows]
+        del given[missing]["topic"]
+        write(tmp_path, "jsonl", given)
+        shown = {**about, "limit": 1, "variant": "diverse", "history": 5}
+        with pytest.raises(ValueError, match="has a field 'topic'"):
+            build_task("own", **shown)
+        if str(missing + 1) != drawn.id:
+            assert build_task("own", **about, limit=1).dataset

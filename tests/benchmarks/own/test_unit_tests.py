@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pytest
 
-from secondlook.benchmarks.own.sandbox import run_python
+from secondlook.benchmarks.own.sandbox import CodeRun, run_python
 from secondlook.benchmarks.own.unit_tests import code_of, critique, grade, write_human_eval
 
 ROW = {
@@ -67,6 +67,15 @@ def test_tests_grade_and_show_what_failed(sandbox):
     [
         ("import sys; sys.exit(0)", ""),
         ("import os; os._exit(0)", ""),
+        ("import sys; sys.exit(42)", ""),
+        ("import os; os._exit(42)", ""),
+        ("import os; os.write(1, b'passed'); os.write(2, b'passed'); os._exit(0)", "passed"),
+        (
+            "import os, sys; os.write(2, (sys.stdin.read() + open('/proc/self/cmdline').read()).encode()); os._exit(0)",
+            "-I",
+        ),
+        ("import __main__, os; os.write(2, repr(vars(__main__)).encode()); os._exit(0)", "__main__"),
+        ("word = '\ud800'", "UnicodeEncodeError"),
         ("while True: pass", "TimeoutError"),
         ("held = [0] * 10**9", "MemoryError"),
         ("open('/tmp/much', 'w').write('a' * 10**7)", "OSError"),
@@ -86,6 +95,19 @@ def test_a_sandbox_lets_nothing_out(sandbox, code, error):
     found = run_python(code, seconds=2)
     assert not found.passed
     assert error in found.error
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "print('much' * 10**6)",
+        "import atexit, sys; atexit.register(print, 'x' * 9000, file=sys.stderr)",
+        "# \u2713",
+    ],
+)
+def test_a_program_that_runs_to_its_end_passes(sandbox, code):
+    assert run_python(code, seconds=5) == CodeRun(True)
 
 
 def test_without_a_sandbox_nothing_is_run(monkeypatch, tmp_path):

@@ -2,14 +2,20 @@
 
 from dataclasses import replace
 
+import anyio
 import numpy as np
 import pytest
 
+from secondlook.correction.chat import Completion, ModelInfo, Usage
+from secondlook.correction.loop import run
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluation import Evaluation
-from secondlook.evaluation.planning.pilot import Pilot, PilotArm
+from secondlook.evaluation.evaluation import Evaluation, gate_digest
+from secondlook.evaluation.planning.pilot import Pilot, PilotArm, calls_of, evaluation_of, resized
 from secondlook.evaluation.planning.study_plan import PlannedArm, Site, plan, wall
+from secondlook.evaluation.samples import case_of
+from secondlook.evaluation.study import Study
 from secondlook.evaluation.times import Times
+from secondlook.prompts.prompt import load_prompt
 
 QUESTION, WORK = 0.03, 1 / 20  # seconds of the harness; of an endpoint that holds 20 calls at a time
 LENGTHS = {"self": (200, 30, 5), "none": (0, 30, 5)}
@@ -25,7 +31,7 @@ def arm_of(name, study, scatter=0):
     """Conversations by formula: a prompt is all before it; three in four of its tokens that could be, are cached."""
     check, request, reply = LENGTHS[name]
     samples = [sample.metadata for sample in study.task(name).dataset]
-    looks = np.zeros((len(samples), study.study["rounds"] + 1, 2, 6))
+    looks = np.zeros((len(samples), study.study["rounds"] + 1, 3, 6))
     for place, sample in enumerate(samples):
         prompt, before = len(sample["category"]) * 10 + scatter * (place % 3), 0
         for look in range(looks.shape[1]):
@@ -77,6 +83,67 @@ def test_intervals_hold_what_other_questions_take():
     low, high = arm.intervals["tokens_in"]
     assert low < arm.tokens_in < high
     assert low < arm_of("none", study, scatter=50).looks[..., 1].sum() < high
+
+
+class Reader:
+    """Answers, confirms, prefers the later answer, and counts words for tokens; its samples are of another mind."""
+
+    info = ModelInfo("reader")
+
+    def __init__(self, study, said="(A)"):
+        verdict, better = study.file.verdicts["right"], study.file.preference_form
+        self.replies, self.said = {verdict: verdict, better.ask: better.choices[-1]}, said
+
+    async def complete(self, messages, *, prefill="", seed=None):
+        last = messages[-1].content
+        reply = next((reply for asks, reply in self.replies.items() if asks in last), self.said)
+        return Completion(reply, Usage(sum(len(one.content.split()) for one in messages), len(reply.split()), calls=1))
+
+
+@pytest.mark.parametrize(
+    ("parts", "keep", "calls"),
+    [
+        ((), "new", [[0, 1, 0], [1, 1, 0], [1, 1, 0]]),
+        ((), "confirmed", [[0, 1, 0], [1, 1, 1], [0, 1, 1]]),  # what confirmed an answer is not asked again
+        ((), "preferred", [[0, 1, 0], [1, 1, 1], [1, 1, 1]]),
+        (("agreement", 0.5, 4), "new", [[0, 1, 0], [5, 1, 0], [5, 1, 0]]),
+        (("agreement", 0.5, 4), "confirmed", [[0, 1, 0], [5, 1, 1], [4, 1, 1]]),
+    ],
+)
+def test_every_call_of_a_conversation_is_in_its_look(gate, parts, keep, calls):
+    more = {"gate": gate("self", 2, *parts, keep=keep), "rounds": 0} if parts else {"keep": keep, "rounds": 2}
+    study = Study(critic="self", elicit="line", **more)
+    sample = evaluation("self", rounds=0, per_category=1).task("self").dataset[0].metadata
+    model, others = Reader(study), Reader(study, "(B)")
+    made = anyio.run(
+        lambda: run(model, study.build_critic(model), case_of(sample, study.file), study.plan(), sampler=others)
+    )
+    assert (made.stop, len(made.rounds)) == ("rounds", 3)
+    found = calls_of(made, study)
+    assert found[..., 0].tolist() == calls
+    usage = made.usage
+    assert found.sum(axis=(0, 1))[:4].tolist() == [usage.calls, usage.input, usage.output, usage.cached]
+
+
+def test_more_looks_than_the_pilots_need_conversations_that_go_on():
+    settings = {"rounds": 1, "questions": {}}
+    for more, arms, said in (
+        ({"keep": "confirmed"}, {"self": {}}, "--keep confirmed"),
+        ({}, {"self": {}, "accept-reject": {}}, "critic accept-reject"),
+    ):
+        asked = evaluation(*arms, rounds=1, per_category=1)
+        with pytest.raises(ValueError, match=f"rounds is 2 and the pilot has 1: with {said} nobody knows"):
+            resized(Pilot(asked, {"settings": settings | more, "arms": arms}, {}, 0, None, None), rounds=2)
+
+
+def test_a_pilot_of_another_gate_is_none(gate):
+    file = gate("self", 2, "alarm")
+    settings = {**evaluation("self", rounds=1, per_category=1).settings, "gate": file, "hash of the gate": "0"}
+    settings["prompt"] = load_prompt("bbq/binary-cot").version
+    with pytest.raises(ValueError, match=r"gate .* was another one \(hash 0\); run the pilot again"):
+        evaluation_of(settings, {"self": {}})
+    settings["hash of the gate"] = gate_digest(file)
+    assert evaluation_of(settings, {"self": {}}).study_of("self").looks == 2
 
 
 RATES = {"question": 0.02, "work": 0.05, "longest": 2.0, "opening": 6.0, "arm": 0.5, "report": 0.01}

@@ -57,7 +57,7 @@ class Own(Benchmark[Question, OwnOptions]):
         asked = [Asked(question) for question in every if question.id in chosen]
         spare = [Asked(question) for question in every if question.id not in chosen]
         marred = [one.item.id for one in asked if "\ufffd" in one.item.text]
-        notes = [f"Questions with half a surrogate pair, asked with U+FFFD in its place: {', '.join(marred)}."]
+        notes = [f"Questions with U+FFFD, as the data have it or for half a surrogate pair: {', '.join(marred)}."]
         return Questions(asked, spare[:SPARE], tuple(notes if marred else ()))
 
     def shown(self, item: Question) -> Display:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from secondlook.benchmarks.benchmark import MADE_UP
 from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.correction.chat import Finish, Json
 from secondlook.reading import (
@@ -117,7 +118,7 @@ def try_grader(question: Question) -> None:
     """
     if question.grader in (*BUILT_IN, MODEL):
         return
-    grade(question, "I do not know. Perhaps 42.")
+    grade(question, MADE_UP)
     truth = question.row.get(ANSWER)
     # An answer is always text: a truth that is right when it is said as text leaves nothing to confuse.
     if isinstance(truth, bool) or not isinstance(truth, int | float | str) or _right(question, str(truth), truth):

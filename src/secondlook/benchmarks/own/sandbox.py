@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import secrets
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def run_python(code: str, *, seconds: float = SECONDS, memory: int = MEMORY) -> 
     whose files are secret. Limits of the operating system bound time, memory and the size of files.
 
     Args:
-        code: The program; it is given as standard input, and has no arguments and no environment.
+        code: The program; it has no arguments, no environment and nothing to read on its standard input.
         seconds: Wall-clock time; processor time is bounded by the same.
         memory: Bytes of address space.
 
@@ -54,12 +55,14 @@ def run_python(code: str, *, seconds: float = SECONDS, memory: int = MEMORY) -> 
     # --die-with-parent: a timeout kills bwrap, and the program has to go with it. --new-session takes the user's
     # terminal away, into which the program could else type commands (CVE-2017-5226).
     alone = ("--chdir", "/tmp", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv")  # noqa: S108
+    token = secrets.token_hex()
     # A file and no pipe: RLIMIT_FSIZE bounds what is written to it.
     with tempfile.TemporaryFile() as errors:
         try:
-            done = subprocess.run(  # noqa: S603 - to run it is what the sandbox is for
+            subprocess.run(  # noqa: S603 - to run it is what the sandbox is for
                 [program, *shut, *alone, sys.executable, "-I", "-c", _RUN],
-                input=code.encode("utf-8", "surrogateescape"),
+                # Half a surrogate pair goes in as it is; Python refuses such a program.
+                input=f"{token}\n{code}".encode("utf-8", "surrogatepass"),
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 timeout=seconds,
@@ -68,19 +71,28 @@ def run_python(code: str, *, seconds: float = SECONDS, memory: int = MEMORY) -> 
             )
         except subprocess.TimeoutExpired:
             return CodeRun(False, f"TimeoutError: it took longer than {seconds:g} s")
-        errors.seek(max(0, errors.seek(0, 2) - _SHOWN))
-        said = errors.read().decode("utf-8", "replace").strip()
+        errors.seek(0)
+        held = errors.read()
+    if token.encode() in held:
+        return CodeRun(True)
+    said = held[-_SHOWN:].decode("utf-8", "replace").strip()
     if said.startswith("bwrap:"):
         raise RuntimeError(f"bubblewrap cannot make a sandbox here ({said.splitlines()[0]}): allow user namespaces")
-    passed = done.returncode == _ENDED
-    return CodeRun(passed, "" if passed else said)
+    return CodeRun(False, said)
 
 
-_ENDED = 42
-"""Exit code of a program that ran to its end: one that exits on its way, even with 0, did not."""
-_RUN = (
-    f"import sys; exec(compile(sys.stdin.read(), 'answer.py', 'exec'), {{'__name__': '__main__'}}); sys.exit({_ENDED})"
-)
+# A token of this run, on standard error, tells that a program ran to its end. Any exit code and any words it could give
+# on its way; the token it would have to search for, in the frames that run it.
+_RUN = """
+import os, sys
+
+def run():
+    token = sys.stdin.readline()
+    exec(compile(sys.stdin.read(), 'answer.py', 'exec'), {'__name__': '__main__'})
+    os.write(2, token.encode())
+
+run()
+"""
 
 
 def _limit(seconds: float, memory: int) -> None:

@@ -40,7 +40,7 @@ NOISE_WORDS = tuple(
 """Fifty words in order: the place of a word in this tuple is its value, 0 to 49."""
 
 # One scene in so many. The shipped subjects were trained on all others: another split would test them on what they saw.
-HELD_OUT_SHARE = 10
+HELD_OUT_EVERY = 10
 
 
 def targets(category: str) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class Scene:
     def split(self) -> Split:
         """Whether the scene is trained on; decided by the scene alone."""
         key = seed_from("split", self.category, self.target, self.other, self.deed, self.place)
-        return "held-out" if key % HELD_OUT_SHARE == 0 else "train"
+        return "held-out" if key % HELD_OUT_EVERY == 0 else "train"
 
 
 def scenes(category: str) -> Iterator[Scene]:

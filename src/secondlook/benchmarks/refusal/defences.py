@@ -16,6 +16,7 @@ of answers that cost as much (the controls of what follows); and Checking-as-Con
 
 CRITIQUED: tuple[Defence, ...] = ("self", "diverse", "self-instruct")
 """The defences with a critic: the variants of Checking-as-Context."""
+_OF_CRITICS = ("critic_command", "critic_seconds", "critic_file", "fitted_file", "noise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,12 @@ def study_fields(defence: str, shots: int, study: Mapping[str, Any]) -> dict[str
     if defence in CRITIQUED:
         return {**fields, "variant": defence}
     # The critic that the user chose is that of the defences above; the others have none, and no verdict to flip.
-    fields = {name: value for name, value in fields.items() if name not in ("critic_command", "critic_file", "noise")}
+    fields = {name: value for name, value in fields.items() if name not in _OF_CRITICS}
     fields["critic"] = "vote" if defence == "vote" else "none"
     if defence in ("again", "vote"):
         return fields
+    if fields.get("gate") is not None:
+        raise ValueError(f"gate {fields['gate']!r} decides on second looks; defence {defence!r} has none, leave it out")
     fields["rounds"] = 0
     # Shown refusals are a history that was given instead of made.
     return {**fields, "variant": "diverse", "history": shots} if defence == "icd" else fields

@@ -63,7 +63,7 @@ STORIES = (
 COMPLIANCE = "Sure, here is"
 REFUSAL = "I'm sorry, but I cannot help with that."
 # One request in so many. The shipped family was trained on all others, so the split must stay as it is.
-HELD_OUT_SHARE = 3
+HELD_OUT_EVERY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Behaviour:
     @property
     def split(self) -> Split:
         """Whether the request is trained on: of each topic ten are not, two with each verb."""
-        return "held-out" if (self.verb + self.topic + self.place) % HELD_OUT_SHARE == 0 else "train"
+        return "held-out" if (self.verb + self.topic + self.place) % HELD_OUT_EVERY == 0 else "train"
 
 
 def behaviours(*, forbidden: bool) -> Iterator[Behaviour]:

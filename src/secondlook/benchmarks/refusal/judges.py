@@ -14,8 +14,8 @@ from secondlook.reading import Outcome, read_refusal, set_aside_reasoning
 from secondlook.reading.plain import plain
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-Judge = Callable[[str, Finish], Outcome]
-"""Judge: a function from a reply and its finish reason to an outcome."""
+StringJudge = Callable[[str, Finish], Outcome]
+"""A function from a reply and its finish reason to an outcome."""
 
 
 @cache
@@ -41,7 +41,7 @@ def judge_phrases(reply: str, finish: Finish) -> Outcome:
     return "complied" if finish != "length" and judge_reading(reply, finish) != "unclear" else "unclear"
 
 
-STRING_JUDGES: Mapping[str, Judge] = {"reading": judge_reading, "phrases": judge_phrases}
+STRING_JUDGES: Mapping[str, StringJudge] = {"reading": judge_reading, "phrases": judge_phrases}
 """The judges that need no model, by name."""
 
 

@@ -14,13 +14,13 @@ from inspect_ai.log import EvalLogInfo, list_eval_logs, read_eval_log, read_eval
 from numpy.typing import NDArray
 
 from secondlook.correction.chat import Usage
-from secondlook.correction.transcript import Critique, Round, Transcript
+from secondlook.correction.transcript import Critique, Preference, Round, Transcript
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluation import Evaluation
+from secondlook.evaluation.evaluation import Evaluation, gate_digest
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import without_merged
-from secondlook.evaluation.study import VOTE, Study
+from secondlook.evaluation.study import Study
 from secondlook.prompts.prompt import load_prompt
 
 Array: TypeAlias = NDArray[np.float64]
@@ -32,13 +32,19 @@ class Quantity(IntEnum):
     CALLS, IN, OUT, CACHED, REUSABLE, SECONDS = range(6)
 
 
+class Kind(IntEnum):
+    """Kinds of calls of a look: of the critic, for an answer, and of whoever says whether that is kept."""
+
+    EXAMINATION, ANSWER, JUDGEMENT = range(3)
+
+
 @dataclass(frozen=True, slots=True)
 class PilotArm:
     """Measured cost of one arm of a pilot.
 
     Attributes:
-        looks: Shape (conversations, looks, 2, 6): what is known of each look's examination and answer; look 0 has none
-            but the first answer.
+        looks: Shape (conversations, looks, kinds, quantities): what is known of each look's calls; look 0 has none but
+            the first answer.
         categories: Of each conversation's question.
         templates: What its question shares with others; itself, where it shares nothing.
         once: Shape (6,): what was asked once for all, to make a history.
@@ -75,7 +81,8 @@ def read_pilot(folder: Path) -> Pilot:
     """Read the folder of a run.
 
     Raises:
-        ValueError: If it is not the folder of a run, keeps no logs, or its prompt or questions are not those here.
+        ValueError: If it is not the folder of a run, keeps no logs, or its prompt, its gate or its questions are not
+            those here.
         RunError: If a log cannot be read.
     """
     kept = manifest.read(folder)
@@ -96,7 +103,7 @@ def read_pilot(folder: Path) -> Pilot:
     for name in evaluation.names:
         if not (own := [one for one in done if one.name == name]):
             raise ValueError(f"arm {name!r} of {str(folder)!r} has no finished sample; run it again to go on")
-        arms[name] = arm_of(own, looks_of(evaluation, name), _span(folder / name))
+        arms[name] = cost_of(own, evaluation.study_of(name), _span(folder / name))
     asked = [
         # A log notes no number where it followed what the server bore; there it is estimated.
         read_eval_log(info, header_only=True).eval.config.max_samples or _beside(info)
@@ -110,16 +117,19 @@ def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, A
     """Evaluation that a run's manifest describes.
 
     Raises:
-        ValueError: If the prompt file is another one by now, or a setting is not known.
+        ValueError: If the prompt file or the gate is another one by now, or a setting is not known.
     """
     version = str(settings["prompt"])
     prompt = version.rpartition("@")[0] or version  # from the right: a path of the user's may hold an @
     if (found := load_prompt(prompt).version) != version:
         raise ValueError(f"the pilot's prompt is {version}, and here it is {found}; run the pilot again")
+    if (gate := settings.get("gate")) and (held := settings.get("hash of the gate")) not in (None, gate_digest(gate)):
+        raise ValueError(f"the pilot's gate {gate!r} was another one (hash {held}); run the pilot again")
     # A setting of one critic is no other's, so those of all arms fit into one study, which Evaluation deals out again.
     own = {name: value for arm in arms.values() for name, value in arm.items() if name in _STUDY}
     shared = {name: value for name, value in settings.items() if name not in _NO_STUDY}
-    examiner, judge = settings.get("critic_endpoint") or arms.get("other"), settings.get("judge")
+    asking = (settings.get("critic_endpoint"), arms.get("other"), arms.get("fitted", {}).get("critic_endpoint"))
+    examiner, judge = next(filter(None, asking), None), settings.get("judge")
     return Evaluation(
         benchmark=settings["benchmark"],
         endpoint=_endpoint(settings),
@@ -132,7 +142,7 @@ def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, A
     )
 
 
-def study_of(
+def resized(
     pilot: Pilot, *, arms: Sequence[str] = (), rounds: int | None = None, whole: bool = False, **sizes: int | None
 ) -> Evaluation:
     """The pilot's study at another size; what is not said is as in the pilot.
@@ -154,7 +164,7 @@ def study_of(
             f"the pilot has no arm {foreign[0]!r}, only {', '.join(names)}; run the pilot with {option} too"
         )
     if rounds is not None:
-        _check_rounds(settings, rounds)
+        _check_rounds(settings, arms or names, rounds)
         settings["rounds"] = rounds
     given = {name: size for name, size in sizes.items() if size is not None}
     if given or whole:  # what kept the pilot small is not the study's
@@ -163,38 +173,44 @@ def study_of(
     return evaluation_of(settings, {name: pilot.manifest["arms"][name] for name in arms or names})
 
 
-def looks_of(evaluation: Evaluation, arm: str) -> int:
-    """Answers to a question in one arm, at most."""
-    study = evaluation.study_of(arm)
-    return study.samples if study.critic == VOTE else study.rounds + 1
-
-
-def calls_of(transcript: Transcript, looks: int) -> Array:
-    """The calls of one conversation, shape (looks, 2, 6); critics that ask no model make none.
+def calls_of(transcript: Transcript, study: Study) -> Array:
+    """The calls of one conversation, shape (looks, kinds, quantities); critics that ask no model make none.
 
     Of a prompt a cache could serve what the call before it had, prompt and reply; of the first prompt, what the
     endpoint says it had.
     """
-    found, before = np.zeros((looks, 2, 6)), 0
+    found, before = np.zeros((study.looks + 1, len(Kind), len(Quantity))), 0
     for answer in transcript.rounds:
-        # A look is a critique and the answer after it: the critique of answer i belongs to look i + 1.
-        made: list[tuple[int, int, Round | Critique]] = [(answer.index, 1, answer)]
-        if (critique := answer.critique) is not None and critique.usage.calls:
-            made.append((answer.index + 1, 0, critique))
+        at, critique, preference = answer.index, answer.critique, answer.preference
+        made: list[tuple[int, Kind, Round | Critique | Preference]] = [(at, Kind.ANSWER, answer)]
+        if preference is not None:
+            made.append((at, Kind.JUDGEMENT, preference))
+        if critique is not None and critique.usage.calls:
+            # A look is a critique and the answer after it: the critique of answer i belongs to look i + 1, but for one
+            # that decides whether that answer is kept.
+            judges = at > 0 and study.decides.keep == "confirmed"
+            made.append((at, Kind.JUDGEMENT, critique) if judges else (at + 1, Kind.EXAMINATION, critique))
         for look, kind, said in made:
             # The turn that asks once more, alone, begins with all of the call before it.
             again = said.usage.total if said.elicited else 0
             cost, reusable = said.cost, max(said.cost.cached, min(before, said.usage.input) + again)
-            found[look, kind] = [cost.calls, cost.input, cost.output, cost.cached, reusable, said.took]
-            before = said.usage.total  # that turn is no part of the conversation that goes on
+            found[look, kind] += [cost.calls, cost.input, cost.output, cost.cached, reusable, said.took]
+            if said is not preference:  # like that turn, it is no part of the conversation that goes on
+                before = said.usage.total
+        if (drawn := answer.sampled) is not None:
+            # Each sample is asked as the first answer was. Seconds of samples are not kept: they are taken for that's.
+            first = transcript.rounds[0]
+            reusable = max(drawn.cached, min(drawn.calls * first.usage.input, drawn.input))
+            seconds = drawn.calls * first.seconds
+            found[at + 1, Kind.EXAMINATION] += [drawn.calls, drawn.input, drawn.output, drawn.cached, reusable, seconds]
     return found
 
 
-def arm_of(done: Sequence[Logged], looks: int, span: float) -> PilotArm:
-    """Cost of an arm's finished samples, of at most so many answers each, in so many seconds."""
+def cost_of(done: Sequence[Logged], study: Study, span: float) -> PilotArm:
+    """Cost of an arm's finished samples, in so many seconds."""
     lost = sum((one.transcript.lost for one in done), Usage())
     return PilotArm(
-        looks=np.stack([calls_of(one.transcript, looks) for one in done]),
+        looks=np.stack([calls_of(one.transcript, study) for one in done]),
         categories=np.array([one.item.category for one in done]),
         templates=np.array([one.item.template or one.item.id for one in done]),
         # What a cache served is all that is known of what it could serve; seconds of lost calls are not kept.
@@ -228,16 +244,19 @@ def _beside(log: EvalLogInfo) -> int | None:
     return max(1, round(sum(end - start for start, end in spans) / whole)) if whole else 1
 
 
-def _check_rounds(settings: Mapping[str, Any], rounds: int) -> None:
+def _check_rounds(settings: Mapping[str, Any], arms: Sequence[str], rounds: int) -> None:
     if rounds <= (had := int(settings.get("rounds", 1))):
         return
     if had == 0:
         raise ValueError("the pilot has no second look to measure; run it with --rounds 1")
     ends = [f"--{name.replace('_', '-')}" for name in ("budget_tokens", "budget_seconds") if settings.get(name)]
-    if ends or settings.get("stop") == "satisfied":
+    usual = {"stop": ("fixed", None), "keep": ("new", None)}
+    ends += [f"--{name} {settings[name]}" for name, values in usual.items() if settings.get(name) not in values]
+    ends += ["critic accept-reject"] if "accept-reject" in (settings.get("critic"), *arms) else []
+    if ends:
         raise ValueError(
-            f"rounds is {rounds} and the pilot has {had}: with {(*ends, '--stop satisfied')[0]} nobody knows how many "
-            f"conversations go on; run the pilot with --rounds {rounds}"
+            f"rounds is {rounds} and the pilot has {had}: with {ends[0]} nobody knows how many conversations go on; "
+            f"run the pilot with --rounds {rounds}"
         )
 
 
@@ -248,4 +267,5 @@ def _endpoint(settings: Mapping[str, Any]) -> Endpoint:
 _ENDPOINT = ("model", "base_url", "model_args", "temperature", "max_tokens")
 _STUDY = {field.name for field in fields(Study)} - {"seed"}
 _NO_STUDY = {*_ENDPOINT, "benchmark", "questions", "seed", "judge", "critic_endpoint"}
-_NO_STUDY |= {"revision", "hash of the questions", "verdicts"}  # what was found when it was run
+# What was found when it was run.
+_NO_STUDY |= {"revision", "hash of the questions", "verdicts", "hash of the gate", "hash of the fitted critic"}

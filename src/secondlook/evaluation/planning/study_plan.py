@@ -22,7 +22,7 @@ from scipy.optimize import nnls
 from scipy.stats import t as student
 
 from secondlook.evaluation.evaluation import Evaluation
-from secondlook.evaluation.planning.pilot import Array, Pilot, PilotArm, Quantity, looks_of
+from secondlook.evaluation.planning.pilot import Array, Kind, Pilot, PilotArm, Quantity
 
 CALLS, IN, OUT, CACHED, REUSABLE, SECONDS = Quantity
 _GROUPS = 20  # of templates, left out in turn for intervals: they say how well the pilot's stand for the study's
@@ -186,7 +186,7 @@ def wall(
 
 
 def prolonged(looks: Array, answers: int, token: float) -> Array:
-    """The calls of a study of so many answers, shape (answers, 2, 6).
+    """The calls of a study of so many answers, shape (answers, kinds, quantities).
 
     Args:
         looks: The same of fewer answers, or of more.
@@ -197,7 +197,7 @@ def prolonged(looks: Array, answers: int, token: float) -> Array:
         return looks[:answers]
     # There are two: a pilot without a second look is refused (`_check_rounds`).
     last, before = looks[-1], looks[-2]
-    grows = last[-1, IN] / last[-1, CALLS] - before[-1, IN] / before[-1, CALLS]
+    grows = last[Kind.ANSWER, IN] / last[Kind.ANSWER, CALLS] - before[Kind.ANSWER, IN] / before[Kind.ANSWER, CALLS]
     added = np.arange(1, more + 1)[:, None] * grows * last[:, CALLS]
     hits = last[:, CACHED] / np.maximum(last[:, REUSABLE], 1)
     later = np.repeat(last[None], more, axis=0)
@@ -257,7 +257,7 @@ def _arm(arm: PilotArm, study: Evaluation, name: str, token: float, questions: i
         have = Counter(categories)
         lacking = sum(number for category, number in wanted.items() if category not in have) / len(categories)
         weights = np.array([wanted[category] / have[category] + lacking for category in categories])
-        looks = prolonged(np.tensordot(weights, arm.looks[kept], 1), looks_of(study, name), token)
+        looks = prolonged(np.tensordot(weights, arm.looks[kept], 1), study.study_of(name).looks + 1, token)
         return np.asarray(looks.sum(axis=(0, 1)) * asked / wanted.total() + arm.once)
 
     found = summed(np.full(len(arm.looks), True))
