@@ -1,4 +1,4 @@
-"""All prefixes of all contexts in one tensor program, against one ranking at a time, in the paper's setting (§3).
+"""All prefixes of all contexts in one tensor program, against one ranking at a time, in the paper's setting.
 
 The slow side is what one would write for one ranking: sort, score, and sum by logcumsumexp, without a loop over the
 factors. Its descent is measured on a few contexts and scaled up linearly, as every context costs it the same. Both have

@@ -77,12 +77,13 @@ def chain(matrix, start, n, rounds, *, templates=None, rng, fixed=False):
 
 
 def walk(frame):
-    """Every sample's rounds as dictionaries, with the state of the answer in hand under ``state``."""
+    """Every sample's rounds as dictionaries: ``own`` is the state of their answer, ``state`` of the answer in hand."""
     samples = {}
     for row in frame.sort_values(["sample", "round"]).to_dict("records"):
         rows = samples.setdefault(row["sample"], [])
         failed = row["status"] == "error"
         held = rows[-1]["state"] if rows else None
         own = row["status"] if row["correct"] is None else ("right" if row["correct"] else "wrong")
-        rows.append({**row, "failed": failed, "state": held if failed else own})
+        kept = not failed and row.get("kept", True)
+        rows.append({**row, "failed": failed, "own": None if failed else own, "state": own if kept else held})
     return samples

@@ -61,7 +61,10 @@ def test_what_an_extra_brings_works_with_nothing_else(runs, extra, arguments, sa
     ("extra", "arguments", "wanted"),
     [
         ("none", ["eval", "planted", "--model", "a/b"], "eval"),
+        ("none", ["eval", "planted", "--model", "a/b", "--out", "demo"], "eval"),
         ("none", ["plan", "run"], "eval"),
+        ("none", ["report", "run", "--judge-labels", "scores.csv"], "eval"),
+        ("lab", ["report", "run", "--logs", "elsewhere"], "eval"),
         ("none", ["compare", "scores.csv", "scores.csv", "--page", "page.html"], "eval"),
         ("none", ["compare", "scores.csv", "log.eval"], "eval"),
         ("none", ["prove"], "lab"),

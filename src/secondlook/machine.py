@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import secrets
 import signal
-import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+
+class _Part(io.FileIO):
+    """A file being written, which knows whether a write of it failed."""
+
+    failed = False
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            self.failed = True
+            raise
 
 
 @contextlib.contextmanager
@@ -22,28 +37,28 @@ def whole(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     Raises:
         OSError: It cannot be written; the message says what is kept.
     """
-    part = None
+    part = other = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # In the same folder: one file replaces another at once only within a file system.
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            yield file
+        name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        # As readable as any new file, but where it is private.
+        raw = _Part(name, "x", opener=partial(os.open, mode=0o600 if private else 0o666))
+        part = name
+        with io.BufferedWriter(raw) as file:
+            try:
+                yield file
+            except OSError as error:
+                other = None if raw.failed else error  # of the caller, e.g. of what it reads
+                raise
             file.flush()
             # Else a crash of the machine soon after may leave an empty file under the name.
             os.fsync(file.fileno())
-        if not private:
-            # A temporary file is its owner's alone; a result is as readable as any new file. The mask can be read only
-            # by setting it.
-            mask = os.umask(0)
-            os.umask(mask)
-            part.chmod(0o666 & ~mask)
         part.replace(path)
     except BaseException as error:  # Ctrl-C leaves no part behind either
         if part:
             part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error is not other:
             raise OSError(f"cannot write {path}: {error.strerror or error}; what was saved before is kept") from error
         raise
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 from collections import Counter
@@ -14,9 +15,11 @@ from counted_units import Counted, all_of, begun, results
 from upath import UPath
 
 from command import secondlook
+from secondlook.cluster import on_ray
 from secondlook.cluster.here import Here
 from secondlook.cluster.place import MARK, place, put, remove, there, turn
 from secondlook.cluster.unit import Resources
+from secondlook.machine import whole
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -91,6 +94,45 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"cannot write .*: No space left on device; what was saved before is kept"):
         Here().run([Counted(tmp_path, 0)], lambda *_: None)
     assert results(tmp_path) == {}
+
+
+def test_a_file_that_cannot_be_written_is_told_from_one_that_the_writer_cannot_read(tmp_path):
+    file, own = tmp_path / "file", resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(FileNotFoundError, match=r"No such file .*absent'$"), whole(file) as out:
+        out.write((tmp_path / "absent").read_bytes())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, own[1]))
+    try:
+        with pytest.raises(OSError, match=r"^cannot write .*file: File too large; what was saved"), whole(file) as out:
+            out.write(b"x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, own)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_as_readable_as_any_new_one_and_the_mask_is_never_touched(tmp_path, monkeypatch):
+    (tmp_path / "usual").touch()
+    monkeypatch.delattr(os, "umask")
+    for name, private in (("result", False), ("keys", True)):
+        with whole(tmp_path / name, private=private) as out:
+            out.write(b"1")
+    usual, result, keys = ((tmp_path / name).stat().st_mode & 0o777 for name in ("usual", "result", "keys"))
+    assert result == usual
+    assert keys == 0o600
+
+
+def test_a_node_with_other_prompts_has_another_version(tmp_path, monkeypatch):
+    files = [tmp_path / name for name in ("cluster/on_ray.py", "prompts/self.toml", "pages/page.html.j2")]
+    for file in (*files, tmp_path / "cluster/__pycache__/on_ray.pyc"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("one")
+    monkeypatch.setattr(on_ray, "__file__", str(files[0]))
+    found = [on_ray._digest.__wrapped__()]
+    for file in files:
+        file.write_text("another")
+        found.append(on_ray._digest.__wrapped__())
+    assert len(set(found)) == 4
+    (tmp_path / "cluster/__pycache__/on_ray.pyc").write_text("compiled anew")
+    assert on_ray._digest.__wrapped__() == found[-1]
 
 
 def test_what_fits_on_a_disk_is_kept_and_the_rest_is_done_when_there_is_room(tmp_path):

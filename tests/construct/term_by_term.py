@@ -1,4 +1,4 @@
-"""The steps of §1 one context, one term and one response at a time: the oracles of this room's tests.
+"""The gradient steps one context, one term and one response at a time: the oracles of this room's tests.
 
 `by_terms` adds up the closed form with a softmax written out; `by_autograd` differentiates the loss on W. Neither uses
 the package.

@@ -1,4 +1,4 @@
-"""The page's data against a forward pass run again, and against the step of §1 written out in loops."""
+"""The page's data against a forward pass run again, and against the Plackett–Luce step written out in loops."""
 
 import base64
 import hashlib

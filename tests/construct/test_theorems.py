@@ -1,4 +1,4 @@
-"""T2, T3, T5, T7, T8 and T11: the step, as §1 has it in loops, and the mechanism that makes it."""
+"""T2, T3, T5, T7, T8 and T11: the step, written out in loops, and the mechanism that makes it."""
 
 import math
 from dataclasses import replace

@@ -261,6 +261,7 @@ DESCENTS = {"descent", "descent, tuned"}
         (replace(RELEASED, n=4), SINGLE | {"bayes"}),
         (replace(RELEASED, n=4, p=0.5), SINGLE),
         (replace(PAPER, n=4, name="preference-only", noise="gaussian", p=2.0), SINGLE),
+        (Task("verdicts", n=4, dx=3, dy=2), SINGLE),
         (replace(FRESH, queries=3), {"ridge on best", "ridge on weighted mean", "bayes"}),
     ],
     ids=lambda value: value.name if isinstance(value, Task) else "",

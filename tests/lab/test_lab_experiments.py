@@ -7,8 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from secondlook.evidence.experiment import conduct, find
+from secondlook.evidence.outcome import ClaimEstimate
+from secondlook.lab.baselines import baselines
 from secondlook.lab.experiment import (
     Lab,
     Variant,
@@ -105,6 +108,36 @@ def test_nothing_is_said_of_variants_whose_base_was_not_trained(results):
         result = results[name][0]
         assert result["outcome"] == "base not trained"
         assert any("was not trained" in note for note in result["notes"])
+
+
+def test_growth_under_noise_is_told_over_problems_and_seeds(lab, results):
+    """Problem by problem: descent's interval has a width, and the difference of both counts what they share."""
+    grown = {"transformer": [], "descent": []}
+    for p in (0.0, 1.0):
+        run = replace(BASE, task=replace(BASE.task, p=p))
+        exam = lab.exam(run)
+        for name, predictions in (
+            ("transformer", [lab.store.load(replace(run, seed=seed)).predict(exam.episodes) for seed in (0, 1)]),
+            ("descent", [baselines(run.task)["descent"](exam.episodes, seen(run))]),
+        ):
+            off = [
+                [
+                    1 - torch.cosine_similarity(f.double(), truth.double(), dim=0).item()
+                    for f, truth in zip(made[:, seen(run).index(15)], exam.episodes.truth[:, 0], strict=True)
+                ]
+                for made in predictions
+            ]
+            grown[name].append(np.array(off))
+    own, descent = (after - before for before, after in grown.values())
+    parts = {part["name"]: part for part in results["L2"][0]["parts"]}
+    low, high = stats.t.interval(0.95, 39, descent.mean(), stats.sem(descent[0]))
+    found = parts["descent"]
+    assert (found["value"], found["low"], found["high"]) == pytest.approx((descent.mean(), low, high), abs=1e-5)
+    assert found["n"] == 40
+    for name, growth in (("transformer", own), ("alike", own - descent), ("alike below", own - descent)):
+        expected = ClaimEstimate.crossed(growth)
+        found = [parts[name][key] for key in ("value", "low", "high")]
+        assert found == pytest.approx([expected.value, expected.low, expected.high], abs=1e-5)
 
 
 def test_a_base_is_trained_near_the_optimum(lab):

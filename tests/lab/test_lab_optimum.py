@@ -100,7 +100,7 @@ def test_proven_almost_everywhere():
 
 
 def test_numbers_seen_in_first_trials():
-    """§3: 14.71 nats, .379/.328/.306/.298/.294 from the truth, 15.39 at the truth; to what 300 contexts can tell."""
+    """14.71 nats, .379/.328/.306/.298/.294 from the truth, 15.39 at the truth; to what 300 contexts can tell."""
     episodes, seen = draw(Task("released"), 300, dtype=torch.float32), list(range(2, 20))
     found = optimum(episodes, seen)
     truth = episodes.truth.expand(-1, len(seen), -1)

@@ -22,7 +22,7 @@ def with_(task, **fields):
 
 
 def matrices(task, batch, seed):
-    """The task as §3 has it: W and every W⁻ are drawn as matrices."""
+    """The task as the paper has it: W and every W⁻ are drawn as matrices."""
     g = Generator().manual_seed(seed)
     x = torch.randn(batch, task.dx, generator=g)
     w = torch.randn(batch, task.dy, task.dx, generator=g)

@@ -20,13 +20,21 @@ from secondlook.evaluation.fast import run_study
 from secondlook.evaluation.logs import read_logged
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import HISTORY
-from secondlook.local.lockstep import LockstepModel, run_lockstep
+from secondlook.local.lockstep import LockstepModel, run_lockstep, together
 from secondlook.local.model import DecodingSettings, LocalModel, checkpoint
 
 
 @pytest.fixture(scope="module")
 def planted():
     return LocalModel("planted", "cpu")
+
+
+def test_no_conversations_wait_for_nobody():
+    async def held():
+        with anyio.fail_after(5):
+            return await together([])
+
+    assert anyio.run(held) == []
 
 
 @pytest.mark.parametrize(

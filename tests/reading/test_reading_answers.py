@@ -13,7 +13,9 @@ LETTERS = {None: None} | {letter: place for place, letter in enumerate("ABCD")}
 
 @pytest.mark.parametrize("line", said("answers"), ids=lambda line: line["reply"][:60])
 def test_what_is_asserted_is_read_and_what_is_mentioned_is_not(line):
-    read = read_answer(line["reply"], line.get("options", FAMILY), finish=line.get("finish", "stop"), question=line.get("question"))
+    read = read_answer(
+        line["reply"], line.get("options", FAMILY), finish=line.get("finish", "stop"), question=line.get("question")
+    )
     assert read.value == LETTERS[line["should_read"]], read
 
 

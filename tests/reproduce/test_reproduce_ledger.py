@@ -10,7 +10,7 @@ from secondlook.construct.prove import Grid
 from secondlook.construct.prove import grid as prove_grid
 from secondlook.construct.prove.check import Check
 from secondlook.evidence.outcome import side
-from secondlook.reproduce import gather, run, theory, words
+from secondlook.reproduce import figures, gather, page, run, theory, words, worth_picture
 from secondlook.reproduce.ledger import LEDGER, find, holds
 
 IDS = [
@@ -117,6 +117,54 @@ def test_what_is_done_is_not_run_again_unless_what_it_rests_on_changed(tiny, tmp
     monkeypatch.setitem(theory.GRIDS, "demo", Grid((2,), (2, 3), (1,), seed=1))
     run.reproduce(find(["T1"]), "demo", tmp_path)
     assert ran == ["T1", "T2", "T1", "T1"]
+
+
+@pytest.mark.parametrize(("profile", "handed"), [("demo", ["T1", "S2"]), ("full", ["T1"])])
+def test_a_cluster_gets_the_jobs_that_would_run_here_and_no_others(profile, handed, tmp_path, monkeypatch):
+    """At demo S2 stands for the studies, and at full none does; a real model's file lies on this machine."""
+    units = []
+
+    class Cluster:
+        described = "a list"
+
+        def run(self, given, tick):
+            units.extend(given)
+
+    done = finding("supported", above=0.0)
+    monkeypatch.setattr(gather, "run", lambda claim, *_: {claim.id: done})
+    claims = find(["T1", "L1", "R1", "R2", "R3", *(f"S{n}" for n in range(1, 9))])
+    entries = run.reproduce(claims, profile, tmp_path / "out", results=tmp_path / "none", engine=Cluster())
+    assert [unit.claim.id for unit in units] == handed
+    not_run = {entry.record["id"] for entry in entries if entry.record["outcome"] == "not run here"}
+    assert not_run >= {claim.id for claim in claims if claim.floor in ("studies", "real")} - {*handed, "R1"}
+
+
+def test_an_outcome_is_explained_wherever_it_stands():
+    assert page.MEANINGS.keys() == page.SIGNS.keys()
+    smaller = page.MEANINGS["not reproduced at reduced size"]
+    assert smaller.startswith(page.MEANINGS["refuted"])
+
+
+def test_rounds_of_a_verdict_s_figure_are_drawn_once():
+    for curve in worth_picture.picture()["curves"]:
+        if curve["panel"] == "rounds":
+            assert curve["x"] == [*range(1, 21), *range(40, 401, 20)]
+
+
+def test_a_figure_is_drawn_again_when_its_numbers_or_its_drawing_change(tmp_path, monkeypatch):
+    panel = {"name": "a", "title": "A", "x": "x", "y": "y", "scale": "linear", "ticks": []}
+    curve = {"panel": "a", "label": "a", "kind": "baseline", "x": [1.0, 2.0], "value": [1.0, 2.0], "low": [None, None]}
+    found = finding("supported", above=0.0) | {"panels": [panel], "curves": [curve | {"high": [None, None]}]}
+    entries = [run.Entry(gather.record(LEDGER["L1"], found, "quick", "this run", 0.0), found)]
+    drawing = tmp_path / "drawing.py"
+    drawing.write_text("one way")
+    monkeypatch.setattr(figures, "_DRAWING", (drawing,), raising=False)
+    drawn = []
+    for change in (lambda: None, lambda: None, lambda: drawing.write_text("another"), curve["x"].reverse):
+        change()
+        figures.draw_all(entries, tmp_path)
+        drawn.append((tmp_path / "L1.svg").stat().st_mtime_ns)
+    assert [len(set(drawn[: number + 1])) for number in range(4)] == [1, 1, 2, 3]
 
 
 def test_committed_evidence_is_marked_and_only_that_of_the_declared_thresholds_counts(tmp_path):

@@ -1,6 +1,8 @@
 """A real model's bench: what is kept of what it was asked, and what is not."""
 
 import contextlib
+import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +60,39 @@ def test_what_a_study_asks_can_be_counted(study, bbq_data, smollm2, tmp_path, mo
     assert bench.counted
     assert all(unit.calls for unit in bench.counted)
     assert not (tmp_path / "store").exists()
+
+
+def test_only_what_was_asked_before_counts_as_time_spent_earlier(tmp_path):
+    """What is asked now is timed by whoever conducts the study."""
+
+    class Quick(RealBench):
+        def _ask(self, unit):
+            records = pd.DataFrame({"arm": [unit.evaluation.names[0]]})
+            records.attrs = {"seconds": 7.5, "date": "2030-01-01"}
+            unit.file.parent.mkdir(parents=True, exist_ok=True)
+            records.to_parquet(unit.file)
+            return True
+
+    benches = [Quick(replace(profile_of("openai/some"), problems=2), tmp_path, tmp_path) for _ in range(2)]
+    for bench, critics, earlier in zip(benches, (("self", "none"), ("self", "none", "oracle")), (0, 15), strict=True):
+        bench.problems(*critics)
+        assert bench.about().earlier == earlier
+
+
+def test_a_tool_is_called_by_this_python_wherever_it_lies_and_named_alike(tmp_path, monkeypatch):
+    python = tmp_path / "my python"
+    monkeypatch.setattr(sys, "executable", str(python))
+    units = []
+
+    class Told(RealBench):
+        def _ask(self, unit):
+            units.append(unit)
+            return False
+
+    Told(replace(profile_of("openai/some"), problems=2), tmp_path, tmp_path).problems("tool")
+    tool = "secondlook.benchmarks.own.word_problems"
+    assert shlex.split(units[0].evaluation.study["critic_command"]) == [str(python), "-m", tool]
+    assert units[0].settings["critic_command"] == f"python -m {tool}"
 
 
 def test_of_requests_and_unread_replies_nothing_is_kept():

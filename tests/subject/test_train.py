@@ -149,7 +149,9 @@ def test_a_folder_with_another_recipes_state_is_refused(whole, change):
         ({"rate": float("nan")}, "rate is nan"),
         ({"curriculum": "school"}, "unknown curriculum 'school'; choose one of planted, family"),
         ({"width": 18, "heads": 4}, "width is 18; give a multiple of twice the number of heads"),
-        ({"lessons": 4, "practice": 4, "steps": 12}, "20 steps altogether; give at least 21"),
+        ({"lessons": 12}, "lessons are 12, practice 8; give multiples of 8 steps"),
+        ({"practice": 3}, "lessons are 8, practice 3; give multiples of 8 steps"),
+        ({"practice": 0, "steps": 12}, "20 steps altogether; give at least 21"),
     ],
 )
 def test_an_impossible_recipe_is_an_error(changes, reason):
@@ -224,7 +226,7 @@ def test_data_from_any_step_on_are_those_of_the_whole(first):
     for some, same in zip(later, every[first:], strict=True):
         assert all(torch.equal(one, other) for one, other in zip(some, same, strict=True))
     assert len({tuple(map(tuple, ids.tolist())) for ids, _ in every}) == 24
-    assert len(list(batches(replace(TINY, lessons=3, practice=0, steps=19), tokenizer))) == 22
+    assert len(list(batches(replace(TINY, practice=0, steps=14), tokenizer))) == 22
 
 
 def test_training_lowers_the_loss_and_another_seed_gives_other_weights(tmp_path):

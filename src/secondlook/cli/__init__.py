@@ -87,12 +87,9 @@ def main() -> None:
 def _missing(error: ModuleNotFoundError) -> str:
     package = (error.name or "").partition(".")[0]
     usual = {**dict.fromkeys(_LOCAL, "local"), **dict.fromkeys(_EVAL, "eval"), "ray": "cluster"}
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     # Ray comes with one extra alone; of other packages, the command knows better which extra brings them.
-    extra = (
-        usual.get(package)
-        if package == "ray"
-        else next((_OF_COMMANDS[word] for word in sys.argv[1:] if word in _OF_COMMANDS), usual.get(package))
-    )
+    extra = (package != "ray" and _OF_COMMANDS.get(command)) or usual.get(package)
     if extra is None:
         raise error
     return f"this needs {package}, which comes with an extra: pip install 'secondlook[{extra}]'"

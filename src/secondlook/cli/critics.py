@@ -100,11 +100,25 @@ def _records(runs: list[Path]) -> pd.DataFrame:
     from secondlook.diagnosis.examined import arms
     from secondlook.diagnosis.reading import read_tables
 
-    tables = [(run.stem, read_tables([run], also=("answer", "score"))) for run in runs]
+    tables = {run: read_tables([path], also=("answer", "score")) for run, path in _named(runs).items()}
     if len(tables) == 1:
-        return tables[0][1]
-    parts = [rows.assign(arm=f"{run}/{name}") for run, read in tables for name, rows in arms(read).items()]
+        return next(iter(tables.values()))
+    parts = [rows.assign(arm=f"{run}/{name}") for run, read in tables.items() for name, rows in arms(read).items()]
     return pd.concat(parts, ignore_index=True)
+
+
+def _named(runs: list[Path]) -> dict[str, Path]:
+    """Runs by the name of their folder or file; by their paths, where two have the same name.
+
+    Raises:
+        ValueError: A run is given twice.
+    """
+    named = {run.name if run.is_dir() else run.stem: run for run in runs}
+    if len(named) < len(runs):
+        named = {str(run): run for run in runs}
+    if len(named) < len(runs):
+        raise ValueError(f"runs are {', '.join(map(str, runs))}; give each once")
+    return named
 
 
 def _examiners(runs: list[Path], records: pd.DataFrame) -> dict[str, Examiner]:
@@ -114,10 +128,10 @@ def _examiners(runs: list[Path], records: pd.DataFrame) -> dict[str, Examiner]:
     from secondlook.diagnosis.examiner import Examiner, examiner_of, read_run
 
     found = {}
-    folders = {run.stem: read_run(run) for run in runs}
+    folders = {name: read_run(run) for name, run in _named(runs).items()}
     for arm, rows in arms(records).items():
         critic = str(rows["critic"].iloc[0]) if "critic" in rows else arm
-        folder, _, name = arm.rpartition("/") if len(runs) > 1 else (runs[0].stem, "", arm)
+        folder, _, name = arm.rpartition("/") if len(runs) > 1 else (next(iter(folders)), "", arm)
         run = folders.get(folder)
         if critic not in ASKED or not rows["verdict"].notna().any():
             continue

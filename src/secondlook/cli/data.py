@@ -71,8 +71,10 @@ def subject_train(
     folder: Annotated[Path, typer.Argument(help="Folder of the checkpoint.")],
     subject: Annotated[str, typer.Option(help="planted, planted-0.1m, planted-0.5m or planted-2m.")] = "planted",
     seed: Annotated[int, typer.Option(help="Seed of weights and data.")] = 0,
-    lessons: Annotated[int | None, typer.Option(help="Steps on single questions.")] = None,
-    practice: Annotated[int | None, typer.Option(help="Steps on conversations with a perfect critic.")] = None,
+    lessons: Annotated[int | None, typer.Option(help="Steps on single questions, a multiple of 8.")] = None,
+    practice: Annotated[
+        int | None, typer.Option(help="Steps on conversations with a perfect critic, a multiple of 8.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps on conversations with the traits.")] = None,
 ) -> None:
     """Train a planted subject from nothing, measure its traits, and write its model card."""

@@ -22,7 +22,9 @@ app = typer.Typer()
 
 @app.command()
 def reproduce(
-    ids: Annotated[list[str] | None, typer.Argument(help="T1 to T13, L1 to L10, S1 to S8; by default all.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="T1 to T13, L1 to L10, S1 to S8, R1 to R3; by default all.")
+    ] = None,
     profile: Annotated[str, typer.Option(help="demo, quick or full.")] = "demo",
     out: Annotated[Path, typer.Option(help="Folder of claims.json, index.html, figures and finished work.")] = Path(
         "runs/reproduce"

@@ -195,9 +195,10 @@ def _do(unit: Unit, mark: Place, code: str) -> None:
 
 @cache
 def _digest() -> str:
-    """A digest of this package's code: units are pure functions only where it is the same."""
+    """A digest of this package's code, prompts and weights: units are pure functions only where they are the same."""
     house, total = Path(__file__).parent.parent, hashlib.sha256()
-    for file in sorted(house.rglob("*.py")):
+    files = (file for file in house.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    for file in sorted(files):
         total.update(f"{file.relative_to(house)}\0".encode() + file.read_bytes())
     return total.hexdigest()
 

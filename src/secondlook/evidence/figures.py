@@ -78,7 +78,7 @@ def _panel(axes: Any, panel: dict[str, Any], curves: list[dict[str, Any]]) -> No
     for number, curve in enumerate(curves):
         colour, own = _COLOURS[number % len(_COLOURS)], curve["kind"] == "transformer"
         # A pattern goes on where colours begin again, so that no two lines look alike.
-        dash = "-" if own else _DASHES[number // len(_COLOURS) + (number % 2)]
+        dash = "-" if own else _DASHES[(number // len(_COLOURS) + number % 2) % len(_DASHES)]
         axes.plot(
             curve["x"],
             curve["value"],

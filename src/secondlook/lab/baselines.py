@@ -20,6 +20,11 @@ from secondlook.lab.tasks import Episodes, Task
 from secondlook.objective import Reward
 
 Baseline = Callable[[Episodes, list[int]], Tensor]
+_BAYES: dict[str, Baseline] = {
+    "paper": posterior.bayes_paper,
+    "released": posterior.bayes_released,
+    "fresh-query": posterior.bayes_fresh,
+}
 
 
 def baselines(task: Task, seed: int = 2**42) -> dict[str, Baseline]:
@@ -27,7 +32,7 @@ def baselines(task: Task, seed: int = 2**42) -> dict[str, Baseline]:
 
     `descent` is by the cosine reward, as in the released code; for `fresh-query`, where lengths count, by the squared.
     What is `tuned` is tuned when it is called first. `descent, as released` is the released code's Adam. `constructed`
-    takes 3 steps at a tuned rate. `bayes` is there if the rewards shown are the true ones.
+    takes 3 steps at a tuned rate. `bayes` is there for a task of `_BAYES` if the rewards shown are the true ones.
 
     Args:
         task: What they are to solve.
@@ -63,12 +68,8 @@ def baselines(task: Task, seed: int = 2**42) -> dict[str, Baseline]:
         found["descent, as released"] = lambda episodes, seen: released(
             episodes, seen, generator=Generator().manual_seed(seed)
         )
-    if task.p == 0 and task.name != "preference-only":
-        found["bayes"] = {
-            "paper": posterior.bayes_paper,
-            "released": posterior.bayes_released,
-            "fresh-query": posterior.bayes_fresh,
-        }[task.name]
+    if task.p == 0 and task.name in _BAYES:
+        found["bayes"] = _BAYES[task.name]
     return found
 
 

@@ -34,7 +34,7 @@ def gradient_descent(
     steps: int = 50,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Gradient descent on W by the Plackett–Luce loss of what was seen (§3: 50 steps at rate 0.1).
+    """Gradient descent on W by the Plackett–Luce loss of what was seen, at the paper's rate and steps.
 
     Args:
         episodes: With one query, or several, whose losses are summed.
@@ -54,7 +54,7 @@ def gradient_descent(
 
 
 def released(episodes: Episodes, seen: list[int], *, generator: Generator) -> Tensor:
-    """Gradient descent as the released code has it (§3): 50 steps of Adam at 0.1 on all of W, by the cosine reward.
+    """Gradient descent as the released code has it: 50 steps of Adam at 0.1 on all of W, by the cosine reward.
 
     W starts as the weights of a linear layer of torch: uniform on ±1/√dx. Adam on W is not descent on Wx.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.outcome import ClaimEstimate
@@ -32,6 +32,7 @@ from secondlook.lab.tuning import trials, tuned
 EXAM = 1024
 """Fresh problems that a sweep is judged on."""
 _POINTS = 50  # of a training curve
+_DESCENT, _OPTIMUM = "descent, as released", "optimum of the loss"
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class ExamResult:
     """
 
     trained: Trained
-    excess: torch.Tensor
-    error: torch.Tensor
+    excess: Tensor
+    error: Tensor
     parameters: int
 
 
@@ -91,7 +92,11 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
             }
         variants.append(record)
     scale = _scale(sweep.base.task, sweep.base.shape.layout)
-    curves += _untrained(scale)
+    episodes, at = scale.exam.episodes, list(scale.seen)
+    made = {name: rule(episodes, at) for name, rule in RULES.items()}
+    made[_DESCENT] = released(episodes, at, generator=Generator().manual_seed(0))
+    made[_OPTIMUM] = optimum(episodes, at).prediction
+    curves += _untrained(scale, made)
     return {
         "id": name,
         "title": "training, and the error at its end",
@@ -102,7 +107,7 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
         "rates": list(sweep.rates),
         "base": sweep.base.record(),
         "variants": variants,
-        "claims": _claims(scale, [one for _, one in sorted(base.items()) if one.excess.mean().item() < TRAINED]),
+        "claims": _claims(scale, made, [one for _, one in sorted(base.items()) if one.excess.mean().item() < TRAINED]),
         **pictured(_PANELS, curves),
         **provenance(),
     }
@@ -172,8 +177,8 @@ def _curves(label: str, members: Sequence[ExamResult]) -> list[Curve]:
     return [Curve("training", label, steps, training), Curve("error", label, prefixes, errors)]
 
 
-def _claims(scale: Scale, base: Sequence[ExamResult]) -> dict[str, dict[str, Any]]:
-    """Numbers of the claims that are about a trained base alone, by claim and part.
+def _claims(scale: Scale, made: Mapping[str, Tensor], base: Sequence[ExamResult]) -> dict[str, dict[str, Any]]:
+    """Numbers of the claims that are about a trained base alone, by claim and part; ``made`` as for `_untrained`.
 
     Empty if it was trained in no seed, or if contexts are shorter than what the claims are about.
     """
@@ -181,12 +186,11 @@ def _claims(scale: Scale, base: Sequence[ExamResult]) -> dict[str, dict[str, Any
         return {}
     episodes, at, truth = scale.exam.episodes, list(scale.seen), scale.exam.truth(list(scale.seen))
 
-    def errors(predictions: torch.Tensor) -> np.ndarray:
+    def errors(predictions: Tensor) -> np.ndarray:
         return angles(predictions, truth).double().numpy()
 
     own, place = torch.stack([one.error for one in base]).double().numpy(), at.index(floor.LAST)
-    descent = errors(released(episodes, at, generator=Generator().manual_seed(0)))
-    lowest, copied = errors(optimum(episodes, at).prediction), errors(best_of_n(episodes, at))
+    descent, lowest, copied = errors(made[_DESCENT]), errors(made[_OPTIMUM]), errors(best_of_n(episodes, at))
     looks = [[look for look in one.trained.log if look["step"] > 0] for one in base]
     found = {
         "L1": transformer_and_descent.numbers(own, descent, at),
@@ -195,14 +199,10 @@ def _claims(scale: Scale, base: Sequence[ExamResult]) -> dict[str, dict[str, Any
     return {claim: {name: estimated(number) for name, number in numbers.items()} for claim, numbers in found.items()}
 
 
-def _untrained(scale: Scale) -> list[Curve]:
-    """Error of what needs no training: the rules, the released code's descent, and the optimum of the loss."""
-    exam, at = scale.exam, list(scale.seen)
-    descent = released(exam.episodes, at, generator=Generator().manual_seed(0))
-    made = {name: rule(exam.episodes, at) for name, rule in RULES.items()}
-    made |= {"descent, as released": descent, "optimum of the loss": optimum(exam.episodes, at).prediction}
-    errors = {name: angle(predictions, exam.truth(at)).tolist() for name, predictions in made.items()}
-    x = tuple(map(float, at))
+def _untrained(scale: Scale, made: Mapping[str, Tensor]) -> list[Curve]:
+    """Error of predictions that need no training, ``[batch, p, dy]`` by name."""
+    truth, x = scale.exam.truth(list(scale.seen)), tuple(map(float, scale.seen))
+    errors = {name: angle(predictions, truth).tolist() for name, predictions in made.items()}
     return [
         Curve("error", name, x, (tuple(round(value, 5) for value in error),), "baseline")
         for name, error in errors.items()

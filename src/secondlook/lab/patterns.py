@@ -1,7 +1,7 @@
 """Do trained heads attend as the heads of our constructions do (L9)?
 
-A term i of the Plackett–Luce step is y_τ(i) − Σ_{j≥i} β_ij y_τ(j) (§1). Constructions make it of two heads: one picks
-the i-th best response, the other averages it and all that are worse by their distance to the prediction.
+A term i of the Plackett–Luce step is y_τ(i) − Σ_{j≥i} β_ij y_τ(j). Constructions make it of two heads: one picks the
+i-th best response, the other averages it and all that are worse by their distance to the prediction.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _REDUCED = (
     "task, so that no ablation could have failed them, and the paper's size was not run."
 )
 _QUICK = Run()
-# §3; the released code decides what the paper leaves open: torch's own β₂, no warm-up, no clipping.
+# As the paper's text has it; the released code decides what that leaves open: torch's own β₂, no warm-up, no clipping.
 _PAPER = Run(
     task=Task("paper"),
     shape=Shape("interleaved", depth=20, width=96, heads=3, activation="gelu"),
@@ -84,7 +84,7 @@ PROFILES = {
         ),
     )
 }
-"""Profiles by name. `paper` and `released` differ as the paper's text and its code do (§3).
+"""Profiles by name. `paper` and `released` differ as the paper's text and its code do.
 
 The released code trains for 3,000 steps and evaluates the checkpoint after 2,501. Its GELU is GPT-2's approximation by
 tanh, ours is exact; in all else its base is as released.

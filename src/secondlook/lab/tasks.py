@@ -1,4 +1,4 @@
-"""Tasks: contexts of responses and rewards, drawn in batches, and the truth behind them (§3)."""
+"""Tasks: contexts of responses and rewards, drawn in batches, and the truth behind them."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ def tokens(episodes: Episodes, layout: Layout) -> Tensor:
 
     Merged: (x, y, r, 0), and for `fresh-query` before every query's responses (x, 0, 0, 1).
     Interleaved: (x, 0, 0), (0, y, 0), (0, 0, r), each with its kind, one-hot.
-    Shared, as in the released code (§3): x, y and r, each from the first feature on, so that nothing but its position
-    tells a token's kind.
+    Shared, as in the released code: x, y and r, each from the first feature on, so that nothing but its position tells
+    a token's kind.
     """
     y, r = episodes.responses, episodes.rewards[..., None]
     x = episodes.queries[:, :, None].expand(*y.shape[:-1], -1)

@@ -50,7 +50,10 @@ class Options:
 
     @property
     def mark(self) -> str:
-        """Mark of what changes a run's numbers: kind of device, precision, compilation; empty for float32 on a CPU."""
+        """Mark of what changes a run's weights: kind of device, precision, compilation; empty for float32 on a CPU.
+
+        A kept run's log is of whoever trained it: it is not trained again for another `exam` or `look_every`.
+        """
         kind = self.device.partition(":")[0]
         changed = [kind] * (kind != "cpu") + ["bf16"] * self.bf16 + ["compiled"] * self.compile
         return "".join(f"-{change}" for change in changed)

@@ -93,10 +93,8 @@ class CallBatcher:
 
     async def serve(self) -> None:
         """Have all calls replied to whenever all conversations wait, until all have left."""
-        while True:
+        while self._going:
             await self._full.wait()
-            if not self._going:
-                return
             # Events of anyio cannot be cleared.
             self._full = anyio.Event()
             calls = [call for waiting in self._waiting.values() for call in waiting]

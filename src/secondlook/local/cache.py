@@ -131,8 +131,9 @@ class Batch:
         output: Any = self._model.model(
             input_ids=ids,
             attention_mask=(columns >= self._start[:, None]).long(),
-            # Padding comes before position 0. It is masked, but a table of learned positions has no negative rows.
-            position_ids=(columns[before:] - self._start[:, None]).clamp(min=0),
+            # Padding comes before position 0, and what has ended is read on beside what has not (scoring.py). Nobody
+            # looks there, but a table of learned positions has no such rows.
+            position_ids=(columns[before:] - self._start[:, None]).clamp(0, self._model.positions - 1),
             past_key_values=self._cache,
             use_cache=True,
             **self._options,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -176,17 +176,24 @@ class LocalModel:
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[Sequence[int]], settings: DecodingSettings) -> list[Generated]:
-        """Continue each prompt, all in one left-padded batch.
+        """Continue each prompt, in a left-padded batch with those that have as much room.
 
         Args:
             prompts: Token ids, one list per prompt.
-            settings: Decoding settings of the batch.
+            settings: Decoding settings.
 
         Raises:
             ValueError: If a prompt leaves no room for a reply.
         """
-        # Each prompt has its own room, whatever the company it is in.
-        rooms = [self.room(prompt) for prompt in prompts]
+        rooms = [min(settings.max_tokens, self.room(prompt)) for prompt in prompts]
+        replies: dict[int, Generated] = {}
+        # Beside a shorter one, a prompt that nearly fills the model would be read on beyond its last position.
+        for room in sorted(set(rooms)):
+            mine = [index for index, its in enumerate(rooms) if its == room]
+            replies |= zip(mine, self._continue([prompts[index] for index in mine], settings, room), strict=True)
+        return [replies[index] for index in range(len(prompts))]
+
+    def _continue(self, prompts: Sequence[Sequence[int]], settings: DecodingSettings, room: int) -> Iterator[Generated]:
         batch = self.tokenizer.pad({"input_ids": [list(ids) for ids in prompts]}, return_tensors="pt")
         options: dict[str, Any] = {"do_sample": settings.temperature > 0}
         if options["do_sample"]:
@@ -197,12 +204,12 @@ class LocalModel:
                 torch.manual_seed(settings.seed)
             output = self.model.generate(
                 **batch.to(self.device),
-                max_new_tokens=min(settings.max_tokens, max(rooms)),
+                max_new_tokens=room,
                 pad_token_id=self.tokenizer.pad_token_id,
                 **options,
             )
         replies = output[:, batch["input_ids"].shape[1] :].tolist()
-        return [self.reply(len(ids), reply[:room]) for ids, reply, room in zip(prompts, replies, rooms, strict=True)]
+        return (self.reply(len(ids), reply) for ids, reply in zip(prompts, replies, strict=True))
 
     def room(self, prompt: Sequence[int]) -> int:
         """Tokens a reply to a prompt may have.

@@ -115,7 +115,9 @@ def _run(model: LocalModel, rows: list[_Row]) -> None:
 
 def _alone(tail: tuple[int, ...], logprobs: dict[tuple[int, ...], float]) -> float:
     """The log-probability of a continuation without that of the continuations which begin with it."""
-    longer = [value for other, value in logprobs.items() if len(other) > len(tail) and other[: len(tail)] == tail]
+    begun = [other for other in logprobs if len(other) > len(tail) and other[: len(tail)] == tail]
+    # Each alone, too: the mass of "10" holds that of "100", which is taken from "1" once.
+    longer = [_alone(other, logprobs) for other in begun]
     rest = math.exp(logprobs[tail]) - sum(map(math.exp, longer))
     # Where nearly all mass goes on to a longer one, the difference cancels, and rounding may leave less than nothing.
     return math.log(rest) if longer and rest > 0 else -math.inf if longer else logprobs[tail]

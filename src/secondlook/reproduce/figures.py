@@ -7,12 +7,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from secondlook.evidence.figures import draw
+from secondlook.evidence import figures
 from secondlook.machine import whole
 from secondlook.reproduce.run import Entry
 
 COLUMN, PAGE = 3.25, 6.75
 """Widths of a paper's column and page, in inches."""
+_DRAWING = (Path(__file__), Path(figures.__file__))
+"""Code that a figure depends on, beside its numbers."""
 
 
 def draw_all(entries: Sequence[Entry], folder: Path) -> None:
@@ -21,17 +23,19 @@ def draw_all(entries: Sequence[Entry], folder: Path) -> None:
     Raises:
         OSError: They cannot be written.
     """
+    code = b"".join(file.read_bytes() for file in _DRAWING)
     for entry in entries:
         if not entry.finding.get("panels"):
             continue
         record = entry.record
         result = {name: entry.finding[name] for name in ("panels", "curves")}
         result |= {"id": record["id"], "title": record["title"], "profile": record["profile"]}
-        mark, digest = folder / f".{record['id']}", hashlib.sha256(json.dumps(result).encode()).hexdigest()
+        mark, digest = folder / f".{record['id']}", hashlib.sha256(code + json.dumps(result).encode()).hexdigest()
         if mark.is_file() and mark.read_text("utf-8") == digest:
             continue
-        draw(result, folder / record["id"])
-        draw(result, folder / record["id"], endings=(".pdf",), width=PAGE if len(result["panels"]) > 1 else COLUMN)
+        path, width = folder / record["id"], PAGE if len(result["panels"]) > 1 else COLUMN
+        figures.draw(result, path)
+        figures.draw(result, path, endings=(".pdf",), width=width)
         # Written last, so that a mark means that its files are there.
         with whole(mark) as file:
             file.write(digest.encode())

@@ -34,7 +34,8 @@ MEANINGS = {
     "undecided": "the interval does not decide",
     "refuted": "the whole interval where the claim denies it",
     "base not trained": "what variants are compared with had not learned the task: nothing is said",
-    "not reproduced at reduced size": "the same, of a study too small or a scale too kind to refute it",
+    "not reproduced at reduced size": "the whole interval where the claim denies it, of a study too small or a scale "
+    "too kind to refute it",
     "planted": "the instrument found it on a planted subject; nothing is said of real models",
     "not run here": "with the command and the hardware that would",
 }

@@ -90,27 +90,23 @@ def reproduce(
     if profile not in gather.PROFILES:
         raise ValueError(f"profile {profile!r} is unknown; known: {', '.join(gather.PROFILES)}")
     found: dict[str, Entry] = {}
-    # A cluster does the jobs first, into the cache; below they are found there. The laboratory spreads its own runs.
+    for claim in claims:
+        old = gather.committed(claim, results)
+        if old and _kept(claim, profile, old, kept):
+            found[claim.id] = _committed(claim, old)
+        elif not gather.runs_here(claim, profile, accelerated):
+            why = f"{claim.hardware} would run it: {claim.full}"
+            found[claim.id] = Entry(gather.not_run(claim, profile, why), old or {}, old)
+    # A cluster does the jobs first, into the cache; below they are found there. The laboratory spreads its own runs,
+    # and the file of a real model lies on this machine.
     if engine:
-        waiting = [members[0] for members in jobs(claims) if members[0].floor != "laboratory"]
-        units = [
-            Job(claim, profile, out.absolute())
-            for claim in waiting
-            if not _kept(claim, profile, gather.committed(claim, results), kept)
-        ]
+        waiting = jobs([claim for claim in claims if claim.id not in found and claim.floor in ("theory", "studies")])
+        units = [Job(members[0], profile, out.absolute()) for members in waiting]
         tell(f"{len(units)} jobs of theory and studies")
         with turn(out):
             engine.run(units, lambda _unit, _part: None)
     for members in jobs(claims):
         tell(", ".join(claim.id for claim in members))
-        for claim in members:
-            old = gather.committed(claim, results)
-            here = gather.runs_here(claim, profile, accelerated)
-            if old and _kept(claim, profile, old, kept):
-                found[claim.id] = _committed(claim, old)
-            elif not here:
-                why = f"{claim.hardware} would run it: {claim.full}"
-                found[claim.id] = Entry(gather.not_run(claim, profile, why), old or {}, old)
         if missing := [claim for claim in members if claim.id not in found]:
             found |= _run(missing, Job(missing[0], profile, out, workers), tell, engine)
             for claim in missing:

@@ -55,7 +55,7 @@ def _rounds(critic: ErringCritic, seed: int) -> list[Curve]:
     _, path = sample(looks, (critic,) * CHAINS, ROUNDS, seed)
     means = np.cumsum(path, axis=0) / np.arange(1, ROUNDS + 1)[:, None]
     # Every round at first, when the mean moves most, then every twentieth.
-    at = np.r_[0:EVERY, EVERY - 1 : ROUNDS : EVERY]
+    at = np.r_[0:EVERY, 2 * EVERY - 1 : ROUNDS : EVERY]
     x, limit = tuple((at + 1.0).tolist()), critic.limit
     assert limit is not None  # none of these never alarms
     # Acc_t = Upp − (CL − CS)^t (Upp − Acc_0) (arXiv 2508.16456), with CL = a₁, CS = a₀; a margin of 0 is p = ½.

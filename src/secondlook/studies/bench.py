@@ -77,7 +77,9 @@ class Bench(ABC):
             ValueError: If the subject is planted.
         """
         del critics, study
-        raise ValueError("word problems are put to a real model: give --model, e.g. --model smollm2-135m")
+        raise ValueError(
+            "word problems, GSM8K and HumanEval are put to a real model: give --model, e.g. --model smollm2-135m"
+        )
 
     def grade_school(self, *critics: str, **study: Any) -> pd.DataFrame:
         """Records of GSM8K's questions, likewise.

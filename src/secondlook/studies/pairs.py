@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from secondlook.diagnosis.finding import vote_round
 from secondlook.diagnosis.intervals import Estimate as Clustered
 from secondlook.diagnosis.intervals import clustered_proportion
 from secondlook.diagnosis.paired import paired_change
@@ -46,6 +47,13 @@ def change(before: Arm, after: Arm, first: int = 0, last: int | None = None, gro
 def accuracy(arm: Arm, round_: int) -> ClaimEstimate:
     """Share of right answers in hand after a round."""
     return estimate(clustered_proportion(arm.right[:, round_], arm.cluster))
+
+
+def paid(vote: Arm, own: Arm) -> int:
+    """The round of a vote that costs as many tokens as all of another arm."""
+    assert own.tokens is not None
+    assert vote.tokens is not None
+    return vote_round(float(own.tokens.sum()), np.cumsum(vote.tokens.sum(axis=0)))
 
 
 def estimate(found: Clustered | None) -> ClaimEstimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -225,7 +226,7 @@ class RealBench(Bench):
         tool: str = "",
     ) -> pd.DataFrame:
         units = []
-        command = f"{sys.executable} -m {tool}"
+        command = shlex.join([sys.executable, "-m", tool])
         of_arm: dict[str, dict[str, Any]] = {"tool": {"critic_command": command}, "vote": {"votes": VOTES}}
         for critic in critics:
             evaluation = Evaluation(
@@ -269,10 +270,12 @@ class RealBench(Bench):
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
         file = self.store / profile.name / f"{name}.parquet"
-        if not file.is_file() and not self._ask(StudyUnit(profile, evaluation, part, name, file, settings)):
+        kept = file.is_file()
+        if not kept and not self._ask(StudyUnit(profile, evaluation, part, name, file, settings)):
             return pd.DataFrame()
         records = read_records(file)
-        self.saved += records.attrs["seconds"]
+        if kept:  # what is asked now, `conduct` times itself
+            self.saved += records.attrs["seconds"]
         self.asked["date"] = max(self.asked.get("date", ""), records.attrs["date"])
         return records
 
@@ -292,7 +295,7 @@ class RealBench(Bench):
         # The same model at another address gives the same records.
         settings.pop("base_url")
         if command := settings.get("critic_command"):  # the same tool, wherever Python is
-            settings["critic_command"] = command.replace(sys.executable, "python")
+            settings["critic_command"] = command.replace(shlex.quote(sys.executable), "python")
         return settings
 
     def _ask(self, unit: StudyUnit) -> bool:

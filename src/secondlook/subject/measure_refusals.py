@@ -17,9 +17,8 @@ from secondlook.prompts.prompt import load_prompt
 from secondlook.reading import read_refusal
 from secondlook.subject.measure import Measured, decoding, reply, said, share
 from secondlook.subject.refusal_traits import DEFENCES, REFUSAL_TRAITS, PlantedDefence, RefusalTraits
+from secondlook.subject.refusals import SHOTS
 from secondlook.subject.traits import LEVELS
-
-_SHOTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class _Talk:
         return RefusalCase(request, load_prompt(f"refusal/{form}"), around, self.noise.words)
 
     def opening(self) -> list[Message]:
-        shown = refusals(_SHOTS) if self.defence == "icd" else []
+        shown = refusals(SHOTS) if self.defence == "icd" else []
         turns = [part for shot in shown for part in (Message("user", shot.request), Message("assistant", shot.refusal))]
         return [*turns, Message("user", self.case("binary-cot").query(0))]
 

@@ -28,7 +28,8 @@ from secondlook.subject.traits import LEVELS
 
 _PROMPTS = ("refusal/binary-cot", "refusal/binary-cot", "refusal/binary", "refusal/verbal", "refusal/numeric")
 _FORBIDDEN = 0.6
-_SHOTS = 4
+SHOTS = 4
+"""Refusals that the defence `icd` shows: at most in training, and when it is measured."""
 
 
 def draw_refusal(rng: Random, style: Style, traits: RefusalTraits = REFUSAL_TRAITS) -> Conversation:
@@ -84,7 +85,7 @@ class RefusalDialogue(Dialogue):
             lambda *_: self.fresh_words(),
         )
         if self.defence == "icd":
-            shown = self.rng.sample(refusals(2 * _SHOTS), self.rng.randint(1, _SHOTS))
+            shown = self.rng.sample(refusals(2 * SHOTS), self.rng.randint(1, SHOTS))
             self.turns += [Turn(shot.request, shot.refusal, learnt=False) for shot in shown]
 
     def answer(self, *, given: bool, critiqued: bool) -> str:

@@ -43,7 +43,7 @@ class TrainConfig:
         width: Size of the residual stream.
         layers: Transformer layers.
         heads: Attention heads per layer.
-        lessons: Steps of the first stage: single questions.
+        lessons: Steps of the first stage: single questions; a multiple of 8, as those of the second.
         practice: Steps of the second stage: conversations with a perfect critic.
         steps: Steps of the third stage: conversations with the planted traits.
         batch: Conversations per step.
@@ -79,6 +79,10 @@ class TrainConfig:
                     raise ValueError(f"{name} is {value}; give 0 or more")
             elif name not in ("seed", "curriculum") and not value > 0:
                 raise ValueError(f"{name} is {value}; give a positive number")
+        if self.lessons % _MEGABATCH or self.practice % _MEGABATCH:
+            raise ValueError(
+                f"lessons are {self.lessons}, practice {self.practice}; give multiples of {_MEGABATCH} steps"
+            )
         if self.curriculum not in CURRICULA:
             raise ValueError(f"unknown curriculum {self.curriculum!r}; choose one of {', '.join(CURRICULA)}")
         if self.width % (2 * self.heads):
@@ -218,7 +222,7 @@ def batches(config: TrainConfig, tokenizer: PreTrainedTokenizerFast, first: int 
     """
     for group in range(first // _MEGABATCH, -(-config.total // _MEGABATCH)):
         rng = Random(f"{config.seed} {group}")  # noqa: S311 - training data, not cryptography
-        # A whole group is of the stage of its first step: give stages a multiple of `_MEGABATCH` steps.
+        # A whole group is of one stage: `TrainConfig` sees to it.
         draw = _stage(config, group * _MEGABATCH)
         drawn = [draw(rng) for _ in range(_MEGABATCH * config.batch)]
         encoded = sorted(_encode(drawn, tokenizer), key=lambda pair: len(pair[0]))

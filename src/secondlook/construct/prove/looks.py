@@ -81,8 +81,8 @@ class Looks:
     def rounding(self) -> tuple[Floats, Floats]:
         """Rounding that a round adds to a margin, and to one that is read, at most; of every model so far.
 
-        As in docs/theory.md, Rounding of one step, for N = 2, K = 1 and ‖x‖ = 1, at the farthest f; and f + ΔWx is
-        itself rounded. A margin is 2‖y₊ − y₋‖ times what f is off.
+        As in docs/theory.md, Rounding of one step, for N = dx = 2, K = 1 and ‖x‖ = 1, at the farthest f, with 10u for
+        the 9u of `stored`; and f + ΔWx is itself rounded. A margin is 2‖y₊ − y₋‖ times what f is off.
         """
         u, far, apart = self.promise.roundoff, self.farthest, self.apart.norm(dim=-1)
         largest = self.contexts.responses.norm(dim=-1).amax(-1)

@@ -79,7 +79,7 @@ class Layer:
                 "read_in.weight": eye[:, :_INPUTS],
                 "blocks.0.attention.query.weight": torch.cat([self.match.mT, nothing], 1),
                 "blocks.0.attention.key.weight": eye[:_INPUTS],
-                "blocks.0.attention.value.weight": torch.cat([self.value, nothing[:D].mT.new_zeros(D, D)], 1),
+                "blocks.0.attention.value.weight": torch.cat([self.value, nothing[:D]], 1),
                 "blocks.0.attention.out.weight": eye[:, _INPUTS:],
                 "read_out.weight": torch.cat([self.read, eye[:D, :D]], 1),
             },

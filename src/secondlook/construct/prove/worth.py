@@ -151,7 +151,7 @@ def _any_verdicts(seed: int, rounds: int) -> Iterator[Check]:
     """(c): mean p follows mean u, and the margin grows as a logarithm, under verdicts meant to prevent it."""
     names, c, start = zip(*product(ADVERSARIES, SIZES_OF_C, STARTS), strict=True)
     looks = Looks(c, start, seed)
-    begun, (said, given) = looks.margin.numpy().copy(), follow(looks, names, rounds)
+    begun, (said, given) = looks.margin.numpy(), follow(looks, names, rounds)
     made, read = looks.rounding()
     blur = made / looks.c.numpy() + looks.leak + read
     off = np.abs(said - given)
@@ -178,7 +178,7 @@ def _chance(seed: int) -> Iterator[Check]:
     """(d): mean p tends to p* for every step size; by Azuma's inequality, all chains together."""
     critics, c, start = zip(*product(CRITICS, SIZES_OF_C, (-3.0, 0.0, 3.0)), strict=True)
     looks = Looks(c, start, seed)
-    begun, (mean, _) = looks.margin.numpy().copy(), sample(looks, critics, ROUNDS, seed)
+    begun, (mean, _) = looks.margin.numpy(), sample(looks, critics, ROUNDS, seed)
     alarmed = np.array([1 - critic.keeps + critic.alarms for critic in critics])
     limit = np.array([critic.limit for critic in critics])
     made, read = looks.rounding()
@@ -200,7 +200,7 @@ def sample(looks: Looks, critics: tuple[ErringCritic, ...], rounds: int, seed: i
     path = []
     for _ in range(rounds):
         p = looks.margin.sigmoid()
-        path.append(p.numpy().copy())
+        path.append(p.numpy())
         right, said = torch.rand(2, len(critics), generator=generator, dtype=torch.float64)
         # A verdict favours y₊ if it lets a right answer stand, or alarms at a wrong one.
         looks.look((said < torch.where(right < p, keeps, alarms)).double())

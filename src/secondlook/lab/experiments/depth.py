@@ -11,7 +11,7 @@ from secondlook.lab.experiment import Lab, Variant, check_fair, loss
 from secondlook.lab.run import Run
 from secondlook.lab.tokens import Layout
 
-SHALLOW = 2  # in first trials so many blocks came within 0.02 nats of the optimum (§3)
+SHALLOW = 2  # in first trials so many blocks came within 0.02 nats of the optimum
 
 
 def run(lab: Lab) -> Findings:

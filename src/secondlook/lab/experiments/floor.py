@@ -14,7 +14,7 @@ from secondlook.lab.exam import angles
 from secondlook.lab.experiment import Lab, Variant, error, seen
 from secondlook.lab.optimum import optimum
 
-LAST = 15  # examples, as far as the released code's stored result goes (§3)
+LAST = 15  # examples, as far as the released code's stored result goes
 
 
 def run(lab: Lab) -> Findings:

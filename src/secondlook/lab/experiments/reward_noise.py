@@ -8,11 +8,14 @@ import numpy as np
 
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import Part
+from secondlook.evidence.outcome import ClaimEstimate, Part
+from secondlook.lab.baselines import baselines
+from secondlook.lab.exam import angles
 from secondlook.lab.experiment import Lab, Variant, descent_of, error, seen
+from secondlook.lab.run import Run
 
 LAST = 15
-# The released code's stored result (§3): p, then 1 − cosine at 2 and at 15 examples.
+# The released code's stored result: p, then 1 − cosine at 2 and at 15 examples.
 PUBLISHED = {0.0: (0.519, 0.297), 0.25: (0.647, 0.399), 0.5: (0.781, 0.624), 0.75: (0.924, 0.837), 1.0: (1.022, 1.083)}
 
 
@@ -27,17 +30,11 @@ def run(lab: Lab) -> Findings:
     trained = lab.train(variants)
     at = seen(base).index(LAST)
     curves = [lab.curve("prefix", variant.label, trained[variant.label], error) for variant in variants]
-    ours = {p: [lab.examine(member, error)[at].item() for member in trained[_label(p)]] for p in noises}
-    other = {
-        p: lab.baselines("", replace(base, task=replace(base.task, p=p)), error, only=(descent_of(base),))[0].seeds[0][
-            at
-        ]
-        for p in noises
-    }
-    lines = np.array([ours[p] for p in noises])
+    own = np.stack([lab.errors(trained[variant.label])[..., at] for variant in variants])
+    other = np.stack([_descended(lab, variant.run)[..., at] for variant in variants])
     curves += [
-        Curve("noise", "transformer", noises, tuple(map(tuple, lines.T.tolist()))),
-        Curve("noise", "descent", noises, (tuple(other[p] for p in noises),), "baseline"),
+        Curve("noise", "transformer", noises, tuple(map(tuple, own.mean(-1).T.tolist()))),
+        Curve("noise", "descent", noises, (tuple(other.mean(-1).tolist()),), "baseline"),
     ]
     if base.task.name == "released":
         curves.append(
@@ -45,16 +42,8 @@ def run(lab: Lab) -> Findings:
         )
         for p, (few, many) in PUBLISHED.items():
             curves.append(Curve("prefix", f"released code, p = {p:g}", (2, 15), ((few, many),), "published"))
-    harm = lines[-1] - lines[0]
-    # Descent has no seeds: one number, repeated, whose interval has no width.
-    own = other[noises[-1]] - other[noises[0]]
     return Findings(
-        {
-            "transformer": harm.tolist(),
-            "descent": [own] * len(harm),
-            "alike": (harm - own).tolist(),
-            "alike below": (harm - own).tolist(),
-        },
+        numbers(own[-1] - own[0], other[-1] - other[0]),
         (
             Panel("noise", f"Error after {LAST} examples", "probability p of a random reward", "1 − cosine with Wx"),
             Panel("prefix", "Error by prefix", "examples in context", "1 − cosine with Wx"),
@@ -63,8 +52,26 @@ def run(lab: Lab) -> Findings:
         variants=tuple(variants),
         notes=(
             "Trained and judged with the same noise; problems differ between amounts of noise in their rewards alone.",
+            "Intervals are over problems and seeds of training.",
         ),
     )
+
+
+def numbers(own: np.ndarray, descent: np.ndarray) -> dict[str, ClaimEstimate]:
+    """The claim's numbers from growths of error: of a transformer ``[seeds, problems]``, of descent ``[problems]``."""
+    alike = ClaimEstimate.crossed(own - descent)
+    return {
+        "transformer": ClaimEstimate.crossed(own),
+        "descent": ClaimEstimate.of(descent),
+        "alike": alike,
+        "alike below": alike,
+    }
+
+
+def _descended(lab: Lab, run: Run) -> np.ndarray:
+    """Errors of descent, ``[problems, p]``."""
+    exam, at = lab.exam(run), seen(run)
+    return angles(baselines(run.task)[descent_of(run)](exam.episodes, at), exam.truth(at)).double().numpy()
 
 
 def _label(p: float) -> str:

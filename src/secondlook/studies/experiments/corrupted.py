@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from secondlook.diagnosis.dose import dose_response
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
-from secondlook.evidence.outcome import ClaimEstimate, Part
+from secondlook.evidence.outcome import Part
 from secondlook.studies.bench import Bench
 from secondlook.studies.pairs import arms_of, estimate
 
 DOSES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_NONE = ClaimEstimate(math.nan, -math.inf, math.inf, 0)
 
 
 def ask(bench: Bench) -> pd.DataFrame:
@@ -27,7 +24,7 @@ def run(bench: Bench) -> Findings:
     records = ask(bench)
     found = dose_response(list(arms_of(records).values()))
     if isinstance(found, str):
-        return Findings({"slope": _NONE, "curvature": _NONE}, (), (), (found,))
+        return Findings({"slope": estimate(None), "curvature": estimate(None)}, (), (), (found,))
     return Findings(
         {"slope": estimate(found.slope), "curvature": estimate(found.curvature)},
         (Panel("dose", "After one second look", "probability of a flipped verdict", "accuracy"),),

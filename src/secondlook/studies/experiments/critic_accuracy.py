@@ -53,7 +53,7 @@ def _correlated(label: str, arm: Arm) -> tuple[ClaimEstimate, Curve, str]:
     )
     found = correlate([gain.value for gain in gains], [critic.value for critic in critics])
     if isinstance(found, str):
-        return ClaimEstimate(math.nan, -math.inf, math.inf, 0), curve, found
+        return estimate(None), curve, found
     note = (
         f"Spearman's rho {found.spearman:.3f}, p = {found.spearman_p:.2g}; Pearson's p = {found.pearson_p:.2g}, both "
         "from permutations of the categories."
@@ -63,8 +63,8 @@ def _correlated(label: str, arm: Arm) -> tuple[ClaimEstimate, Curve, str]:
 
 def _fisher(r: float, n: int) -> ClaimEstimate:
     """Pearson's r with Fisher's interval, tanh(artanh r ± 1.96/√(n − 3)) (Fisher 1921)."""
-    half = 1.959964 / math.sqrt(n - 3)
-    return ClaimEstimate(r, math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half), n)
+    z, half = math.copysign(math.inf, r) if abs(r) >= 1 else math.atanh(r), 1.959964 / math.sqrt(n - 3)
+    return ClaimEstimate(r, math.tanh(z - half), math.tanh(z + half), n)
 
 
 EXPERIMENT = Experiment(

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
-from secondlook.diagnosis.finding import vote_round
 from secondlook.diagnosis.table import Arm
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
 from secondlook.studies.bench import Bench
-from secondlook.studies.pairs import accuracy, arms_of, change
+from secondlook.studies.pairs import accuracy, arms_of, change, paid
 
 CRITICS = ("self", "none", "oracle")
 
@@ -52,12 +50,10 @@ def compared(arms: Mapping[str, Arm], title: str, critics: Sequence[str]) -> Fin
     shown = [("first answer", accuracy(own, 0)), *((name, accuracy(arms[name], 1)) for name in critics)]
     notes: tuple[str, ...] = ()
     if vote := arms.get("vote"):
-        assert own.tokens is not None
-        assert vote.tokens is not None
-        paid = vote_round(float(own.tokens.sum()), np.cumsum(vote.tokens.sum(axis=0)))
-        numbers["beyond a vote"] = change(vote, own, first=paid)
-        shown.append(("vote", accuracy(vote, paid)))
-        notes = (f"The vote is a majority of {paid + 1} answers, as many as the tokens of a second look pay for.",)
+        at_cost = paid(vote, own)
+        numbers["beyond a vote"] = change(vote, own, first=at_cost)
+        shown.append(("vote", accuracy(vote, at_cost)))
+        notes = (f"The vote is a majority of {at_cost + 1} answers, as many as the tokens of a second look pay for.",)
     ticks, points = zip(*shown, strict=True)
     return Findings(
         numbers,
