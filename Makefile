@@ -45,6 +45,7 @@ check: $(STAMP)
 	$(BIN)/python tools/scale_tables.py --check
 	$(BIN)/python tools/coverage_table.py --check
 	$(BIN)/python tools/gate_tables.py --check
+	$(BIN)/python tools/limits_on_real.py --check
 	$(BIN)/python tools/findings.py --check
 	$(BIN)/python tools/gateway_table.py --check
 

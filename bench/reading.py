@@ -16,7 +16,7 @@ import re
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def room(line: Line) -> Any:
     reply, finish = line["reply"], line.get("finish") or "stop"
     match line["kind"]:
         case "answer":
-            read = read_answer(reply, line.get("options") or FAMILY, finish=finish).value
+            read = read_answer(reply, line.get("options") or FAMILY, finish=finish, question=line.get("question")).value
             return None if read is None else "ABCDEFGH"[read]
         case "choice" if line.get("options"):
             read = read_answer(reply, line["options"], finish=finish).value
@@ -89,38 +89,6 @@ def filters(line: Line) -> Any:
     if kind == "exact":
         return reply.strip().lower() or None
     return "refused" if re.match(r"\W*(?:i'm sorry|i cannot|i can't|as an ai|sorry)", reply.lower()) else "complied"
-
-
-def before() -> Callable[[Line], Any] | None:
-    """The readers before the room, where their modules are still there."""
-    try:
-        from secondlook.benchmarks.bbq.answers import parse_answer
-        from secondlook.benchmarks.prompts import stated
-
-        from secondlook.benchmarks.own.grading import choice, number
-        from secondlook.benchmarks.refusal.judges import judge_start
-    except ImportError:
-        return None
-
-    def read(line: Line) -> Any:
-        reply, kind = line["reply"], line["kind"]
-        if kind == "answer":
-            found = parse_answer(reply, line.get("options") or FAMILY)
-            return None if found is None else "ABCDEFGH"[found]
-        if kind == "choice":
-            correct, letter = choice(reply, {"answer": "A"})
-            return None if correct is None else letter
-        if kind == "number":
-            correct, value = number(reply, {"answer": 0})
-            return None if correct is None else float(value)
-        if kind == "verdict":
-            return stated(reply, phrases(line))
-        if kind == "refusal":
-            outcome = judge_start(reply, line.get("finish") or "stop")
-            return None if outcome == "unclear" else outcome
-        return NotImplemented
-
-    return read
 
 
 def phrases(line: Line) -> dict[str, str]:
@@ -169,20 +137,18 @@ def share(flags: list[bool]) -> str:
 
 def main() -> int:
     said = lines([Path(name) for name in sys.argv[1:]] or sorted(SAID.glob("*.jsonl")))
-    readers = {"room": room, "filters": filters} | ({"before": old} if (old := before()) else {})
+    readers = {"room": room, "filters": filters}
     results: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, reader in readers.items():
         for line in said:
-            read = reader(line)
-            if read is not NotImplemented:
-                results[line["kind"], name].append(judged(line, read))
-                results["all", name].append(results[line["kind"], name][-1])
+            results[line["kind"], name].append(judged(line, reader(line)))
+            results["all", name].append(results[line["kind"], name][-1])
     for kind in [*Counter(line["kind"] for line in said), "all"]:
         print(f"{kind} ({len(results[kind, 'room'])} replies)")
         for name in readers:
-            if found := results[kind, name]:
-                shares = (f"{what} {share([one == what for one in found])}" for what in ("misread", "unread"))
-                print(f"  {name:8} {'   '.join(shares)}")
+            found = results[kind, name]
+            shares = (f"{what} {share([one == what for one in found])}" for what in ("misread", "unread"))
+            print(f"  {name:8} {'   '.join(shares)}")
     start, rounds = time.process_time(), 5
     for _ in range(rounds):
         for line in said:

@@ -1,10 +1,9 @@
-"""The recursion's limits on real models, by the records in results/real: does it cover, and which rule tells?
+"""Write the tables of docs/diagnosis.md on real models, or check them (``--check``): the recursion's limits.
 
-`python tools/limits_on_real.py` prints two tables. The first: of every arm with two looks or more, how many later
-rounds lie in the 95% prediction interval of a forecast fitted on the first step, and which rates drift. The second:
-of every arm that looks again, what the rule "error introduced is 0.5% or less" (arXiv 2604.22273) and the measured
-break-even, repaired / introduced > right / wrong, say of the first look on half of the templates, and whether the
-other half gained. Each half judges the other.
+The first: of every arm with two looks or more, how many later rounds lie in the 95% prediction interval of a forecast
+fitted on the first step, and which rates drift. The second: of every arm that looks again, how often the rule "error
+introduced is 0.5% or less" (arXiv 2604.22273) and the measured break-even, repaired / introduced > right / wrong, tell
+on half of the templates whether the other half gains at the first look. Each half judges the other.
 """
 
 from __future__ import annotations
@@ -15,13 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from gate_tables import studies
+from evidence_tables import block, refresh
+from gate_tables import ROOT, studies
 
 from secondlook.diagnosis.forecast import Forecast, forecast
 from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import Arm, check_table
 from secondlook.diagnosis.trained import deal
 
+PAGE = ROOT / "docs/diagnosis.md"
 NEAR_ZERO = 0.005
 """Share of right answers made wrong, at or below which looking again is said to gain (arXiv 2604.22273)."""
 
@@ -74,32 +75,38 @@ def halves(arm: Arm) -> Iterator[Said]:
         yield Said(introduced <= NEAR_ZERO, repaired > introduced * odds, change.value, shown)
 
 
-def main() -> None:
-    """Print both tables."""
-    lines = ["model | study | arm | rounds inside | drifts", "---|---|---|---|---"]
+def covers() -> str:
+    """A line for each arm with later rounds: how many of them its forecast covers, and which rates drift."""
+    lines = ["| model | study | arm | n | later rounds inside | rates that drift |", "|---|---|---|---|---|---|"]
     inside = total = 0
     for model, name, arm in arms():
         if (found := covered(arm)) is None:
             continue
         tested = [round_ for round_ in found.rounds if round_.inside is not None]
-        inside, total = inside + sum(bool(round_.inside) for round_ in tested), total + len(tested)
+        held = sum(bool(round_.inside) for round_ in tested)
+        inside, total = inside + held, total + len(tested)
         drifts = ", ".join(drift.rate for drift in found.drift if drift.drifts) or "none"
-        lines.append(
-            f"{model} | {name} | {arm.name} | {sum(bool(r.inside) for r in tested)} of {len(tested)} | {drifts}"
-        )
-    lines.append(f"all | | | {inside} of {total} |")
-    said = [one for _, _, arm in arms() for one in halves(arm)]
-    lines += ["", "rule | halves it speaks of | right about the sign | of those shown", "---|---|---|---"]
+        lines.append(f"| {model} | {name} | {arm.name} | {found.n} | {held} of {len(tested)} | {drifts} |")
+    return "\n".join([*lines, f"| all | | | | {inside} of {total} | |"]) + "\n"
+
+
+def rules() -> str:
+    """A line for each rule: how often what it says of one half is what the other half did."""
+    # A study of several looks asks the first one again: of two studies of one task and arm the first is taken.
+    once = {(model, name.split(",")[0], arm.name): arm for model, name, arm in reversed(list(arms()))}
+    said = [one for arm in once.values() for one in halves(arm)]
+    shown = [one for one in said if one.shown]
+    lines = ["| rule | right about the sign of the change | of changes that are shown |", "|---|---|---|"]
     for rule, label in (("near_zero", "error introduced ≤ 0.5%"), ("break_even", "measured break-even")):
-        for which, some in (("all", said), ("shown", [one for one in said if one.shown])):
-            right = sum(getattr(one, rule) == (one.gained > 0) for one in some)
-            if which == "all":
-                cells = [label, str(len(some)), str(right)]
-            else:
-                cells.append(f"{right} of {len(some)}")
-        lines.append(" | ".join(cells))
-    sys.stdout.write("\n".join(lines) + "\n")
+        right, sure = (sum(getattr(one, rule) == (one.gained > 0) for one in some) for some in (said, shown))
+        lines.append(f"| {label} | {right} of {len(said)} halves | {sure} of {len(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def filled(text: str) -> str:
+    """The page as it should be."""
+    return block(block(text, "limits", covers()), "rules", rules())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(refresh(PAGE, filled, f"{PAGE.name} does not show its records; run: python tools/limits_on_real.py"))

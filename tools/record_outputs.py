@@ -13,8 +13,8 @@ for it; repeatable) an intended change is made in the older one before they are 
 It takes about seven minutes of one core. The cases of official BBQ run where ``SECONDLOOK_DATA`` is set; what they
 record names items and letters, no sentence of the data. The errors are made by one process, all else by one each.
 
-Left out: help texts; ``demo`` (``eval planted`` for two minutes); ``subject train``, the search of ``attack`` and
-``data get``, but for their errors; studies but S5 and experiments but L7, the same commands for longer; clusters.
+Left out: help texts; ``demo`` (``eval planted`` for two minutes); ``subject train`` and ``data get``, but for their
+errors; studies but S5 and experiments but L7, the same commands for longer; clusters.
 """
 
 from __future__ import annotations

@@ -20,8 +20,11 @@ Cut = Callable[[str], str]
 _SECONDS = 3600  # a busy machine asks a real model slowly
 
 
-def between(start: str, end: str) -> Cut:
-    """The part of an output from the line that begins with one text to the line before one that begins with another."""
+def between(start: str | tuple[str, ...], end: str | tuple[str, ...]) -> Cut:
+    """The part of an output from the line that begins with one text to the line before one that begins with another.
+
+    Either may be several texts, of which a line begins with one.
+    """
 
     def cut(said: str) -> str:
         lines = said.splitlines()
@@ -32,6 +35,8 @@ def between(start: str, end: str) -> Cut:
     return cut
 
 
+_FOUND = ("Looking", "Whether")
+"""Beginnings of the sentence that says what was found, or that nothing was."""
 ASKING = ("ten-minutes", "refusal")
 """Pages that ask a real model, in an empty folder; the others read committed records."""
 
@@ -47,12 +52,12 @@ PAGES: Mapping[str, Mapping[str, tuple[str, Cut]]] = {
     "refusal": {"defences": ("refusal", between("defence ", "judge "))},
     "gates": {"fit": ("fit", str), "test": ("test", str)},
     "read-a-diagnosis": {
-        "arms": ("diagnose", between("arm ", "Looking")),
-        "finding": ("diagnose", between("Looking", "round ")),
+        "arms": ("diagnose", between("arm ", _FOUND)),
+        "finding": ("diagnose", between(_FOUND, "round ")),
         "rounds": ("diagnose", between("round ", "first answers")),
-        "flips": ("diagnose", between("first answers", "against")),
-        "against": ("diagnose", between("against", "group")),
-        "groups": ("diagnose", between("group", "Forecast")),
+        "flips": ("diagnose", between("first answers", "against  ")),
+        "against": ("diagnose", between("against  ", "group ")),
+        "groups": ("diagnose", between("group ", "Forecast")),
         "words": ("diagnose", between("Forecast", "\0")),
     },
 }
