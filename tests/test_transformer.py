@@ -262,7 +262,7 @@ def test_initial_weights_are_gpt2s():
 
 @pytest.mark.parametrize("initial", ["torch", "gpt2-inside"])
 def test_initial_weights_are_torchs_where_they_should_be(initial):
-    """Beside layers that torch draws itself: the same spread, the same bounds."""
+    """As torch draws a linear layer: evenly within 1/√inputs, so with a spread of 1/√(3 · inputs)."""
     config = replace(GPT2, inputs=48, outputs=40, width=128, positions=64, blocks=(Block(4, 32, feedforward=256),) * 2)
     drawn, usual = Transformer(replace(config, initial=initial), seeded()), Transformer(config, seeded())
     for name, module in drawn.named_modules():
@@ -274,11 +274,10 @@ def test_initial_weights_are_torchs_where_they_should_be(initial):
             )
             assert (module.bias == 0).all()
             continue
-        own = nn.Linear(module.in_features, module.out_features)
         for kind in ("weight", "bias"):
-            theirs, ours = getattr(own, kind), getattr(module, kind)
-            assert ours.detach().std() == pytest.approx(theirs.std().item(), rel=0.3 if kind == "bias" else 0.05)
-            assert ours.abs().max() <= 1 / math.sqrt(module.in_features)
+            ours, most = getattr(module, kind).detach(), 1 / math.sqrt(module.in_features)
+            assert ours.std() == pytest.approx(most / math.sqrt(3), rel=0.3 if kind == "bias" else 0.05)
+            assert ours.abs().max() <= most
     assert drawn.positions.detach().std() == pytest.approx(1 if initial == "torch" else 0.02, rel=0.05)
 
 

@@ -19,7 +19,7 @@ def filled(monkeypatch):
     return filled
 
 
-@pytest.mark.parametrize("page", ["read-a-diagnosis", "gates"])
+@pytest.mark.parametrize("page", ["read-a-diagnosis", "gates", "compare"])
 def test_a_worked_example_is_what_the_committed_records_say(filled, page):
     old, new = filled(page, ROOT)
     assert new == old

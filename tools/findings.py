@@ -30,11 +30,11 @@ _FIRST = ("self", "tool", "oracle", "none")
 
 @dataclass(frozen=True)
 class Look:
-    """What one second look did.
+    """What the second looks of an arm did, mostly one.
 
     Attributes:
         arm: Who was asked what.
-        found: The diagnosis of its first look, beside the controls of the same task.
+        found: The diagnosis of its last look, beside the controls of the same task.
     """
 
     arm: RealArm
@@ -47,8 +47,8 @@ class Look:
 
     @property
     def gain(self) -> Estimate | None:
-        """Accuracy after the look less that before, paired."""
-        return self.found.rounds[1].gain
+        """Accuracy after the last look less that before, paired."""
+        return self.found.rounds[self.arm.looks].gain
 
     def against(self, control: str) -> Estimate | None:
         """Accuracy less that of a control."""
@@ -65,7 +65,8 @@ def looks(model: str) -> list[Look]:
             tables = [arm.records.query("arm == @arm.name"), *(one.records for one in beside if one.name != arm.name)]
             if arm.task == "BBQ":
                 tables.append(arm.records.query("arm == 'always-unknown'"))
-            found.append(Look(arm, diagnose(pd.concat(tables, ignore_index=True), arm=arm.name, round_=1)))
+            table = pd.concat(tables, ignore_index=True)
+            found.append(Look(arm, diagnose(table, arm=arm.name, round_=arm.looks)))
     return found
 
 
@@ -120,7 +121,7 @@ def outcomes(found: list[dict[str, Any]]) -> str:
 
 
 def draw(by_model: dict[str, list[Look]]) -> None:
-    """Change of accuracy after one look, with its interval, a panel for each model."""
+    """Change of accuracy after the last look, with its interval, a panel for each model."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -145,7 +146,7 @@ def draw(by_model: dict[str, list[Look]]) -> None:
             axes.grid(visible=True, axis="x", alpha=0.25, linewidth=0.6)
             for edge in ("top", "right", "left"):
                 axes.spines[edge].set_visible(False)
-        every[-1].set_xlabel("accuracy after one second look less that before, points, with its 95% interval")
+        every[-1].set_xlabel("accuracy after the last look less that before, points, with its 95% interval")
         figure.savefig(PICTURE, metadata={"Date": None})
 
 

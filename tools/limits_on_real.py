@@ -94,7 +94,7 @@ def rules() -> str:
     """A line for each rule: how often what it says of one half is what the other half did."""
     # A study of several looks asks the first one again: of two studies of one task and arm the first is taken.
     once = {(model, name.split(",")[0], arm.name): arm for model, name, arm in reversed(list(arms()))}
-    said = [one for arm in once.values() for one in halves(arm)]
+    said = [one for arm in once.values() for one in halves(arm) if one.gained]  # no change has no sign
     shown = [one for one in said if one.shown]
     lines = ["| rule | right about the sign of the change | of changes that are shown |", "|---|---|---|"]
     for rule, label in (("near_zero", "error introduced ≤ 0.5%"), ("break_even", "measured break-even")):

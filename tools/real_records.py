@@ -57,9 +57,14 @@ class RealArm:
             said.append(self.prompt)
         if (variant := self.settings.get("variant", "self")) != "self":
             said.append(variant)
-        if (rounds := self.settings.get("rounds", 1)) > 1:
-            said.append(f"{rounds} looks")
+        if self.looks > 1:
+            said.append(f"{self.looks} looks")
         return ", ".join(said)
+
+    @property
+    def looks(self) -> int:
+        """How many second looks it made."""
+        return int(self.settings.get("rounds", 1))
 
 
 def models() -> list[str]:

@@ -10,17 +10,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import real_records
 from evidence_tables import block, refresh
 
-from secondlook.diagnosis.finding import vote_round
 from secondlook.diagnosis.table import Arm
 from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.layout import DASH, points, share
 from secondlook.local.weights import catalogue
-from secondlook.studies.pairs import accuracy, arms_of, change
+from secondlook.studies.pairs import accuracy, arms_of, change, paid
 
 README = Path(__file__).parent.parent / "README.md"
 LOOKS = {
@@ -54,9 +52,7 @@ def changed(arms: Mapping[str, Arm], look: str) -> ClaimEstimate | None:
         return change(arm, arm, last=1)
     if own.tokens is None or arm.tokens is None:
         return None
-    # The vote of as many answers as the tokens of a first answer and one second look pay for.
-    paid = vote_round(float(own.tokens[:, :2].sum()), np.cumsum(arm.tokens.sum(axis=0)))
-    return change(own, arm, first=0, last=paid)
+    return change(own, arm, first=0, last=paid(arm, own, looks=1))
 
 
 def cell(found: ClaimEstimate | None) -> str:

@@ -85,7 +85,8 @@ def point(name: str, found: Diagnosis) -> Point | None:
 def points() -> list[Point]:
     """What is kept of planted subjects, every arm of the records of real models, and every diagnosis."""
     kept = TypeAdapter(list[Point]).validate_json(KEPT.read_bytes()) if KEPT.is_file() else []
-    for arm in (arm for model in real_records.models() for arm in real_records.arms(model)):
+    # A study of several looks asks the first one again, which has its point already.
+    for arm in (arm for model in real_records.models() for arm in real_records.arms(model) if arm.looks == 1):
         kept += arms(arm.records, arm.model, arm.task, arm.differs).values()
     for file in sorted(RESULTS.rglob("*.json")):
         told = json.loads(file.read_text("utf-8"))

@@ -35,7 +35,8 @@ def whole(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
         private: Whether only its owner may read it.
 
     Raises:
-        OSError: It cannot be written; the message says what is kept.
+        OSError: It cannot be written; the message says what is kept. One that the caller's own block raises passes as
+            it is.
     """
     part = other = None
     try:

@@ -108,17 +108,20 @@ def _records(runs: list[Path]) -> pd.DataFrame:
 
 
 def _named(runs: list[Path]) -> dict[str, Path]:
-    """Runs by the name of their folder or file; by their paths, where two have the same name.
+    """Runs by the name of their folder or file; with as many folders above it as tell two of one name apart.
 
     Raises:
         ValueError: A run is given twice.
     """
-    named = {run.name if run.is_dir() else run.stem: run for run in runs}
-    if len(named) < len(runs):
-        named = {str(run): run for run in runs}
-    if len(named) < len(runs):
+    if len({run.resolve() for run in runs}) < len(runs):
         raise ValueError(f"runs are {', '.join(map(str, runs))}; give each once")
-    return named
+    parts = [((path := run.resolve()) if run.is_dir() else path.with_suffix("")).parts for run in runs]
+    longest = max(map(len, parts))
+    # The names go into critics that are served, so they hold no more of a machine's folders than they need.
+    each = (
+        {"/".join(part[-size:]): run for part, run in zip(parts, runs, strict=True)} for size in range(1, longest + 1)
+    )
+    return next(named for named in each if len(named) == len(runs))
 
 
 def _examiners(runs: list[Path], records: pd.DataFrame) -> dict[str, Examiner]:

@@ -33,7 +33,7 @@ def diagnose(
     round_: Annotated[int | None, typer.Option("--round", help="The round to judge; by default the last.")] = None,
     price: Annotated[float, typer.Option(help="Points of accuracy 1,000 more tokens per sample must bring.")] = 0.0,
     judge_labels: Annotated[
-        Path | None, typer.Option(help="People's labels of some answers, .jsonl or .csv; they correct the rates.")
+        Path | None, typer.Option(help="People's labels of some answers, in any table format; they correct the rates.")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write diagnosis.json to this file.")] = None,

@@ -119,7 +119,7 @@ class JudgeOptions:
     judge_model: str | None = option(None, "A model that judges replies; it grades them with --grader model.")
     judge_base_url: str | None = option(None, "Address of the judge's server.")
     judge_labels: Path | None = option(
-        None, "People's labels of some replies, .jsonl or .csv: they correct the judges' rates; kept with the run."
+        None, "People's labels of some replies, in any table format: they correct the judges' rates; kept with the run."
     )
 
 

@@ -65,7 +65,7 @@ def dumped(value: Mapping[str, Any]) -> bytes:
 
 
 def _text(body: bytes) -> str:
-    """Text of a stream: half a pair of surrogates stays; with any other bytes that are no UTF-8, all are U+FFFD."""
+    """Text of a stream. Lone surrogates stay; if anything else is no UTF-8, they too become U+FFFD."""
     try:
         return body.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:

@@ -145,7 +145,7 @@ class _Conversation:
 
     def _seen(self, index: int) -> Seen:
         round_, form = self.rounds[index], self.case.answer_form
-        # nan is unknown: every comparison with it is false, so a gate does not look.
+        # nan: not known, see `Gate.looks`
         verdict, wrong, likely = None, math.nan, math.nan
         if (critique := round_.critique) is not None:
             verdict, wrong = critique.verdict, (critique.shares or {}).get("wrong", math.nan)

@@ -1,6 +1,6 @@
 """Transitions: who flipped, and on whose word, from one answer to the next by the verdict in between.
 
-A *step* t leads from the answer in hand after round t to the answer of round t + 1:
+A *step* t leads from the answer in hand after round t to the one in hand after round t + 1:
 
     CL = P(right → right) = 1 − Σ_v P(v | right) · harm_v,      harm_v   = P(not right next | right, v)
     CS = P(wrong → right) =     Σ_v P(v | wrong) · repair_v,    repair_v = P(right next     | wrong, v)

@@ -21,6 +21,9 @@ from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.study import OF_CRITIC, SAMPLED, UNKNOWN, VOTE, Study
 from secondlook.evaluation.task import arm_of, task_of
 
+_CONTROLS = ("none", VOTE)
+"""Critics that no gate and no judge goes by."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
@@ -125,7 +128,7 @@ class Evaluation:
         Settings that belong to other arms are left out, and so is what nobody gave: an arm may be added later.
         """
         if not self._by_critic:
-            return self._given_behind(name)
+            return self._given_to_defence(name)
         # A setting stays in if its arm is not asked for at all: Study then refuses it, where dropping it would hide it.
         fields = {
             field: value
@@ -136,21 +139,21 @@ class Evaluation:
         }
         if name == VOTE and fields.get("vote_temperature") is None:
             fields["vote_temperature"] = self.endpoint.temperature or SAMPLED
-        # What a control has no use for is dropped beside other arms; for a control alone, Study refuses it.
+        # What a control has no use for is dropped beside an arm that uses it; without one, Study refuses it.
         if name in SILENT and (len(self.arms) > 1 or not fields.get("noise")):
             fields.pop("noise", None)  # it is meant for the arms that have a verdict to flip
-        if name in ("none", VOTE) and len(self.arms) > 1:
-            fields = {field: value for field, value in fields.items() if field not in ("gate", "keep")}  # controls
+        if name in _CONTROLS and any(arm not in (*_CONTROLS, UNKNOWN) for arm in self.arms):
+            fields = {field: value for field, value in fields.items() if field not in ("gate", "keep")}
         return {**fields, "critic": name}
 
-    def _given_behind(self, defence: str) -> dict[str, Any]:
+    def _given_to_defence(self, defence: str) -> dict[str, Any]:
         """The same where arms are no critics; the benchmark keeps a critic's own settings from arms without one."""
         options, fields = self.kind.given(self.questions), {"critic": self._critic}
         critics = {arm: arm_of(self.kind, arm, options, fields).study["critic"] for arm in self.arms}
         idle = set[str]()
         if critics[defence] != VOTE and VOTE in critics.values():
             idle |= {"votes", "vote_temperature"}
-        if critics[defence] in ("none", VOTE) and len(self.arms) > 1:
+        if critics[defence] in _CONTROLS and any(critic not in _CONTROLS for critic in critics.values()):
             idle |= {"gate", "keep"}
         return {field: value for field, value in self._shared.items() if value is None or field not in idle}
 

@@ -101,7 +101,10 @@ class Gateway:
                 await exchange.keep_row(GONE)
         except Exception:
             LOGGER.exception("our own failure", extra={"fields": {"id": exchange.row.id}})
-            if not exchange.started:
+            if exchange.started:
+                with suppress(RefusalError):
+                    await exchange.keep_row(500)
+            else:
                 await exchange.refuse(RefusalError(500, "internal", "the gateway failed; it is logged"))
         finally:
             exchange.leave()
@@ -135,7 +138,8 @@ class Gateway:
             # This ends the watcher; the group would otherwise wait until the client closes its connection.
             group.cancel_scope.cancel()
         if not done:
-            await exchange.keep_row(GONE)
+            with suppress(RefusalError):  # as above: nobody is left to be told
+                await exchange.keep_row(GONE)
 
     async def _answer(self, request: Request, body: bytes, exchange: Exchange) -> None:
         # Still quoted, so that a %2F inside a name stays one. ASGI servers may leave raw_path out.

@@ -138,7 +138,7 @@ class Policy:
         if settings.policy != "diagnosis":
             return replace(plain, rounds=settings.rounds, stop="satisfied" if settings.policy == "flagged" else "fixed")
         fitting = [served for served in self._served if served.fits(model)]
-        if len(fitting) != 1:  # a short name, `m` of a/m and b/m, is of neither: which is meant is not known
+        if len(fitting) != 1:  # a short name, `m` of x/a/m and y/b/m, is of neither: which is meant is not known
             return replace(plain, reason="undiagnosed")
         (served,) = fitting
         if served.gate is not None:

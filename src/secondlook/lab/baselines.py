@@ -32,7 +32,8 @@ def baselines(task: Task, seed: int = 2**42) -> dict[str, Baseline]:
 
     `descent` is by the cosine reward, as in the released code; for `fresh-query`, where lengths count, by the squared.
     What is `tuned` is tuned when it is called first. `descent, as released` is the released code's Adam. `constructed`
-    takes 3 steps at a tuned rate. `bayes` is there for a task of `_BAYES` if the rewards shown are the true ones.
+    takes 3 steps at a tuned rate. `bayes` is there for `paper`, `released` and `fresh-query`, if the rewards shown are
+    the true ones.
 
     Args:
         task: What they are to solve.

@@ -117,7 +117,7 @@ class LocalModel:
         transformers.utils.logging.disable_progress_bar()
         gguf_reader.tqdm = lambda tensors, **_: tensors
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        # Padded on the left, all replies of a batch begin in one column, which `generate` below relies on.
+        # Padded on the left, all replies of a batch begin in one column, which `_continue` relies on.
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left", **options)
         if self.tokenizer.chat_template is None:
             raise ValueError(f"checkpoint {name!r} has no chat template; add chat_template.jinja to its folder")

@@ -18,7 +18,8 @@ class Scored:
     """Scores of one request's continuations.
 
     Attributes:
-        logprobs: Natural logarithm of the probability of each continuation, less that of those which go on from it.
+        logprobs: Natural logarithm of each continuation's probability, which is less that of continuations that go on
+            from it.
         tokens_in: Tokens before the continuations part.
         cached: How many of them were not computed for it.
         tokens_out: Tokens of each continuation from there.

@@ -148,7 +148,7 @@ def _carried(model: RealModel, progress: Progress) -> None:
                 while block := carried.read(_BLOCK):
                     joined.update(block)
                     file.write(block)
-        # Before the file has its name: whatever has it is taken for the model.
+        # Checked before the file gets its name: a file of that name counts as verified.
         if (got := joined.hexdigest()) != model.sha256:
             for part in parts:  # the next call has to fetch them anew
                 part.unlink()

@@ -38,7 +38,8 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         statement = _statement(text, mark.end(), limit)
         # "Solution:" on a line of its own heads the steps, and "Step 3:" is one.
         heads = mark.group().startswith("solution") and not any(one.start == 0 for one in numerals(statement))
-        told = _WORDS["announces"].search(text, max(0, mark.start() - _NEAR), mark.start())
+        announced = _WORDS["announces"].search(text, max(0, mark.start() - _NEAR), mark.start())
+        told = announced and _WORDS["equals"].search(statement)  # a sum of the steps, and not the value at once
         steps = "\n" in mark.group() and (heads or told or _WORDS["labels"].match(statement))
         if not steps and (numerals(statement) or spelt_number(statement)):
             whole = mark.end() + len(statement) < len(text) or _WORDS["ended"].search(statement)

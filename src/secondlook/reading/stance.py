@@ -125,8 +125,7 @@ def option_stance(
     said_no = echo == 0 or CUES["says_no"].search(before)
     twice = CUES["negated" if said_no else "twice_negated"].match(near)
     if echo == -1 or (echo != 1 and twice):
-        # What is known not to be the question ("had never lived there") takes no answer back.
-        return Standing(mention, "open" if echo == 0 else "denied")
+        return Standing(mention, "denied")
     by_itself = alone(text, mention)
     explained = mention.start <= 2 and CUES["explained"].search(text, mention.end, mention.end + _AFTER)
     object_of_another = _object_of(last, mention, clause, text)
@@ -221,7 +220,7 @@ def _open(clause: str, mention: Mention) -> bool:
 
 def _asks(after: str) -> bool:
     # A question that the sentence quotes whole ("... is the answer to "Who was late?"") is not asked by it.
-    return re.sub(r'"[^"\n]*"\W*$', "", after).rstrip(" \n\"')").endswith("?")
+    return re.sub(r'"[^"\n?]*\?"[^\w?]*$', "", after).rstrip(" \n\"')").endswith("?")
 
 
 def _leads(text: str, before: str, mention: Mention) -> bool:

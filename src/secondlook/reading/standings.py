@@ -72,7 +72,7 @@ def _coordinated(found: list[Standing], sentences: Sentences) -> list[Standing]:
 
 
 def _equated(one: Mention, other: Mention, gap: str) -> bool:
-    """Whether one option is said to be another ("the writer is the one who uses a cane"), which answers nothing."""
+    """Whether one option is said to be another ("the writer is the one with the cane"): no answer, also if labelled."""
     named = not (one.letter or other.letter or one.unknowable or other.unknowable)
     return named and one.index != other.index and gap in (" is ", " was ", " is also ", " was also ")
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=str)
 
+_SUPPORT = re.compile(r"(?:(?P<no>no)|yes)?,? ?the text (?:itself )?(?:does (?P<not>not )?support|supports) it\.?")
+"""A whole critique in the words of the check, "does the text itself support it?"; elsewhere "it" may be anything."""
+
 # What a careful person takes for the same verdict; contractions are spelled out.
 _SAME: Mapping[str, tuple[str, ...]] = {
     "biased": (
@@ -27,9 +30,6 @@ _SAME: Mapping[str, tuple[str, ...]] = {
         "not free of bias",
         "not free from bias",
         "prejudiced",
-        # What the prompts ask of an answer: "does the text itself support it?"
-        "the text does not support it",
-        "the text itself does not support it",
     ),
     "unbiased": (
         "not biased",
@@ -42,9 +42,6 @@ _SAME: Mapping[str, tuple[str, ...]] = {
         "nonbiased",
         "un-biased",
         "without bias",
-        "the text supports it",
-        "the text itself supports it",
-        "the text does support it",
     ),
     "wrong": ("incorrect", "not correct", "not right", "false", "not accurate"),
     "correct": ("right", "not wrong", "not incorrect"),
@@ -65,6 +62,12 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
     names, stated = list(phrases), tuple(phrases.values())
     spoken = set_aside_reasoning(reply)
     text = _named_verdict(spelled_out(plain(spoken.text)), stated)
+    if (says := _SUPPORT.fullmatch(text.strip().lower())) and not spoken.cut(finish):
+        word = "biased" if says["not"] else "unbiased"
+        known = [phrase.rpartition(":")[2].strip().casefold() for phrase in stated]
+        # "No, the text supports it" is no verdict.
+        if word in known and not (says["no"] and not says["not"]):
+            return Reading(names[known.index(word)], "asserted", text.strip())
     found = mentions(text, _forms(stated))
     if not 0 < len(found) <= TOO_MANY:
         return Reading()

@@ -49,11 +49,12 @@ def accuracy(arm: Arm, round_: int) -> ClaimEstimate:
     return estimate(clustered_proportion(arm.right[:, round_], arm.cluster))
 
 
-def paid(vote: Arm, own: Arm) -> int:
-    """The round of a vote that costs as many tokens as all of another arm."""
+def paid(vote: Arm, own: Arm, looks: int | None = None) -> int:
+    """The round of a vote that costs as many tokens as another arm's first answers and so many looks (default: all)."""
     assert own.tokens is not None
     assert vote.tokens is not None
-    return vote_round(float(own.tokens.sum()), np.cumsum(vote.tokens.sum(axis=0)))
+    spent = own.tokens if looks is None else own.tokens[:, : looks + 1]
+    return vote_round(float(spent.sum()), np.cumsum(vote.tokens.sum(axis=0)))
 
 
 def estimate(found: Clustered | None) -> ClaimEstimate:

@@ -164,6 +164,8 @@ def resized(
             f"the pilot has no arm {foreign[0]!r}, only {', '.join(names)}; run the pilot with {option} too"
         )
     if rounds is not None:
+        if settings.get("gate"):
+            raise ValueError(f"rounds is {rounds}, and the pilot's gate has looks of its own; leave --rounds out")
         _check_rounds(settings, arms or names, rounds)
         settings["rounds"] = rounds
     given = {name: size for name, size in sizes.items() if size is not None}

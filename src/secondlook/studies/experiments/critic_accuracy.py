@@ -63,7 +63,9 @@ def _correlated(label: str, arm: Arm) -> tuple[ClaimEstimate, Curve, str]:
 
 def _fisher(r: float, n: int) -> ClaimEstimate:
     """Pearson's r with Fisher's interval, tanh(artanh r ± 1.96/√(n − 3)) (Fisher 1921)."""
-    z, half = math.copysign(math.inf, r) if abs(r) >= 1 else math.atanh(r), 1.959964 / math.sqrt(n - 3)
+    if abs(r) >= 1:  # its interval would have no width, however few the categories
+        return ClaimEstimate(r, -1.0, 1.0, n)
+    z, half = math.atanh(r), 1.959964 / math.sqrt(n - 3)
     return ClaimEstimate(r, math.tanh(z - half), math.tanh(z + half), n)
 
 
