@@ -43,13 +43,13 @@ def test_arms_of_several_runs_are_told_apart(run, tmp_path):
     assert f"vote of {run.name}/a, {run.name}/b, {run.name}/c, second/a" in " ".join(done.out.split())
 
 
-def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path):
+def test_runs_of_one_name_are_told_apart_by_as_many_folders_as_it_takes(tmp_path):
     runs = [tmp_path / parent / "pilot.v2" for parent in ("a", "b")]
     for run, rate in zip(runs, (0.75, 0.7), strict=True):
         run.mkdir(parents=True)
         draw({"self": fair(rate)}, templates=120).to_csv(run / "records.csv", index=False)
     said = " ".join(secondlook("critic", "vote", *runs).out.split())
-    assert f"vote of {runs[0]}/self, {runs[1]}/self" in said
+    assert "vote of a/pilot.v2/self, b/pilot.v2/self" in said
     other = runs[1].rename(tmp_path / "b/pilot")
     said = " ".join(secondlook("critic", "vote", runs[0], other).out.split())
     assert "vote of pilot.v2/self, pilot/self" in said

@@ -115,13 +115,13 @@ def _named(runs: list[Path]) -> dict[str, Path]:
     """
     if len({run.resolve() for run in runs}) < len(runs):
         raise ValueError(f"runs are {', '.join(map(str, runs))}; give each once")
-    parts = [((path := run.resolve()) if run.is_dir() else path.with_suffix("")).parts for run in runs]
-    longest = max(map(len, parts))
+    paths = [(run if run.is_dir() else run.with_suffix("")).resolve().parts for run in runs]
     # The names go into critics that are served, so they hold no more of a machine's folders than they need.
-    each = (
-        {"/".join(part[-size:]): run for part, run in zip(parts, runs, strict=True)} for size in range(1, longest + 1)
-    )
-    return next(named for named in each if len(named) == len(runs))
+    for size in range(1, max(map(len, paths))):
+        named = {"/".join(path[-size:]): run for path, run in zip(paths, runs, strict=True)}
+        if len(named) == len(runs):
+            return named
+    return {run.name: run for run in runs}  # a folder and a file beside it, of one name but for the ending
 
 
 def _examiners(runs: list[Path], records: pd.DataFrame) -> dict[str, Examiner]:
