@@ -76,7 +76,8 @@ def table() -> str:
             cells = [cell(changed(arms, look)) for look in LOOKS]
             lines.append(f"| {model}, {task} | {len(own.sample)} | {share(accuracy(own, 0))} | {' | '.join(cells)} |")
     said = (
-        "Cells are changes of accuracy by one second look, in points with 95% intervals; bold where zero lies outside."
+        "Cells are changes of accuracy by one second look, in points with 95% intervals; bold where zero lies outside. "
+        "That is no finding yet: for *helps* a critic has to beat every control too."
     )
     return "\n".join([*lines, "", said]) + "\n"
 

@@ -207,6 +207,20 @@ def test_what_was_diagnosed_is_what_is_served(tmp_path):
         by(file)
 
 
+@pytest.fixture(autouse=True)
+def folder_of_the_tool(tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("tool"))
+    Path("check.py").touch()
+
+
+def test_a_tool_whose_file_is_elsewhere_is_refused(tmp_path):
+    """It would fail at every request, and the first answers be given as they are."""
+    file = diagnosis(tmp_path / "d.json", **TOOL)
+    Path("check.py").unlink()
+    with pytest.raises(ValueError, match=r"names 'check\.py', which is not in .*; start the gateway in the folder"):
+        by(file)
+
+
 @pytest.mark.parametrize(
     ("changes", "settings", "served"),
     [

@@ -6,6 +6,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from secondlook.correction.critics import CommandCritic, Critic, CriticError
 from secondlook.correction.critics.protocol import Examination, Prefers
@@ -144,11 +145,20 @@ class Watched:
 
 
 def with_command(critic: Examiner) -> Examiner:
-    """The critic, if its command is found.
+    """The critic, if its command is found, and the Python files that it names.
 
     Raises:
-        ValueError: It is not.
+        ValueError: One is not.
     """
-    if critic.command is not None and shutil.which(program := shlex.split(critic.command)[0]) is None:
+    if critic.command is None:
+        return critic
+    program, *arguments = shlex.split(critic.command)
+    if shutil.which(program) is None:
         raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
+    # A diagnosis names the command as the evaluation was given it, so it holds in the folder it was given in.
+    if missing := [name for name in arguments if name.endswith(".py") and not Path(name).is_file()]:
+        raise ValueError(
+            f"critic command {critic.command!r} names {missing[0]!r}, which is not in {str(Path.cwd())!r}; start the "
+            "gateway in the folder that the evaluation was started in"
+        )
     return critic
