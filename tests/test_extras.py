@@ -57,6 +57,13 @@ def test_what_an_extra_brings_works_with_nothing_else(runs, extra, arguments, sa
     assert said in " ".join(done.stdout.split())
 
 
+def test_a_model_in_a_gguf_file_needs_the_extra_local_alone(smollm2, tmp_path):
+    asked = ["eval", "planted", "--model", f"secondlook/{smollm2}", "--per-category", 1, "--reply-tokens", 2]
+    done = run("local", *asked, "--critic", "none", "--fast", "--no-preflight", "--out", "run", cwd=tmp_path)
+    assert "error" not in done.stderr, done.stderr
+    assert (tmp_path / "run/records.csv").is_file()
+
+
 @pytest.mark.parametrize(
     ("extra", "arguments", "wanted"),
     [
