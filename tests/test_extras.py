@@ -48,6 +48,7 @@ def runs(tmp_path_factory):
         ("none", ["compare", "scores.csv", "scores.csv"], "Score correct: right or wrong"),
         ("eval", ["report", "--help"], "report"),
         ("eval", ["eval", "planted", "--model", "a/b", "--dry-run"], "Nothing was sent"),
+        ("local", ["diagnose", *sorted((ROOT / "results/real/smollm2-135m").glob("own-*"))], "first answer"),
         ("lab", ["prove", "-d", "2", "-n", "2"], "T3"),
     ],
 )
