@@ -13,6 +13,7 @@ from secondlook.cluster.here import Here
 from secondlook.cluster.unit import Engine
 from secondlook.evidence.experiment import conduct
 from secondlook.local.weights import find_model
+from secondlook.machine import processors
 from secondlook.reproduce import theory
 from secondlook.reproduce.ledger import DEMONSTRATED, Claim
 
@@ -103,6 +104,8 @@ def _study(claim: Claim, profile: str, work: Path, command: str, tell: Describe)
 
 
 def _real(claim: Claim, profile: str, work: Path, command: str, tell: Describe) -> dict[str, Any]:
+    import torch
+
     from secondlook.studies.experiments import REAL
     from secondlook.studies.real import RealBench, profile_of
 
@@ -110,7 +113,12 @@ def _real(claim: Claim, profile: str, work: Path, command: str, tell: Describe) 
     if profile == "demo":
         asked = replace(asked, problems=_FEW)
     bench = RealBench(asked, work / "records", work / "asked", lambda what: tell(f"{claim.id}: {what}"))
-    return conduct(REAL[claim.id], bench, work / profile / claim.id, command)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(processors())  # one process asks, and its products are large enough for every core
+    try:
+        return conduct(REAL[claim.id], bench, work / profile / claim.id, command)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def committed(claim: Claim, results: Path) -> dict[str, Any] | None:
