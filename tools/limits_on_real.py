@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -43,12 +44,15 @@ class Said:
     shown: bool
 
 
-def arms() -> Iterator[tuple[str, str, Arm]]:
+@cache
+def arms() -> list[tuple[str, str, Arm]]:
     """Every arm of every study that looks again, but for votes, which look at nothing."""
-    for model, name, records in studies():
-        for arm in check_table(records).arms.values():
-            if arm.rounds > 1 and arm.variant != "resample" and arm.critic != "always-unknown":
-                yield model, name, arm
+    return [
+        (model, name, arm)
+        for model, name, records in studies()
+        for arm in check_table(records).arms.values()
+        if arm.rounds > 1 and arm.variant != "resample" and arm.critic != "always-unknown"
+    ]
 
 
 def covered(arm: Arm) -> Forecast | None:
@@ -93,7 +97,7 @@ def covers() -> str:
 def rules() -> str:
     """A line for each rule: how often what it says of one half is what the other half did."""
     # A study of several looks asks the first one again: of two studies of one task and arm the first is taken.
-    once = {(model, name.split(",")[0], arm.name): arm for model, name, arm in reversed(list(arms()))}
+    once = {(model, name.split(",")[0], arm.name): arm for model, name, arm in reversed(arms())}
     said = [one for arm in once.values() for one in halves(arm) if one.gained]  # no change has no sign
     shown = [one for one in said if one.shown]
     lines = ["| rule | right about the sign of the change | of changes that are shown |", "|---|---|---|"]

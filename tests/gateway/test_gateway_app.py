@@ -7,7 +7,7 @@ import httpx
 import pytest
 from chats import CHAT, PROMPT, RIGHT, WRONG, post, told
 from servers import HTTP, Pair, completion, free_port, script, streamed, until
-from test_gateway_parts import diagnosis
+from test_gateway_policy import diagnosis
 
 # --- passed on
 

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from chats import CHAT, FAILING, RIGHT, WRONG, post, read, told
 from servers import HTTP, Pair, Running, Upstream, free_port, script, until
-from test_gateway_parts import diagnosis
+from test_gateway_policy import diagnosis
 
 from command import secondlook
 from secondlook.gateway.logs import LOGGER

@@ -139,7 +139,7 @@ class _Counter:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Stands for a critic that runs a command, reads a file, grades or asks others, and asks but the models among them.
+    """Stands for a critic that runs a command, reads a file, grades or asks others; asks only the models among these.
 
     It looks at no answer: a user's grader may fail on filler, or cost something.
     """

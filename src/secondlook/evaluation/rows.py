@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from secondlook.benchmarks.benchmark import AnyBenchmark, Graded, ItemLike
 from secondlook.benchmarks.votes import majority
+from secondlook.correction.elicit import stated
 from secondlook.correction.transcript import Critique, Round, Transcript
 from secondlook.diagnosis.records import Record
 from secondlook.prompts.prompt import load_prompt
@@ -149,5 +150,4 @@ def _score(prompt: str, critique: Critique | None) -> float | None:
         return None
     if file.version != prompt:
         return None
-    said = critique.elicited if critique.elicited and critique.elicited.read else critique
-    return file.score(said.text, said.finish)
+    return file.score(*stated(critique.text, critique.finish, critique.elicited))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,6 +18,7 @@ from secondlook.correction.critics import (
     OracleCritic,
     RecordedCritic,
     SilentCritic,
+    check_program,
 )
 from secondlook.correction.critics.names import SILENT, check_fit
 from secondlook.correction.elicit import ElicitMode
@@ -192,8 +192,7 @@ class Study:
             self._check_made(f"critic {self.fitted_file!r}", file.made)
             commands += [examiner.command for examiner in file.critics.values() if examiner.command]
         for command in commands:
-            if shutil.which(program := _argv(command)[0]) is None:
-                raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
+            check_program(_argv(command)[0])
         if self.gate is not None:
             made = read_gate(Path(self.gate)).made
             self._check_made(f"gate {self.gate!r}", made)

@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -96,14 +96,11 @@ class Gateway:
             said = f"the body took longer than {self.settings.timeout:g} s"
             await exchange.refuse(RefusalError(408, "slow", said))
         except ClientDisconnect:
-            # Nobody is left to be told that the row cannot be kept; it is logged.
-            with suppress(RefusalError):
-                await exchange.keep_row(GONE)
+            await exchange.keep_row_unseen(GONE)
         except Exception:
             LOGGER.exception("our own failure", extra={"fields": {"id": exchange.row.id}})
             if exchange.started:
-                with suppress(RefusalError):
-                    await exchange.keep_row(500)
+                await exchange.keep_row_unseen(500)
             else:
                 await exchange.refuse(RefusalError(500, "internal", "the gateway failed; it is logged"))
         finally:
@@ -138,8 +135,7 @@ class Gateway:
             # This ends the watcher; the group would otherwise wait until the client closes its connection.
             group.cancel_scope.cancel()
         if not done:
-            with suppress(RefusalError):  # as above: nobody is left to be told
-                await exchange.keep_row(GONE)
+            await exchange.keep_row_unseen(GONE)
 
     async def _answer(self, request: Request, body: bytes, exchange: Exchange) -> None:
         # Still quoted, so that a %2F inside a name stays one. ASGI servers may leave raw_path out.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from secondlook.correction.critics import CommandCritic, Critic, CriticError
+from secondlook.correction.critics import CommandCritic, Critic, CriticError, check_program
 from secondlook.correction.critics.protocol import Examination, Prefers
 from secondlook.correction.transcript import Critique, Preference
 from secondlook.diagnosis.examiner import Examiner
@@ -153,8 +152,7 @@ def with_command(critic: Examiner) -> Examiner:
     if critic.command is None:
         return critic
     program, *arguments = shlex.split(critic.command)
-    if shutil.which(program) is None:
-        raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
+    check_program(program)
     # A diagnosis names the command as the evaluation was given it, so it holds in the folder it was given in.
     if missing := [name for name in arguments if name.endswith(".py") and not Path(name).is_file()]:
         raise ValueError(

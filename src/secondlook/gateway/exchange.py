@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -117,6 +118,11 @@ class Exchange:
         retry = () if refusal.retry_after is None else (("retry-after", str(refusal.retry_after)),)
         headers = (("content-type", "application/json"), *retry)
         await self.end_whole(refusal.status, headers, json.dumps(said).encode())
+
+    async def keep_row_unseen(self, outcome: int) -> None:
+        """Keep the row where nobody is left to be told that it cannot be kept; it is logged."""
+        with suppress(RefusalError):
+            await self.keep_row(outcome)
 
     async def keep_row(self, outcome: int) -> None:
         """Keep the row, once, whatever becomes of the client meanwhile.

@@ -24,13 +24,7 @@ _SUPPORT = re.compile(r"(?:(?P<no>no)|yes)?,? ?the text (?:itself )?(?:does (?P<
 
 # What a careful person takes for the same verdict; contractions are spelled out.
 _SAME: Mapping[str, tuple[str, ...]] = {
-    "biased": (
-        "not unbiased",
-        "not an unbiased",
-        "not free of bias",
-        "not free from bias",
-        "prejudiced",
-    ),
+    "biased": ("not unbiased", "not an unbiased", "not free of bias", "not free from bias", "prejudiced"),
     "unbiased": (
         "not biased",
         "not a biased",
@@ -64,7 +58,7 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
     text = _named_verdict(spelled_out(plain(spoken.text)), stated)
     if (says := _SUPPORT.fullmatch(text.strip().lower())) and not spoken.cut(finish):
         word = "biased" if says["not"] else "unbiased"
-        known = [phrase.rpartition(":")[2].strip().casefold() for phrase in stated]
+        known = _words(stated)
         # "No, the text supports it" is no verdict.
         if word in known and not (says["no"] and not says["not"]):
             return Reading(names[known.index(word)], "asserted", text.strip())
@@ -94,8 +88,13 @@ def _label(phrases: tuple[str, ...]) -> re.Pattern[str] | None:
     return re.compile(rf"\b(?:{found})(?=\W{{0,4}}:)", re.IGNORECASE) if found else None
 
 
+def _words(phrases: tuple[str, ...]) -> list[str]:
+    """The word of each verdict: what follows the last colon of its phrase."""
+    return [phrase.rsplit(":", 1)[-1].strip().casefold() for phrase in phrases]
+
+
 @lru_cache(maxsize=64)
 def _forms(phrases: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Every form of every verdict's word; a form that another verdict has for its own is left to it."""
-    words = [phrase.rsplit(":", 1)[-1].strip().casefold() for phrase in phrases]
+    words = _words(phrases)
     return tuple((word, *(form for form in _SAME.get(word, ()) if form not in words)) for word in words)

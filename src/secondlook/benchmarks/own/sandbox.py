@@ -81,8 +81,8 @@ def run_python(code: str, *, seconds: float = SECONDS, memory: int = MEMORY) -> 
     return CodeRun(False, said)
 
 
-# A token of this run, on standard error, tells that a program ran to its end. Any exit code and any words it could give
-# on its way; the token it would have to search for, in the frames that run it.
+# A token of this run, on standard error, tells that a program ran to its end. A program could give any exit code or
+# words itself, but it would have to search the frames that run it for the token.
 _RUN = """
 import os, sys
 

@@ -5,7 +5,7 @@ from secondlook.correction.critics.fitted import FittedCritic
 from secondlook.correction.critics.model import AcceptCritic, ModelCritic
 from secondlook.correction.critics.protocol import Critic, CriticError, Examination, Prefers
 from secondlook.correction.critics.recorded import RecordedCritic
-from secondlook.correction.critics.tool import CommandCritic, ToolCritic
+from secondlook.correction.critics.tool import CommandCritic, ToolCritic, check_program
 
 __all__ = [
     "AcceptCritic",
@@ -21,4 +21,5 @@ __all__ = [
     "RecordedCritic",
     "SilentCritic",
     "ToolCritic",
+    "check_program",
 ]

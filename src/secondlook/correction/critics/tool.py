@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -118,3 +119,13 @@ class CommandCritic:
             return done.stdout.decode().strip()
         except UnicodeDecodeError as error:
             raise CriticError(f"{name} printed something that is not UTF-8: {error}") from error
+
+
+def check_program(program: str) -> None:
+    """See that a critic's program can be started.
+
+    Raises:
+        ValueError: It is neither on the PATH nor a path to a program.
+    """
+    if shutil.which(program) is None:
+        raise ValueError(f"critic command {program!r} is not there; give a program on the PATH, or its path")
