@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import anyio
 import jinja2
@@ -13,6 +14,7 @@ from planted_cases import GREEDY, Alone, bare, cases, held_alone
 
 from command import secondlook
 from secondlook.correction import Critique, Message, ModelCritic, OracleCritic, Plan, SilentCritic, Usage
+from secondlook.correction.likelihood import Place
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import run_evaluation
 from secondlook.evaluation.evaluation import Evaluation
@@ -100,6 +102,32 @@ def test_counts_are_exact(planted):
     assert model.counts.fresh == fresh == total.input - total.cached
     assert model.counts.decoded == decoded
     assert fresh <= model.counts.prefilled <= 1.1 * fresh
+
+
+def test_replies_wait_for_what_is_scored_so_that_all_are_decoded_together(planted, monkeypatch):
+    """Conversations of which some are held to a choice ask for their next replies at once, as all others do."""
+    model, replied = LockstepModel(planted, GREEDY), []
+    answer = model.reply_all
+
+    def reply_all(calls):
+        replied.append(["score" if call.continuations else "reply" for call in calls])
+        answer(calls)
+
+    monkeypatch.setattr(model, "reply_all", reply_all)
+    choices = planted.tokenizer.convert_ids_to_tokens([11, 12])
+
+    async def conversation(number):
+        for turn in range(3):
+            shown = (Message("user", f"lantern {number} {turn}"),)
+            await model.complete(shown)
+            if number % 2:
+                await model.score(shown, Place("", tuple(choices)))
+
+    async def all_of_them():
+        await together([partial(conversation, number) for number in range(6)])
+
+    anyio.run(all_of_them)
+    assert replied == [["reply"] * 6, ["score"] * 3] * 3
 
 
 def test_a_shared_history_is_read_once(planted):

@@ -46,6 +46,20 @@ def test_batches_score_as_one_pass_alone_does(planted):
     assert third.logprobs == pytest.approx([alone, both, other], abs=1e-4)
 
 
+def test_what_was_scored_is_not_read_again_for_what_follows(planted):
+    """A number is scored a digit at a time: each takes one token more, and its scores are those of the whole prompt."""
+    prompts = [[5, 6, 7, 8, 9], [5, 9, 4]]
+    kept = [CachedPrefix(), CachedPrefix()]
+    for digits in ([], [11], [11, 12]):
+        said = [prompt + digits for prompt in prompts]
+        requests = [ScoreRequest([[*ids, 11], [*ids, 12]], mine) for ids, mine in zip(said, kept, strict=True)]
+        for ids, scored in zip(said, score_all(planted, requests), strict=True):
+            assert scored.cached == (len(ids) - 1 if digits else 0)
+            expected = [whole(planted, [*ids, digit], len(ids)) for digit in (11, 12)]
+            assert scored.logprobs == pytest.approx(expected, abs=1e-4)
+        kept = [request.kept for request in requests]
+
+
 def test_of_continuations_that_begin_with_each_other_each_is_counted_once():
     """The mass of "100" is in that of "10", and is taken from that of "1" once: .6 − .3, .3 − .1, .1 and .4."""
     masses = {(1,): 0.6, (1, 0): 0.3, (1, 0, 0): 0.1, (2,): 0.4}

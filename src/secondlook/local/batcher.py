@@ -97,8 +97,10 @@ class CallBatcher:
             await self._full.wait()
             # Events of anyio cannot be cleared.
             self._full = anyio.Event()
-            calls = [call for waiting in self._waiting.values() for call in waiting]
-            self._waiting = {}
+            # Who has something to be scored goes first: the others' replies then wait for it, and all are decoded
+            # together. A conversation's own calls stay together, or none might be left to notice that all wait.
+            scored = [each for each, calls in self._waiting.items() if any(call.continuations for call in calls)]
+            calls = [call for each in scored or [*self._waiting] for call in self._waiting.pop(each)]
             for model in dict.fromkeys(call.model for call in calls):
                 # This blocks the event loop, which is free: all conversations wait for a reply.
                 model.reply_all([call for call in calls if call.model is model])

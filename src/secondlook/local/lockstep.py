@@ -130,7 +130,9 @@ class LockstepModel:
             turns = [(*call.messages, Message("assistant", text)) for text in call.continuations]
             kept = call.conversation.kept.get(self, CachedPrefix())
             requests.append(ScoreRequest(self._model.encode_all(turns), kept))
-        for call, scored in zip(calls, score_all(self._model, requests, self._max_batch), strict=True):
+        told = score_all(self._model, requests, self._max_batch)
+        for call, request, scored in zip(calls, requests, told, strict=True):
+            call.conversation.kept[self] = request.kept
             call.outcome = scored
 
     def _reply(self, calls: Sequence[ModelCall]) -> None:

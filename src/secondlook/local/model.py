@@ -21,6 +21,7 @@ from transformers import modeling_gguf_pytorch_utils as gguf_reader
 
 from secondlook.correction.chat import Finish, Message, ModelInfo
 from secondlook.correction.prefix import rewritten_turn
+from secondlook.local.packed import pack
 from secondlook.local.weights import catalogue, local_file, sha256
 
 SHIPPED = ("planted", "planted-0.1m", "planted-0.5m", "planted-2m")
@@ -103,16 +104,17 @@ class LocalModel:
     Args:
         name: A shipped checkpoint (``planted``), a real model by name (``smollm2-135m``), a folder or a GGUF file.
         device: Where to run; CUDA is used if found and nothing else is asked for.
+        packed: Whether weights on a processor are laid out for its products; without, all is transformers' own.
 
     Raises:
         ValueError: If there is no such checkpoint, or it has no chat template.
     """
 
-    def __init__(self, name: str, device: str | None = None) -> None:
+    def __init__(self, name: str, device: str | None = None, *, packed: bool = True) -> None:
         self._path = checkpoint(name)
-        packed = self._path.is_file()
-        folder = self._path.parent if packed else self._path
-        options: dict[str, Any] = {"local_files_only": True} | ({"gguf_file": self._path.name} if packed else {})
+        gguf = self._path.is_file()
+        folder = self._path.parent if gguf else self._path
+        options: dict[str, Any] = {"local_files_only": True} | ({"gguf_file": self._path.name} if gguf else {})
         # Bars for reading a file would stand between the user and the answer.
         transformers.utils.logging.disable_progress_bar()
         gguf_reader.tqdm = lambda tensors, **_: tensors
@@ -124,11 +126,14 @@ class LocalModel:
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32 if packed else "auto", **options
+            folder, dtype=torch.float32 if gguf else "auto", **options
         )
         if self.model.dtype is torch.float16 and self.device.startswith("cpu"):
             self.model.float()  # half precision is for storage: processors are slow and coarse in it
         self.model.to(self.device).eval()
+        self.parameters: int = self.model.num_parameters()
+        if packed:
+            pack(self.model)  # after which they cannot be counted
         self.positions: int = getattr(self.model.config, "max_position_embeddings", None) or sys.maxsize
 
     @cached_property

@@ -37,7 +37,7 @@ class ScoreRequest:
 
     Attributes:
         ids: Tokens of the conversation with each continuation.
-        kept: What is known of the conversation.
+        kept: What is known of the conversation; replaced by what all continuations begin with, where one row told all.
     """
 
     ids: list[list[int]]
@@ -75,6 +75,9 @@ def score_all(model: LocalModel, requests: Sequence[ScoreRequest], max_batch: in
         if index in scored:
             continue
         mine = [row for row in rows if row.index == index]
+        # A number is scored a digit at a time: the next one has a token to read, and not the whole question again.
+        if len(mine) == 1:
+            request.kept = mine[0].kept
         logprobs = {tuple(tail): value for row in mine for tail, value in zip(row.tails, row.logprobs, strict=True)}
         tails = [ids[len(mine[0].shared) :] for ids in request.ids]
         scored[index] = Scored(
@@ -112,6 +115,9 @@ def _run(model: LocalModel, rows: list[_Row]) -> None:
                 continue
             more = [float(told[place, tail[step]]) for tail in row.tails]
             row.logprobs = tuple(a + b for a, b in zip(row.logprobs or [0.0] * len(more), more, strict=True))
+    if steps == 1:  # else the prefixes of some have been read on with what ended them
+        for row, kept in zip(rows, batch.take([*range(len(rows))], [row.shared for row in rows]), strict=True):
+            row.kept = kept
 
 
 def _alone(tail: tuple[int, ...], logprobs: dict[tuple[int, ...], float]) -> float:

@@ -55,7 +55,7 @@ class PlantedBench(Bench):
 
     def millions(self, subject: str) -> float:
         """Millions of parameters, counted in the checkpoint."""
-        return float(LocalModel(subject).model.num_parameters() / 1e6)
+        return LocalModel(subject).parameters / 1e6
 
     def questions(
         self,

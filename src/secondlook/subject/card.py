@@ -59,11 +59,10 @@ def finish(folder: Path, config: TrainConfig, per_category: int = 400) -> Measur
         abilities = _abilities(model, max(1, per_category // 4))
     else:
         measurement, abilities = measure(model, per_category), None
-    parameters = sum(weight.numel() for weight in model.model.parameters())
     rates = {
         "subject": "planted: made to calibrate the instrument; says nothing about real models",
         "recipe": asdict(config),
-        "parameters": parameters,
+        "parameters": model.parameters,
         **asdict(measurement),
         **(asdict(abilities) if abilities else {}),
     }
@@ -73,7 +72,7 @@ def finish(folder: Path, config: TrainConfig, per_category: int = 400) -> Measur
     card = jinja2.Template(source, trim_blocks=True, undefined=jinja2.StrictUndefined)
     text = card.render(
         name=folder.name if family else "planted",
-        parameters=parameters,
+        parameters=model.parameters,
         measurement=measurement,
         names=RATES,
         abilities=abilities,
@@ -87,7 +86,7 @@ def finish(folder: Path, config: TrainConfig, per_category: int = 400) -> Measur
 
 
 def _halve(folder: Path) -> None:
-    model = LocalModel(str(folder), "cpu").model
+    model = LocalModel(str(folder), "cpu", packed=False).model
     model.to(torch.float16).save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)  # a shared file, like those beside it
 
