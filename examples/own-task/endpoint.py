@@ -4,11 +4,14 @@ It forgets the carry in 6 of 10 sums that have one. Asked to examine its answer,
 that the answer is wrong, it gives another one: the sum in 8 of 10 if the answer was wrong, a wrong one in 9 of 10 if it
 was right. Chance is a hash of the conversation, and of the seed where a temperature is asked for, so a run can be
 repeated. It is no language model.
+
+    python endpoint.py [PORT]     8123, unless told otherwise
 """
 
 import hashlib
 import json
 import re
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -69,6 +72,7 @@ class Chat(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    with ThreadingHTTPServer(("127.0.0.1", 8123), Chat) as server:
-        print("a planted endpoint on http://127.0.0.1:8123/v1", flush=True)
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8123
+    with ThreadingHTTPServer(("127.0.0.1", port), Chat) as server:
+        print(f"a planted endpoint on http://127.0.0.1:{server.server_port}/v1", flush=True)
         server.serve_forever()

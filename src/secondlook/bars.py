@@ -24,12 +24,20 @@ def progress(console: Console, *columns: ProgressColumn) -> Progress:
 
 
 class _Lines(Progress):
-    """Says how far its tasks are: as each begins, and then every half minute."""
+    """Says how far its tasks are: as each begins, then every half minute, and where it ended."""
 
     def __init__(self, console: Console) -> None:
         # Disabled, rich keeps count of the tasks and draws nothing.
         super().__init__(console=console, disable=True)
         self._last = 0.0
+        self._told: dict[TaskID, float] = {}
+
+    def stop(self) -> None:
+        """Say where those tasks ended that went on since they were last told of."""
+        super().stop()
+        for task in self.tasks:
+            if task.completed != self._told[task.id]:
+                self._tell(task.id)
 
     def add_task(self, description: str, *args: Any, **options: Any) -> TaskID:
         """Say that a task has begun."""
@@ -54,6 +62,7 @@ class _Lines(Progress):
     def _tell(self, task_id: TaskID) -> None:
         self._last = time.monotonic()
         task = self._tasks[task_id]
+        self._told[task_id] = task.completed
         total = "" if task.total is None else f" of {task.total:,.0f}"
         # .3g keeps the fraction of a small amount, and would write 1,234 as 1.23e+03.
         done = f"{task.completed:,.0f}" if task.completed >= 100 else f"{task.completed:.3g}"

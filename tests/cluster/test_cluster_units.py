@@ -83,6 +83,18 @@ def test_a_folder_has_one_turn_and_a_process_that_is_killed_gives_it_back(tmp_pa
             assert str(os.getpid()) in (tmp_path / MARK).read_text()
 
 
+def test_a_folder_in_which_nothing_was_done_goes_with_the_turn(tmp_path):
+    with turn(tmp_path / "runs" / "one"):
+        assert (tmp_path / "runs" / "one" / MARK).is_file()
+    assert [*(tmp_path / "runs").iterdir()] == []
+    with turn(tmp_path / "two"):
+        (tmp_path / "two" / "result").touch()
+    (own := tmp_path / "three").mkdir()
+    with turn(own):  # which was there before
+        pass
+    assert {each.name for each in tmp_path.iterdir()} == {"runs", "two", "three"}
+
+
 def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

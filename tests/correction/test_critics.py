@@ -258,6 +258,13 @@ async def test_a_fitted_critic_asks_others_and_shows_the_words_of_one_that_agree
         )
 
 
+async def test_a_fitted_critic_decides_without_one_that_abstains():
+    alarm = Fitted([Input("verdict of b", "wrong", 0.0, 1.0)], Linear("linear", [2.0], -1.0), 0.5)
+    asked = {"a": ToolCritic(lambda _: "abstain"), "b": ToolCritic(lambda _: "wrong")}
+    critique = await FittedCritic(alarm, asked).examine(examination())
+    assert (critique.verdict, critique.text) == ("wrong", "verdict: wrong")
+
+
 async def test_a_fitted_critic_hears_the_answers_own_probability_and_knows_when_it_knows_nothing():
     unsure = Fitted([Input("p_answer", None, 0.5, -0.1)], Linear("linear", [1.0], 0.0), 0.5)
     for likely, verdict in ((0.4, "wrong"), (0.6, "right"), (math.nan, "unclear")):

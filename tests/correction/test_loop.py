@@ -144,6 +144,17 @@ async def test_only_a_satisfied_critic_ends_the_loop_and_only_if_the_plan_says_s
     assert (transcript.messages[-1] == assistant("verdict: right")) == (ended == "satisfied")
 
 
+async def test_a_critic_that_abstains_leaves_the_answer_in_hand_and_costs_nothing():
+    model = ScriptedModel([(None, "A"), (None, "B")])
+    critic = ToolCritic(lambda exam: "wrong" if exam.round_index == 0 else " Abstain\n")
+    transcript = await run(model, NoisyCritic(0, critic), EchoCase(), Plan(rounds=3))
+    model.finished()
+    assert (transcript.stop, transcript.answer, transcript.error) == ("abstained", "B", None)
+    assert transcript.rounds[-1].critique is None
+    assert transcript.messages[-1] == assistant("B")
+    assert transcript.lost == Usage()
+
+
 @pytest.mark.parametrize("empty", ["", " \n\t"])
 async def test_an_empty_critique_stands_as_unclear(empty):
     model = ScriptedModel([(None, "A"), (None, empty), (None, "B")])

@@ -1,4 +1,4 @@
-"""The bar counts samples where there is a terminal; in a pipe there is a line at once, and another after a while."""
+"""The bar counts samples where there is a terminal; in a pipe a line at once, others after a while and at the end."""
 
 import io
 import time
@@ -37,7 +37,11 @@ def test_in_a_pipe_there_are_lines_from_the_first_step_on(monkeypatch):
         now[0] = 31.0
         one_done(Usage(output=62))
         one_done(Usage())
-    assert screen.file.getvalue() == "planted · self: 1 of 4\nplanted · self: 3 of 4\n"
+        assert screen.file.getvalue() == "planted · self: 1 of 4\nplanted · self: 3 of 4\n"
+    assert screen.file.getvalue().splitlines()[2:] == ["planted · self: 4 of 4"]  # where it ended, whenever that was
+    with progress_bar("planted · self", 4, 4, screen):
+        pass
+    assert screen.file.getvalue().splitlines()[3:] == ["planted · self: 4 of 4"]
 
 
 def test_what_should_not_wait_is_said_once():

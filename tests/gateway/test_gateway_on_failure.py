@@ -43,6 +43,19 @@ def test_a_tool_that_fails_on_every_request_is_seen(tmp_path, caplog, monkeypatc
         assert HTTP.get(f"{pair.address}/readyz").status_code == 200
 
 
+def test_a_tool_that_abstains_has_not_failed(tmp_path):
+    """What it cannot judge keeps its answer, and three of those in a row take nothing out of service."""
+    (tmp_path / "check.py").write_text("print('abstain')")
+    command = ("python3", "-I", "-S", str(tmp_path / "check.py"))
+    with Pair(policy="always", critic="tool", critic_command=command, on_failure="closed") as pair:
+        for _ in range(4):
+            answer = post(pair)
+            assert (answer.status_code, told(answer)[:2]) == (200, ("kept", "abstained"))
+        assert HTTP.get(f"{pair.address}/readyz").status_code == 200
+        text = HTTP.get(f"{pair.address}/metrics").text
+        assert 'secondlook_critiques_total{critic="tool",outcome="done"} 4.0' in text
+
+
 @pytest.mark.parametrize("failure", FAILING, ids=["500", "no words", "garbage", "cut"])
 @pytest.mark.parametrize("at", [1, 2])
 def test_open_returns_the_answer_there_is(failure, at):

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from command import secondlook
@@ -123,3 +124,17 @@ def test_a_tool_that_needs_the_row_is_told_of(task, faulty):
     assert "without the row this one fails" in said
     Path("check.py").write_text(text.replace("exam['row'];", ""))
     assert "without the row" not in evaluate(faulty.address, "--out", "other").out
+
+
+def test_a_tool_may_abstain(task, faulty):
+    """A question that it cannot judge is answered once; the report counts it, and no error ends it."""
+    Path("check.py").write_text("import sys; print('abstain' if '5 + 6' in sys.stdin.read() else 'Verdict: wrong')\n")
+    faulty.says = lambda messages: "It is 3."
+    done = evaluate(faulty.address)
+    assert done.code == 0, done.err
+    assert "Critic 'tool' abstained on 1 of 4 questions, whose answers stand." in " ".join(done.out.split())
+    records = pd.read_csv("run/records.csv")
+    assert records.groupby("sample").size().to_dict() == {1: 2, 2: 2, 3: 1, 4: 2}
+    assert set(records["status"]) == {"ok"}
+    Path("check.py").write_text("print('abstain')\n")
+    assert evaluate(faulty.address, "--out", "other").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -187,7 +188,10 @@ def evaluate(
     console.print(f"\npage:  {folder / 'report.html'}", soft_wrap=True, highlight=False)
     console.print(f"files: {files} and records.csv in {folder}", soft_wrap=True)
     if found:
-        console.print(f"why:   secondlook diagnose {folder}", soft_wrap=True)
+        # Of several arms, one that helps is the one to act on.
+        looks = sorted(report.looks, key=lambda arm: report.diagnoses[arm].overall.finding != "helps")
+        arm = f" --arm {shlex.quote(looks[0])}" if len(looks) > 1 else ""
+        console.print(f"why:   secondlook diagnose {folder}{arm}", soft_wrap=True)
     if not running.fast:
         console.print(f"logs:  inspect view --log-dir {running.logs or folder}", soft_wrap=True)
     if report.lost:

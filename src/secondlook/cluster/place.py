@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from secondlook.machine import whole
 
 # A UPath is no Path: everywhere here, `isinstance(…, Path)` tells a folder from an address.
 Place: TypeAlias = Path | UPath
+_LOCK = ".lock"
 MARK = ".driver.json"
 """Tells who works here; a worker that does not see it is not looking at the same place."""
 
@@ -95,7 +97,7 @@ def turn(where: Place) -> Iterator[None]:
         mark(where)
         yield
         return
-    lock = FileLock(where / ".lock", thread_local=False)
+    lock, new = FileLock(where / _LOCK, thread_local=False), not where.exists()
     try:
         where.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
@@ -111,6 +113,9 @@ def turn(where: Place) -> Iterator[None]:
     try:
         yield
     finally:
+        # What was refused before it wrote anything leaves no folder behind.
+        if new and {file.name for file in where.iterdir()} <= {_LOCK, MARK}:
+            shutil.rmtree(where, ignore_errors=True)
         lock.release()
 
 

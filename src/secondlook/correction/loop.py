@@ -12,7 +12,7 @@ import anyio
 
 from secondlook.correction.case import Case, seed_from
 from secondlook.correction.chat import ChatModel, Completion, Finish, Message, Usage, WithheldError
-from secondlook.correction.critics.protocol import Critic, Examination, Prefers
+from secondlook.correction.critics.protocol import AbstainedError, Critic, Examination, Prefers
 from secondlook.correction.elicit import NEVER
 from secondlook.correction.plan import Plan
 from secondlook.correction.transcript import Critique, Preference, Round, Stop, Transcript
@@ -58,6 +58,7 @@ async def run(
     The last good answer is never lost: whatever goes wrong later ends the loop, and the rounds so far are
     returned. A cancellation from outside is passed on.
 
+    A critic that abstains ends the loop with ``stop="abstained"`` and the answer in hand: it is no failure.
     A refusal by the model or a filter ends the loop with ``stop="refused"``, its words in ``error``: it is no failure.
     ``on_error`` is called with the exception that ended the loop with ``stop="error"``; a caller that must raise it
     again keeps it: ``on_error=errors.append``. The transcript's messages then end with the unanswered request.
@@ -68,6 +69,8 @@ async def run(
         stop = await conversation.hold()
     except _SpentError as spent:
         stop = spent.stop
+    except AbstainedError:
+        stop = "abstained"
     except WithheldError as withheld:
         stop, error = "refused", " ".join(str(withheld).split())
     except Exception as exception:
@@ -285,6 +288,9 @@ class _Conversation:
         with anyio.CancelScope(deadline=self.deadline):
             try:
                 return await call
+            except AbstainedError:
+                self.lost += sum(spent, Usage())
+                raise
             except Exception as error:
                 last = error.usage if isinstance(error, WithheldError) else Usage(calls=1)
                 self.lost += sum(spent, last)

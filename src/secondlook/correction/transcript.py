@@ -13,7 +13,7 @@ from secondlook.correction.elicit import Elicited, stated
 
 StopRule = Literal["fixed", "satisfied", "gate"]
 Variant = Literal["self", "diverse", "self-instruct", "resample"]
-Stop = Literal["rounds", "satisfied", "gate", "rejected", "tokens", "seconds", "refused", "error"]
+Stop = Literal["rounds", "satisfied", "gate", "rejected", "abstained", "tokens", "seconds", "refused", "error"]
 
 
 class _Call:

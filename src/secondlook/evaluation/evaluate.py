@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,7 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
         arms=arms,
         prefix_rewritten=False in stable,
         summary=benchmark.summary(answered, arms),
-        notes=[*dict.fromkeys(note for logged in samples for note in logged.notes), *_of_the_server(samples)],
+        notes=[*dict.fromkeys(note for logged in samples for note in logged.notes), *_notes(samples)],
         cause=next((logged.transcript.error for logged in samples if logged.transcript.stop == "error"), None),
         labels=labels,
     )
@@ -147,8 +148,8 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     return report
 
 
-def _of_the_server(samples: list[Logged]) -> list[str]:
-    """Notes on the server that was asked."""
+def _notes(samples: list[Logged]) -> list[str]:
+    """Notes on the server that was asked, and on critics that abstained."""
     notes = []
     told = [logged.transcript.model.decoding.get("refused") for logged in samples]
     if refused := sorted({str(name) for names in told if isinstance(names, list) for name in names}):
@@ -157,6 +158,12 @@ def _of_the_server(samples: list[Logged]) -> list[str]:
         notes.append(f"Tokens are counted by {', '.join(by)}, of texts alone, where the server does not tell them.")
     if untold := sum(logged.transcript.usage.untold for logged in samples):
         notes.append(f"The server does not tell what {untold} calls cost: costs and equal costs cannot be estimated.")
+    if abstained := Counter(one.arm for one in samples if one.transcript.stop == "abstained"):
+        asked = Counter(one.arm for one in samples)
+        notes += [
+            f"Critic {arm!r} abstained on {count} of {asked[arm]} questions, whose answers stand."
+            for arm, count in sorted(abstained.items())
+        ]
     return notes
 
 

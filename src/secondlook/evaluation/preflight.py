@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from secondlook.benchmarks.benchmark import MADE_UP, AnyBenchmark, Graded, ItemL
 from secondlook.correction.case import Case
 from secondlook.correction.chat import ChatModel, Completion, Message
 from secondlook.correction.critics import CommandCritic, Critic, CriticError
-from secondlook.correction.critics.protocol import Examination
+from secondlook.correction.critics.protocol import AbstainedError, Examination
 from secondlook.correction.elicit import NEVER, Asking
 from secondlook.correction.transcript import Critique
 from secondlook.evaluation.asking import RunError, one_line
@@ -76,6 +77,8 @@ class Preflight:
         other = InspectModel(examiner) if examiner is not None else None
         critics = {name: one.build_critic(answering, other) for name, one in studies.items()}
         cases = [case_of(metadata, study.file, (about.metadata or {})[WORDS]) for metadata in asked]
+        # Said first: a large model, or a slow tool, may take minutes.
+        self.console.print(Text(f"Before the run, {len(cases)} questions are asked", style="bold"))
         notes = [note for name in critics if name == "tool" for note in _try_tool(critics[name], cases[0], study)]
         try:
             tried = anyio.run(try_questions, answering, critics, cases, Asking(study.elicit))
@@ -104,7 +107,6 @@ class Preflight:
         graded: Sequence[Graded],
         notes: Sequence[str],
     ) -> None:
-        self.console.print(Text(f"Before the run, {len(tried)} questions", style="bold"))
         made = Table.grid(padding=(0, 1))
         for number, (metadata, one, grade) in enumerate(zip(asked, tried, graded, strict=True), 1):
             word = "not read" if grade.correct is None else "right" if grade.correct else "wrong"
@@ -139,7 +141,11 @@ async def try_questions(
         exam = Examination(case, 0, answer.text, held, 0, answer.finish, asking=asking)
         # In an empty answer there is nothing to examine, and servers refuse empty turns.
         asked = critics if answer.text.strip() else {}
-        tried.append(Tried(case, answer, {name: await critic.examine(exam) for name, critic in asked.items()}))
+        said: dict[str, Critique | None] = {}
+        for name, critic in asked.items():
+            with suppress(AbstainedError):  # which is no fault, and there is nothing to show
+                said[name] = await critic.examine(exam)
+        tried.append(Tried(case, answer, said))
     return tried
 
 
@@ -152,19 +158,23 @@ def _try_tool(critic: Critic, case: Case, study: Study) -> Iterator[str]:
     exam = Examination(case, 0, MADE_UP, (Message("user", case.query(0)), Message("assistant", MADE_UP)), 0)
     try:
         said = anyio.run(critic.examine, exam)
-        printed = said.text.strip()
-        if not printed:
-            raise _stop(f"critic command {critic.argv[0]!r} printed nothing on a made-up answer; {_ends(study)}")
-        if said.verdict == "unclear" and _states(study):
-            short = textwrap.shorten(printed, _SHOWN, placeholder=" …")
-            raise _stop(
-                f"critic command {critic.argv[0]!r} stated no verdict on a made-up answer: {short!r}; {_ends(study)}"
-            )
+    except AbstainedError:
+        return
     except CriticError as error:
         raise _stop(f"on a made-up answer, critic {error}") from None
+    printed = said.text.strip()
+    if not printed:
+        raise _stop(f"critic command {critic.argv[0]!r} printed nothing on a made-up answer; {_ends(study)}")
+    if said.verdict == "unclear" and _states(study):
+        short = textwrap.shorten(printed, _SHOWN, placeholder=" …")
+        raise _stop(
+            f"critic command {critic.argv[0]!r} stated no verdict on a made-up answer: {short!r}; {_ends(study)}"
+        )
     try:
         served = anyio.run(critic.examine, replace(exam, case=cast("Case", _Served(case))))
         fault = "says nothing" if not served.text.strip() else ""
+    except AbstainedError:
+        fault = "abstains"
     except CriticError as error:
         fault = f"fails: {error}"
     if fault:
@@ -201,7 +211,7 @@ def _wrong(
     tried: Sequence[Tried], graded: Sequence[Graded], study: Study, limit: int, judge: str | None
 ) -> Iterator[str]:
     """Faults of what was said, worst first."""
-    more = f"the limit is {limit} tokens, give more: --reply-tokens {2 * limit}"
+    more = f"the limit is {limit} tokens, give more: --reply-tokens {2 * limit}, unless this model never ends by itself"
     if cut := sum(one.answer.finish == "length" for one in tried):
         yield f"{cut} of {len(tried)} answers are cut off; {more}"
     if empty := sum(not one.answer.text.strip() for one in tried):
@@ -212,7 +222,7 @@ def _wrong(
             if judge is not None
             else "the grader read none of the answers above (it returned None); mend it, or ask for answers in its form"
         )
-    for name in tried[0].critiques:
+    for name in dict.fromkeys(name for one in tried for name in one.critiques):
         said = [critique for one in tried if (critique := one.critiques.get(name)) is not None]
         if cut := sum(critique.finish == "length" for critique in said):
             yield f"{cut} of {len(said)} critiques of critic {name!r} are cut off; {more}"

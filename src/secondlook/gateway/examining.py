@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from secondlook.correction.critics import CommandCritic, Critic, CriticError, check_program
-from secondlook.correction.critics.protocol import Examination, Prefers
+from secondlook.correction.critics.protocol import AbstainedError, Examination, Prefers
 from secondlook.correction.transcript import Critique, Preference
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.settings import GatewaySettings
@@ -123,6 +123,9 @@ class Watched:
         """Examine by the critic within, and count what failed."""
         try:
             critique = await self.inner.examine(exam)
+        except AbstainedError:
+            self.tell(exam.case.sample, None)
+            raise
         except Exception as error:
             self.tell(exam.case.sample, str(error) or type(error).__name__)
             raise

@@ -3,11 +3,12 @@
 from secondlook.correction.critics.controls import NoisyCritic, OracleCritic, SilentCritic
 from secondlook.correction.critics.fitted import FittedCritic
 from secondlook.correction.critics.model import AcceptCritic, ModelCritic
-from secondlook.correction.critics.protocol import Critic, CriticError, Examination, Prefers
+from secondlook.correction.critics.protocol import AbstainedError, Critic, CriticError, Examination, Prefers
 from secondlook.correction.critics.recorded import RecordedCritic
 from secondlook.correction.critics.tool import CommandCritic, ToolCritic, check_program
 
 __all__ = [
+    "AbstainedError",
     "AcceptCritic",
     "CommandCritic",
     "Critic",

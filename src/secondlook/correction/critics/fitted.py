@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Usage
-from secondlook.correction.critics.protocol import Critic, Examination
+from secondlook.correction.critics.protocol import AbstainedError, Critic, Examination
 from secondlook.correction.elicit import stated
 from secondlook.correction.transcript import Critique
 from secondlook.fitted import Fitted
@@ -34,7 +34,11 @@ class FittedCritic:
         known: dict[str, str | float | None] = {"p_answer": None if math.isnan(exam.p_answer) else exam.p_answer}
         said, usage, seconds = list[Critique](), Usage(), 0.0
         for name, critic in self.critics.items():
-            if (critique := await critic.examine(exam)) is not None:
+            try:
+                critique = await critic.examine(exam)
+            except AbstainedError:  # one that it asks: the others, and what is known without it, decide
+                continue
+            if critique is not None:
                 said.append(critique)
                 usage, seconds = usage + critique.cost, seconds + critique.took
                 exam.spent[:] = [usage]  # in place of what the critic itself has put there

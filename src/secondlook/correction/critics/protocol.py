@@ -16,6 +16,10 @@ class CriticError(Exception):
     """A critic could not examine an answer; the message is one line that says why."""
 
 
+class AbstainedError(Exception):
+    """A critic that cannot judge this question abstains: the answer in hand stands, and nothing has failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Examination:
     """One answer, put before a critic.
@@ -51,7 +55,11 @@ class Critic(Protocol):
         """Name for the record, e.g. ``self`` or ``noisy(0.25, oracle)``."""
 
     async def examine(self, exam: Examination) -> Critique | None:
-        """Examine one answer; ``None`` if nothing is to be said, which leaves the conversation as it is."""
+        """Examine one answer; ``None`` if nothing is to be said, which leaves the conversation as it is.
+
+        Raises:
+            AbstainedError: It cannot judge this question, which ends the loop with the answer in hand.
+        """
 
 
 @runtime_checkable

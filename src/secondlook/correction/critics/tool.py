@@ -15,9 +15,11 @@ import anyio
 import anyio.to_thread
 
 from secondlook.correction.case import VERDICTS
-from secondlook.correction.critics.protocol import CriticError, Examination
+from secondlook.correction.critics.protocol import AbstainedError, CriticError, Examination
 from secondlook.correction.transcript import Critique
 
+ABSTAIN = "abstain"
+"""Word that a tool says, and nothing else, where it cannot judge a question."""
 Tool: TypeAlias = Callable[[Examination], Critique | str | Awaitable[Critique | str]]
 
 
@@ -26,16 +28,20 @@ class ToolCritic:
     """Asks a Python callable, whose exceptions are passed on as they are.
 
     It returns a :class:`Critique`; or a bare verdict (``wrong``, ``right``, ``unclear``), put into the prompt's own
-    words by ``case.feedback``; or text, which is read by ``case.verdict``. A plain function runs in a worker thread,
-    where it may block but must be thread-safe; if the time budget cuts it off, its thread is left to run out. An async
-    function runs in the event loop.
+    words by ``case.feedback``; ``abstain``; or text, which is read by ``case.verdict``. A plain function runs in a
+    worker thread, where it may block but must be thread-safe; if the time budget cuts it off, its thread is left to
+    run out. An async function runs in the event loop.
     """
 
     function: Tool
     name: str = "tool"
 
     async def examine(self, exam: Examination) -> Critique:
-        """Call the function; a :class:`CriticError` if it returns something else than a critique or a string."""
+        """Call the function; a :class:`CriticError` if it returns something else than a critique or a string.
+
+        Raises:
+            AbstainedError: It abstains.
+        """
         start = time.perf_counter()
         if inspect.iscoroutinefunction(self.function):
             said = await self.function(exam)
@@ -50,6 +56,7 @@ class ToolCritic:
         if not isinstance(said, str):
             known = ", ".join(VERDICTS)
             raise CriticError(f"critic {self.name!r} returned {said!r}: return a Critique, a verdict ({known}) or text")
+        _look_for_abstention(said)
         if said in VERDICTS:
             return Critique(exam.case.feedback(said), said, seconds=seconds)
         return Critique(said, exam.case.verdict(said), seconds=seconds)
@@ -61,7 +68,7 @@ class CommandCritic:
 
     The command gets one JSON object on its standard input, with ``sample``, ``round``, ``query`` and
     ``answer``, and with ``row`` where the question has one (a mapping: what else is known of it, never the truth). It
-    prints UTF-8 text; white space around it is dropped.
+    prints UTF-8 text; white space around it is dropped. ``abstain`` alone says that it cannot judge this question.
 
     Attributes:
         argv: Program and arguments; no shell is involved.
@@ -83,7 +90,11 @@ class CommandCritic:
             raise ValueError(f"timeout is {self.timeout!r}: give a positive number of seconds")
 
     async def examine(self, exam: Examination) -> Critique:
-        """Run the command; a :class:`CriticError` if it cannot start, takes too long, fails, or prints no UTF-8."""
+        """Run the command; a :class:`CriticError` if it cannot start, takes too long, fails, or prints no UTF-8.
+
+        Raises:
+            AbstainedError: It abstains.
+        """
         case, index = exam.case, exam.round_index
         request = {"sample": case.sample, "round": index, "query": case.query(index), "answer": exam.answer}
         if (row := getattr(case, "row", None)) is not None:
@@ -91,6 +102,7 @@ class CommandCritic:
         async with self.limiter:
             start = time.perf_counter()
             text = await self._run(json.dumps(request).encode(), case.sample)
+            _look_for_abstention(text)
             seconds = time.perf_counter() - start
         return Critique(text, case.verdict(text), seconds=seconds)
 
@@ -119,6 +131,11 @@ class CommandCritic:
             return done.stdout.decode().strip()
         except UnicodeDecodeError as error:
             raise CriticError(f"{name} printed something that is not UTF-8: {error}") from error
+
+
+def _look_for_abstention(said: str) -> None:
+    if said.strip().lower() == ABSTAIN:
+        raise AbstainedError
 
 
 def check_program(program: str) -> None:
