@@ -118,7 +118,12 @@ def _summary(entries: Sequence[Entry]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for record in (entry.record for entry in entries):
         table.add_row(
-            str(record["id"]), str(record["title"]), outcome_of(record), worded(record), str(record["evidence"] or "")
+            str(record["id"]),
+            str(record["title"]),
+            outcome_of(record),
+            # Of what was not run: the command that would.
+            worded(record) or str(record["command"]),
+            str(record["evidence"] or ""),
         )
     console.print(table, highlight=False)
     for entry in entries:
