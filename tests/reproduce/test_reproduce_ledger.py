@@ -151,6 +151,24 @@ def test_rounds_of_a_verdict_s_figure_are_drawn_once():
             assert curve["x"] == [*range(1, 21), *range(40, 401, 20)]
 
 
+def test_a_real_model_that_was_asked_now_is_what_the_page_opens_with(tmp_path):
+    """Its card is open, and its picture stands before its number; one that was committed waits to be opened."""
+    panel = {"name": "a", "title": "A", "x": "x", "y": "y", "scale": "linear", "ticks": []}
+    curve = {"panel": "a", "label": "a", "kind": "points", "x": [1.0], "value": [0.5], "low": [None], "high": [None]}
+    found = finding("supported", above=0.0) | {"panels": [panel], "curves": [curve]}
+    for evidence, opened in (("this run", True), ("committed", False)):
+        entries = [
+            run.Entry(gather.record(LEDGER[name], found, "demo", evidence, 0.0) | {"real": []}, found)
+            for name in ("T1", "R1", "L7")
+        ]
+        text = page.write_page(entries, "demo", tmp_path / "index.html").read_text("utf-8")
+        cards = text.split('<details class="claim card"')[1:]
+        assert [card.partition(">")[0].endswith(" open") for card in cards] == [opened, False, False]
+        assert 'id="R1"' in cards[0]
+        assert cards[0].index("<figure>") < cards[0].index("The number that decides")
+        assert cards[1].index("<figure>") > cards[1].index("The number that decides")
+
+
 def test_a_figure_is_drawn_again_when_its_numbers_or_its_drawing_change(tmp_path, monkeypatch):
     panel = {"name": "a", "title": "A", "x": "x", "y": "y", "scale": "linear", "ticks": []}
     curve = {"panel": "a", "label": "a", "kind": "baseline", "x": [1.0, 2.0], "value": [1.0, 2.0], "low": [None, None]}
