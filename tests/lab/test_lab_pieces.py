@@ -8,13 +8,13 @@ import torch
 from secondlook.lab import pieces
 from secondlook.lab.pieces import cut
 from secondlook.lab.run import Run, Shape
-from secondlook.lab.train import Ensemble
+from secondlook.lab.train import Ensemble, Options
 
 LARGE = Run(shape=Shape(depth=1, width=96, heads=3), batch=250, steps=2, warmup=0, rate=1e-3)
 
 
-def stepped(run: Run) -> tuple[float, dict[str, torch.Tensor]]:
-    ensemble = Ensemble([run])
+def stepped(run: Run, **options: int) -> tuple[float, dict[str, torch.Tensor]]:
+    ensemble = Ensemble([run], Options(**options))
     ensemble.advance()
     return float(ensemble.advance()), ensemble.member(0)
 
@@ -35,3 +35,9 @@ def test_pieces_make_the_step_that_the_whole_batch_makes(monkeypatch):
     for name, weight in whole.items():
         # Adam divides by a gradient's own size: where that is rounding, so is the step.
         torch.testing.assert_close(weights[name], weight, rtol=1e-3, atol=2e-4)
+
+
+def test_pieces_that_are_worked_on_at_once_make_the_same_step():
+    (loss, weights), (alone, own) = stepped(LARGE, threads=3), stepped(LARGE)
+    assert loss == alone
+    assert all(torch.equal(weights[name], weight) for name, weight in own.items())

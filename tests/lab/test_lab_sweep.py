@@ -137,6 +137,38 @@ def test_a_sweep_is_judged_by_what_is_there(swept, tmp_path, monkeypatch):
     assert by_kind["baseline"] == {"Σ(r−½)y", "mean", "descent, as released", "optimum of the loss"}
 
 
+def test_a_run_that_was_judged_counts_without_its_weights(tmp_path, monkeypatch):
+    """A repository keeps logs and exams: the sweep goes on elsewhere with what is missing, and is judged the same."""
+    monkeypatch.setattr(judged, "EXAM", 32)
+    store = Store(tmp_path, Options(exam=16))
+    sweep = Sweep(TINY, {"shallow": {"shape.depth": 1}}, seeds=2, rates=(1e-3, 1e-2))
+    before = judge_sweep(sweep, store, "some")
+    assert {variant["standing"] for variant in before["variants"]} == {"not run"}
+    sweep.train(store)
+    before = judge_sweep(sweep, store, "some")
+    removed = sorted(tmp_path.rglob("model.safetensors"))
+    assert len(removed) == 8
+    for file in removed:
+        file.unlink()
+    monkeypatch.setattr("secondlook.lab.store.train", lambda *_, **__: pytest.fail("it was trained again"))
+    cells = sweep.train(store)
+    after = judge_sweep(sweep, store, "some")
+    assert {**after, "made": None} == {**before, "made": None}
+    with pytest.raises(FileNotFoundError, match="its log alone is; train it again"):
+        cells[0].members[0].model()
+    lost = cells[1].members[1].run
+    store.exam(lost).unlink()
+    assert not store.judged(lost)
+    monkeypatch.undo()
+    monkeypatch.setattr(judged, "EXAM", 32)
+    sweep.train(store)
+    assert store.holds(lost)
+    assert [*tmp_path.rglob("model.safetensors")] == [tmp_path / lost.name / "model.safetensors"]
+    monkeypatch.setattr(judged, "EXAM", 33)  # other problems: without weights nobody can say
+    with pytest.raises(FileNotFoundError, match="train it again"):
+        judge_sweep(sweep, store, "some")
+
+
 def test_claims_about_the_base_are_counted_where_it_was_trained(tmp_path, monkeypatch):
     monkeypatch.setattr(judged, "EXAM", 32)
     store = Store(tmp_path, Options(exam=16))

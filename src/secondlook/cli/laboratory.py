@@ -130,6 +130,7 @@ def sweep(
     gpus: Gpus = None,
     together: Annotated[int, typer.Option(min=1, help="Members of an ensemble, at most: 1 on a CPU is best.")] = 1,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 100,
+    threads: Annotated[int, typer.Option(min=1, help="Pieces of a large batch that are worked on at once.")] = 1,
     device: Device = "cpu",
     bf16: Bf16 = False,
     compile_: Compile = False,
@@ -151,7 +152,9 @@ def sweep(
     workers = workers or (processors() if device == "cpu" else 1)
     with engine(cluster, kept, resources, workers, notice) as works, bar() as progress:
         task = progress.add_task("runs trained", total=runs)
-        store = Store(kept, Options(device, bf16, compile_, save_every=save_every), works, together=together)
+        store = Store(
+            kept, Options(device, bf16, compile_, save_every=save_every, threads=threads), works, together=together
+        )
         cells = grid.train(store, lambda done: progress.advance(task, done))
     write(cells, place(out))
     _show(cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from secondlook.cluster.place import Place, put, there
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.evidence.result import estimated, pictured, provenance, write
@@ -31,6 +33,7 @@ from secondlook.lab.tuning import trials, tuned
 
 EXAM = 1024
 """Fresh problems that a sweep is judged on."""
+_COMPARED = 8  # problems by which an exam is known
 _POINTS = 50  # of a training curve
 _DESCENT, _OPTIMUM = "descent, as released", "optimum of the loss"
 
@@ -122,14 +125,42 @@ def keep(result: dict[str, Any], folder: Path) -> None:
     write(result, folder)
 
 
-def examine(trained: Trained) -> ExamResult:
-    """A run on the problems that all runs of its task are judged on."""
+def examine(trained: Trained, file: Place) -> ExamResult:
+    """A run on the problems that all runs of its task are judged on.
+
+    Args:
+        trained: The run.
+        file: Keeps the result: it is read from there, so that a run can be judged whose weights were not kept.
+
+    Raises:
+        FileNotFoundError: It was not judged on these problems, and its weights are not there.
+        OSError: The file cannot be written.
+    """
     run = trained.run
     exam, at = Exam.of(run.task, run.objective, EXAM), reads(run.task, run.shape.layout)[1]
-    predictions = trained.predict(exam.episodes)
-    excess = _scale(run.task, run.shape.layout).excess(predictions)
-    error = angles(predictions, exam.truth(at))
-    return ExamResult(trained, excess, error, sum(weights.numel() for weights in trained.weights.values()))
+    problems = exam.episodes.queries[:_COMPARED].numpy()
+    kept = _read(file) if there(file) else {}
+    # Up to rounding: the last bits of what is drawn depend on the machine.
+    if not kept or len(kept["excess"]) != EXAM or not np.allclose(kept["problems"], problems, atol=1e-4):
+        predictions = trained.predict(exam.episodes)
+        written = io.BytesIO()
+        np.savez_compressed(
+            written,
+            problems=problems,
+            excess=_scale(run.task, run.shape.layout).excess(predictions).numpy(),
+            # Rounded, it takes half as much room; it is averaged over a thousand problems.
+            error=angles(predictions, exam.truth(at)).numpy().round(5),
+            parameters=sum(weights.numel() for weights in trained.weights.values()),
+        )
+        put(file, written.getvalue())
+        kept = _read(file)
+    excess, error = (torch.from_numpy(kept[name]) for name in ("excess", "error"))
+    return ExamResult(trained, excess, error, int(kept["parameters"]))
+
+
+def _read(file: Place) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(file.read_bytes())) as kept:
+        return dict(kept)
 
 
 _PANELS = (
@@ -142,10 +173,14 @@ def _found(sweep: Sweep, store: Store, untuned: Run) -> dict[int, ExamResult]:
     """Exam results of what has been trained of a variant, by seed."""
     tried = trials(untuned, sweep.rates)
     # Without every trial the rate is not known, and so neither is the run.
-    if not all(store.holds(trial) for trial in tried):
+    if not all(store.logged(trial) for trial in tried):
         return {}
-    run = tuned(untuned, sweep.rates, {trial: store.load(trial) for trial in tried})
-    return {one.seed: examine(store.load(one)) for one in sweep.seeded(run) if store.holds(one)}
+    run = tuned(untuned, sweep.rates, {trial: store.load(trial, weights=False) for trial in tried})
+    return {
+        one.seed: examine(store.load(one, weights=False), store.exam(one))
+        for one in sweep.seeded(run)
+        if store.judged(one)
+    }
 
 
 @lru_cache(maxsize=16)

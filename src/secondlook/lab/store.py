@@ -18,6 +18,7 @@ from secondlook.lab.train import Options, Trained, groups, train
 
 Tick = Callable[[float], None]
 _WEIGHTS = "model.safetensors"
+_LOG, _COST, _EXAM = "log.jsonl", "cost.json", "exam.npz"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Store:
 
     Attributes:
         folder: Where they are: a folder each, with `run.json`, `log.jsonl`, `cost.json` and
-            `model.safetensors`.
+            `model.safetensors`. What a run was judged by is put beside these (`exam.npz`); with it and the log, weights
+            may be removed, as from a repository, and the run still counts in its sweep.
         options: How to compute.
         engine: Who trains.
         together: Members of an ensemble, at most.
@@ -37,17 +39,21 @@ class Store:
     engine: Engine = field(default_factory=Here)
     together: int = 3
 
-    def train(self, runs: Sequence[Run], tick: Tick = lambda _: None) -> dict[Run, Trained]:
+    def train(
+        self, runs: Sequence[Run], tick: Tick = lambda _: None, enough: Callable[[Run], bool] | None = None
+    ) -> dict[Run, Trained]:
         """Train the runs that are not there yet, and load all.
 
         Args:
             runs: Any runs; those of equal shape train together.
             tick: Called with the number of runs done since the last call, or a part of one.
+            enough: What of a run is enough for the caller: `holds`, unless told otherwise. Where less is, weights may
+                be missing.
 
         Raises:
             ValueError, FloatingPointError, OSError: As `train` does, when all others are done; these are kept.
         """
-        missing = [run for run in dict.fromkeys(runs) if not self.holds(run)]
+        missing = [run for run in dict.fromkeys(runs) if not (enough or self.holds)(run)]
         tick(len(set(runs)) - len(missing))
         units = [
             Training(self.folder.absolute(), tuple(members), self.options) for members in groups(missing, self.together)
@@ -57,24 +63,43 @@ class Store:
             units.sort(key=lambda unit: cost(unit.members[0]) * len(unit.members), reverse=True)
             with turn(self.folder):
                 self.engine.run(units, lambda unit, part: tick(len(unit.members) * part))
-        return {run: self.load(run) for run in runs}
+        return {run: self.load(run, weights=enough is None) for run in runs}
 
     def holds(self, run: Run) -> bool:
-        """Whether a run has been trained."""
-        return there(self.folder / kept_as(run, self.options) / _WEIGHTS)
+        """Whether a run has been trained, and its weights are here."""
+        return there(self._of(run) / _WEIGHTS)
 
-    def load(self, run: Run) -> Trained:
+    def logged(self, run: Run) -> bool:
+        """Whether a run has been trained: how it went is here, if not its weights."""
+        return there(self._of(run) / _LOG) and there(self._of(run) / _COST)
+
+    def judged(self, run: Run) -> bool:
+        """Whether a run is here, or what it was judged by."""
+        return self.holds(run) or (self.logged(run) and there(self.exam(run)))
+
+    def exam(self, run: Run) -> Place:
+        """File of what a run is judged by; see `judged.examine`."""
+        return self._of(run) / _EXAM
+
+    def load(self, run: Run, *, weights: bool = True) -> Trained:
         """Load a run that has been trained.
+
+        Args:
+            run: Which.
+            weights: Whether it is of no use without its weights.
 
         Raises:
             FileNotFoundError: It has not.
         """
-        folder = self.folder / kept_as(run, self.options)
-        if not self.holds(run):
+        folder, held = self._of(run), self.holds(run)
+        if not (held if weights else self.logged(run)):
             raise FileNotFoundError(f"{run.name} is not in {self.folder}; train it first")
-        log = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
-        cost = json.loads((folder / "cost.json").read_text("utf-8"))
-        return Trained(run, load((folder / _WEIGHTS).read_bytes()), log, cost)
+        log = [json.loads(line) for line in (folder / _LOG).read_text("utf-8").splitlines()]
+        cost = json.loads((folder / _COST).read_text("utf-8"))
+        return Trained(run, load((folder / _WEIGHTS).read_bytes()) if held else {}, log, cost)
+
+    def _of(self, run: Run) -> Place:
+        return self.folder / kept_as(run, self.options)
 
 
 @dataclass(frozen=True)
@@ -144,8 +169,8 @@ def keep(folder: Place, trained: Trained) -> None:
     """
     files = {
         "run.json": json.dumps(trained.run.record(), indent=1).encode(),
-        "log.jsonl": "".join(f"{json.dumps(look)}\n" for look in trained.log).encode(),
-        "cost.json": json.dumps(trained.cost).encode(),
+        _LOG: "".join(f"{json.dumps(look)}\n" for look in trained.log).encode(),
+        _COST: json.dumps(trained.cost).encode(),
         _WEIGHTS: save(trained.weights),  # last: with it, the run is there
     }
     for name, content in files.items():

@@ -137,9 +137,10 @@ class Sweep:
         Raises:
             ValueError, FloatingPointError, OSError: See `Store.train`.
         """
-        pilots = store.train(self.pilots, tick) if self.rates else {}
+        # Of a pilot its log is enough, and of a run what it was judged by: both can be committed, weights are not.
+        pilots = store.train(self.pilots, tick, store.logged) if self.rates else {}
         cells = [(setting, self.seeded(tuned(run, self.rates, pilots))) for setting, run in self.settings]
-        done = store.train([run for _, runs in cells for run in runs], tick)
+        done = store.train([run for _, runs in cells for run in runs], tick, store.judged)
         return [SweepCell(setting, [done[run] for run in runs]) for setting, runs in cells]
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +41,7 @@ class Options:
         save_every: Steps between checkpoints.
         look_every: Steps between looks at fresh problems.
         exam: How many of these.
+        threads: Pieces of a large batch that a CPU works on at once; what comes out does not depend on it.
     """
 
     device: str = "cpu"
@@ -47,6 +50,7 @@ class Options:
     save_every: int = 100
     look_every: int = 25
     exam: int = 512
+    threads: int = 1
 
     @property
     def mark(self) -> str:
@@ -79,7 +83,13 @@ class Trained:
     cost: dict[str, Any] = field(default_factory=dict)
 
     def model(self) -> Transformer:
-        """The transformer."""
+        """The transformer.
+
+        Raises:
+            FileNotFoundError: Its weights were not kept; see `Store.load`.
+        """
+        if not self.weights:
+            raise FileNotFoundError(f"the weights of {self.run.name} are not there, its log alone is; train it again")
         return Transformer.load(self.run.shape.transformer(self.run.task), self.weights)
 
     @torch.no_grad()
@@ -124,20 +134,22 @@ class Ensemble:
         # Pieces fit a core's cache; an accelerator, or a compiled pass, takes the batch whole.
         whole = [slice(0, runs[0].batch)]
         self.pieces = cut(runs[0]) if device.type == "cpu" and not options.compile else whole
-        forward = _forward(config, len(runs))
-        self._forward = torch.compile(forward, dynamic=False) if options.compile else forward
+        # One for each piece: to call a module with given weights puts these into it, for one thread at a time.
+        forwards = [_forward(config, len(runs)) for _ in self.pieces]
+        self._forwards = [torch.compile(each, dynamic=False) for each in forwards] if options.compile else forwards
 
     def __len__(self) -> int:
         return len(self.runs)
 
-    def predict(self, x: Tensor) -> Tensor:
+    def predict(self, x: Tensor, piece: int = 0) -> Tensor:
         """Predictions [members, batch, p, dy] from tokens [members, batch, tokens, inputs]."""
+        forward = self._forwards[piece]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.options.bf16):
             # One member needs no `vmap`, and so keeps fused attention.
             if len(self) == 1:
-                outputs = self._forward({name: weight[0] for name, weight in self.weights.items()}, x[0])[None]
+                outputs = forward({name: weight[0] for name, weight in self.weights.items()}, x[0])[None]
             else:
-                outputs = self._forward({f"model.{name}": weight for name, weight in self.weights.items()}, x)
+                outputs = forward({f"model.{name}": weight for name, weight in self.weights.items()}, x)
         return outputs[:, :, self.at].float()
 
     def advance(self) -> Tensor:
@@ -149,7 +161,10 @@ class Ensemble:
         episodes = [
             sample(run.task, run.batch, generator) for run, generator in zip(self.runs, self.generators, strict=True)
         ]
-        worked = [self._gradients([some.part(share) for some in episodes]) for share in self.pieces]
+        shares = [([some.part(share) for some in episodes], piece) for piece, share in enumerate(self.pieces)]
+        with ThreadPoolExecutor(self.options.threads) if self.options.threads > 1 else nullcontext() as pool:
+            # In the order of the pieces, whoever is done first: sums are then the same.
+            worked = [*(pool.map if pool else map)(lambda share: self._gradients(*share), shares)]
         losses = torch.stack([losses for losses, _ in worked]).sum(0)
         gradients = [torch.stack(shares).sum(0) for shares in zip(*(made for _, made in worked), strict=True)]
         if not losses.isfinite().all():
@@ -168,10 +183,10 @@ class Ensemble:
         self.step += 1
         return losses
 
-    def _gradients(self, episodes: list[Episodes]) -> tuple[Tensor, Sequence[Tensor]]:
+    def _gradients(self, episodes: list[Episodes], piece: int) -> tuple[Tensor, Sequence[Tensor]]:
         """A piece's share of the losses [members] and of the gradients."""
         layout = self.runs[0].shape.layout
-        predictions = self.predict(torch.stack([tokens(problems, layout) for problems in episodes]))
+        predictions = self.predict(torch.stack([tokens(problems, layout) for problems in episodes]), piece)
         losses = torch.stack(
             [
                 # A share of the batch's mean: pieces are summed.
@@ -282,7 +297,7 @@ def train(
             save(file, {**ensemble.state(), "logs": logs, "seconds": before + time.monotonic() - begun})
     cost = {
         "seconds": round(before + time.monotonic() - begun, 1),
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads() * options.threads,
         "device": options.device,
         "members": len(runs),
     }
