@@ -1,11 +1,15 @@
 """The steps of CONTRIBUTING.md: its critic holds a conversation, its claim has an outcome, its model can be fetched."""
 
+import os
 import re
+import subprocess
+import sys
 import textwrap
 import tomllib
 from pathlib import Path
 
 import anyio
+import pandas as pd
 import pytest
 
 from secondlook.benchmarks.own.case import OwnCase
@@ -59,7 +63,34 @@ def test_the_model_has_the_fields_of_the_catalogue():
 
 
 @pytest.mark.parametrize(
-    "name", re.findall(r"`((?:src|tests|docs)/[\w/.]+)`|\]\(([\w/.-]+)\)", PAGE.read_text("utf-8"))
+    "name", re.findall(r"`((?:src|tests|docs|examples)/[\w/.]+)`|\]\(([\w/.-]+)\)", PAGE.read_text("utf-8"))
 )
 def test_every_file_that_the_steps_name_is_there(name):
     assert (PAGE.parent / "".join(name)).exists(), name
+
+
+def test_the_benchmark_is_installed_as_a_package_and_asked(tmp_path):
+    """examples/benchmark, installed as CONTRIBUTING says but beside the environment, asks the planted endpoint sums."""
+    install = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, *install, "--target", tmp_path / "site", PAGE.parent / "examples/benchmark"], check=True
+    )
+    endpoint = [sys.executable, PAGE.parent / "examples/own-task/endpoint.py", "0"]
+    with subprocess.Popen(endpoint, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            address = server.stdout.readline().split()[-1]
+            done = subprocess.run(
+                [sys.executable, "-m", "secondlook.cli", "eval", "sums", "--count", "12", "--critic", "oracle",
+                 "--model", "openai-api/adder/adder", "--base-url", address, "--out", tmp_path / "run"],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *sys.path])},
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+        finally:
+            server.terminate()
+    assert done.returncode == 0, done.stderr
+    records = pd.read_csv(tmp_path / "run/records.csv")
+    assert len(records) == 12 * 2
+    # By hand: it forgets carries, and corrects most of them once it is told.
+    first, second = (records[records["round"] == number]["correct"].mean() for number in (0, 1))
+    assert 0.3 < first < 1
+    assert second > first

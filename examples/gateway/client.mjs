@@ -2,6 +2,10 @@
 import OpenAI from "openai";
 
 const [baseURL, model] = process.argv.slice(2);
+if (!model) {
+  console.error("client.mjs ADDRESS MODEL");
+  process.exit(1);
+}
 const client = new OpenAI({ baseURL, apiKey: process.env.OPENAI_API_KEY ?? "none" });
 const messages = [{ role: "user", content: "What is 82 + 89?" }];
 

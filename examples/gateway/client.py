@@ -5,6 +5,8 @@ import sys
 
 from openai import OpenAI
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 address, model = sys.argv[1:]
 client = OpenAI(base_url=address, api_key=os.environ.get("OPENAI_API_KEY", "none"))
 messages = [{"role": "user", "content": "What is 82 + 89?"}]

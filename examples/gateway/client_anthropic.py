@@ -5,6 +5,8 @@ import sys
 
 from anthropic import Anthropic
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 address, model = sys.argv[1:]
 client = Anthropic(base_url=address, api_key=os.environ.get("ANTHROPIC_API_KEY", "none"))
 asked = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "What is 82 + 89?"}]}

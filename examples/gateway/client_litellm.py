@@ -5,6 +5,8 @@ import sys
 
 import litellm
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 address, model = sys.argv[1:]
 answer = litellm.completion(
     model=f"openai/{model}",

@@ -46,22 +46,28 @@ class Chat(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self.path.endswith("/chat/completions"):
+            self.answer(404, {"error": {"message": f"{self.path}: this endpoint speaks /v1/chat/completions alone"}})
+            return
+        try:
+            request = json.loads(body)
+        except ValueError:
+            self.answer(400, {"error": {"message": "the body is no JSON"}})
+            return
         text = reply(request["messages"], [request.get("seed")] if request.get("temperature") else [])
         tokens = [len(" ".join(m["content"] for m in request["messages"]).split()), len(text.split())]
         usage = dict(zip(["prompt_tokens", "completion_tokens", "total_tokens"], [*tokens, sum(tokens)], strict=True))
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "adder", "usage": usage}
-        body = json.dumps(answer | {"choices": [choice]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(200, answer | {"choices": [choice]})
 
     def do_GET(self):
-        body = json.dumps({"object": "list", "data": [{"id": "adder", "object": "model"}]}).encode()
-        self.send_response(200)
+        self.answer(200, {"object": "list", "data": [{"id": "adder", "object": "model"}]})
+
+    def answer(self, status, said):
+        body = json.dumps(said).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -73,6 +79,9 @@ class Chat(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8123
-    with ThreadingHTTPServer(("127.0.0.1", port), Chat) as server:
-        print(f"a planted endpoint on http://127.0.0.1:{server.server_port}/v1", flush=True)
-        server.serve_forever()
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Chat)
+    except OSError as error:
+        sys.exit(f"port {port} cannot be had ({error.strerror}); give another: python endpoint.py {port + 1}")
+    print(f"a planted endpoint on http://127.0.0.1:{server.server_port}/v1", flush=True)
+    server.serve_forever()

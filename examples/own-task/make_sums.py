@@ -13,3 +13,4 @@ with Path("sums.jsonl").open("w", encoding="utf-8") as file:
         a, b = 10 * rng.randrange(1, 9) + units, 10 * rng.randrange(1, 9) + other
         row = {"prompt": f"What is {a} + {b}?", "answer": a + b, "group": "carry" if carry else "plain", "a": a, "b": b}
         file.write(json.dumps(row) + "\n")
+print("120 sums in sums.jsonl")

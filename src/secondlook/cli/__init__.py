@@ -80,7 +80,9 @@ def main() -> None:
     except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
         fail(_line(error))
     if code == _STOPPED:
-        fail("stopped; what was logged is kept, run the same command again to go on", code)
+        # Only of a server a stop is the usual end, and nothing is left to go on with.
+        serving = "serve" in sys.argv[1:2]
+        fail("stopped" if serving else "stopped; what was logged is kept, run the same command again to go on", code)
     sys.exit(code or 0)
 
 
