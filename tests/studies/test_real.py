@@ -1,8 +1,8 @@
 """A real model's bench: what is kept of what it was asked, and what is not."""
 
 import contextlib
-import subprocess
 import shlex
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
