@@ -72,7 +72,7 @@ def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
         ("errors", [str(line.errors) for line in rounds]),
         *(
             [
-                ("critic: verdict correct", [share(critic.accuracy) for critic in critics]),
+                ("critic: was right in", [share(critic.accuracy) for critic in critics]),
                 ("critic: false alarms", [share(critic.false_alarm) for critic in critics]),
                 ("critic: misses", [share(critic.miss) for critic in critics]),
                 (
