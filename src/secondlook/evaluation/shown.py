@@ -27,8 +27,8 @@ def show(report: Report, console: Console) -> None:
         if (diagnosis := report.diagnoses.get(name)) is not None:
             console.print(Text(diagnosis.sentence, style=f"bold {COLOURS[diagnosis.overall.finding]}"))
             console.print(advised(diagnosis), highlight=False)
-    if report.lost:
-        console.print(Text(report.lost, style="bold red"))
+    for line in filter(None, (report.lost, report.unread)):
+        console.print(Text(line, style="bold red"))
     console.print()
     for made in report.summary.tables() if report.summary is not None else ():
         console.print(made)
