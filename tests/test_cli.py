@@ -141,12 +141,14 @@ def test_data_make_writes_word_problems(tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "mine/questions.jsonl").read_text("utf-8").splitlines()]
     assert [row["group"] for row in rows] == ["add", "take away", "times"] * 2
     assert all(row["prompt"] and isinstance(row["answer"], int) for row in rows)
+    assert done.out == f"1 file in {tmp_path / 'mine'}: questions.jsonl\n"
 
 
 def test_data_make_writes_the_planted_language(tmp_path):
     done = secondlook("data", "make", "planted", tmp_path / "language", "--per-category", 2)
     assert done.code == 0
-    assert done.out.startswith("11 files in")
+    assert done.out.startswith(f"11 files in {tmp_path / 'language'}: ")
+    assert {path.name for path in (tmp_path / "language").iterdir()} == set(done.out.split(": ")[1].strip().split(", "))
     again = secondlook(*BBQ, "--data", tmp_path / "language", "--limit", 2, "--reply-tokens", 8, "--out", "run")
     assert again.code == 0, again.err
 

@@ -32,7 +32,7 @@ SMALL = (
 def test_train_writes_weights_configuration_and_log(tmp_path):
     done = secondlook("lab", "train", tmp_path / "out", *SMALL, "--set", "task.p=0.5", "--seeds", 2)
     assert done.code == 0, done.err
-    folders = sorted(path for path in (tmp_path / "out").iterdir() if path.is_dir() and path.name != "unfinished")
+    folders = sorted(path for path in (tmp_path / "out").iterdir() if path.is_dir())
     assert len(folders) == 2
     for seed, folder in enumerate(folders):
         run = Run.of(json.loads((folder / "run.json").read_text()))
@@ -47,7 +47,7 @@ def test_a_configuration_file_is_taken_and_settings_go_before_it(tmp_path):
     file = tmp_path / "run.json"
     file.write_text(json.dumps({"task": {"n": 5}, "shape": {"depth": 1, "width": 12}, "batch": 8, "steps": 9}))
     assert secondlook("lab", "train", tmp_path / "out", "--config", file, "--set", "steps=3").code == 0
-    (folder,) = (path for path in (tmp_path / "out").iterdir() if path.is_dir() and path.name != "unfinished")
+    (folder,) = (path for path in (tmp_path / "out").iterdir() if path.is_dir())
     run = Run.of(json.loads((folder / "run.json").read_text()))
     assert (run.steps, run.batch, run.task.n) == (3, 8, 5)
 

@@ -7,7 +7,7 @@ from secondlook.evaluation.asking import Endpoint, RunError, one_line, shortened
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch):
-    for name in ("OPENAI_API_KEY", "LOCAL_API_KEY", "MY_HOST_API_KEY", "LOCAL_BASE_URL"):
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "LOCAL_API_KEY", "MY_HOST_API_KEY", "LOCAL_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -63,7 +63,9 @@ def test_numbers_out_of_range_are_refused(fields, said):
         ("planted", "give PROVIDER/NAME"),
         ("nobody/m", "give PROVIDER/NAME"),
         ("secondlook/nobody", "one of planted"),
-        ("openai/m", "OPENAI_API_KEY"),
+        ("openai/m", "; export OPENAI_API_KEY=…$"),
+        ("anthropic/m", "; export ANTHROPIC_API_KEY=…$"),
+        ("openai-api/my-host/m", "; export MY_HOST_(API_KEY|BASE_URL)=…$"),
     ],
 )
 def test_a_model_that_cannot_be_had_is_one_line(name, remedy):

@@ -122,6 +122,13 @@ def test_it_is_asked_in_shards(folder, tmp_path):
     assert parts == whole
 
 
+def test_a_run_without_one_answer_that_can_be_read_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Sums, "read", lambda self, item, answer, finish: Graded(answer, None, "unparsed"))
+    run(tmp_path, fast=True)
+    said = "Benchmark 'sums' read none of the 24 answers of oracle, none; ask for answers in the form that it reads"
+    assert capsys.readouterr().err.count(said) == 1
+
+
 def test_the_command_line_knows_the_benchmarks_and_only_their_options():
     from secondlook.cli import app
 

@@ -94,6 +94,11 @@ def test_every_line_fits_80_columns_and_no_number_is_broken(rounds):
         assert category in out
 
 
+def test_the_critics_line_cannot_be_read_as_the_verdict_it_gave():
+    records = [record(item, round_, verdict="wrong") for item in items().values() for round_ in (0, 1)]
+    assert "critic: was right in 50.0%" in " ".join(text(report(records)).split())
+
+
 def test_all_of_bbq_fits_80_columns():
     records = [record(item, round_, "ABC"[round_]) for item in items(3334).values() for round_ in range(2)]
     lines = text(report(records)).splitlines()

@@ -100,7 +100,7 @@ def test_what_cannot_be_graded_so_is_refused_before_a_model_is_called(faulty, qu
     # Three questions are tried first, and a judge that says nothing is found out by them.
     faulty.says = lambda messages: "Hm." if "Grade:" in messages[-1]["content"] else beasts(messages)
     refused = secondlook(*command(faulty, questions, *judge, "--out", tmp_path / "mute"))
-    assert "judge openai-api/local/judge said neither right nor wrong of any answer above" in refused.err
+    assert "judge openai-api/local/judge said neither right nor wrong of any of the answers above" in refused.err
     assert not (tmp_path / "mute" / "run.json").exists()
 
 

@@ -1,5 +1,6 @@
 """What is wrong with a task of a user's own is said before anything is paid for, as what it is, with the remedy."""
 
+import html
 import json
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from secondlook.evaluation.dry_run import dry_run
 from secondlook.evaluation.evaluation import Evaluation
 
 SUMS = [{"prompt": f"What is {a} + {b}?", "answer": a + b} for a, b in ((1, 2), (3, 4), (5, 6), (7, 8))]
+RAMBLE = "Either 3 or 4, who knows?"
 GRADER = "import re\ndef grade(answer, row):\n    found = re.findall('[0-9]+', answer)\n"
 GOOD = GRADER + "    return int(found[-1]) == row['answer'] if found else None\n"
 
@@ -71,7 +73,7 @@ def test_a_dry_run_counts_them(task, faulty):
     ("file", "text", "said"),
     [
         ("grade.py", GOOD.replace("import re\n", ""), "failed on question '1' (NameError: name 're' is not defined)"),
-        ("grade.py", GRADER + "    return None\n", "the grader read none of the answers above (it returned None)"),
+        ("grade.py", GRADER + "    return None\n", "grade.py:grade' read none of the answers above (it returned None)"),
         ("grade.py", "def grade(answer, row):\n    return answer == row['answer']\n", "is text, with the number 3"),
         ("grade.py", GOOD.replace("row['answer']", "str(row['answer'])"), "returned"),
         ("check.py", "import time; time.sleep(60)\n", "took longer than 0.5 s; let it be faster, or give more"),
@@ -106,6 +108,36 @@ def test_what_is_wrong_with_the_answers(task, faulty):
     ).err  # fmt: skip
     faulty.misbehave("500")
     assert "see that it is there and answers" in evaluate(faulty.address).err
+
+
+def test_a_grader_that_nobody_asked_for_is_named_and_another_one_too(task, faulty):
+    faulty.says = lambda messages: RAMBLE
+    options = ("--no-preflight",)
+    about = ("--data", "sums.jsonl", "--model", "openai-api/local/m", "--base-url", faulty.address, "--critic", "none")
+    remedy = "give --grader number, since the data's answers are numbers, or ask for answers in its form (--prompt)"
+    stopped = secondlook("eval", "own", *about).err
+    assert f"grader 'exact' read none of the answers above; {remedy}. Nothing was run" in stopped
+    assert "--grader number" not in secondlook("eval", "own", *about, "--grader", "number").err
+    # Without a preflight, which benchmarks of a package have not either, it is said once they are asked.
+    done = secondlook("eval", "own", *about, *options, "--out", "run")
+    said = f"Grader 'exact' read none of the 8 answers of none; {remedy}. The first is {RAMBLE!r}."
+    assert (done.code, done.err.splitlines()) == (0, [said])
+    assert said in " ".join(done.out.split())
+    assert said in html.unescape(Path("run/report.html").read_text("utf-8"))
+    assert said in " ".join(secondlook("report", "run").out.split())
+    faulty.says = lambda messages: RAMBLE if "1 + 2" in messages[0]["content"] else "7"
+    assert secondlook("eval", "own", *about, *options, "--out", "other").err == ""
+
+
+def test_a_verdict_that_was_asked_for_alone_is_told_from_one_that_was_stated(task, faulty):
+    def says(messages):
+        if len(messages) == 1:
+            return "3"
+        return "Verdict: correct" if messages[-2]["content"] == "I think so." else "I think so."
+
+    faulty.says = says
+    shown = [" ".join(line.split()) for line in evaluate(faulty.address, critic="self").out.splitlines()]
+    assert shown[shown.index("self I think so.") + 1] == "verdict right (asked once more)"
 
 
 def test_without_it_a_graders_fault_is_the_graders(task, faulty):

@@ -30,7 +30,7 @@ def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch):
     store, ticks = Store(tmp_path, OPTIONS), []
     first = store.train(RUNS[:2], ticks.append)
     assert sum(ticks) == pytest.approx(2)
-    assert {path.name for path in tmp_path.iterdir()} == {RUNS[0].name, RUNS[1].name, "unfinished", ".lock", MARK}
+    assert {path.name for path in tmp_path.iterdir()} == {RUNS[0].name, RUNS[1].name, ".lock", MARK}
     trained = []
     monkeypatch.setattr(
         "secondlook.lab.store.train", lambda runs, *a, **k: trained.extend(runs) or train(runs, *a, **k)

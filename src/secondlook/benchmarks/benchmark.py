@@ -246,6 +246,15 @@ class Benchmark(ABC, Generic[I, O]):
             ValueError: What is wrong with it, with the remedy.
         """
 
+    def unread(self, items: Sequence[I], answers: str) -> str:  # noqa: ARG002 - most read all questions alike
+        """Words that say that none of the answers to some questions could be read, by whom, and the remedy.
+
+        Args:
+            items: The questions.
+            answers: Which answers to them, e.g. ``the answers above``.
+        """
+        return f"benchmark {self.name!r} read none of {answers}; ask for answers in the form that it reads (--prompt)"
+
     def abstention(self, item: I) -> str | None:  # noqa: ARG002 - most have none
         """The reply "this cannot be told", of a benchmark that abstains: control ``always-unknown`` gives it."""
         return None

@@ -63,7 +63,9 @@ def data_make(
     if name not in makers:
         raise ValueError(f"unknown data {name!r}; known: {', '.join(makers)}")
     make, usual = makers[name]
-    console.print(f"{len(make(folder, usual if per_category is None else per_category, seed))} files in {folder}")
+    made = make(folder, usual if per_category is None else per_category, seed)
+    names = ", ".join(path.name for path in made)
+    console.print(f"{len(made)} {'file' if len(made) == 1 else 'files'} in {folder}: {names}", soft_wrap=True)
 
 
 @subject_app.command("train")

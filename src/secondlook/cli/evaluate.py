@@ -194,6 +194,8 @@ def evaluate(
         console.print(f"why:   secondlook diagnose {folder}{arm}", soft_wrap=True)
     if not running.fast:
         console.print(f"logs:  inspect view --log-dir {running.logs or folder}", soft_wrap=True)
+    if report.unread:
+        notice(report.unread)
     if report.lost:
         notice(report.lost)
         raise typer.Exit(LOST)

@@ -66,9 +66,14 @@ def remove(path: Place) -> None:
         path.unlink(missing_ok=True)
     except Exception as error:
         raise _refused("remove", path, error) from error
-    if isinstance(path, Path):
+    remove_empty(path.parent)
+
+
+def remove_empty(folder: Place) -> None:
+    """Remove a folder if nothing is in it; it need not be there, and an object store has none."""
+    if isinstance(folder, Path):
         with contextlib.suppress(OSError):  # somebody else's file is in it
-            path.parent.rmdir()
+            folder.rmdir()
 
 
 def there(path: Place) -> bool:

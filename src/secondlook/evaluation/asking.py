@@ -32,6 +32,7 @@ _SHOWN = re.compile(r"""(?P<kind>\w+Error)\((?P<words>(?P<quote>["']).*(?P=quote
 _NOT_THE_MODELS = ("GradingError", "CriticError")
 _CUT = "it came to its token limit"  # words of EmptyCompletionError in correction/loop.py
 _MEMORY = re.compile("out of memory|allocate memory")
+_VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _NO_KEY = "not-needed"
 _PATIENCE = 10.0  # seconds for a connection
 _SPELLING = "give PROVIDER/NAME as Inspect spells it, e.g. secondlook/planted or openai-api/NAME/MODEL"
@@ -112,7 +113,7 @@ class Endpoint:
             raise  # the command line knows which extra brings it
         except Exception as error:
             cause = one_line(error)
-            remedy = f"; {_SPELLING}" if "not recognized" in cause or "/" not in self.model else ""
+            remedy = f"; {_SPELLING}" if "not recognized" in cause or "/" not in self.model else _export(cause)
             raise RunError(f"model {self.model!r} cannot be used: {cause.removesuffix('.')}{remedy}") from error
 
     def reach(self) -> None:
@@ -285,6 +286,12 @@ def _remedy(cause: str, model: Model) -> str:
     if model.api.base_url is None and _MEMORY.search(cause):
         return f"take smaller batches, or fewer at a time, {again}"
     return f"see that the model is there and answers, {again}"
+
+
+def _export(cause: str) -> str:
+    """Remedy where a provider names the environment variable that it lacks; of several, the first will do."""
+    lacking = [name for name in _VARIABLE.findall(cause) if not os.environ.get(name)]
+    return f"; export {lacking[0]}=…" if lacking and "environment" in cause else ""
 
 
 def _finished(folder: Place) -> int:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pandas as pd
 from inspect_ai import Task
 from inspect_ai.model import Model
 
@@ -15,13 +16,14 @@ from secondlook.benchmarks.benchmark import Answered
 from secondlook.cluster.place import Place, turn
 from secondlook.diagnosis.examiner import examiner_of
 from secondlook.evaluation import manifest, times
-from secondlook.evaluation.asking import evaluate
+from secondlook.evaluation.asking import evaluate, shortened
 from secondlook.evaluation.evaluation import Evaluation, digest_of, gate_digest
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.labels import kept_labels, labels_by_round
 from secondlook.evaluation.logs import Logged, read_logged, to_table
 from secondlook.evaluation.report import Report, build_report, write
 from secondlook.evaluation.report_page import write_page
+from secondlook.evaluation.rows import who_read
 from secondlook.evaluation.shards import NUMBER
 from secondlook.evaluation.study import UNKNOWN
 from secondlook.evaluation.task import HISTORY, WORDS
@@ -136,6 +138,7 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
         cause=next((logged.transcript.error for logged in samples if logged.transcript.stop == "error"), None),
         labels=labels,
     )
+    report = replace(report, unread=_unread(samples, records))
     if kept:
         examined = {arm: examiner_of(kept, arm, one.critic) for arm, one in report.diagnoses.items()}
         found = {
@@ -146,6 +149,21 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
     write(report, records, folder)
     write_page(report, samples, folder)
     return report
+
+
+def _unread(samples: list[Logged], records: pd.DataFrame) -> str | None:
+    """Line on the arms none of whose answers could be read; ``None`` if there is none."""
+    given = records[records["status"] != "error"]
+    lost = given[~given["arm"].isin(given.loc[given["status"] != "unparsed", "arm"])]
+    if lost.empty:
+        return None
+    benchmark, first = samples[0].benchmark, lost.iloc[0]
+    asked = [logged for logged in samples if logged.arm in set(lost["arm"])]
+    answers = f"the {len(lost)} answers of {', '.join(dict.fromkeys(logged.arm for logged in asked))}"
+    said = who_read(benchmark, [logged.item for logged in asked], answers, first["judge"])
+    # What is asked to find faults is not repeated.
+    shown = "" if benchmark.arms else f". The first is {shortened(first['answer'])!r}"
+    return f"{said[0].upper()}{said[1:]}{shown}."
 
 
 def _notes(samples: list[Logged]) -> list[str]:

@@ -100,7 +100,7 @@ def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, ex
         for metadata, transcript in zip(samples, transcripts, strict=True):
             benchmark, asked = asked_in(metadata)
             notes = (*about[NOTES], _NOTE)
-            logged.append(Logged(benchmark, name, arm, study.noise, asked.item, transcript, notes=notes))
+            logged.append(Logged(benchmark, name, arm, study.noise, asked.item, transcript, notes=notes, in_log=False))
     return logged
 
 

@@ -41,6 +41,7 @@ class Logged:
         transcript: What happened.
         judged: What a judge model said of each answer.
         notes: What must be known of the questions to read the results.
+        in_log: Whether a log holds it; the fast path keeps none.
     """
 
     benchmark: AnyBenchmark
@@ -51,6 +52,7 @@ class Logged:
     transcript: Transcript
     judged: JudgedBy = NOBODY
     notes: tuple[str, ...] = ()
+    in_log: bool = True
 
     @property
     def records(self) -> list[Record]:

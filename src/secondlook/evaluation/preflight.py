@@ -26,7 +26,7 @@ from secondlook.evaluation.asking import RunError, one_line
 from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.judging import judge_answer
-from secondlook.evaluation.rows import graded_by
+from secondlook.evaluation.rows import graded_by, who_read
 from secondlook.evaluation.samples import asked_in, case_of
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import WORDS
@@ -95,8 +95,11 @@ class Preflight:
             words = anyio.run(_judge, benchmark.judge, judge, items, [one.answer.text for one in tried])
             graded = [graded_by(grade, word) for grade, word in zip(graded, words, strict=True)]
         self._show(benchmark, asked, tried, graded, notes)
-        named = evaluation.judge_endpoint.model if evaluation.judge_endpoint else None
-        if why := next(_wrong(tried, graded, study, model.config.max_tokens or 0, named), None):
+        judge_model = evaluation.judge_endpoint.model if evaluation.judge_endpoint else None
+        unread = who_read(
+            benchmark, [asked_in(metadata)[1].item for metadata in asked], "the answers above", judge_model
+        )
+        if why := next(_wrong(tried, graded, study, model.config.max_tokens or 0, unread), None):
             raise _stop(why)
 
     def _show(
@@ -118,7 +121,9 @@ class Preflight:
                 ("grade", f"{word}{read}"),
             ]
             for name, said in one.critiques.items():
-                lines += [(name, said.text), ("verdict", said.verdict)] if said is not None else []
+                if said is not None:
+                    again = " (asked once more)" if said.elicited else ""
+                    lines += [(name, said.text), ("verdict", f"{said.verdict}{again}")]
             for row, (name, text) in enumerate(lines):
                 shown = textwrap.shorten(text, _SHOWN, placeholder=" …")
                 made.add_row("" if row else f"{number}", name, Text(shown))
@@ -207,9 +212,7 @@ async def _judge(judge: Judge, model: ChatModel, items: Sequence[ItemLike], answ
     return [await judge_answer(judge, model, item, answer) for item, answer in zip(items, answers, strict=True)]
 
 
-def _wrong(
-    tried: Sequence[Tried], graded: Sequence[Graded], study: Study, limit: int, judge: str | None
-) -> Iterator[str]:
+def _wrong(tried: Sequence[Tried], graded: Sequence[Graded], study: Study, limit: int, unread: str) -> Iterator[str]:
     """Faults of what was said, worst first."""
     more = f"the limit is {limit} tokens, give more: --reply-tokens {2 * limit}, unless this model never ends by itself"
     if cut := sum(one.answer.finish == "length" for one in tried):
@@ -217,11 +220,7 @@ def _wrong(
     if empty := sum(not one.answer.text.strip() for one in tried):
         yield f"{empty} of {len(tried)} answers are empty; see that this model answers in words"
     if all(grade.correct is None for grade in graded):
-        yield (
-            f"judge {judge} said neither right nor wrong of any answer above; name another --judge-model"
-            if judge is not None
-            else "the grader read none of the answers above (it returned None); mend it, or ask for answers in its form"
-        )
+        yield unread
     for name in dict.fromkeys(name for one in tried for name in one.critiques):
         said = [critique for one in tried if (critique := one.critiques.get(name)) is not None]
         if cut := sum(critique.finish == "length" for critique in said):

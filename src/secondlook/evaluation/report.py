@@ -70,6 +70,7 @@ class Report:
         summary: The benchmark's own part, if it has one.
         diagnoses: Of every arm, by its name; files of their own hold them.
         looks: The arms that look again, and are neither a control nor an oracle's.
+        unread: Whose answers could not be read, not one of them, and the remedy; ``None`` if some of every arm could.
     """
 
     benchmark: str
@@ -84,6 +85,7 @@ class Report:
     summary: Summary | None = None
     diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
     looks: list[str] = field(default_factory=list)
+    unread: str | None = None
 
 
 def build_report(
@@ -216,7 +218,9 @@ def read(folder: Path) -> Report:
         records = pd.read_csv(folder / "records.csv", dtype={"correct": "boolean"}, low_memory=False)
         arms = [arm["arm"] for arm in kept["arms"]]
         # All is made from the records again but for what came from logs: causes, notes, a benchmark's own sentence.
-        made = replace(build_report(find(kept["benchmark"]), records, arms=arms), lost=kept["lost"])
+        made = replace(
+            build_report(find(kept["benchmark"]), records, arms=arms), lost=kept["lost"], unread=kept.get("unread")
+        )
         notes = [*kept["notes"], *([_NO_LOGS] if kept["summary"] else [])]
         return replace(made, sentence=kept["sentence"], notes=notes, run=kept["run"])
     except (OSError, KeyError, ValueError) as error:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from secondlook.benchmarks.benchmark import AnyBenchmark
 from secondlook.correction.transcript import Transcript
 from secondlook.diagnosis.answer import advised
 from secondlook.diagnosis.form import Diagnosis
+from secondlook.diagnosis.records import Record
 from secondlook.evaluation.logs import Logged
 from secondlook.evaluation.report import Report
 from secondlook.layout import DASH, number, points, share
@@ -24,6 +25,16 @@ SHOWN = 10
 """Answers that flipped, each way."""
 _STATES = ("right", "wrong", "unread", "refused")
 _LONGEST = 1500  # characters of a text
+_READING = 80  # characters of what it was read as
+_AGAIN = "asked once more"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One reply as the page shows it: its words and, where these alone do not tell, how it was read."""
+
+    text: str
+    read: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +48,9 @@ class Flip:
     sample: str
     question: str
     truth: str
-    first: str
-    critique: str | None
-    last: str
+    first: Said
+    critique: Said | None
+    last: Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,7 @@ def write_page(report: Report, samples: Sequence[Logged], folder: Path) -> Path:
         looks=looks,
         # What is asked to find faults is not for a page that is handed on.
         examples=bool(samples) and not samples[0].benchmark.arms,
+        logs=any(logged.in_log for logged in samples),
         costs=[(line, report.diagnoses[line.arm]) for line in report.lines],
         limits=_limits(report, looks),
         settings=_settings(report),
@@ -91,42 +103,55 @@ def _look(name: str, diagnosis: Diagnosis, samples: Sequence[Logged]) -> Look:
     for logged in samples:
         if logged.arm != name:
             continue
-        states = [_state(status, correct) for status, correct in _readings(logged) if status != "error"]
-        if not states:
+        rows = [row for row in logged.records if row.kept and row.status != "error"]
+        if not rows:
             continue  # no answer, or none that was graded
-        counts[states[0], states[-1]] += 1
-        if (states[0] == "right") != (states[-1] == "right"):
-            (harmed if states[0] == "right" else repaired).append(_flip(logged.benchmark, logged))
+        first, last = _state(rows[0]), _state(rows[-1])
+        counts[first, last] += 1
+        if (first == "right") != (last == "right"):
+            (harmed if first == "right" else repaired).append(_flip(logged, rows[0], rows[-1]))
     return Look(name, diagnosis, dict(counts), repaired, harmed)
 
 
-def _readings(logged: Logged) -> Iterator[tuple[str, bool | None]]:
-    for row in logged.records:
-        if row.kept:
-            yield row.status, row.correct
+def _state(row: Record) -> str:
+    if row.correct is None:
+        return "refused" if row.status == "refused" else "unread"
+    return "right" if row.correct else "wrong"
 
 
-def _state(status: str, correct: bool | None) -> str:
-    if correct is None:
-        return "refused" if status == "refused" else "unread"
-    return "right" if correct else "wrong"
-
-
-def _flip(benchmark: AnyBenchmark, logged: Logged) -> Flip:
-    shown, transcript = benchmark.shown(logged.item), logged.transcript
+def _flip(logged: Logged, first: Record, last: Record) -> Flip:
+    shown, transcript = logged.benchmark.shown(logged.item), logged.transcript
     return Flip(
         sample=logged.item.id,
         question=_short("\n".join([shown.text, *shown.options])),
         truth=_short(shown.target),
-        first=_short(transcript.rounds[0].answer),
+        first=_answer(transcript, first),
         critique=_critique(transcript),
-        last=_short(transcript.in_hand.answer),
+        last=_answer(transcript, last),
     )
 
 
-def _critique(transcript: Transcript) -> str | None:
+def _answer(transcript: Transcript, row: Record) -> Said:
+    # A refused call has a row and no round: the server's words stand there.
+    text = transcript.rounds[row.round].answer if row.round < len(transcript.rounds) else transcript.error or ""
+    if row.correct is None:
+        read = "refused" if row.status == "refused" else "could not be read"
+    else:
+        read = _read_as(row.answer or "", text)
+    return Said(_short(text), ", ".join(filter(None, (read, _AGAIN if row.elicited else ""))))
+
+
+def _critique(transcript: Transcript) -> Said | None:
     critique = transcript.rounds[0].critique
-    return None if critique is None else _short(critique.text)
+    if critique is None:
+        return None
+    return Said(_short(critique.text), f"read as {critique.verdict}, {_AGAIN}" if critique.elicited else "")
+
+
+def _read_as(reading: str, text: str) -> str:
+    """Words on how a text was read, where that is not the text itself."""
+    same = " ".join(reading.split()).casefold() == " ".join(text.split()).casefold()
+    return "" if same or not reading else f"read as {textwrap.shorten(reading, _READING, placeholder=' …')}"
 
 
 def _short(text: str) -> str:
@@ -135,11 +160,15 @@ def _short(text: str) -> str:
 
 
 def _limits(report: Report, looks: Sequence[Look]) -> list[str]:
-    """Limits of the numbers, each once."""
-    said = [report.lost] if report.lost else []
+    """Limits of the numbers, each once, with the arms that it holds of."""
+    arms: dict[str, list[str]] = {}
     for look in looks:
-        said += [*look.diagnosis.advice, *(f"Cannot be estimated: {what}." for what in look.diagnosis.cannot)]
-    return list(dict.fromkeys([*said, *report.notes]))
+        said = [*look.diagnosis.advice, *(f"Cannot be estimated: {what}." for what in look.diagnosis.cannot)]
+        for sentence in dict.fromkeys(said):
+            arms.setdefault(sentence, []).append(look.name)
+    # What holds of every arm needs no name.
+    of = [text if len(names) == len(looks) else f"{', '.join(names)}: {text}" for text, names in arms.items()]
+    return list(dict.fromkeys([*([report.lost] if report.lost else []), *of, *report.notes]))
 
 
 def _settings(report: Report) -> dict[str, str]:

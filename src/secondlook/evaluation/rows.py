@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -77,6 +78,13 @@ def graded_by(reading: Graded, word: str | None) -> Graded:
     if word is None:
         return replace(reading, status="error")
     return replace(reading, correct=word == "right", status="ok") if word in ("right", "wrong") else reading
+
+
+def who_read(benchmark: AnyBenchmark, items: Sequence[ItemLike], answers: str, judge: str | None) -> str:
+    """Words that say that none of the answers to some questions could be read: by the judge, where it is the grader."""
+    if judge is not None and all(map(benchmark.by_judge, items)):
+        return f"judge {judge} said neither right nor wrong of any of {answers}; name another --judge-model"
+    return benchmark.unread(items, answers)
 
 
 def _by_judge(row: Record, judged: JudgedBy, transcript: Transcript) -> Record:

@@ -27,8 +27,8 @@ def show(report: Report, console: Console) -> None:
         if (diagnosis := report.diagnoses.get(name)) is not None:
             console.print(Text(diagnosis.sentence, style=f"bold {COLOURS[diagnosis.overall.finding]}"))
             console.print(advised(diagnosis), highlight=False)
-    if report.lost:
-        console.print(Text(report.lost, style="bold red"))
+    for line in filter(None, (report.lost, report.unread)):
+        console.print(Text(line, style="bold red"))
     console.print()
     for made in report.summary.tables() if report.summary is not None else ():
         console.print(made)
@@ -72,7 +72,7 @@ def _round_lines(arm: ArmReport) -> list[tuple[str, list[str]]]:
         ("errors", [str(line.errors) for line in rounds]),
         *(
             [
-                ("critic: verdict correct", [share(critic.accuracy) for critic in critics]),
+                ("critic: was right in", [share(critic.accuracy) for critic in critics]),
                 ("critic: false alarms", [share(critic.false_alarm) for critic in critics]),
                 ("critic: misses", [share(critic.miss) for critic in critics]),
                 (

@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load, save
 
 from secondlook.cluster.here import Here
-from secondlook.cluster.place import Place, put, remove, there, turn
+from secondlook.cluster.place import Place, put, remove, remove_empty, there, turn
 from secondlook.cluster.unit import Engine
 from secondlook.lab.run import Run
 from secondlook.lab.train import Options, Trained, groups, train
 
 Tick = Callable[[float], None]
+_UNFINISHED = "unfinished"
 _WEIGHTS = "model.safetensors"
 _LOG, _COST, _EXAM = "log.jsonl", "cost.json", "exam.npz"
 
@@ -62,7 +63,11 @@ class Store:
             # Large ones first, so that no worker is left with the largest at the end.
             units.sort(key=lambda unit: cost(unit.members[0]) * len(unit.members), reverse=True)
             with turn(self.folder):
-                self.engine.run(units, lambda unit, part: tick(len(unit.members) * part))
+                try:
+                    self.engine.run(units, lambda unit, part: tick(len(unit.members) * part))
+                finally:
+                    # Not by a unit: another may be about to put its checkpoint there.
+                    remove_empty(self.folder / _UNFINISHED)
         return {run: self.load(run, weights=enough is None) for run in runs}
 
     def holds(self, run: Run) -> bool:
@@ -143,7 +148,7 @@ class Training:
             tick((now - done) / self.members[0].steps)
             done = now
 
-        unfinished = self.folder / "unfinished" / self._digest
+        unfinished = self.folder / _UNFINISHED / self._digest
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from secondlook.benchmarks.bbq.benchmark import SPARE
 from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Graded, Questions, option
 from secondlook.benchmarks.own.case import OwnCase
-from secondlook.benchmarks.own.grading import MODEL, grade, try_grader
+from secondlook.benchmarks.own.grading import BUILT_IN, MODEL, cannot_match, grade, try_grader
 from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.benchmarks.own.judge import AnswerRubric
 from secondlook.benchmarks.own.load import load_questions
@@ -77,6 +77,15 @@ class Own(Benchmark[Question, OwnOptions]):
         """Grade made-up answers, and the truth itself."""
         for item in items:
             try_grader(item)
+
+    def unread(self, items: Sequence[Question], answers: str) -> str:
+        """The same of the grader, by its name: it may be the one that nobody asked for."""
+        grader = items[0].grader
+        if grader not in BUILT_IN:
+            return f"grader {grader!r} read none of {answers} (it returned None); mend it, or ask for its form"
+        numbers = grader != "number" and not any(cannot_match("number", item.row[ANSWER]) for item in items)
+        other = "give --grader number, since the data's answers are numbers, or " if numbers else ""
+        return f"grader {grader!r} read none of {answers}; {other}ask for answers in its form (--prompt)"
 
     def read(self, item: Question, answer: str, finish: Finish) -> Graded:
         """Grade an answer by the user's grader."""
