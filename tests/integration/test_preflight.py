@@ -170,3 +170,24 @@ def test_a_tool_may_abstain(task, faulty):
     assert set(records["status"]) == {"ok"}
     Path("check.py").write_text("print('abstain')\n")
     assert evaluate(faulty.address, "--out", "other").code == 0
+
+
+def test_an_answer_that_the_run_would_ask_for_once_more_is_no_fault(task, faulty):
+    """A model that talks first and gives its number when it is asked for that alone can be evaluated."""
+    faulty.says = lambda messages: "3" if len(messages) > 1 else "Let me think about the two of them."
+    about = (
+        "--data",
+        "sums.jsonl",
+        "--grader",
+        "number",
+        "--model",
+        "openai-api/local/m",
+        "--base-url",
+        faulty.address,
+    )
+    run = ("eval", "own", *about, "--critic", "none", "--rounds", 0)
+    stopped = secondlook(*run, "--elicit", "line", "--out", "one")
+    assert "grader 'number' read none of the answers above" in stopped.err
+    done = secondlook(*run, "--elicit", "auto", "--out", "two")
+    assert done.code == 0, done.err
+    assert "right (read as '3', asked once more)" in " ".join(done.out.split())

@@ -17,10 +17,10 @@ from rich.text import Text
 
 from secondlook.benchmarks.benchmark import MADE_UP, AnyBenchmark, Graded, ItemLike, Judge
 from secondlook.correction.case import Case
-from secondlook.correction.chat import ChatModel, Completion, Message
+from secondlook.correction.chat import ChatModel, Completion, Finish, Message
 from secondlook.correction.critics import CommandCritic, Critic, CriticError
 from secondlook.correction.critics.protocol import AbstainedError, Examination
-from secondlook.correction.elicit import NEVER, Asking
+from secondlook.correction.elicit import NEVER, Asking, Elicited, stated
 from secondlook.correction.transcript import Critique
 from secondlook.evaluation.asking import RunError, one_line
 from secondlook.evaluation.evaluation import Evaluation
@@ -44,6 +44,12 @@ class Tried:
     case: Case
     answer: Completion
     critiques: Mapping[str, Critique | None]
+    elicited: Elicited | None = None
+
+    @property
+    def stated(self) -> tuple[str, Finish]:
+        """The text that the answer is read from, and why it ended."""
+        return stated(self.answer.text, self.answer.finish, self.elicited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,9 @@ class Preflight:
         made = Table.grid(padding=(0, 1))
         for number, (metadata, one, grade) in enumerate(zip(asked, tried, graded, strict=True), 1):
             word = "not read" if grade.correct is None else "right" if grade.correct else "wrong"
-            read = f" (read as {grade.answer!r})" if grade.answer and grade.answer != one.answer.text.strip() else ""
+            told = [f"read as {grade.answer!r}"] if grade.answer and grade.answer != one.answer.text.strip() else []
+            told += ["asked once more"] if one.elicited else []
+            read = f" ({', '.join(told)})" if told else ""
             lines = [
                 ("prompt", one.case.query(0)),
                 ("answer", one.answer.text),
@@ -136,21 +144,23 @@ class Preflight:
 async def try_questions(
     model: ChatModel, critics: Mapping[str, Critic], cases: Sequence[Case], asking: Asking = NEVER
 ) -> list[Tried]:
-    """Ask each question once, and each critic about its answer, for its verdict alone too where the run would."""
+    """Ask each question once, and each critic about its answer; for either alone, too, where the run would."""
     tried = []
     for case in cases:
         system = [Message("system", case.system)] if case.system is not None else []
         messages = (*system, Message("user", case.query(0)))
         answer = await model.complete(messages, seed=0)
+        elicited, _ = await asking.settle(model, messages, answer, case.answer_form, 0)
         held = (*messages, Message("assistant", answer.text))
-        exam = Examination(case, 0, answer.text, held, 0, answer.finish, asking=asking)
+        said_of_it = stated(answer.text, answer.finish, elicited)
+        exam = Examination(case, 0, answer.text, held, 0, answer.finish, said_of_it, asking)
         # In an empty answer there is nothing to examine, and servers refuse empty turns.
         asked = critics if answer.text.strip() else {}
         said: dict[str, Critique | None] = {}
         for name, critic in asked.items():
             with suppress(AbstainedError):  # which is no fault, and there is nothing to show
                 said[name] = await critic.examine(exam)
-        tried.append(Tried(case, answer, said))
+        tried.append(Tried(case, answer, said, elicited))
     return tried
 
 
@@ -203,7 +213,7 @@ class _Served:
 
 def _graded(benchmark: AnyBenchmark, metadata: Mapping[str, Any], one: Tried) -> Graded:
     try:
-        return benchmark.read(asked_in(metadata)[1].item, one.answer.text, one.answer.finish)
+        return benchmark.read(asked_in(metadata)[1].item, *one.stated)
     except ValueError as error:
         raise _stop(str(error)) from None
 
