@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from command import finish, secondlook, start
+from secondlook.lab import judged
 from secondlook.lab.profile import PROFILES, LabProfile
 from secondlook.lab.run import Run, Shape
 from secondlook.lab.tasks import Task
@@ -130,6 +131,23 @@ def test_run_reports_a_claim_and_writes_its_files(tmp_path, monkeypatch):
         assert result["command"] == f"secondlook lab run {name} --profile tiny"
         assert (tmp_path / "tiny" / name / "figure.png").exists()
     assert len(list((tmp_path / "trained").glob("released*"))) == 2
+
+
+def test_a_sweep_explains_its_columns_and_its_judge_says_what_a_base_lacks(tmp_path, monkeypatch):
+    monkeypatch.setattr(judged, "EXAM", 32)
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'profile = "demo"\n[run]\nsteps = 2\nbatch = 8\n"task.n" = 6\n"shape.depth" = 2\n'
+        '[[variants]]\nname = "shallow"\n"shape.depth" = 1\n'
+    )
+    done = secondlook("lab", "sweep", file, "--out", tmp_path / "runs", "--workers", 1)
+    assert "excess: loss above the least there is, in nats" in " ".join(done.out.split())
+    done = secondlook("lab", "judge", file, "--trained", tmp_path / "runs", "--out", tmp_path / "judged")
+    assert "shallow: base not trained\n" in done.out
+    record = json.loads((tmp_path / "judged" / "mine" / "result.json").read_text())
+    excess = record["variants"][0]["seeds"][0]["excess"]
+    assert f"The base ended {excess:.2f} nats above the optimum at best" in done.out
+    assert "Train longer: give more steps." in done.out
 
 
 def test_demo_is_quick_made_smaller():

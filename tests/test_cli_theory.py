@@ -110,7 +110,12 @@ def test_an_accuracy_that_is_not_reached_fails_the_command_and_all_seed_and_each
         (("prove", "--workers", 0), "--workers", "--help"),
         (("prove", "-d", "wide"), "--d", "--help"),
         (("prove", "--seed", 2**80), f"{2**80}", "seed"),
-        (("show", "bradley"), "'bradley'", "bradley-terry, plackett-luce, causal, attention-only, shallow"),
+        (
+            ("show", "bradley"),
+            "'bradley'",
+            "bradley-terry (T2), plackett-luce (T3), causal (T5), attention-only (T7), shallow",
+        ),
+        (("show", "T4"), "'T4' is unknown", "verdicts (T12)"),
         (("show", "plackett-luce", "--n", 17, "--out", "f.html"), "n is 17", "2 to 16"),
         (("show", "causal", "--eta", "nan"), "eta is nan", "up to 1"),
         (("show", "causal", "--out", "nowhere/f.html"), "nowhere does not exist", "create it"),
@@ -146,3 +151,12 @@ def test_show_writes_a_page_named_after_its_construction_or_as_asked(tmp_path, a
     assert done.out == f"page in {file}: open it in a browser, arrow keys step\n"
     assert (tmp_path / file).read_text("utf-8") == render(arguments[0], **settings)
     assert [found.name for found in tmp_path.iterdir()] == [file]
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "way"), [("t2", "bradley-terry", "arrow keys step"), ("T12", "verdicts", "move the sliders")]
+)
+def test_show_takes_a_claim_and_says_how_its_page_is_used(tmp_path, said, name, way):
+    done = secondlook("show", said)
+    assert done.out == f"page in {name}.html: open it in a browser, {way}\n"
+    assert (tmp_path / f"{name}.html").read_text("utf-8") == render(name)

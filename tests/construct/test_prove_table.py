@@ -86,6 +86,12 @@ def test_the_worst_is_shown_and_sweeps_by_their_summaries():
     assert " ".join(text.split()).count("float64, float32") == 1
 
 
+def test_an_error_never_reads_as_its_bound():
+    text = rendered([built(error=8.0071, bound=8.0112), check(error=1.9359639e-7, bound=1.9359648e-7)])
+    assert len(lines_with(text, "T3", " 8.007e+00 8.011e+00 ")) == 1
+    assert len(lines_with(text, "T1", " 1.935964e-07 1.935965e-07 ")) == 1
+
+
 def test_every_row_is_shown_when_asked_for():
     text = rendered(MIXED, every=True)
     assert text.count("passed") == len(MIXED)

@@ -242,7 +242,11 @@ def test_a_number_that_json_does_not_have_is_an_error():
 @pytest.mark.parametrize(
     ("settings", "value", "remedy"),
     [
-        ({"name": "bradley"}, "'bradley'", "bradley-terry, plackett-luce, causal, attention-only, shallow"),
+        (
+            {"name": "bradley"},
+            "'bradley'",
+            "bradley-terry (T2), plackett-luce (T3), causal (T5), attention-only (T7), shallow",
+        ),
         ({"n": 1}, "n is 1", "2 to 16"),
         ({"n": 17}, "n is 17", "2 to 16"),
         ({"steps": 0}, "steps is 0", "1 to 8"),

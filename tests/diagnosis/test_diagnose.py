@@ -70,6 +70,26 @@ def test_what_is_advised_is_one_sentence_whatever_is_known_of_costs(frame, diagn
     assert advised(free) == "Recommended second looks: 0, as it is not known what a look costs."
 
 
+def test_the_advice_says_half_of_the_interval_that_is_printed(frame):
+    few = diagnose(frame[frame["sample"].isin(sorted(frame["sample"].unique())[:40])])
+    gain = few.overall.gain
+    assert few.advice[0].endswith(f"these 40 give ±{50 * (gain.high - gain.low):.1f}.")
+    alone = diagnose(frame.assign(template="one"))
+    assert alone.overall.gain.low is None
+    assert not [advice for advice in alone.advice if "points for the gain" in advice]
+
+
+def test_where_nothing_was_right_or_wrong_nothing_is_forecast():
+    rows = [
+        {"sample": f"q{n}", "round": round_, "correct": None, "status": "unparsed"}
+        for n in range(8)
+        for round_ in range(2)
+    ]
+    found = diagnose(pd.DataFrame(rows))
+    assert found.forecast is None
+    assert "the forecast (no answer that was followed was right or wrong)" in found.cannot
+
+
 def test_an_arm_and_a_round_can_be_chosen(frame):
     found = diagnose(frame, arm="none", round_=1)
     assert (found.arm, found.round) == ("none", 1)

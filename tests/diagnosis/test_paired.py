@@ -9,7 +9,7 @@ from scipy import optimize, stats
 
 from secondlook.diagnosis.clusters import spread
 from secondlook.diagnosis.intervals import clustered_proportion, proportion_interval
-from secondlook.diagnosis.paired import change_interval, change_p, half_width_of, holm, paired_change, samples_for
+from secondlook.diagnosis.paired import change_interval, change_p, holm, paired_change, samples_for
 
 
 def pairs(gained, lost, kept_right, kept_wrong):
@@ -122,19 +122,27 @@ def test_holm_by_hand():
 
 
 def test_three_points_need_900_samples_when_a_fifth_of_the_answers_change():
-    assert (samples_for(0.03, 0.21), samples_for(0.03, 0.21, design=2)) == (897, 1793)
-    assert half_width_of(897, 0.21) <= 0.03 < half_width_of(896, 0.21)
-    # What is promised is about what an interval of that many samples has.
-    estimate = paired_change(*pairs(94, 94, 500, 209), range(897)).estimate
-    assert (estimate.high - estimate.low) / 2 == pytest.approx(0.03, rel=0.01)
+    assert samples_for(0.03, 94, 94, 897) == pytest.approx(897, rel=0.01)
+    assert samples_for(0.03, 94, 94, 897, design=2) == pytest.approx(1793, rel=0.01)
     for advice, reason in (
-        (lambda: samples_for(3, 0.2), "half width is 3; give a share"),
-        (lambda: samples_for(0.03, 1.5), "discordance is 1.5; it is a share"),
-        (lambda: half_width_of(0, 0.5), "n is 0"),
-        (lambda: half_width_of(9, 0.5, design=0.5), "design effect is 0.5; it is at least 1"),
+        (lambda: samples_for(3, 1, 1, 9), "half width is 3; give a share"),
+        (lambda: samples_for(0.03, 9, 9, 9), "9 gained and 9 lost are no part of 9"),
+        (lambda: samples_for(0.03, 0, 0, 0), "n is 0"),
+        (lambda: samples_for(0.03, 1, 1, 9, design=0.5), "design effect is 0.5; it is at least 1"),
     ):
         with pytest.raises(ValueError, match=reason):
             advice()
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "n", "each"), [(3, 1, 30, 1), (3, 1, 30, 3), (0, 5, 60, 4), (40, 10, 240, 10)]
+)
+def test_as_many_samples_as_there_are_give_the_interval_that_there_is(gained, lost, n, each):
+    """Samples asked for and the interval printed are of one method: asking for what there is asks for no more."""
+    change = paired_change(*pairs(gained, lost, 5, n - gained - lost - 5), np.arange(n) // each)
+    half = (change.estimate.high - change.estimate.low) / 2
+    assert samples_for(half * (1 + 1e-9), change.gained, change.lost, n, change.design) == n
+    assert samples_for(half * (1 - 1e-9), change.gained, change.lost, n, change.design) == n + 1
 
 
 def test_many_datasets_at_once_are_each_its_own():

@@ -76,6 +76,13 @@ def test_it_writes_figures_in_three_formats_and_the_size_of_a_paper(tmp_path):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
+def test_a_planted_outcome_stands_beside_those_of_real_models(tmp_path):
+    said = run("S1", "--out", tmp_path).output
+    assert "S1: SmolLM2-135M-Instruct: undecided, committed; ask it with --model smollm2-135m " in " ".join(
+        said.split()
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "said"), [(["T99"], "known: T1"), (["T1", "--profile", "huge"], "known: demo, quick")]
 )

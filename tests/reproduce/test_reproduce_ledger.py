@@ -169,6 +169,33 @@ def test_a_real_model_that_was_asked_now_is_what_the_page_opens_with(tmp_path):
         assert cards[1].index("<figure>") > cards[1].index("The number that decides")
 
 
+def test_a_page_of_some_claims_says_which(tmp_path):
+    entries = [run.Entry(gather.not_run(claim, "demo", "why") | {"real": []}, {}) for claim in find([])]
+    for shown, title in (
+        (entries, "Every claim, and whether it held here"),
+        (entries[:1], "1 of 34 claims, and whether it held here"),
+        (entries[:2], "2 of 34 claims, and whether they held here"),
+    ):
+        text = page.write_page(shown, "demo", tmp_path / "index.html").read_text("utf-8")
+        assert f"<h1>{title}</h1>" in text
+        assert ("Asked for: " in text) == (shown is not entries)
+    assert "Asked for: T1, T2. " in text
+
+
+@pytest.mark.parametrize(
+    ("value", "sides", "said"),
+    [
+        (1.9359639e-07, {"below": 1.9359648e-07}, "1.935964·10⁻⁷, claimed < 1.935965·10⁻⁷"),
+        (0.0501, {"below": 0.05}, "0.0501, claimed < 0.05"),
+        (0.1, {"above": 0.05}, "0.100, claimed > 0.05"),
+        (0.0, {"above": 0.0}, "0.000, claimed > 0"),
+    ],
+)
+def test_a_number_never_reads_as_its_bound(value, sides, said):
+    threshold = {"above": None, "below": None} | sides
+    assert words.worded({"outcome": "verified", "value": value, "interval": None, "threshold": threshold}) == said
+
+
 def test_a_figure_is_drawn_again_when_its_numbers_or_its_drawing_change(tmp_path, monkeypatch):
     panel = {"name": "a", "title": "A", "x": "x", "y": "y", "scale": "linear", "ticks": []}
     curve = {"panel": "a", "label": "a", "kind": "baseline", "x": [1.0, 2.0], "value": [1.0, 2.0], "low": [None, None]}
@@ -191,7 +218,8 @@ def test_committed_evidence_is_marked_and_only_that_of_the_declared_thresholds_c
     result = json.loads((run.RESULTS / "lab" / "quick" / "L3" / "result.json").read_text("utf-8"))
     file.write_text(json.dumps(result))
     (shown,) = run.reproduce(find(["L3"]), "demo", tmp_path / "out", results=tmp_path)
-    assert shown.record["evidence"] == f"committed, quick, {result['commit']}"
+    assert result["commit"].endswith("+")
+    assert shown.record["evidence"] == f"committed, quick, {result['commit'][:-1]} with changes"
     assert (shown.record["outcome"], shown.record["profile"]) == (result["outcome"], "quick")
     result["parts"][0]["above"] += 0.01
     file.write_text(json.dumps(result))

@@ -104,14 +104,15 @@ def power(
     json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Plan a comparison: how many samples it needs, by simulation of the test that compare makes."""
-    from secondlook.diagnosis.power import PowerPlan, power_of, samples_for_power, templates_for_power
+    from secondlook.diagnosis.power import PowerPlan, power_curve, templates_for_power
 
     wanted = _percent(target, "--power")
     plan = PowerPlan(gain / 100, _percent(flips, "--flips"), templates, icc, comparisons)
-    needed = None if samples is not None else samples_for_power(plan, wanted)
+    curve = power_curve(plan)
+    needed = None if samples is not None else curve.fewest(wanted)
     more = templates_for_power(plan, _EACH, wanted) if samples is None and needed is None and templates else None
     fewest = max(100, 2 * (templates or 0))
-    lines = [power_of(plan, n) for n in ([samples] if samples is not None else [fewest * step for step in _STEPS])]
+    lines = [curve.at(n) for n in ([samples] if samples is not None else [fewest * step for step in _STEPS])]
     if json_:
         found = {"plan": asdict(plan), "power": [asdict(line) for line in lines], "wanted": wanted}
         sys.stdout.write(json.dumps(found | {"needed": needed and asdict(needed), "templates": more}, indent=1) + "\n")
@@ -126,12 +127,12 @@ def power(
 
 def _needed(wanted: float, samples: int | None, templates: int | None, more: int | None) -> str:
     if samples is not None:
-        return f"{samples:,} samples see it in {100 * wanted:.0f}% of studies."
+        return f"About {samples:,} samples see it in {100 * wanted:.0f}% of studies."
     none = f"No number of samples up to a million sees it in {100 * wanted:.0f}% of studies"
     if templates is None:
         return f"{none}."
     return f"{none} with {templates} templates; " + (
-        f"{more} templates of {_EACH} samples do." if more else "nor does a thousand templates."
+        f"about {more} templates of {_EACH} samples do." if more else "nor does a thousand templates."
     )
 
 

@@ -183,6 +183,8 @@ def judge(
     keep(result, out / file.stem)
     for variant in result["variants"]:
         console.print(_standing(variant), highlight=False, soft_wrap=True)
+    if said := _untrained(result):
+        console.print(said, highlight=False, soft_wrap=True)
     console.print(f"result.json, figure.png and figure.svg in {out / file.stem}", highlight=False, soft_wrap=True)
 
 
@@ -200,6 +202,26 @@ def _standing(variant: dict[str, Any]) -> str:
     return f"{variant['name']}: {variant['standing']}; {numbers}, {len(variant['counted'])} seeds"
 
 
+def _untrained(result: dict[str, Any]) -> str:
+    """Sentence on a base that was not trained: its excess and the remedy; empty if it was trained."""
+    ends = [seed["excess"] for seed in result["variants"][0].get("seeds", ())]
+    limit = result["scale"]["trained"]
+    if not ends or min(ends) < limit:
+        return ""
+    return (
+        f"The base ended {min(ends):.2f} nats above the optimum at best; nothing is compared with it at {limit:g} or "
+        "more. Train longer: give more steps."
+    )
+
+
+_COLUMNS = {
+    "loss": "what is minimised",
+    "excess": "loss above the least there is, in nats",
+    "error": "1 − cosine with the truth",
+    "squared": "squared error relative to the truth's square",
+}
+
+
 def _show(cells: Sequence[SweepCell]) -> None:
     from rich.table import Table
 
@@ -215,7 +237,9 @@ def _show(cells: Sequence[SweepCell]) -> None:
     console.print(table, highlight=False)
     seeds = len(cells[0].members)
     meant = f"± is half of a 95% interval over {seeds} seeds (Student's t)." if seeds > 1 else "One seed: no interval."
+    columns = "; ".join(f"{name}: {_COLUMNS[name]}" for name in cells[0].last if name in _COLUMNS)
     console.print(f"Each number is the mean at the end of training. {meant}", highlight=False, style="dim")
+    console.print(f"{columns}.", highlight=False, style="dim")
 
 
 def _put(record: dict[str, Any], pair: str) -> None:

@@ -69,7 +69,11 @@ def prove(
 @app.command()
 def show(
     construction: Annotated[
-        str, typer.Argument(help="bradley-terry, plackett-luce, causal, attention-only, shallow or verdicts.")
+        str,
+        typer.Argument(
+            help="bradley-terry, plackett-luce, causal, attention-only, shallow or verdicts; or a claim: T2, T3, T5, "
+            "T7, T8 or T12."
+        ),
     ],
     n: Annotated[int | None, typer.Option("-n", "--n", help="Responses, 2 to 16; by default 6.")] = None,
     steps: Annotated[int, typer.Option(help="Gradient steps, 1 to 8.")] = 1,
@@ -81,15 +85,17 @@ def show(
 
     Of verdicts (T12) it is a page with sliders for the model and its critic.
     """
-    from secondlook.construct.show import render
+    from secondlook.construct.show import VERDICTS, named, render
 
-    page = out or Path(f"{construction}.html")
+    name = named(construction)
+    page = out or Path(f"{name}.html")
     if out:
         _check_place(out)
-    text = render(construction, n=n, steps=steps, eta=eta, seed=seed)
+    text = render(name, n=n, steps=steps, eta=eta, seed=seed)
     with whole(page) as file:
         file.write(text.encode())
-    console.print(f"page in {page}: open it in a browser, arrow keys step", highlight=False, soft_wrap=True)
+    way = "move the sliders" if name == VERDICTS else "arrow keys step"
+    console.print(f"page in {page}: open it in a browser, {way}", highlight=False, soft_wrap=True)
 
 
 def _check_place(file: Path) -> None:

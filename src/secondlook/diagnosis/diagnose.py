@@ -23,7 +23,7 @@ from secondlook.diagnosis.forecast import Forecast, forecast
 from secondlook.diagnosis.form import FORMAT, Diagnosis, GroupDiagnosis, RoundState
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.labels import Labels
-from secondlook.diagnosis.paired import half_width_of, paired_change, samples_for
+from secondlook.diagnosis.paired import paired_change, samples_for
 from secondlook.diagnosis.recommend import Recommendation, recommend_rounds
 from secondlook.diagnosis.table import UNNAMED, Arm, Table, check_table
 from secondlook.diagnosis.transitions import critic_of, step_of, transitions
@@ -351,12 +351,12 @@ def _advice(overall: GroupDiagnosis, others: dict[str, Arm]) -> list[str]:
     """Sentences on what to do next."""
     first = overall.comparisons[0]
     advice = []
-    if first.change is not None and first.design is not None and (changed := first.gained + first.lost):
-        needed = samples_for(_FINE, changed / first.n, first.design)
-        have = half_width_of(first.n, changed / first.n, first.design)
+    gain = first.change
+    if gain is not None and gain.low is not None and gain.high is not None and first.gained + first.lost:
+        needed = samples_for(_FINE, first.gained, first.lost, first.n, first.design or 1.0)
         advice.append(
             f"±{100 * _FINE:g} points for the gain needs {needed:,} samples at this rate of change; these {first.n:,} "
-            f"give ±{100 * have:.1f}."
+            f"give ±{50 * (gain.high - gain.low):.1f}."
         )
     if "none" not in others:
         advice.append("Run an arm that asks again without a critique (--critic none): a gain may be no more than that.")

@@ -112,6 +112,8 @@ def forecast(arm: Arm, *, steps: int = 1, horizon: int = HORIZON, seed: int = 0)
     dark = counts.sum(1) == 0
     if unknown := [STATES[state] for state in seen[dark & (start > _UNSEEN * start.sum())]]:
         return f"no transition from {unknown[0]!r} was seen, and answers are in that state"
+    if dark[[RIGHT, WRONG]].all():
+        return "no answer that was followed was right or wrong"
     # A state hardly anyone is in, and from which nobody was seen to go, may lead anywhere.
     matrix = np.where(dark[:, None], 1.0, counts)
     matrix /= matrix.sum(1, keepdims=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -126,30 +127,34 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def samples_for(half_width: float, discordance: float, design: float = 1.0) -> int:
-    """Samples needed for a 95% interval of a paired change: with a fifth of the answers changing, ±3 points take 900.
+def samples_for(half_width: float, gained: int, lost: int, n: int, design: float = 1.0) -> int:
+    """Samples of which the 95% interval of a paired change has this half width, by the interval of so many seen.
 
-    The large-sample formula z² v D / h², with v the share of samples whose answer turns from right to wrong or back
-    (near zero change, where it matters) and D the design effect; more samples of the same templates raise it.
+    Tango's interval at n / design pairs, as in :func:`paired_change`, with the shares gained and lost that were seen;
+    so more samples take more templates of the same size. With a fifth of the answers changing, ±3 points take 900.
 
     Raises:
         ValueError: If a number is out of range.
     """
     if not 0 < half_width < 1:
         raise ValueError(f"half width is {half_width:g}; give a share, e.g. 0.03 for ±3 points")
-    # Rounding must not ask for one sample more.
-    return max(1, math.ceil((half_width_of(1, discordance, design) / half_width) ** 2 - 1e-9))
-
-
-def half_width_of(n: int, discordance: float, design: float = 1.0) -> float:
-    """The half width to expect of n samples; the reverse of :func:`samples_for`."""
     if n < 1:
         raise ValueError(f"n is {n}; an interval needs at least one sample")
-    if not 0 <= discordance <= 1:
-        raise ValueError(f"discordance is {discordance}; it is a share, between 0 and 1")
+    if min(gained, lost) < 0 or gained + lost > n:
+        raise ValueError(f"{gained} gained and {lost} lost are no part of {n}; give counts of pairs that changed")
     if not design >= 1:
         raise ValueError(f"design effect is {design:g}; it is at least 1 (single questions for clusters)")
-    return float(stats.norm.isf(0.025)) * math.sqrt(discordance * design / n)
+    z = float(stats.norm.isf(0.025))
+
+    def wide(samples: int) -> bool:
+        worth = np.asarray(samples / design)
+        low, high = (_end(worth * gained / n, worth * lost / n, worth, z, outer) for outer in (-1.0, 1.0))
+        return bool(high - low > 2 * half_width)
+
+    most = 1
+    while wide(most):
+        most *= 2
+    return bisect_left(range(most), True, lo=1, key=lambda samples: not wide(samples))
 
 
 def change_interval(of: Spread, gained: ArrayLike, lost: ArrayLike, level: float) -> tuple[Array, Array]:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from secondlook.diagnosis.clusters import PRIOR_ICC, Array, Spread, spread
 from secondlook.diagnosis.paired import change_interval, change_p
 
-_DATASETS = 1000  # a share of 0.8 is then known to ±2.5 points
+_DATASETS = 1000  # a share of 0.8 is then known to ±2.5 points, and samples for it to two digits at most
 _MOST = 1_000_000  # samples
 _TEMPLATES = 1000
 
@@ -77,37 +78,75 @@ def power_of(plan: PowerPlan, samples: int, seed: int = 0) -> Power:
     return Power(samples, float(seen.mean()), float((high - low).mean() / 2))
 
 
-def samples_for_power(plan: PowerPlan, power: float, seed: int = 0) -> Power | None:
-    """Fewest samples that show a gain so often; ``None`` if a million is too few.
+@dataclass(frozen=True, slots=True)
+class PowerCurve:
+    """Powers by rising numbers of samples; between two of them the power is on a line in the logarithm of samples."""
 
-    Raises:
-        ValueError: If the power is no share.
-    """
-    if not 0 < power < 1:
-        raise ValueError(f"the power is {100 * power:g}%; give a share above 0% and below 100%")
-    return _fewest(max(2, plan.templates or 2), _MOST, power, lambda samples: power_of(plan, samples, seed))
+    found: tuple[Power, ...]
+
+    def at(self, samples: int) -> Power:
+        """The power at a number of samples.
+
+        Raises:
+            ValueError: If there are fewer samples than templates.
+        """
+        if samples < (least := self.found[0].samples):
+            raise ValueError(f"samples are {samples}; give {least} or more, at least one for each template")
+        known, shares, widths = self._columns()
+        x = math.log(samples)
+        return Power(samples, float(np.interp(x, known, shares)), float(np.interp(x, known, widths)))
+
+    def fewest(self, power: float) -> Power | None:
+        """Fewest samples that show a gain so often, to two digits; ``None`` if the last number is too few.
+
+        Raises:
+            ValueError: If the power is no share.
+        """
+        if not 0 < power < 1:
+            raise ValueError(f"the power is {100 * power:g}%; give a share above 0% and below 100%")
+        known, shares, _ = self._columns()
+        place = int(np.searchsorted(shares, power))
+        if place == len(shares):
+            return None
+        if place == 0:
+            return self.found[0]
+        # The first of equal powers: np.interp is for powers that rise, as these two do.
+        samples = math.exp(float(np.interp(power, shares[place - 1 : place + 1], known[place - 1 : place + 1])))
+        unit = 10 ** max(0, math.floor(math.log10(samples)) - 1)
+        return self.at(unit * math.ceil(samples / unit - 1e-9))
+
+    def _columns(self) -> tuple[Array, Array, Array]:
+        rows = np.array([(math.log(each.samples), each.power, each.half_width) for each in self.found])
+        return rows[:, 0], rows[:, 1], rows[:, 2]
+
+
+def power_curve(plan: PowerPlan, seed: int = 0) -> PowerCurve:
+    """The power of a comparison up to a million samples, which never falls where samples grow."""
+    return _curve(max(2, plan.templates or 2), _MOST, lambda samples: power_of(plan, samples, seed))
 
 
 def templates_for_power(plan: PowerPlan, each: int, power: float, seed: int = 0) -> int | None:
     """The fewest templates, of so many samples each, that do; ``None`` if a thousand are too few."""
 
     def of(templates: int) -> Power:
-        return power_of(replace(plan, templates=templates), each * templates, seed)
+        return replace(power_of(replace(plan, templates=templates), each * templates, seed), samples=templates)
 
-    found = _fewest(2, _TEMPLATES, power, of)
-    return None if found is None else found.samples // each
+    found = _curve(2, _TEMPLATES, of).fewest(power)
+    return None if found is None else found.samples
 
 
-def _fewest(low: int, high: int, power: float, of: Callable[[int], Power]) -> Power | None:
-    best = of(high)
-    if best.power < power:
-        return None
-    # To 2% of the samples: the power at each number is itself known to ±2.5 points only.
-    while high > 1.02 * low + 1:
-        middle = round(math.sqrt(low * high))
-        found = of(middle)
-        low, high, best = (low, middle, found) if found.power >= power else (middle, high, best)
-    return best
+def _curve(least: int, most: int, of: Callable[[int], Power]) -> PowerCurve:
+    """Simulated powers at steps of √2, made monotone: what falls between two of them is chance."""
+    steps = math.ceil(2 * math.log2(most / least))
+    found = [of(int(number)) for number in np.unique(np.geomspace(least, most, steps + 1).round())]
+    shares = isotonic_regression([each.power for each in found]).x
+    widths = isotonic_regression([each.half_width for each in found], increasing=False).x
+    return PowerCurve(
+        tuple(
+            replace(each, power=float(share), half_width=float(width))
+            for each, share, width in zip(found, shares, widths, strict=True)
+        )
+    )
 
 
 def _draw(plan: PowerPlan, samples: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:

@@ -97,7 +97,7 @@ _EXACT = (
     "one step beyond its bound or that accuracy",
 )
 _NUMERIC = ("every number is within its bound", "one number beyond its bound")
-_TWO_CORES = "two cores, under a minute"
+_TWO_CORES = "two idle cores, a minute or two"
 
 
 def _theory(

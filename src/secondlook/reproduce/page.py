@@ -13,6 +13,7 @@ from secondlook.construct.show.page import render
 from secondlook.machine import whole
 from secondlook.pages import html
 from secondlook.reproduce import chart, words
+from secondlook.reproduce.ledger import LEDGER
 from secondlook.reproduce.run import Entry
 
 SIGNS = {
@@ -82,6 +83,8 @@ def write_page(entries: Sequence[Entry], profile: str, path: Path) -> Path:
     )
     page = environment.from_string((folder / "ledger.html.j2").read_text("utf-8")).render(
         cards=[_card(entry) for entry in entries],
+        all=len(LEDGER),
+        some=len(entries) < len(LEDGER),
         counts=_counts(entries),
         here=sum(entry.record["evidence"] == "this run" for entry in entries),
         floors=_FLOORS,
@@ -109,13 +112,14 @@ def _card(entry: Entry) -> dict[str, Any]:
     versions = ", ".join(f"{name} {version}" for name, version in finding.get("versions", {}).items())
     shown = finding.get("parts", []) if record["outcome"] == "not run here" else record["parts"]
     old = entry.earlier
-    earlier = f"{old['profile']}, {old['commit'] or 'no commit'}: {old['outcome']}" if old else ""
+    earlier = f"{old['profile']}, {words.code(old)}: {old['outcome']}" if old else ""
     otherwise = words.otherwise(record, old)
     return {
         **record,
         "panels": [each for each in panels if each[1]],
         "versions": versions,
         "shown": shown,
+        "decided": words.decided(record),
         "earlier": earlier,
         "otherwise": otherwise,
     }

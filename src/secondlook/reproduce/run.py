@@ -118,7 +118,7 @@ def reproduce(
 
 
 def _committed(claim: Claim, old: dict[str, Any]) -> Entry:
-    evidence = f"committed, {old['profile']}, {old['commit'] or 'no commit'}"
+    evidence = f"committed, {old['profile']}, {words.code(old)}"
     return Entry(gather.record(claim, old, old["profile"], evidence, old["seconds"]), old)
 
 

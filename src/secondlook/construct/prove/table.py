@@ -13,7 +13,7 @@ from secondlook.construct.prove.check import Check
 _GRID = ("T2", "T3", "T4", "T5", "T6", "T7", "T8", "T12")
 _RIGHT = ("N", "d", "K", "blocks", "heads", "width", "weights", "error", "value", "bound")
 _ENDS: dict[str, Callable[[Check], str]] = {
-    "bound": lambda row: f"{row.bound:.0e}",
+    "bound": lambda row: _apart(row, row.bound),
     "outcome": lambda row: "passed" if row.passed else "FAILED",
 }
 _CONSTRUCTIONS: dict[str, Callable[[Check], str]] = {
@@ -26,14 +26,14 @@ _CONSTRUCTIONS: dict[str, Callable[[Check], str]] = {
     "heads": lambda row: str(row.heads),
     "width": lambda row: str(row.width),
     "weights": lambda row: _short(row.parameters or 0),
-    "error": lambda row: f"{row.error:.0e}",
+    "error": lambda row: _apart(row, row.error),
     **_ENDS,
 }
 _OTHERS: dict[str, Callable[[Check], str]] = {
     "": lambda row: row.result,
     "check": lambda row: row.construction + ("" if row.sharpness is None else f", βΔ = {row.sharpness:g}"),
     "dtype": lambda row: row.dtype,
-    "value": lambda row: f"{row.error:.0e}",
+    "value": lambda row: _apart(row, row.error),
     **_ENDS,
 }
 
@@ -79,6 +79,12 @@ def _table(title: str, columns: dict[str, Callable[[Check], str]], rows: Sequenc
     for row in rows:
         built.add_row(*(show(row) for show in columns.values()))
     return built
+
+
+def _apart(row: Check, value: float) -> str:
+    """A power of ten with as many digits as tell a check's value from its bound."""
+    each = (digits for digits in range(17) if f"{row.error:.{digits}e}" != f"{row.bound:.{digits}e}")
+    return f"{value:.{next(each, 0)}e}"
 
 
 def _short(count: int) -> str:

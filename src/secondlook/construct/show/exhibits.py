@@ -33,8 +33,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One construction: its builder, its blocks, and the responses to show unless told otherwise."""
+    """One construction: its claim, its builder, its blocks, and the responses to show unless told otherwise."""
 
+    claim: str
     build: Callable[[Promise], Construction[Contexts]]
     plan: Callable[[Promise], tuple[Stage, ...]]
     n: int = 6
@@ -61,9 +62,9 @@ def _all_terms_at_once(promise: Promise) -> tuple[Stage, ...]:
 
 
 EXHIBITS = {
-    "bradley-terry": Exhibit(bradley_terry.build, _first_term_only, n=2),
-    "plackett-luce": Exhibit(plackett_luce.build, _one_term_a_block("pick", "average", "tell")),
-    "causal": Exhibit(causal.build, _one_term_a_block("pick", "average", "tell")),
-    "attention-only": Exhibit(attention_only.build, _one_term_a_block("pick", "average")),
-    "shallow": Exhibit(shallow.build, _all_terms_at_once),
+    "bradley-terry": Exhibit("T2", bradley_terry.build, _first_term_only, n=2),
+    "plackett-luce": Exhibit("T3", plackett_luce.build, _one_term_a_block("pick", "average", "tell")),
+    "causal": Exhibit("T5", causal.build, _one_term_a_block("pick", "average", "tell")),
+    "attention-only": Exhibit("T7", attention_only.build, _one_term_a_block("pick", "average")),
+    "shallow": Exhibit("T8", shallow.build, _all_terms_at_once),
 }

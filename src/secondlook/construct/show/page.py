@@ -18,11 +18,28 @@ from secondlook.construct.show.words import ASSETS
 _SCRIPTS = ("tables.js", "numbers.js", "plane.js", "page.js")
 
 
+_CLAIMS = {exhibit.claim: name for name, exhibit in EXHIBITS.items()} | {"T12": NAME}
+
+
+def named(text: str) -> str:
+    """The name of a construction, from that or from the id of its claim.
+
+    Raises:
+        ValueError: A construction that is unknown, or a claim that has no page; those that have one are listed.
+    """
+    name = _CLAIMS.get(text.upper(), text)
+    if name not in _CLAIMS.values():
+        known = ", ".join(f"{name} ({claim})" for claim, name in _CLAIMS.items())
+        raise ValueError(f"construction {text!r} is unknown; known: {known}")
+    return name
+
+
 def render(name: str, *, n: int | None = None, steps: int = 1, eta: float = 0.1, seed: int = 0) -> str:
     """A page that steps through the blocks of a construction, on one drawn context.
 
     Args:
-        name: Of the construction, one of ``EXHIBITS``; or `verdicts`, a page of T12 with sliders, which has but a seed.
+        name: Of the construction, one of ``EXHIBITS``, or its claim; or `verdicts`, a page of T12 with sliders, which
+            has but a seed.
         n: Responses, 2 to 16; by default 6, and 2 for Bradley–Terry.
         steps: Gradient steps K, 1 to 8.
         eta: η, above 0 and up to 1.
@@ -34,14 +51,13 @@ def render(name: str, *, n: int | None = None, steps: int = 1, eta: float = 0.1,
     Raises:
         ValueError: What cannot be shown, and what to do.
     """
+    name = named(name)
     if name == NAME:
         if n not in (None, 2) or steps != 1:
             raise ValueError(
                 f"n is {n} and steps is {steps}: the page of verdicts is about 2 answers, a round at a time"
             )
         return fill(verdict_data(seed), "verdicts.html.j2", ("page.css", "verdicts.css"), ("verdicts.js",))
-    if name not in EXHIBITS:
-        raise ValueError(f"construction {name!r} is unknown; known: {', '.join(EXHIBITS)}, {NAME}")
     exhibit = EXHIBITS[name]
     recording = record(exhibit, exhibit.n if n is None else n, steps, eta, seed)
     return fill(document(name, recording, seed))
