@@ -5,7 +5,7 @@ import pytest
 from serving import serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory):
     """Address of ``transformers serve`` with a planted subject, with its ``/v1``."""
     with serving("planted-0.1m", tmp_path_factory.mktemp("served")) as address:

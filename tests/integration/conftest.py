@@ -16,14 +16,14 @@ def without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def planted_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of ``transformers serve`` with the planted checkpoint."""
     with serving("planted", tmp_path_factory.mktemp("server")) as address:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _faulty_server() -> Iterator[FaultyServer]:
     with FaultyServer() as server:
         yield server
