@@ -1,4 +1,4 @@
-"""Seeing a construction work: one page that steps through its blocks beside the gradient it is to follow."""
+"""Seeing a construction work: one page that steps through its blocks beside its gradient, or T12's page of sliders."""
 
 from secondlook.construct.show.exhibits import EXHIBITS
 from secondlook.construct.show.page import named, render
