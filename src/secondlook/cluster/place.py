@@ -119,7 +119,7 @@ def turn(where: Place) -> Iterator[None]:
         yield
     finally:
         # What was refused before it wrote anything leaves no folder behind.
-        if new and {file.name for file in where.iterdir()} <= {_LOCK, MARK}:
+        if new and where.is_dir() and {file.name for file in where.iterdir()} <= {_LOCK, MARK}:
             shutil.rmtree(where, ignore_errors=True)
         lock.release()
 
