@@ -80,9 +80,12 @@ def main() -> None:
     except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
         fail(_line(error))
     if code == _STOPPED:
-        # Only of a server a stop is the usual end, and nothing is left to go on with.
-        serving = "serve" in sys.argv[1:2]
-        fail("stopped" if serving else "stopped; what was logged is kept, run the same command again to go on", code)
+        # Of a server a stop is the usual end, and the fast path keeps no logs.
+        if "serve" in sys.argv[1:2]:
+            fail("stopped", code)
+        if "--fast" in sys.argv:
+            fail("stopped; a run with --fast begins again", code)
+        fail("stopped; what was logged is kept, run the same command again to go on", code)
     sys.exit(code or 0)
 
 
