@@ -151,16 +151,15 @@ async def try_questions(
         messages = (*system, Message("user", case.query(0)))
         answer = await model.complete(messages, seed=0)
         elicited, _ = await asking.settle(model, messages, answer, case.answer_form, 0)
+        said: dict[str, Critique | None] = {}
+        tried.append(Tried(case, answer, said, elicited))
         held = (*messages, Message("assistant", answer.text))
-        said_of_it = stated(answer.text, answer.finish, elicited)
-        exam = Examination(case, 0, answer.text, held, 0, answer.finish, said_of_it, asking)
+        exam = Examination(case, 0, answer.text, held, 0, answer.finish, tried[-1].stated, asking)
         # In an empty answer there is nothing to examine, and servers refuse empty turns.
         asked = critics if answer.text.strip() else {}
-        said: dict[str, Critique | None] = {}
         for name, critic in asked.items():
             with suppress(AbstainedError):  # which is no fault, and there is nothing to show
                 said[name] = await critic.examine(exam)
-        tried.append(Tried(case, answer, said, elicited))
     return tried
 
 

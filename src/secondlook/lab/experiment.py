@@ -23,7 +23,6 @@ from secondlook.lab.store import Store, Tick
 from secondlook.lab.tokens import reads
 from secondlook.lab.train import Trained
 from secondlook.lab.tuning import trials, tuned
-from secondlook.transformer import Transformer
 
 Metric = Callable[[Tensor, Exam, list[int]], Tensor]
 
@@ -44,17 +43,10 @@ class Variant:
     factor: str = ""
     also: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def parameters(self) -> int:
-        """Numbers in its weights."""
-        with torch.device("meta"):
-            model = Transformer(self.run.shape.transformer(self.run.task))
-        return sum(weights.numel() for weights in model.parameters())
-
     def record(self) -> dict[str, Any]:
         """Record for JSON."""
         own = {"label": self.label, "factor": self.factor, "also": dict(self.also)}
-        return {**own, "parameters": self.parameters, "run": self.run.record()}
+        return {**own, "parameters": self.run.parameters, "run": self.run.record()}
 
 
 class Lab:

@@ -46,13 +46,11 @@ class ExamResult:
         trained: The run.
         excess: Loss above the optimum of every problem, mean over prefixes; ``[batch]``, in nats.
         error: 1 − cosine with the truth, of every problem at every prefix; ``[batch, p]``.
-        parameters: Numbers in its weights.
     """
 
     trained: Trained
     excess: Tensor
     error: Tensor
-    parameters: int
 
 
 def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
@@ -78,8 +76,9 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
         record: dict[str, Any] = {"name": label, "changes": dict(sweep.variants.get(label, {})), "standing": "not run"}
         seeds = sorted(found.keys() & base.keys())
         if found:
-            record |= {"seeds": [_seed(found[seed]) for seed in sorted(found)], "run": _any(found).trained.run.record()}
-            record["parameters"] = _any(found).parameters
+            run = _any(found).trained.run
+            record |= {"seeds": [_seed(found[seed]) for seed in sorted(found)], "run": run.record()}
+            record["parameters"] = run.parameters
             curves += _curves(label, [found[seed] for seed in sorted(found)])
         if seeds:
             # A variant may have another layout, which is read at other prefixes: it has a scale of its own.
@@ -150,12 +149,10 @@ def examine(trained: Trained, file: Place) -> ExamResult:
             excess=_scale(run.task, run.shape.layout).excess(predictions).numpy(),
             # Rounded, it takes half as much room; it is averaged over a thousand problems.
             error=angles(predictions, exam.truth(at)).numpy().round(5),
-            parameters=sum(weights.numel() for weights in trained.weights.values()),
         )
         put(file, written.getvalue())
         kept = _read(file)
-    excess, error = (torch.from_numpy(kept[name]) for name in ("excess", "error"))
-    return ExamResult(trained, excess, error, int(kept["parameters"]))
+    return ExamResult(trained, torch.from_numpy(kept["excess"]), torch.from_numpy(kept["error"]))
 
 
 def _read(file: Place) -> dict[str, np.ndarray]:

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self, get_args
 
+import torch
+
 from secondlook.initial import Initial
 from secondlook.lab.objectives import OBJECTIVES, Objective
 from secondlook.lab.tasks import Task
 from secondlook.lab.tokens import Layout, inputs, length, reads
-from secondlook.transformer import Activation, Attention, Block, Division, Stream, TransformerConfig
+from secondlook.transformer import Activation, Attention, Block, Division, Stream, Transformer, TransformerConfig
 
 Schedule = Literal["cosine", "constant"]
 
@@ -149,6 +151,13 @@ class Run:
         own = type(self)().differences(self)
         digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:10]
         return f"{task.name}-{self.objective}-{shape.layout}-d{shape.depth}-w{shape.width}-s{self.seed}-{digest}"
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in its weights."""
+        with torch.device("meta"):
+            model = Transformer(self.shape.transformer(self.task))
+        return sum(weights.numel() for weights in model.parameters())
 
     @property
     def peers(self) -> Self:
