@@ -87,10 +87,10 @@ def test_a_run_that_is_stopped_goes_on_and_ends_as_one_that_was_not(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     runs, whole = tmp_path / "runs", tmp_path / "whole"
 
-    # Ctrl-C: what is finished is logged, and one line says what to do.
-    done = stop(command(), runs, signal.SIGINT, enough=5)
+    # SIGTERM, which goes the way of Ctrl-C: what is finished is logged, and one line says what to do.
+    done = stop(command(), runs, signal.SIGTERM, enough=5)
     assert (done.code, done.out) == (130, "")
-    assert done.err == "error: stopped; what was logged is kept, run the same command again to go on\n"
+    assert done.err == "error: stopped; what was finished is kept, run the same command again to go on\n"
     first, kept = notes(), logged(runs)
     assert 5 <= len(kept) < SAMPLES
     assert len(first.keys() - kept) <= CONNECTIONS

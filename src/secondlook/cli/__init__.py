@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -65,6 +66,8 @@ def secondlook(
 
 def main() -> None:
     """Entry point: an error a user can cause is one line on standard error and exit code 2."""
+    # A stop by the system, or by whoever runs jobs, is told like Ctrl-C, and keeps as much.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         # Not standalone, typer raises its errors instead of printing them, and returns the exit code, or else what the
         # command returned: commands return nothing.
@@ -80,12 +83,9 @@ def main() -> None:
     except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
         fail(_line(error))
     if code == _STOPPED:
-        # Of a server a stop is the usual end, and the fast path keeps no logs.
         if "serve" in sys.argv[1:2]:
-            fail("stopped", code)
-        if "--fast" in sys.argv:
-            fail("stopped; a run with --fast begins again", code)
-        fail("stopped; what was logged is kept, run the same command again to go on", code)
+            fail("stopped", code)  # the usual end of a server
+        fail("stopped; what was finished is kept, run the same command again to go on", code)
     sys.exit(code or 0)
 
 

@@ -54,8 +54,8 @@ def run_evaluation(
             ``rounds.csv``, ``records.csv``, and ``times.json`` where Inspect asked all of it, in this one call.
         log_buffer: Finished samples kept back before a log is written.
         quiet: Show no progress.
-        arms: What asks the questions instead of one call of Inspect for each arm: the fast path, which leaves no logs
-            and continues nothing, or parts.
+        arms: What asks the questions instead of one call of Inspect for each arm: the fast path, which leaves
+            transcripts in place of logs, or parts.
         before: What is called before a new folder is taken.
 
     Raises:

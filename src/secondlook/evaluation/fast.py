@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,13 +15,14 @@ from rich.console import Console
 from secondlook.correction.transcript import Transcript
 from secondlook.evaluation.asking import RunError
 from secondlook.evaluation.evaluation import Evaluation
+from secondlook.evaluation.kept import NAME, KeptTranscripts
 from secondlook.evaluation.logs import Logged, arm_name
 from secondlook.evaluation.progress import one_done, progress_bar
 from secondlook.evaluation.samples import asked_in, case_of
 from secondlook.evaluation.solver import Session, as_asked, sampled
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import HISTORY, NOTES, WORDS
-from secondlook.local.lockstep import CHUNK, LockstepModel, run_lockstep, together
+from secondlook.local.lockstep import LockstepModel, fitting, run_lockstep, together
 from secondlook.local.provider import LocalProvider, settings_of
 
 _NOTE = "All samples went in lock-step: seconds are those of the batches an answer waited for, not of the answer alone."
@@ -35,7 +37,7 @@ def run_study(
     words: Mapping[str, str] | None = None,
     other: LockstepModel | None = None,
     sampler: LockstepModel | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
     on_transcript: Callable[[Transcript], None] | None = None,
 ) -> list[Transcript]:
     """Ask every question of a study's arm, and look again as the study says.
@@ -48,7 +50,7 @@ def run_study(
         words: What the arm puts around every question.
         other: The examining model of critic ``other``.
         sampler: The answering model, sampled, for a gate that asks whether samples agree.
-        chunk: Conversations held at once.
+        chunk: Conversations held at once; by default as many as the memory holds.
         on_transcript: Called for every transcript, in order, a chunk at a time.
 
     Returns:
@@ -62,14 +64,32 @@ def run_study(
     # A lock-step model replies within `together` alone, and making the history asks it.
     ((plan, spent),) = anyio.run(together, [session.plan])
     cases = [case_of(metadata, study.file, words) for metadata in samples]
-    first, *others = run_lockstep(
-        model, session.critic, cases, plan, sampler=sampler, chunk=chunk, on_transcript=on_transcript
-    )
-    return [replace(first, lost=first.lost + spent), *others]
+    if chunk is None:
+        chunk = fitting([each for each in (model, other, sampler) if each], cases, plan)
+    transcripts: list[Transcript] = []
+
+    def done(transcript: Transcript) -> None:
+        if not transcripts:  # the first one pays for the history
+            transcript = replace(transcript, lost=transcript.lost + spent)
+        transcripts.append(transcript)
+        if on_transcript is not None:
+            on_transcript(transcript)
+
+    run_lockstep(model, session.critic, cases, plan, sampler=sampler, chunk=chunk, on_transcript=done)
+    return transcripts
 
 
-def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, examiner: Model | None) -> list[Logged]:
+def run_arms(
+    folder: Path, evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, examiner: Model | None
+) -> list[Logged]:
     """The arms of an evaluation, for :func:`~secondlook.evaluation.evaluate.run_evaluation`.
+
+    Args:
+        folder: Of the run; keeps the finished transcripts of every arm, which are not asked again.
+        evaluation: What is run.
+        tasks: The arms' tasks.
+        model: The answering model.
+        examiner: The examining model of critic ``other``.
 
     Raises:
         ValueError: If a model is not a local one, or the evaluation asks for a judge model.
@@ -83,17 +103,29 @@ def run_arms(evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, ex
         study = evaluation.study_of(name)
         samples = [sample.metadata or {} for sample in task.dataset]
         about = task.metadata or {}
-        with progress_bar(f"{task.name} · {name}", len(samples), 0, Console(stderr=True)):
-            transcripts = run_study(
-                study,
-                samples,
-                _lockstep(as_asked(model, study)),
-                history=about[HISTORY],
-                words=about[WORDS],
-                other=other,
-                sampler=_lockstep(sampled(model)) if study.decides.when == "agreement" else None,
-                on_transcript=lambda transcript: one_done(transcript.usage),
-            )
+        # Opened once the folder is claimed for this run, so that what it holds is of these settings.
+        with KeptTranscripts(folder / name / NAME) as kept:
+            finished = dict(kept.finished)
+            left = [metadata for metadata in samples if asked_in(metadata)[1].item.id not in finished]
+
+            def keep(transcript: Transcript) -> None:
+                finished[transcript.sample] = transcript
+                kept.add(transcript)
+                one_done(transcript.usage)
+
+            with progress_bar(f"{task.name} · {name}", len(samples), len(finished), Console(stderr=True)):
+                if left:
+                    run_study(
+                        study,
+                        left,
+                        _lockstep(as_asked(model, study)),
+                        history=about[HISTORY],
+                        words=about[WORDS],
+                        other=other,
+                        sampler=_lockstep(sampled(model)) if study.decides.when == "agreement" else None,
+                        on_transcript=keep,
+                    )
+        transcripts = [finished[asked_in(metadata)[1].item.id] for metadata in samples]
         if not any(transcript.rounds for transcript in transcripts):
             raise RunError(f"not one of {len(samples)} samples could be finished: {transcripts[0].error}")
         arm = arm_name(name, study.noise)

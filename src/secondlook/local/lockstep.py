@@ -18,7 +18,7 @@ from typing import TypeVar
 import anyio
 
 from secondlook.correction.case import Case
-from secondlook.correction.chat import ChatModel, Completion, Json, Message, ModelInfo, Usage
+from secondlook.correction.chat import Completion, Json, Message, ModelInfo, Usage
 from secondlook.correction.critics.protocol import Critic
 from secondlook.correction.digits import likeliest_number
 from secondlook.correction.elicit import Form, Held
@@ -30,14 +30,11 @@ from secondlook.correction.transcript import Transcript
 from secondlook.local.batcher import CONVERSATION, CallBatcher, LiveConversation, ModelCall
 from secondlook.local.cache import CachedPrefix
 from secondlook.local.engine import BatchEngine, Counts, PromptRequest
+from secondlook.local.memory import conversations_at_once
 from secondlook.local.model import DecodingSettings, LocalModel
 from secondlook.local.scoring import Scored, ScoreRequest, score_all
 
 T = TypeVar("T")
-
-CHUNK = 512
-"""Conversations held at once; their keys and values take most of the memory."""
-
 
 class LockstepModel:
     """A local model whose replies are computed for all conversations of ``run_lockstep`` together.
@@ -50,6 +47,10 @@ class LockstepModel:
         settings: How to decode.
         name: What the records call the model; by default ``secondlook/`` and the checkpoint's name.
         max_batch: Conversations computed at once.
+
+    Attributes:
+        local: The model.
+        reply_tokens: Tokens a reply may have.
 
     Raises:
         ValueError: If the checkpoint needs something the fast path does not do; the message says what.
@@ -64,7 +65,8 @@ class LockstepModel:
         max_batch: int = 256,
     ) -> None:
         settings = settings or DecodingSettings()
-        self._model, self._engine, self._max_batch = model, BatchEngine(model, settings, max_batch), max_batch
+        self.local, self.reply_tokens = model, settings.max_tokens
+        self._engine, self._max_batch = BatchEngine(model, settings, max_batch), max_batch
         decoding: dict[str, Json] = {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
         if settings.top_p < 1:
             decoding["top_p"] = settings.top_p
@@ -129,8 +131,8 @@ class LockstepModel:
         for call in calls:
             turns = [(*call.messages, Message("assistant", text)) for text in call.continuations]
             kept = call.conversation.kept.get(self, CachedPrefix())
-            requests.append(ScoreRequest(self._model.encode_all(turns), kept))
-        told = score_all(self._model, requests, self._max_batch)
+            requests.append(ScoreRequest(self.local.encode_all(turns), kept))
+        told = score_all(self.local, requests, self._max_batch)
         for call, request, scored in zip(calls, requests, told, strict=True):
             call.conversation.kept[self] = request.kept
             call.outcome = scored
@@ -138,7 +140,7 @@ class LockstepModel:
     def _reply(self, calls: Sequence[ModelCall]) -> None:
         if not calls:
             return
-        prompts = self._model.encode_all([call.messages for call in calls])
+        prompts = self.local.encode_all([call.messages for call in calls])
         requests = [
             PromptRequest(prompt, call.conversation.kept.get(self, CachedPrefix()), call.seed)
             for prompt, call in zip(prompts, calls, strict=True)
@@ -159,8 +161,8 @@ def run_lockstep(
     cases: Sequence[Case],
     plan: Plan,
     *,
-    sampler: ChatModel | None = None,
-    chunk: int = CHUNK,
+    sampler: LockstepModel | None = None,
+    chunk: int | None = None,
     on_transcript: Callable[[Transcript], None] | None = None,
 ) -> list[Transcript]:
     """Hold a conversation about every case; see ``secondlook.correction.run``.
@@ -174,7 +176,7 @@ def run_lockstep(
         cases: The questions.
         plan: Rounds, variant, stop rule, token budget and seed.
         sampler: The lock-step model, sampled, for a gate that asks whether samples agree.
-        chunk: Conversations held at once; memory grows with it.
+        chunk: Conversations held at once; by default as many as the memory holds (``secondlook.local.memory``).
         on_transcript: Called for every transcript, in order, a chunk at a time.
 
     Returns:
@@ -190,6 +192,8 @@ def run_lockstep(
             f"max_seconds is {plan.max_seconds}, and in lock-step a conversation has no time of its own; "
             "give max_tokens instead"
         )
+    if chunk is None:
+        chunk = fitting([model] if sampler is None else [model, sampler], cases, plan)
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}; give at least 1 conversation")
     transcripts: list[Transcript] = []
@@ -205,6 +209,11 @@ def run_lockstep(
         return transcripts
 
     return anyio.run(hold_all)
+
+
+def fitting(models: Sequence[LockstepModel], cases: Sequence[Case], plan: Plan) -> int:
+    """Conversations that the memory holds at once; see :func:`secondlook.local.memory.conversations_at_once`."""
+    return conversations_at_once([(model.local, model.reply_tokens) for model in models], cases, plan)
 
 
 async def together(conversations: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:

@@ -1,0 +1,94 @@
+"""The fast path keeps what it has finished, and goes on after it."""
+
+from dataclasses import replace
+from functools import partial
+
+import pandas as pd
+import pytest
+
+from secondlook.evaluation import fast
+from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.evaluate import run_evaluation
+from secondlook.evaluation.evaluation import Evaluation
+from secondlook.evaluation.fast import run_arms
+from secondlook.evaluation.kept import NAME, KeptTranscripts
+from secondlook.files import DataError
+
+EVALUATION = Evaluation(
+    benchmark="planted",
+    endpoint=Endpoint(model="secondlook/planted", max_tokens=16),
+    arms=("none", "self"),
+    questions={"per_category": 1},
+)
+
+
+def run(folder):
+    run_evaluation(EVALUATION, folder, quiet=True, arms=partial(run_arms, folder))
+    return pd.read_csv(folder / "records.csv")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("whole"))
+
+
+def test_a_stopped_run_asks_only_what_it_has_not_finished(tmp_path, monkeypatch, whole):
+    study, asked = fast.run_study, []
+
+    def stopped(*args, on_transcript, **options):
+        """In parts of four, and stopped within the second part of the second arm."""
+        asked.append(len(args[1]))
+
+        def told(transcript):
+            if len(asked) == 2 and stopped.seen == 6:
+                raise KeyboardInterrupt
+            stopped.seen += len(asked) == 2
+            on_transcript(transcript)
+
+        return study(*args, on_transcript=told, chunk=4, **options)
+
+    stopped.seen = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(fast, "run_study", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+        assert (asked, stopped.seen) == ([11, 11], 6)
+
+        # Killed in the middle of a line: that sample alone is lost.
+        file = tmp_path / "self" / NAME
+        held = file.read_bytes()
+        file.write_bytes(held[:-40])
+        kept = held[: held[:-1].rindex(b"\n") + 1]
+        first = (tmp_path / "none" / NAME).read_bytes()
+        again = run(tmp_path)
+        assert asked == [11, 11, 6]
+    assert file.read_bytes().startswith(kept)
+    assert (tmp_path / "none" / NAME).read_bytes() == first
+    same = [name for name in whole.columns if name not in ("seconds", "tokens_cached")]
+    pd.testing.assert_frame_equal(again[same], whole[same], atol=1e-5)
+
+
+def test_a_finished_run_asks_nobody(tmp_path, monkeypatch):
+    records = run(tmp_path)
+
+    def nobody(*args, **options):
+        pytest.fail("asked again")
+
+    monkeypatch.setattr(fast, "run_study", nobody)
+    pd.testing.assert_frame_equal(run(tmp_path), records)
+
+
+def test_failed_samples_are_not_kept_and_a_strange_line_is_named(tmp_path):
+    run(tmp_path)
+    file = tmp_path / "self" / NAME
+    with KeptTranscripts(file) as kept:
+        good = next(iter(kept.finished.values()))
+    with KeptTranscripts(tmp_path / "more" / NAME) as kept:
+        assert kept.finished == {}
+        kept.add(good)
+        kept.add(replace(good, stop="error"))
+    with KeptTranscripts(tmp_path / "more" / NAME) as kept:
+        assert kept.finished == {good.sample: good}
+    file.write_text("{}\n")
+    with pytest.raises(DataError, match=r"transcripts\.jsonl:1: this is no transcript; remove the line"):
+        KeptTranscripts(file)
