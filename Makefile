@@ -6,7 +6,7 @@ LIGHT := .venv/.installed-demo
 # Processes that share the test files, in their order; a thread each. Tests of clusters wait more than they work.
 WORKERS ?= 3
 
-.PHONY: install demo test coverage check site results claims soak bench
+.PHONY: install demo test coverage check check-types check-pages site results claims soak bench
 
 install: $(STAMP)
 
@@ -30,24 +30,16 @@ coverage: test
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/style.py
-	$(BIN)/python tools/reference.py --check
-	$(BIN)/python tools/pictures.py --check
-	$(BIN)/python tools/real_table.py --check
-	$(BIN)/python tools/excerpts.py --check
-	$(BIN)/python tools/demo_table.py --check
-	$(BIN)/python tools/evidence_tables.py --check
-	$(BIN)/python tools/claims_table.py --check
-	$(BIN)/python tools/verdict_plane.py --check
-	$(BIN)/python tools/family_table.py --check
-	$(BIN)/python tools/scale_tables.py --check
-	$(BIN)/python tools/coverage_table.py --check
-	$(BIN)/python tools/gate_tables.py --check
-	$(BIN)/python tools/limits_on_real.py --check
-	$(BIN)/python tools/findings.py --check
-	$(BIN)/python tools/gateway_table.py --check
+	$(MAKE) --no-print-directory -j 2 check-types check-pages
+
+check-types: $(STAMP)
+	$(BIN)/mypy
+
+# Pages, tables and pictures are what their tools write.
+check-pages: $(STAMP)
+	$(BIN)/python tools/check.py
 
 # The pages of docs/ as a site; a link to nowhere is an error.
 site: $(STAMP)

@@ -1,7 +1,6 @@
 """A run's page in Chromium: what its records say, readable in both themes and on a telephone, closed to scripts."""
 
 import re
-from functools import partial
 
 import contrast
 import pandas as pd
@@ -24,7 +23,7 @@ def run(tmp_path_factory):
         arms=("self", "none"),
         questions={"per_category": 8},
     )
-    return folder, run_evaluation(evaluation, folder, quiet=True, arms=partial(run_arms, folder))
+    return folder, run_evaluation(evaluation, folder, quiet=True, arms=run_arms)
 
 
 def test_it_says_what_the_records_say(run, open_page):

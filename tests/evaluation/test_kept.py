@@ -1,7 +1,6 @@
 """The fast path keeps what it has finished, and goes on after it."""
 
 from dataclasses import replace
-from functools import partial
 
 import pandas as pd
 import pytest
@@ -23,7 +22,7 @@ EVALUATION = Evaluation(
 
 
 def run(folder):
-    run_evaluation(EVALUATION, folder, quiet=True, arms=partial(run_arms, folder))
+    run_evaluation(EVALUATION, folder, quiet=True, arms=run_arms)
     return pd.read_csv(folder / "records.csv")
 
 

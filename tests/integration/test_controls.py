@@ -1,7 +1,5 @@
 """The controls of a second look, on a real model: a vote at equal cost, always unknown, and every token in some row."""
 
-from functools import partial
-
 import pandas as pd
 import pytest
 
@@ -75,7 +73,7 @@ def test_a_second_report_is_the_same(folder, records):
 
 
 def test_the_fast_path_gives_the_same_records(tmp_path, records):
-    run_evaluation(evaluation(*CONTROLS), tmp_path, quiet=True, arms=partial(run_arms, tmp_path))
+    run_evaluation(evaluation(*CONTROLS), tmp_path, quiet=True, arms=run_arms)
     fast = pd.read_csv(tmp_path / "records.csv")
     same = [name for name in records.columns if name not in ("seconds", "tokens_cached")]
     pd.testing.assert_frame_equal(fast[same], records[same], atol=1e-5)
@@ -84,7 +82,7 @@ def test_the_fast_path_gives_the_same_records(tmp_path, records):
 @pytest.mark.parametrize("fast", [False, True], ids=["inspect", "fast"])
 def test_every_token_of_a_shared_history_is_in_the_records(tmp_path, fast):
     """The history's calls are made once, for all samples: without them the sum falls short."""
-    arms = partial(run_arms, tmp_path) if fast else None
+    arms = run_arms if fast else None
     run_evaluation(evaluation("self", variant="diverse", history=2), tmp_path, quiet=True, arms=arms)
     records = pd.read_csv(tmp_path / "records.csv")
     first = records[records["round"] == 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import cache, partial
 from importlib import metadata
 from typing import Annotated
 
@@ -64,6 +65,9 @@ def secondlook(
     """When does a model get better by looking again at its own answer?"""
 
 
+_command = cache(partial(typer.main.get_command, app))  # which takes long to make: a process may call main often
+
+
 def main() -> None:
     """Entry point: an error a user can cause is one line on standard error and exit code 2."""
     # A stop by the system, or by whoever runs jobs, is told like Ctrl-C, and keeps as much.
@@ -71,7 +75,7 @@ def main() -> None:
     try:
         # Not standalone, typer raises its errors instead of printing them, and returns the exit code, or else what the
         # command returned: commands return nothing.
-        code = app(prog_name="secondlook", standalone_mode=False)
+        code = _command()(prog_name="secondlook", standalone_mode=False)
     except typer.TyperException as error:
         if message := error.format_message():  # of a command without a word after it the help has been shown
             fail(f"{' '.join(message.split())} (see --help)")

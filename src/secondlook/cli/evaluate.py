@@ -131,7 +131,9 @@ class RunOptions:
     out: Path | None = option(None, "Folder of the run; by default named by its settings.")
     seed: int = option(0, "Seed of the sample and the run.")
     dry_run: bool = option(False, "Count calls and tokens; contact no model.")
-    fast: bool = option(False, "All samples in lock-step, for secondlook/… models; keeps transcripts, not Inspect's logs.")
+    fast: bool = option(
+        False, "All samples in lock-step, for secondlook/… models; keeps transcripts, not Inspect's logs."
+    )
     shards: int | None = option(None, "Parts of each arm, with a log each, merged at the end.")
     cluster: str | None = option(
         None, "Ray cluster: local (of this machine), auto, HOST:PORT of its head, or ray://HOST:PORT."
@@ -278,7 +280,7 @@ def _asked_by(stack: ExitStack, running: RunOptions, addresses: tuple[str, ...],
             raise ValueError("the fast path asks all samples at once, in this process; leave out --fast, or the shards")
         from secondlook.evaluation.fast import run_arms
 
-        return partial(run_arms, folder)
+        return run_arms
     if not _in_shards(running):
         return None
     from secondlook.cluster.engines import engine

@@ -29,12 +29,12 @@ from secondlook.evaluation.study import UNKNOWN
 from secondlook.evaluation.task import HISTORY, WORDS
 from secondlook.evaluation.unknown import always_unknown
 
-Arms: TypeAlias = Callable[[Evaluation, Mapping[str, Task], Model, Model | None], list[Logged]]
-"""Asks the questions of every arm by other means than Inspect's: arms, their tasks, the model and the examiner."""
-
+Arms: TypeAlias = Callable[[Evaluation, Path, Mapping[str, Task], Model, Model | None], list[Logged]]
+"""Asks the questions of every arm by other means than Inspect's: arms, the run's folder, their tasks, the model and the
+examiner."""
 
 Before: TypeAlias = Callable[[Evaluation, Mapping[str, Task], Model, Model | None], None]
-"""Tries a few questions before a folder gets its first answer; takes what :data:`Arms` take."""
+"""Tries a few questions before a folder gets its first answer; takes what :data:`Arms` take, but for the folder."""
 
 
 def run_evaluation(
@@ -79,7 +79,7 @@ def run_evaluation(
         # After the claim: a folder of other settings is refused as that, even if no server listens.
         evaluation.reach()
         if arms is not None:
-            return _report_on(arms(evaluation, tasks, model, examiner), folder)
+            return _report_on(arms(evaluation, folder, tasks, model, examiner), folder)
         if (folder / NUMBER).exists():
             raise ValueError(f"{folder} holds a run in shards; give --shards or --cluster to go on, or another --out")
         whole = not any(folder.rglob("*.eval"))

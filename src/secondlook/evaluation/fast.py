@@ -80,13 +80,13 @@ def run_study(
 
 
 def run_arms(
-    folder: Path, evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, examiner: Model | None
+    evaluation: Evaluation, folder: Path, tasks: Mapping[str, Task], model: Model, examiner: Model | None
 ) -> list[Logged]:
     """The arms of an evaluation, for :func:`~secondlook.evaluation.evaluate.run_evaluation`.
 
     Args:
-        folder: Of the run; keeps the finished transcripts of every arm, which are not asked again.
         evaluation: What is run.
+        folder: Of the run; keeps the finished transcripts of every arm, which are not asked again.
         tasks: The arms' tasks.
         model: The answering model.
         examiner: The examining model of critic ``other``.
@@ -100,32 +100,14 @@ def run_arms(
     other = None if examiner is None else _lockstep(examiner)
     logged: list[Logged] = []
     for name, task in tasks.items():
-        study = evaluation.study_of(name)
+        study, about = evaluation.study_of(name), task.metadata or {}
         samples = [sample.metadata or {} for sample in task.dataset]
-        about = task.metadata or {}
         # Opened once the folder is claimed for this run, so that what it holds is of these settings.
-        with KeptTranscripts(folder / name / NAME) as kept:
-            finished = dict(kept.finished)
-            left = [metadata for metadata in samples if asked_in(metadata)[1].item.id not in finished]
-
-            def keep(transcript: Transcript) -> None:
-                finished[transcript.sample] = transcript
-                kept.add(transcript)
-                one_done(transcript.usage)
-
-            with progress_bar(f"{task.name} · {name}", len(samples), len(finished), Console(stderr=True)):
-                if left:
-                    run_study(
-                        study,
-                        left,
-                        _lockstep(as_asked(model, study)),
-                        history=about[HISTORY],
-                        words=about[WORDS],
-                        other=other,
-                        sampler=_lockstep(sampled(model)) if study.decides.when == "agreement" else None,
-                        on_transcript=keep,
-                    )
-        transcripts = [finished[asked_in(metadata)[1].item.id] for metadata in samples]
+        with (
+            KeptTranscripts(folder / name / NAME) as kept,
+            progress_bar(f"{task.name} · {name}", len(samples), len(kept.finished), Console(stderr=True)),
+        ):
+            transcripts = _transcripts(study, samples, about, model, other, kept)
         if not any(transcript.rounds for transcript in transcripts):
             raise RunError(f"not one of {len(samples)} samples could be finished: {transcripts[0].error}")
         arm = arm_name(name, study.noise)
@@ -134,6 +116,36 @@ def run_arms(
             notes = (*about[NOTES], _NOTE)
             logged.append(Logged(benchmark, name, arm, study.noise, asked.item, transcript, notes=notes, in_log=False))
     return logged
+
+
+def _transcripts(
+    study: Study,
+    samples: Sequence[Mapping[str, Any]],
+    about: Mapping[str, Any],
+    model: Model,
+    other: LockstepModel | None,
+    kept: KeptTranscripts,
+) -> list[Transcript]:
+    """The transcripts of an arm, one for each sample: those kept before, and the rest asked for and kept."""
+    finished, items = dict(kept.finished), [asked_in(metadata)[1].item.id for metadata in samples]
+
+    def keep(transcript: Transcript) -> None:
+        finished[transcript.sample] = transcript
+        kept.add(transcript)
+        one_done(transcript.usage)
+
+    if left := [metadata for item, metadata in zip(items, samples, strict=True) if item not in finished]:
+        run_study(
+            study,
+            left,
+            _lockstep(as_asked(model, study)),
+            history=about[HISTORY],
+            words=about[WORDS],
+            other=other,
+            sampler=_lockstep(sampled(model)) if study.decides.when == "agreement" else None,
+            on_transcript=keep,
+        )
+    return [finished[item] for item in items]
 
 
 def _lockstep(model: Model) -> LockstepModel:

@@ -64,4 +64,6 @@ def _read(path: Path, whole: bytes) -> Iterator[Transcript]:
         try:
             yield Transcript.from_json(line)
         except ValueError:
-            raise DataError(path, number, "this is no transcript; remove the line, and its sample is asked again") from None
+            raise DataError(
+                path, number, "this is no transcript; remove the line, and its sample is asked again"
+            ) from None

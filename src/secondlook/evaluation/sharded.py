@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import anyio
 from inspect_ai import Task
@@ -207,7 +208,7 @@ class InShards:
     tick: Callable[[float], None] = lambda _: None
 
     def __call__(
-        self, evaluation: Evaluation, tasks: Mapping[str, Task], model: Model, examiner: Model | None
+        self, evaluation: Evaluation, folder: Path, tasks: Mapping[str, Task], model: Model, examiner: Model | None
     ) -> list[Logged]:
         """Ask every part of every arm, merge the logs of arms that are complete, and read them.
 
@@ -215,16 +216,16 @@ class InShards:
             RunError: Not one sample of a part could be finished; the other parts were asked.
             ValueError: More parts than questions, or another number of parts than the folder holds.
         """
-        del model, examiner  # workers open their own
+        del folder, model, examiner  # logs lie where all workers reach them, and workers open their own models
         for server in self.addresses:
             replace(evaluation.endpoint, base_url=server).reach()
-        folder = self.folder.absolute()  # workers have other working directories
-        mark(folder)  # a worker on another node that does not see the mark refuses its unit
-        shards = self._number(folder, min(len(task.dataset) for task in tasks.values()))
+        shared = self.folder.absolute()  # workers have other working directories
+        mark(shared)  # a worker on another node that does not see the mark refuses its unit
+        shards = self._number(shared, min(len(task.dataset) for task in tasks.values()))
         units: list[Shard] = []
         histories: list[History] = []
         for arm, task in tasks.items():
-            about = (evaluation, arm, folder, evaluation.digest(task))
+            about = (evaluation, arm, shared, evaluation.digest(task))
             if ArmPart(*about).study.shows_history:
                 histories.append(History(*about))
             for number in range(shards):
@@ -235,8 +236,8 @@ class InShards:
         # that show them, and nothing is merged after a failure.
         self.engine.run(histories, lambda _unit, _part: None)
         self.engine.run(units, lambda unit, part: self.tick(part * len(tasks[unit.arm].dataset) / shards))
-        self.engine.run([Merging(folder / arm, shards) for arm in tasks], lambda _unit, _part: None)
-        return read_logged(folder)
+        self.engine.run([Merging(shared / arm, shards) for arm in tasks], lambda _unit, _part: None)
+        return read_logged(shared)
 
     def _number(self, folder: Place, questions: int) -> int:
         file = folder / NUMBER

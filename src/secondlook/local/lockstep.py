@@ -36,6 +36,7 @@ from secondlook.local.scoring import Scored, ScoreRequest, score_all
 
 T = TypeVar("T")
 
+
 class LockstepModel:
     """A local model whose replies are computed for all conversations of ``run_lockstep`` together.
 

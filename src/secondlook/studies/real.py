@@ -275,7 +275,7 @@ class RealBench(Bench):
             return pd.DataFrame()
         records = read_records(file)
         if kept:  # what is asked now, `conduct` times itself
-            self.saved += records.attrs["seconds"]
+            self.saved += records.attrs["seconds"] or 0.0
         self.asked["date"] = max(self.asked.get("date", ""), records.attrs["date"])
         return records
 
@@ -304,13 +304,14 @@ class RealBench(Bench):
         begun = time.perf_counter()
         local = unit.profile.model.startswith(_LOCAL)
         out = self.folder / unit.profile.name / unit.name
+        resumed = out.exists()  # by a call whose time nobody knows
         # The fast path needs the weights; any other model is asked through Inspect.
         run_evaluation(unit.evaluation, out, quiet=True, arms=run_arms if local else None)
         records = without_text(pd.read_csv(out / "records.csv", dtype=TYPES))
         found = provenance()
         records.attrs = {
             "settings": unit.settings,
-            "seconds": round(time.perf_counter() - begun, 1),
+            "seconds": None if resumed else round(time.perf_counter() - begun, 1),
             "date": datetime.now(UTC).date().isoformat(),
             "commit": found["commit"],
             "versions": found["versions"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations, product
 from random import Random
 from typing import Any, Literal
@@ -84,6 +85,11 @@ def scenes(category: str) -> Iterator[Scene]:
         targets(category), others(category), range(len(DEEDS)), range(len(PLACES))
     ):
         yield Scene(category, target, other, deed, place)
+
+
+@cache  # a hash for each of a category's scenes
+def _pool(category: str, split: Split) -> tuple[Scene, ...]:
+    return tuple(scene for scene in scenes(category) if scene.split == split)
 
 
 def row(
@@ -179,7 +185,7 @@ def draw_rows(per_category: int, seed: int, split: Split = "held-out") -> Iterat
     for category in CATEGORIES:
         # Drawn row by row from one stream, so that a larger sample begins with the smaller one.
         rng = Random(seed_from(seed, "planted", category))  # noqa: S311 - sampling, not cryptography
-        pool = [scene for scene in scenes(category) if scene.split == split]
+        pool = list(_pool(category, split))
         for number in range(per_category):
             if number % len(pool) == 0:
                 rng.shuffle(pool)
