@@ -7,6 +7,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import gguf
 import pytest
 from planted_cases import GREEDY, Alone, bare, cases, held_alone
 
@@ -125,9 +126,37 @@ def test_what_a_name_means(tmp_path, monkeypatch):
     assert "no model 'smol'; known: smollm2-135m" in secondlook("models", "get", "smol").error
 
 
-def test_a_real_model_says_on_the_fast_path_what_it_says_alone(smollm2):
+@pytest.fixture(scope="module")
+def loaded(smollm2):
+    """The model, and how often its file was read."""
+    own, reads = gguf.GGUFReader, []
+
+    class Counted(own):
+        def __init__(self, path):
+            reads.append(str(path))
+            super().__init__(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gguf, "GGUFReader", Counted)
+        local = LocalModel(str(smollm2), "cpu")
+        assert gguf.GGUFReader is Counted, "what stood there before stands there again"
+    return local, reads
+
+
+def test_a_file_is_read_once(loaded, smollm2):
+    local, reads = loaded
+    assert reads == [str(smollm2)]
+    # Of all that a first read tells, and a later one uses: the tokenizer, the shape and the weights.
+    plain = gguf.GGUFReader(smollm2)
+    assert local.tokenizer.vocab_size == len(plain.fields["tokenizer.ggml.tokens"].data)
+    assert local.model.config.num_hidden_layers == plain.get_field("llama.block_count").contents()
+    (norm,) = (tensor for tensor in plain.tensors if tensor.name == "output_norm.weight")
+    assert local.model.model.norm.weight.numpy(force=True).tolist() == norm.data.tolist()
+
+
+def test_a_real_model_says_on_the_fast_path_what_it_says_alone(loaded):
     """Greedy, in a batch with what was said before kept, against transformers' own generate without either."""
-    local = LocalModel(str(smollm2), "cpu")
+    local, _ = loaded
     assert local.info.revision == catalogue()["smollm2-135m"].sha256[:12]
     assert local.info.prefix_stable
     model, plan = LockstepModel(local, GREEDY), Plan(rounds=1)

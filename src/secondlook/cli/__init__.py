@@ -46,7 +46,7 @@ _OF_COMMANDS = {
     "compare": "eval",
 }
 """The extra that a command wants; of others it depends on what they are asked for."""
-_LOCAL = ("jinja2", "safetensors", "tokenizers", "torch", "transformers")
+_LOCAL = ("gguf", "jinja2", "safetensors", "tokenizers", "torch", "transformers")
 _EVAL = ("filelock", "httpx", "inspect_ai", "openai", "psutil", "tenacity", "upath")
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers import modeling_gguf_pytorch_utils as gguf_reader
 
 from secondlook.correction.chat import Finish, Message, ModelInfo
 from secondlook.correction.prefix import rewritten_turn
+from secondlook.local.gguf_file import read_once
 from secondlook.local.packed import pack
 from secondlook.local.weights import catalogue, local_file, sha256
 
@@ -117,17 +117,17 @@ class LocalModel:
         options: dict[str, Any] = {"local_files_only": True} | ({"gguf_file": self._path.name} if gguf else {})
         # Bars for reading a file would stand between the user and the answer.
         transformers.utils.logging.disable_progress_bar()
-        gguf_reader.tqdm = lambda tensors, **_: tensors
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        # Padded on the left, all replies of a batch begin in one column, which `_continue` relies on.
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left", **options)
-        if self.tokenizer.chat_template is None:
-            raise ValueError(f"checkpoint {name!r} has no chat template; add chat_template.jinja to its folder")
-        if self.tokenizer.pad_token_id is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32 if gguf else "auto", **options
-        )
+        with read_once() if gguf else nullcontext():
+            # Padded on the left, all replies of a batch begin in one column, which `_continue` relies on.
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left", **options)
+            if self.tokenizer.chat_template is None:
+                raise ValueError(f"checkpoint {name!r} has no chat template; add chat_template.jinja to its folder")
+            if self.tokenizer.pad_token_id is None:
+                self.tokenizer.pad_token = self.tokenizer.eos_token
+            self.model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32 if gguf else "auto", **options
+            )
         if self.model.dtype is torch.float16 and self.device.startswith("cpu"):
             self.model.float()  # half precision is for storage: processors are slow and coarse in it
         self.model.to(self.device).eval()
