@@ -94,7 +94,7 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
         "--set",
         "batch=64",
         "--set",
-        "steps=400",
+        "steps=200",
         "--set",
         "shape.depth=1",
         "--set",

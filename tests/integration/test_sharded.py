@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PLANTED = ("eval", "planted", "--model", "secondlook/planted-0.1m", "--reply-tokens", 16, "--no-diagnose")
 
 
-def both(tmp_path, *arguments, shards=4):
+def both(tmp_path, *arguments, shards=2):
     """The records of a run in one piece and in shards."""
     for out, more in (("whole", ()), ("parts", ("--shards", shards))):
         done = secondlook(*arguments, *more, "--out", tmp_path / out)
@@ -192,8 +192,8 @@ def test_shards_are_dealt_out_among_servers(tmp_path, monkeypatch):
         assert sum(counts) == alone
         assert all(count > alone / 6 for count in counts), counts
         assert records(tmp_path / "parts").equals(records(tmp_path / "whole"))
-        assert "several servers share --shards" in apart(*run, *urls, "--out", tmp_path / "no").error
-    gone = apart(*run, *urls, "--shards", 3, "--out", tmp_path / "gone")
+        assert "several servers share --shards" in secondlook(*run, *urls, "--out", tmp_path / "no").error
+    gone = secondlook(*run, *urls, "--shards", 3, "--out", tmp_path / "gone")
     assert "nobody listens at" in gone.error
 
 

@@ -23,7 +23,7 @@ WORDS = {"model", "decoding"}
 
 def test_a_study_asks_once_and_keeps_no_text(smollm2, tmp_path):
     said = []
-    asked = replace(profile_of("smollm2-135m"), model=f"secondlook/{smollm2}", problems=3)
+    asked = replace(profile_of("smollm2-135m"), model=f"secondlook/{smollm2}", problems=2)
     bench = RealBench(asked, tmp_path / "store", tmp_path / "work", said.append)
     result = conduct(REAL["R1"], bench, tmp_path / "R1", "secondlook study run R1")
     assert [part["name"] for part in result["parts"]] == ["self", "beyond", "beyond a vote", "truth", "tool"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -51,12 +50,11 @@ class KeptTranscripts:
         self._file.close()
 
     def add(self, transcript: Transcript) -> None:
-        """Keep a transcript, unless its sample failed; it is on disk when this returns."""
+        """Keep a transcript, unless its sample failed; a process that is killed after this has not lost it."""
         if transcript.stop == "error":
             return
         self._file.write(transcript.to_json().encode() + b"\n")
         self._file.flush()
-        os.fsync(self._file.fileno())
 
 
 def _read(path: Path, whole: bytes) -> Iterator[Transcript]:
