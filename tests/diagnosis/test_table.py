@@ -120,6 +120,14 @@ def test_files_give_the_same_table(form, tmp_path):
     assert len(read_tables([file, file])) == 2 * len(frame)
 
 
+def test_a_run_that_has_not_ended_is_called_so(tmp_path):
+    with pytest.raises(ValueError, match="folder has no records"):
+        read_tables([tmp_path])
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(ValueError, match="its run has not ended; end it with the command that began it"):
+        read_tables([tmp_path])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

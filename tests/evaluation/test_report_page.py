@@ -60,6 +60,12 @@ def test_equal_words_that_were_read_differently_show_why(page):
     assert "First answer 10 " in shown
 
 
+def test_flips_stand_in_the_order_of_their_numbers(page):
+    names = ("q10", "q9", "q9/2", "q100", "a")
+    shown = page(*(logged("self", name, ("10", None), ("11", None)) for name in names))
+    assert re.findall(r"Question (\S+) ", shown) == ["a", "q9", "q9/2", "q10", "q100"]
+
+
 def test_a_call_that_was_refused_shows_the_servers_words(page):
     sample = logged("self", "a", ("10", None), ("11", None), error="filtered by the server")
     cut = replace(sample.transcript, rounds=sample.transcript.rounds[:1], stop="refused")

@@ -53,7 +53,7 @@ def test_a_tool_that_abstains_has_not_failed(tmp_path):
             assert (answer.status_code, told(answer)[:2]) == (200, ("kept", "abstained"))
         assert HTTP.get(f"{pair.address}/readyz").status_code == 200
         text = HTTP.get(f"{pair.address}/metrics").text
-        assert 'secondlook_critiques_total{critic="tool",outcome="done"} 4.0' in text
+        assert 'secondlook_critiques_total{critic="tool",outcome="abstained"} 4.0' in text
 
 
 @pytest.mark.parametrize("failure", FAILING, ids=["500", "no words", "garbage", "cut"])

@@ -42,6 +42,8 @@ def read_tables(paths: Sequence[Path], also: Sequence[str] = ()) -> pd.DataFrame
 
 def _read(path: Path, columns: Set[str]) -> pd.DataFrame:
     file = path / "records.csv" if path.is_dir() else path
+    if not file.is_file() and (path / "run.json").is_file():
+        raise ValueError(f"{str(path)!r}: its run has not ended; end it with the command that began it")
     if not file.is_file():
         what = "folder has no records.csv" if path.is_dir() else "there is no such file"
         raise ValueError(f"{str(path)!r}: {what}; give the folder of a run, or a file: {FORMATS}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -110,7 +111,13 @@ def _look(name: str, diagnosis: Diagnosis, samples: Sequence[Logged]) -> Look:
         counts[first, last] += 1
         if (first == "right") != (last == "right"):
             (harmed if first == "right" else repaired).append(_flip(logged, rows[0], rows[-1]))
-    return Look(name, diagnosis, dict(counts), repaired, harmed)
+    return Look(name, diagnosis, dict(counts), *(sorted(flips, key=_number) for flips in (repaired, harmed)))
+
+
+def _number(flip: Flip) -> list[tuple[str, int]]:
+    """A sample's name by its words and numbers: question 9 comes before question 10."""
+    parts = re.split(r"([0-9]+)", flip.sample)
+    return [*zip(parts[::2], map(int, [*parts[1::2], "0"]), strict=True)]
 
 
 def _state(row: Record) -> str:

@@ -21,6 +21,7 @@ from secondlook.correction.events import dumped
 from secondlook.correction.reply import usage_of
 from secondlook.gateway.audit import Audit, AuditRow
 from secondlook.gateway.dialects import DIALECTS
+from secondlook.gateway.examining import Examined
 from secondlook.gateway.exchange import GONE, Exchange
 from secondlook.gateway.keys import Keys
 from secondlook.gateway.limits import Limits, read_body
@@ -213,12 +214,12 @@ class Gateway:
             self.readiness.answered()
         log(row, text=self.settings.log_text)
 
-    def _examined(self, critic: str, request: str, fault: str | None) -> None:
+    def _examined(self, critic: str, request: str, outcome: Examined, fault: str | None) -> None:
         """Count what a critic did, and log what went wrong."""
-        self.metrics.examined(critic, failed=fault is not None)
+        self.metrics.examined(critic, outcome)
         if critic == "tool":
-            self.readiness.examined(failed=fault is not None)
-        if fault is not None:
+            self.readiness.examined(failed=outcome == "failed")
+        if outcome == "failed":
             LOGGER.warning("critic failed", extra={"fields": {"id": request, "critic": critic, "fault": fault}})
 
     def _headers(self, request: Request) -> Headers:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from secondlook.correction.critics import CommandCritic, Critic, CriticError, check_program
 from secondlook.correction.critics.protocol import AbstainedError, Examination, Prefers
@@ -100,6 +101,13 @@ def command_critic(critic: Examiner, heard: Callable[[str, str], None]) -> Comma
     return CommandCritic(shlex.split(critic.command or ""), critic.seconds or SECONDS, heard=heard)
 
 
+Examined: TypeAlias = Literal["done", "abstained", "failed"]
+"""What became of an examination."""
+
+Told: TypeAlias = Callable[[str, Examined, str | None], None]
+"""Called when a critic has examined an answer: the request, what became of it, and what went wrong if it failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """A critic whose every examination is reported.
@@ -107,12 +115,12 @@ class Watched:
     Attributes:
         inner: The critic itself.
         states: Whether it has to state a verdict.
-        tell: Called with the request's name and what went wrong, ``None`` if nothing did.
+        tell: Called after each.
     """
 
     inner: Critic
     states: bool
-    tell: Callable[[str, str | None], None]
+    tell: Told
 
     @property
     def name(self) -> str:
@@ -124,14 +132,16 @@ class Watched:
         try:
             critique = await self.inner.examine(exam)
         except AbstainedError:
-            self.tell(exam.case.sample, None)
+            self.tell(exam.case.sample, "abstained", None)
             raise
         except Exception as error:
-            self.tell(exam.case.sample, str(error) or type(error).__name__)
+            self._failed(exam, error)
             raise
         silent = self.states and critique is not None and critique.verdict == "unclear"
-        if critique is not None:
-            self.tell(exam.case.sample, "it stated no verdict" if silent else None)
+        if silent:
+            self.tell(exam.case.sample, "failed", "it stated no verdict")
+        elif critique is not None:
+            self.tell(exam.case.sample, "done", None)
         return critique
 
     async def prefer(self, exam: Examination) -> Preference:
@@ -142,8 +152,11 @@ class Watched:
         try:
             return await self.inner.prefer(exam)
         except Exception as error:
-            self.tell(exam.case.sample, str(error) or type(error).__name__)
+            self._failed(exam, error)
             raise
+
+    def _failed(self, exam: Examination, error: Exception) -> None:
+        self.tell(exam.case.sample, "failed", str(error) or type(error).__name__)
 
 
 def with_command(critic: Examiner) -> Examiner:

@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from secondlook.gateway.audit import AuditRow
+from secondlook.gateway.examining import Examined
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Name of the variable that tells Prometheus' client where workers share their counters; read when it is imported."""
@@ -40,7 +41,10 @@ class Metrics(Collector):
         )
         self._looks = counter("second_looks", "Second looks made.")
         self._critiques = counter(
-            "critiques", "Answers examined; failed is a critic that failed or said nothing.", "critic", "outcome"
+            "critiques",
+            "Answers examined; failed is a critic that failed or said nothing, abstained one that cannot judge.",
+            "critic",
+            "outcome",
         )
         self._seconds = Histogram(
             "secondlook_seconds", "From request to the end of its answer.", registry=self._registry, buckets=_BUCKETS
@@ -60,9 +64,9 @@ class Metrics(Collector):
             if count:
                 counter.inc(count)
 
-    def examined(self, critic: str, *, failed: bool) -> None:
+    def examined(self, critic: str, outcome: Examined) -> None:
         """Count one examination by a kind of critic."""
-        self._critiques.labels(critic, "failed" if failed else "done").inc()
+        self._critiques.labels(critic, outcome).inc()
 
     def collect(self) -> Iterator[Metric]:
         """Gauges that are asked for at every scrape rather than counted."""

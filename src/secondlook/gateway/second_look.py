@@ -22,7 +22,7 @@ from secondlook.diagnosis.examiner import Examiner
 from secondlook.gateway.conversation import Bill, OpenCase, ReplyError, UpstreamModel
 from secondlook.gateway.dialects import Dialect
 from secondlook.gateway.escalate import hand_over
-from secondlook.gateway.examining import Watched, command_critic, served_name
+from secondlook.gateway.examining import Examined, Watched, command_critic, served_name
 from secondlook.gateway.exchange import Exchange
 from secondlook.gateway.logs import LOGGER
 from secondlook.gateway.policy import Action, Decision
@@ -67,12 +67,11 @@ class SecondLook:
     Args:
         settings: Budgets, and what to do on failure.
         upstream: The model's server.
-        examined: Called whenever a critic has examined an answer: its kind, the request, and what went wrong, if
-            something did.
+        examined: Called whenever a critic has examined an answer: its kind, and what :data:`~.examining.Told` says.
     """
 
     def __init__(
-        self, settings: GatewaySettings, upstream: Upstream, examined: Callable[[str, str, str | None], None]
+        self, settings: GatewaySettings, upstream: Upstream, examined: Callable[[str, str, Examined, str | None], None]
     ) -> None:
         self.settings, self.upstream = settings, upstream
         self._known: dict[tuple[str, str], list[str]] = {}
