@@ -88,6 +88,7 @@ def test_the_benchmark_is_installed_as_a_package_and_asked(tmp_path):
         finally:
             server.terminate()
     assert done.returncode == 0, done.stderr
+    assert "Before the run, 3 questions are asked" in done.stdout + done.stderr
     records = pd.read_csv(tmp_path / "run/records.csv")
     assert len(records) == 12 * 2
     # By hand: it forgets carries, and corrects most of them once it is told.

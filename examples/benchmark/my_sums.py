@@ -62,6 +62,7 @@ class Sums(Benchmark[Sum, SumOptions]):
     options = SumOptions
     prompts = "own"
     prompt = "own/binary-cot"
+    users = True  # three questions are asked and shown before a run
 
     def questions(self, options: SumOptions, seed: int) -> Questions:
         """So many sums, drawn from the seed."""

@@ -1,4 +1,4 @@
-"""How many conversations a machine holds at once: keys and values of what they have said take its memory."""
+"""Number of conversations that a machine holds at once: keys and values of what they said take its memory."""
 
 from __future__ import annotations
 
