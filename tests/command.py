@@ -50,8 +50,9 @@ def secondlook(*arguments: object) -> Done:
     return Done(code if isinstance(code, int) else int(bool(code)), out.getvalue(), _said(err.getvalue()))
 
 
-def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    """The command line as a process of its own."""
+def start(*arguments: object, cwd: Path, background: bool = False) -> subprocess.Popen[str]:
+    """The command line as a process of its own; as a script's background job it ignores Ctrl-C."""
+    interrupted = signal.SIG_IGN if background else signal.default_int_handler
     return subprocess.Popen(
         [sys.executable, "-m", "secondlook.cli", *map(str, arguments)],
         cwd=cwd,
@@ -59,8 +60,8 @@ def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell has its background jobs ignore Ctrl-C, and so would what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        # Whatever the tests themselves were started by.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupted),
     )
 
 

@@ -1,5 +1,6 @@
 """The look at the style sees what it should: a long sentence, a turned one, a word of the glossary's last column."""
 
+import runpy
 import sys
 from pathlib import Path
 
@@ -58,3 +59,9 @@ def test_a_docstring_begins_with_a_noun_or_a_verb(style):
 
 def test_the_pages_are_without_fault(style):
     assert list(style.of_pages()) == []
+
+
+def test_every_tool_that_can_check_its_pages_is_asked_to():
+    tools = {file.stem for file in (ROOT / "tools").glob("*.py") if "--check" in file.read_text("utf-8")}
+    listed = runpy.run_path(str(ROOT / "tools/check.py"))["TOOLS"]
+    assert {*listed, "check", "own_task", "tutorials"} == tools | {"demo_table"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+import traceback
 from pathlib import Path
 
 TOOLS = (
@@ -17,19 +18,24 @@ TOOLS = (
 """Those that read committed files alone. ``own_task`` and ``tutorials`` run the product, and tests call them."""
 
 
-def code_of(tool: Path) -> int | str | None:
-    """Exit code of a tool, run as a program."""
+def fails(tool: Path) -> bool:
+    """Whether a tool, run as a program, ends with an error, which is then told."""
     try:
         runpy.run_path(str(tool), run_name="__main__")
     except SystemExit as left:
-        return left.code
-    return None
+        if isinstance(left.code, str):
+            sys.stderr.write(f"{left.code}\n")
+        return bool(left.code)
+    except Exception:
+        traceback.print_exc()
+        return True
+    return False
 
 
 def main() -> int:
     """Run all; each that fails has said why."""
     sys.argv[1:] = ["--check"]
-    failed = [tool for tool in TOOLS if code_of(Path(__file__).parent / f"{tool}.py")]
+    failed = [tool for tool in TOOLS if fails(Path(__file__).parent / f"{tool}.py")]
     if failed:
         sys.stderr.write(f"{len(failed)} of {len(TOOLS)} tools would write something else: {', '.join(failed)}\n")
     return 1 if failed else 0

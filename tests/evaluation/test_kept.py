@@ -7,7 +7,7 @@ import pytest
 
 from secondlook.evaluation import fast
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluate import run_evaluation
+from secondlook.evaluation.evaluate import report_folder, run_evaluation
 from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.fast import run_arms
 from secondlook.evaluation.kept import NAME, KeptTranscripts
@@ -88,6 +88,23 @@ def test_failed_samples_are_not_kept_and_a_strange_line_is_named(tmp_path):
         kept.add(replace(good, stop="error"))
     with KeptTranscripts(tmp_path / "more" / NAME) as kept:
         assert kept.finished == {good.sample: good}
+    whole = file.read_bytes()
+    file.write_bytes(b"\n" + whole.rstrip(b"\n"))  # as an editor may leave it
+    with KeptTranscripts(file) as kept:
+        assert len(kept.finished) == 11
+    assert file.read_bytes() == b"\n" + whole
     file.write_text("{}\n")
     with pytest.raises(DataError, match=r"transcripts\.jsonl:1: this is no transcript; remove the line"):
         KeptTranscripts(file)
+
+
+def test_a_folder_is_not_taken_from_one_path_to_the_other(tmp_path):
+    run(tmp_path / "fast")
+    with pytest.raises(ValueError, match="holds a run of --fast; give --fast to go on"):
+        run_evaluation(EVALUATION, tmp_path / "fast", quiet=True)
+    (tmp_path / "fast/records.csv").unlink()
+    with pytest.raises(ValueError, match=r"the run of --fast in .* has not ended; end it with the command that began"):
+        report_folder(tmp_path / "fast")
+    run_evaluation(EVALUATION, tmp_path / "logs", quiet=True)
+    with pytest.raises(ValueError, match="holds a run with Inspect's logs; leave out --fast"):
+        run(tmp_path / "logs")

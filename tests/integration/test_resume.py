@@ -66,7 +66,8 @@ def stop(command, folder, how, enough):
     """Start a run, and send it a signal once enough samples are logged."""
     hold = folder.parent / HOLD
     hold.touch()
-    with start(*command, cwd=folder.parent) as process:
+    # SIGTERM has to do where Ctrl-C is ignored.
+    with start(*command, cwd=folder.parent, background=how == signal.SIGTERM) as process:
         done, deadline = 0, time.monotonic() + 600
         while time.monotonic() < deadline and process.poll() is None:
             # A log that is replaced while it is being read is no log for a moment.

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-import torch
+from jinja2 import TemplateError
 from planted_cases import GREEDY, bare, cases
 
-from secondlook.correction import ModelCritic, Plan
+from secondlook.correction import ModelCritic, Plan, SilentCritic
 from secondlook.correction.chat import Message
-from secondlook.local.cache import Batch, CachedPrefix
+from secondlook.gate import Gate
+from secondlook.local import memory
 from secondlook.local.lockstep import LockstepModel, run_lockstep
 from secondlook.local.memory import MOST, bytes_per_token, conversations_at_once, longest
 from secondlook.local.model import LocalModel
@@ -20,22 +21,41 @@ def planted():
     return LocalModel("planted", "cpu")
 
 
-def test_a_token_takes_what_its_tensors_take(planted):
-    ids = planted.encode([Message("user", cases(1)[0].query(0))])
-    with torch.inference_mode():
-        batch = Batch(planted, [ids], [CachedPrefix()], len(ids))
-        batch.read_prompts()
-        (kept,) = batch.take([0], [ids])
-    assert sum(side.nbytes for layer in kept.layers for side in layer) == len(ids) * bytes_per_token(planted)
+def test_a_token_takes_what_its_keys_and_values_take(planted):
+    shape = planted.model.config
+    head = shape.hidden_size // shape.num_attention_heads
+    assert bytes_per_token(planted) == 2 * shape.num_hidden_layers * shape.num_key_value_heads * head * 4
 
 
-@pytest.mark.parametrize("plan", [Plan(rounds=0), Plan(rounds=3), Plan(rounds=2, variant="self-instruct")])
-def test_no_conversation_comes_to_more_than_is_reckoned_with(planted, plan):
-    model, some = LockstepModel(planted, GREEDY), cases(22)
-    held = [len(planted.encode(each.messages)) for each in run_lockstep(model, ModelCritic(model), some, plan)]
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(rounds=0),
+        Plan(rounds=0, elicit="choice"),
+        Plan(rounds=3),
+        Plan(rounds=2, variant="self-instruct"),
+        Plan(rounds=1, verify=True),
+        Plan(rounds=2, variant="resample"),
+        Plan(rounds=2, gate=Gate("always", keep="confirmed")),
+    ],
+)
+def test_no_conversation_comes_to_more_than_is_reckoned_with(planted, plan, monkeypatch):
+    model, some, held = LockstepModel(planted, GREEDY), cases(22), []
+    reply_all = model.reply_all
+
+    def counted(calls):
+        reply_all(calls)
+        for call in calls:
+            turns = [planted.encode([*call.messages, Message("assistant", text)]) for text in call.continuations]
+            written = 0 if call.continuations else call.outcome.usage.output
+            held.append(max(map(len, turns or [planted.encode(call.messages)])) + written)
+
+    monkeypatch.setattr(model, "reply_all", counted)
+    critic = SilentCritic() if plan.verify else ModelCritic(model)
+    run_lockstep(model, critic, some, plan)
     reckoned = longest(planted, GREEDY.max_tokens, some, plan)
     assert max(held) <= reckoned
-    assert reckoned - max(held) <= (2 * plan.rounds + 1) * GREEDY.max_tokens, "its words are the conversation's own"
+    assert reckoned <= 4 * max(held), "nor to many times what comes"
 
 
 def test_asked_anew_no_conversation_grows(planted):
@@ -78,3 +98,25 @@ def test_little_memory_changes_no_transcript(planted, monkeypatch):
     assert (most, len(going)) == (4, 11)
     assert [*map(bare, parts)] == [*map(bare, whole)]
     assert [each.sample for each in told] == [each.sample for each in whole]
+
+
+def test_a_container_has_less_memory_than_its_machine(planted, monkeypatch, tmp_path):
+    some, plan = cases(4), Plan(rounds=1)
+    one = longest(planted, 16, some, plan) * bytes_per_token(planted)
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    (tmp_path / "memory.current").write_text(f"{one}\n")
+    (tmp_path / "memory.max").write_text(f"{int(one * (4 * 16.1 + 1))}\n")
+    assert conversations_at_once([(planted, 16)], some, plan) == 16
+    (tmp_path / "memory.max").write_text("max\n")
+    assert conversations_at_once([(planted, 16)], some, plan) == MOST
+
+
+def test_a_template_that_refuses_turns_without_words_is_no_hindrance():
+    strict = LocalModel("planted", "cpu")
+    refuse = "{% for m in messages %}{% if not m.content %}{{ raise_exception('empty turn') }}{% endif %}{% endfor %}"
+    strict.tokenizer.chat_template = refuse + strict.tokenizer.chat_template
+    with pytest.raises(TemplateError, match="empty turn"):
+        strict.encode([Message("user", "")])
+    assert longest(strict, 16, cases(4), Plan(rounds=2)) == longest(
+        LocalModel("planted", "cpu"), 16, cases(4), Plan(rounds=2)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from functools import cache, partial
 from importlib import metadata
 from typing import Annotated
@@ -65,13 +66,20 @@ def secondlook(
     """When does a model get better by looking again at its own answer?"""
 
 
+def _stop(*_: object) -> None:
+    """Have SIGTERM, by which systems and schedulers stop a process, go the way of Ctrl-C, and keep as much."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as background jobs of scripts inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
+
+
 _command = cache(partial(typer.main.get_command, app))  # which takes long to make: a process may call main often
 
 
 def main() -> None:
     """Entry point: an error a user can cause is one line on standard error and exit code 2."""
-    # A stop by the system, or by whoever runs jobs, is told like Ctrl-C, and keeps as much.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if sys.argv[1:2] != ["serve"] and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)  # a server ends its answers first, by itself
     try:
         # Not standalone, typer raises its errors instead of printing them, and returns the exit code, or else what the
         # command returned: commands return nothing.

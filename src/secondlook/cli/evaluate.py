@@ -173,7 +173,7 @@ def evaluate(
     judge = judge or JudgeOptions()
     evaluation = _evaluation(benchmark, model, critics, questions, running, arms, judge)
     if running.fast and judge.judge_labels is not None:
-        raise ValueError("--judge-labels need the replies that were labelled, and --fast keeps none; leave one out")
+        raise ValueError("--judge-labels are of the replies in a run's logs, and --fast keeps none; leave one out")
     if running.dry_run:
         show_planned(count_calls(evaluation, preflight=running.preflight), console)
         return

@@ -19,6 +19,7 @@ from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import evaluate, shortened
 from secondlook.evaluation.evaluation import Evaluation, digest_of, gate_digest
 from secondlook.evaluation.inspect_model import InspectModel
+from secondlook.evaluation.kept import NAME as KEPT
 from secondlook.evaluation.labels import kept_labels, labels_by_round
 from secondlook.evaluation.logs import Logged, read_logged, to_table
 from secondlook.evaluation.report import Report, build_report, write
@@ -30,8 +31,8 @@ from secondlook.evaluation.task import HISTORY, WORDS
 from secondlook.evaluation.unknown import always_unknown
 
 Arms: TypeAlias = Callable[[Evaluation, Path, Mapping[str, Task], Model, Model | None], list[Logged]]
-"""Asks the questions of every arm by other means than Inspect's: arms, the run's folder, their tasks, the model and the
-examiner."""
+"""Asks the questions of every arm by other means than Inspect's. It takes what is run, its folder, the arms' tasks, the
+model and the examiner."""
 
 Before: TypeAlias = Callable[[Evaluation, Mapping[str, Task], Model, Model | None], None]
 """Tries a few questions before a folder gets its first answer; takes what :data:`Arms` take, but for the folder."""
@@ -78,6 +79,8 @@ def run_evaluation(
         _claim(folder, evaluation, tasks, model, examiner)
         # After the claim: a folder of other settings is refused as that, even if no server listens.
         evaluation.reach()
+        if arms is None and any(folder.glob(f"*/{KEPT}")):
+            raise ValueError(f"{folder} holds a run of --fast; give --fast to go on, or another --out")
         if arms is not None:
             return _report_on(arms(evaluation, folder, tasks, model, examiner), folder)
         if (folder / NUMBER).exists():

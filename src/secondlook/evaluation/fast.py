@@ -92,11 +92,13 @@ def run_arms(
         examiner: The examining model of critic ``other``.
 
     Raises:
-        ValueError: If a model is not a local one, or the evaluation asks for a judge model.
+        ValueError: If a model is not a local one, the evaluation asks for a judge model, or the folder holds logs.
         RunError: If not one sample of an arm could be finished.
     """
     if evaluation.judge_endpoint is not None:
         raise ValueError("a judge model is asked by Inspect; leave out --judge-model or --fast")
+    if any(folder.rglob("*.eval")):
+        raise ValueError(f"{folder} holds a run with Inspect's logs; leave out --fast to go on, or give another --out")
     other = None if examiner is None else _lockstep(examiner)
     logged: list[Logged] = []
     for name, task in tasks.items():

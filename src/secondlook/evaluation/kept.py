@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -34,11 +33,11 @@ class KeptTranscripts:
         self._file = path.open("a+b")
         try:
             self._file.seek(0)
-            whole = self._file.read()
-            # A process that is killed may leave half a line at the end: that sample is asked again.
-            whole = whole[: whole.rfind(b"\n") + 1]
-            self._file.truncate(len(whole))
-            self.finished = {each.sample: each for each in _read(path, whole)}
+            *lines, last = self._file.read().split(b"\n")
+            found = [_read(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+            if last:
+                found += self._mended(path, len(lines) + 1, last)
+            self.finished = {each.sample: each for each in found}
         except BaseException:
             self._file.close()
             raise
@@ -56,12 +55,20 @@ class KeptTranscripts:
         self._file.write(transcript.to_json().encode() + b"\n")
         self._file.flush()
 
-
-def _read(path: Path, whole: bytes) -> Iterator[Transcript]:
-    for number, line in enumerate(whole.splitlines(), start=1):
+    def _mended(self, path: Path, number: int, last: bytes) -> list[Transcript]:
+        """Transcript of a last line without an end; of half a line there is none, and its sample is asked again."""
         try:
-            yield Transcript.from_json(line)
-        except ValueError:
-            raise DataError(
-                path, number, "this is no transcript; remove the line, and its sample is asked again"
-            ) from None
+            found = [_read(path, number, last)]
+        except DataError:
+            self._file.truncate(self._file.tell() - len(last))
+            return []
+        self._file.write(b"\n")
+        return found
+
+
+def _read(path: Path, number: int, line: bytes) -> Transcript:
+    try:
+        return Transcript.from_json(line)
+    except ValueError:
+        reason = "this is no transcript; remove the line, and its sample is asked again"
+        raise DataError(path, number, reason) from None

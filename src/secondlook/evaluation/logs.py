@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 from inspect_ai.log import EvalLog, EvalSample, list_eval_logs, read_eval_log
@@ -16,6 +17,7 @@ from secondlook.correction.transcript import Transcript
 from secondlook.diagnosis.records import Record, to_frame
 from secondlook.evaluation.asking import unreadable
 from secondlook.evaluation.judging import read_judged
+from secondlook.evaluation.kept import NAME as KEPT
 from secondlook.evaluation.rows import NOBODY, JudgedBy, to_records
 from secondlook.evaluation.samples import asked_in
 from secondlook.evaluation.shards import is_shard, without_merged
@@ -98,6 +100,8 @@ def read_logged(folder: Place) -> list[Logged]:
             f"{str(folder)!r} holds records but no logs, as --fast leaves it; open its report.html, or call: "
             f"secondlook diagnose {folder}"
         )
+    if not latest and any(Path(str(folder)).glob(f"*/{KEPT}")):
+        raise ValueError(f"the run of --fast in {str(folder)!r} has not ended; end it with the command that began it")
     if not latest:
         raise ValueError(
             f"no log of a second look below {str(folder)!r}; make one with: secondlook eval --out {folder}"

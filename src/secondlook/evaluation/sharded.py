@@ -19,6 +19,7 @@ from secondlook.cluster.unit import Engine
 from secondlook.correction.chat import Usage
 from secondlook.evaluation.asking import RunError, evaluate
 from secondlook.evaluation.evaluation import Evaluation
+from secondlook.evaluation.kept import NAME as KEPT
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import NUMBER, cut, finished, merge, merged_log, shard_folder
 from secondlook.evaluation.solver import Session, in_loop, second_look
@@ -216,7 +217,9 @@ class InShards:
             RunError: Not one sample of a part could be finished; the other parts were asked.
             ValueError: More parts than questions, or another number of parts than the folder holds.
         """
-        del folder, model, examiner  # logs lie where all workers reach them, and workers open their own models
+        del model, examiner  # workers open their own
+        if any(folder.glob(f"*/{KEPT}")):
+            raise ValueError(f"{folder} holds a run of --fast: go on without --shards and --cluster")
         for server in self.addresses:
             replace(evaluation.endpoint, base_url=server).reach()
         shared = self.folder.absolute()  # workers have other working directories
