@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import venv
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +111,16 @@ def test_a_sandbox_lets_nothing_out(sandbox, code, error):
 )
 def test_a_program_that_runs_to_its_end_passes(sandbox, code):
     assert run_python(code, seconds=5) == CodeRun(True)
+
+
+def test_an_environment_below_tmp_is_there_in_the_sandbox(sandbox, monkeypatch):
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        home = Path(folder) / "environment"
+        venv.create(home, symlinks=True)
+        monkeypatch.setattr(sys, "prefix", str(home))
+        monkeypatch.setattr(sys, "executable", str(home / "bin/python"))
+        assert run_python("import sys; assert sys.prefix.endswith('environment')") == CodeRun(True)
+        assert "Read-only" in run_python(f"open('{home}/trace', 'w')").error
 
 
 def test_without_a_sandbox_nothing_is_run(monkeypatch, tmp_path):

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 SECONDS = 5.0
 MEMORY = 512 * 2**20
@@ -51,7 +52,10 @@ def run_python(code: str, *, seconds: float = SECONDS, memory: int = MEMORY) -> 
     if (program := shutil.which("bwrap")) is None:
         raise RuntimeError("code of a model is run in a sandbox alone, and bubblewrap is not here: install bubblewrap")
     # Mounts are made in this order, the empty /tmp over the one outside; --size is that of the --tmpfs after it.
-    shut = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", str(_FILE), "--tmpfs", "/tmp")  # noqa: S108
+    shut = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", str(_FILE), "--tmpfs", "/tmp"]  # noqa: S108
+    for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
+        if Path(prefix).is_relative_to("/tmp"):  # noqa: S108 - an environment that was made there
+            shut += ["--ro-bind", prefix, prefix]
     # --die-with-parent: a timeout kills bwrap, and the program has to go with it. --new-session takes the user's
     # terminal away, into which the program could else type commands (CVE-2017-5226).
     alone = ("--chdir", "/tmp", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv")  # noqa: S108
