@@ -35,7 +35,9 @@ class SumCase(Worded):
     def query(self, round_index: int) -> str:
         """The question."""
         del round_index
-        return self.file.query.format(prompt=f"What is {self.item.left} + {self.item.right}?")
+        return self.file.query.format(
+            prompt=f"What is {self.item.left} + {self.item.right}? Answer in one short sentence."
+        )
 
     def reask(self, round_index: int, *, repeat_query: bool, critiqued: bool) -> str:
         """The request to answer again."""

@@ -85,7 +85,9 @@ class Batch:
         self._cache = Cache(layers=layers)
         # Only the last position's logits are read. A model that can be told so computes no vocabulary for the others.
         known = inspect.signature(model.model.forward).parameters
-        self._options = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self._options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        # transformers 5.24 calls it so, and warns of the other name.
+        self._options["cache" if "cache" in known else "past_key_values"] = self._cache
 
     def read_prompts(self) -> Tensor:
         """Compute the new tokens of the prompts; gives the logits of what follows, shape ``(batch, vocabulary)``."""
@@ -134,7 +136,6 @@ class Batch:
             # Padding comes before position 0, and what has ended is read on beside what has not (scoring.py). Nobody
             # looks there, but a table of learned positions has no such rows.
             position_ids=(columns[before:] - self._start[:, None]).clamp(0, self._model.positions - 1),
-            past_key_values=self._cache,
             use_cache=True,
             **self._options,
         )
