@@ -77,8 +77,8 @@ def table() -> str:
             lines.append(f"| {model}, {task} | {len(own.sample)} | {share(accuracy(own, 0))} | {' | '.join(cells)} |")
     said = (
         "Cells are changes of accuracy by one second look, in points with 95% intervals; bold where zero lies outside. "
-        "A vote's are of its last answer against the first answers. A bold gain is no finding yet: for *helps* a critic "
-        "has to beat every control too."
+        "A vote's are of its last answer against the first answers. A bold gain is no finding yet: for *helps* a "
+        "critic has to beat every control too."
     )
     return "\n".join([*lines, "", said]) + "\n"
 
