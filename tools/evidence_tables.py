@@ -51,6 +51,21 @@ def columns() -> str:
     return "\n".join(lines) + "\n"
 
 
+def standings(sweep: dict[str, Any]) -> str:
+    """A line for each variant of a sweep: where it stands."""
+    lines = ["| variant | standing | skill [95%] | excess loss, nats [95%] | rate | weights |", "|---|---|---|---|---|---|"]
+    for one in sweep["variants"]:
+        if not one.get("skill"):
+            lines.append(f"| {one['name']} | {one['standing']} | – | – | – | – |")
+            continue
+        rates = ", ".join(f"{rate:g}" for rate in sorted({seed["rate"] for seed in one["seeds"]}))
+        cells = (one["name"], one["standing"], interval(one["skill"]), interval(one["excess"]), rates)
+        lines.append(f"| {' | '.join(cells)} | {one['parameters']:,} |")
+    counted = min(len(one.get("counted", ())) for one in sweep["variants"])
+    said = f"{sweep['seeds']} seeds, of which {counted} have a trained base; {sweep['exam']:,} problems."
+    return "\n".join([*lines, "", said]) + "\n"
+
+
 def block(text: str, name: str, content: str) -> str:
     """The text with the block of this name filled."""
     start, end = f"<!-- {name}:start -->\n", f"<!-- {name}:end -->"
@@ -64,6 +79,8 @@ def block(text: str, name: str, content: str) -> str:
 def filled(text: str) -> str:
     """A page as it should be."""
     text = block(text, "columns", columns())
+    for file in sorted((ROOT / "results" / "lab").glob("*/result.json")):
+        text = block(text, file.parent.name, standings(json.loads(file.read_text("utf-8"))))
     for floor in PAGES:
         found = results(floor)
         text = block(text, floor, outcomes(found))
