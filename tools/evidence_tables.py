@@ -53,7 +53,10 @@ def columns() -> str:
 
 def standings(sweep: dict[str, Any]) -> str:
     """A line for each variant of a sweep: where it stands."""
-    lines = ["| variant | standing | skill [95%] | excess loss, nats [95%] | rate | weights |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| variant | standing | skill [95%] | excess loss, nats [95%] | rate | weights |",
+        "|---|---|---|---|---|---|",
+    ]
     for one in sweep["variants"]:
         if not one.get("skill"):
             lines.append(f"| {one['name']} | {one['standing']} | – | – | – | – |")
