@@ -64,4 +64,4 @@ def test_the_pages_are_without_fault(style):
 def test_every_tool_that_can_check_its_pages_is_asked_to():
     tools = {file.stem for file in (ROOT / "tools").glob("*.py") if "--check" in file.read_text("utf-8")}
     listed = runpy.run_path(str(ROOT / "tools/check.py"))["TOOLS"]
-    assert {*listed, "check", "own_task", "tutorials"} == tools | {"demo_table"}
+    assert {*listed, "check", "own_task", "tutorials"} == tools

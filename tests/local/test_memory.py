@@ -21,6 +21,12 @@ def planted():
     return LocalModel("planted", "cpu")
 
 
+def free_for(conversations, model, some, plan, monkeypatch):
+    """Have so much memory free that half of it holds so many conversations twice."""
+    one = longest(model, 16, some, plan) * bytes_per_token(model)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=4 * one * conversations))
+
+
 def test_a_token_takes_what_its_keys_and_values_take(planted):
     shape = planted.model.config
     head = shape.hidden_size // shape.num_attention_heads
@@ -66,15 +72,13 @@ def test_asked_anew_no_conversation_grows(planted):
 @pytest.mark.parametrize(("fit", "held"), [(0.3, 1), (1, 1), (5.9, 4), (8.1, 8), (10**9, MOST)])
 def test_as_many_as_half_of_the_free_memory_holds_twice(planted, monkeypatch, fit, held):
     some, plan = cases(4), Plan(rounds=1)
-    one = longest(planted, 16, some, plan) * bytes_per_token(planted)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=4 * one * fit))
+    free_for(fit, planted, some, plan, monkeypatch)
     assert conversations_at_once([(planted, 16)], some, plan) == held
 
 
 def test_two_models_keep_each_conversation_twice(planted, monkeypatch):
     some, plan = cases(4), Plan(rounds=1)
-    one = longest(planted, 16, some, plan) * bytes_per_token(planted)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=4 * one * 32.1))
+    free_for(32.1, planted, some, plan, monkeypatch)
     assert conversations_at_once([(planted, 16)] * 2, some, plan) == 16
 
 
@@ -91,8 +95,7 @@ def test_little_memory_changes_no_transcript(planted, monkeypatch):
         reply_all(calls)
 
     monkeypatch.setattr(model, "reply_all", counted)
-    one = longest(planted, 16, some, plan) * bytes_per_token(planted)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=4 * one * 5))
+    free_for(5, planted, some, plan, monkeypatch)
     told = []
     parts = run_lockstep(model, ModelCritic(model), some, plan, on_transcript=told.append)
     assert (most, len(going)) == (4, 11)

@@ -78,7 +78,8 @@ _command = cache(partial(typer.main.get_command, app))  # which takes long to ma
 
 def main() -> None:
     """Entry point: an error a user can cause is one line on standard error and exit code 2."""
-    if sys.argv[1:2] != ["serve"] and threading.current_thread() is threading.main_thread():
+    serving = sys.argv[1:2] == ["serve"]
+    if not serving and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)  # a server ends its answers first, by itself
     try:
         # Not standalone, typer raises its errors instead of printing them, and returns the exit code, or else what the
@@ -95,7 +96,7 @@ def main() -> None:
     except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
         fail(_line(error))
     if code == _STOPPED:
-        if "serve" in sys.argv[1:2]:
+        if serving:
             fail("stopped", code)  # the usual end of a server
         fail("stopped; what was finished is kept, run the same command again to go on", code)
     sys.exit(code or 0)

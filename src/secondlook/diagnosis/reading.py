@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from secondlook.diagnosis.examiner import FILE as RUN
 from secondlook.files import FORMATS, DataError, cells_of, heading_of, matched, parquet_frame, rows_of, text_of
 
 NAMES = ("arm", "critic", "sample", "template", "group", "context", "model", "variant", "prompt")
@@ -42,9 +43,9 @@ def read_tables(paths: Sequence[Path], also: Sequence[str] = ()) -> pd.DataFrame
 
 def _read(path: Path, columns: Set[str]) -> pd.DataFrame:
     file = path / "records.csv" if path.is_dir() else path
-    if not file.is_file() and (path / "run.json").is_file():
-        raise ValueError(f"{str(path)!r}: its run has not ended; end it with the command that began it")
     if not file.is_file():
+        if (path / RUN).is_file():
+            raise ValueError(f"{str(path)!r}: its run has not ended; end it with the command that began it")
         what = "folder has no records.csv" if path.is_dir() else "there is no such file"
         raise ValueError(f"{str(path)!r}: {what}; give the folder of a run, or a file: {FORMATS}")
     kind = file.suffix.lower()

@@ -19,7 +19,7 @@ from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import evaluate, shortened
 from secondlook.evaluation.evaluation import Evaluation, digest_of, gate_digest
 from secondlook.evaluation.inspect_model import InspectModel
-from secondlook.evaluation.kept import NAME as KEPT
+from secondlook.evaluation.kept import kept_in
 from secondlook.evaluation.labels import kept_labels, labels_by_round
 from secondlook.evaluation.logs import Logged, read_logged, to_table
 from secondlook.evaluation.report import Report, build_report, write
@@ -79,7 +79,7 @@ def run_evaluation(
         _claim(folder, evaluation, tasks, model, examiner)
         # After the claim: a folder of other settings is refused as that, even if no server listens.
         evaluation.reach()
-        if arms is None and any(folder.glob(f"*/{KEPT}")):
+        if arms is None and kept_in(folder):
             raise ValueError(f"{folder} holds a run of --fast; give --fast to go on, or another --out")
         if arms is not None:
             return _report_on(arms(evaluation, folder, tasks, model, examiner), folder)

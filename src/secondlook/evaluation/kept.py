@@ -12,6 +12,11 @@ NAME = "transcripts.jsonl"
 """File of an arm, in the folder of the arm."""
 
 
+def kept_in(folder: Path) -> bool:
+    """Whether a folder of a run holds transcripts that the fast path kept."""
+    return any(folder.glob(f"*/{NAME}"))
+
+
 class KeptTranscripts:
     """The file of an arm's finished transcripts, open for more.
 

@@ -17,7 +17,7 @@ from secondlook.correction.transcript import Transcript
 from secondlook.diagnosis.records import Record, to_frame
 from secondlook.evaluation.asking import unreadable
 from secondlook.evaluation.judging import read_judged
-from secondlook.evaluation.kept import NAME as KEPT
+from secondlook.evaluation.kept import kept_in
 from secondlook.evaluation.rows import NOBODY, JudgedBy, to_records
 from secondlook.evaluation.samples import asked_in
 from secondlook.evaluation.shards import is_shard, without_merged
@@ -100,7 +100,7 @@ def read_logged(folder: Place) -> list[Logged]:
             f"{str(folder)!r} holds records but no logs, as --fast leaves it; open its report.html, or call: "
             f"secondlook diagnose {folder}"
         )
-    if not latest and any(Path(str(folder)).glob(f"*/{KEPT}")):
+    if not latest and kept_in(Path(str(folder))):
         raise ValueError(f"the run of --fast in {str(folder)!r} has not ended; end it with the command that began it")
     if not latest:
         raise ValueError(

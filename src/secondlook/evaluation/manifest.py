@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-FILE = "run.json"
+from secondlook.diagnosis.examiner import FILE
+
 _PACKAGES = ("secondlook", "inspect-ai")
 
 

@@ -19,7 +19,7 @@ from secondlook.cluster.unit import Engine
 from secondlook.correction.chat import Usage
 from secondlook.evaluation.asking import RunError, evaluate
 from secondlook.evaluation.evaluation import Evaluation
-from secondlook.evaluation.kept import NAME as KEPT
+from secondlook.evaluation.kept import kept_in
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import NUMBER, cut, finished, merge, merged_log, shard_folder
 from secondlook.evaluation.solver import Session, in_loop, second_look
@@ -218,7 +218,7 @@ class InShards:
             ValueError: More parts than questions, or another number of parts than the folder holds.
         """
         del model, examiner  # workers open their own
-        if any(folder.glob(f"*/{KEPT}")):
+        if kept_in(folder):
             raise ValueError(f"{folder} holds a run of --fast: go on without --shards and --cluster")
         for server in self.addresses:
             replace(evaluation.endpoint, base_url=server).reach()

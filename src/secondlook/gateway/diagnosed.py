@@ -11,6 +11,7 @@ from secondlook.correction.critics.names import check_fit
 from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
 from secondlook.diagnosis.critic_file import CriticFile, read_critic
+from secondlook.diagnosis.examiner import FILE as RUN
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import Diagnosis, from_json
 from secondlook.diagnosis.gate_file import GateFile, Made, read_gate
@@ -202,7 +203,7 @@ def _served(
 def _run(folder: Path, arm: str) -> dict[str, Any]:
     """Settings of an arm of the run in a folder; empty where no run lies there."""
     try:
-        kept = json.loads((folder / "run.json").read_text("utf-8"))
+        kept = json.loads((folder / RUN).read_text("utf-8"))
         return {**kept["settings"], **kept["arms"].get(arm, {})}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
