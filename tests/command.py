@@ -52,7 +52,12 @@ def secondlook(*arguments: object) -> Done:
 
 def start(*arguments: object, cwd: Path, background: bool = False) -> subprocess.Popen[str]:
     """The command line as a process of its own; as a script's background job it ignores Ctrl-C."""
-    interrupted = signal.SIG_IGN if background else signal.default_int_handler
+
+    def fresh() -> None:
+        """Whatever the tests themselves were started by."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
     return subprocess.Popen(
         [sys.executable, "-m", "secondlook.cli", *map(str, arguments)],
         cwd=cwd,
@@ -60,14 +65,17 @@ def start(*arguments: object, cwd: Path, background: bool = False) -> subprocess
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Whatever the tests themselves were started by.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupted),
+        preexec_fn=fresh,
     )
 
 
 def finish(process: subprocess.Popen[str], timeout: float = 600) -> Done:
-    """Wait for it."""
-    out, err = process.communicate(timeout=timeout)
+    """Wait for it, but not for ever."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()  # else leaving its context would wait for it
+        raise
     return Done(process.returncode, out, _said(err))
 
 

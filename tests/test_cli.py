@@ -1,6 +1,7 @@
 """What a user can get wrong is one line and exit code 2; what a user gets is readable."""
 
 import json
+import signal
 import subprocess
 import sys
 import tomllib
@@ -191,6 +192,46 @@ def test_a_normal_run_prints_our_tables_and_nothing_else(tmp_path):
         "logs:  inspect view --log-dir run",
     ]
     assert max(map(len, lines)) <= 80
+
+
+STOPPED = """
+import anyio, os, signal, weakref
+from secondlook import cli
+
+class Anything:
+    pass
+
+def signalled(_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(1000):
+        pass  # where the signal is heard
+
+async def runs():
+    os.kill(os.getpid(), signal.SIGINT)  # which a background job does not hear
+    anything = Anything()
+    seen = weakref.ref(anything, signalled)
+    try:
+        del anything
+        await anyio.sleep(60)
+    finally:
+        print("in order", flush=True)
+
+cli._command = lambda: lambda **_: anyio.run(runs)
+cli.main()
+"""
+
+
+def test_a_background_job_ends_in_order_at_a_sigterm_wherever_it_is():
+    """What is raised in a weak reference's callback is lost: a run that was stopped there went on."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, "in order\n"), done.stderr
+    assert done.stderr == "error: stopped; what was finished is kept, run the same command again to go on\n"
 
 
 def test_the_package_runs_without_torch_until_a_checkpoint_is_asked_for():

@@ -75,9 +75,10 @@ def stop(command, folder, how, enough):
                 done = len(logged(folder))
             if done >= enough:
                 os.kill(process.pid, how)
-                ended = finish(process)
-                hold.unlink()
-                return ended
+                try:
+                    return finish(process)
+                finally:
+                    hold.unlink()
             time.sleep(0.02)
         process.kill()
         return pytest.fail(f"nothing to stop: {finish(process)}")

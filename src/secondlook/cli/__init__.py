@@ -66,11 +66,22 @@ def secondlook(
     """When does a model get better by looking again at its own answer?"""
 
 
-def _stop(*_: object) -> None:
+def _stoppable() -> None:
     """Have SIGTERM, by which systems and schedulers stop a process, go the way of Ctrl-C, and keep as much."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as background jobs of scripts inherit it
+        # Held back, Ctrl-C does as little; but an event loop ends in order only where it finds this handler. Else an
+        # interrupt is raised wherever the loop is, and is lost in code that may not raise.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        # One that was held back comes now, and a second one would break off what the first begins.
+        held_back = signal.SIGINT in signal.sigpending()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if not held_back:
+            signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 _command = cache(partial(typer.main.get_command, app))  # which takes long to make: a process may call main often
@@ -80,7 +91,7 @@ def main() -> None:
     """Entry point: an error a user can cause is one line on standard error and exit code 2."""
     serving = sys.argv[1:2] == ["serve"]
     if not serving and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _stop)  # a server ends its answers first, by itself
+        _stoppable()  # a server ends its answers first, by itself
     try:
         # Not standalone, typer raises its errors instead of printing them, and returns the exit code, or else what the
         # command returned: commands return nothing.
