@@ -11,7 +11,7 @@ from pathlib import Path
 import openai
 import pytest
 from deployed import deployed
-from servers import Running, Upstream, completion
+from servers import Running, Upstream, completion, until
 
 from node_packages import NODE, node_packages
 from secondlook.benchmarks.bbq.case import BBQCase
@@ -230,6 +230,7 @@ def odd_found(ask, tmp_path_factory):
         deployed(folder / "never", upstream=f"{root}/v1") as never,
         deployed(folder / "always", upstream=f"{root}/v1", policy="always") as always,
     ):
+        until(lambda: len(recorder.asked) == 2)  # each gateway has looked for its upstream
         found = {}
         for way, address in (("direct", f"{root}/v1"), ("never", never.address), ("always", always.address)):
             recorder.asked = []

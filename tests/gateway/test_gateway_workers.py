@@ -1,5 +1,6 @@
 """Several workers are one gateway: one log, one set of limits and counters, and one end."""
 
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import httpx
 import psutil
 import pytest
 from deployed import deployed
-from servers import Running, Upstream, until
+from servers import Running, Upstream, free_port, until
 
 from secondlook.gateway import serve
 from secondlook.gateway.audit import query
@@ -35,6 +36,21 @@ def ask(gateway, path="/v1/chat/completions"):
         return (
             client.post(gateway.root + path, json=body) if path.startswith("/v1") else client.get(gateway.root + path)
         )
+
+
+def test_a_gateway_says_at_once_that_no_upstream_answers(tmp_path, upstream):
+    nowhere = f"http://127.0.0.1:{free_port()}/v1"
+    with deployed(tmp_path / "lost", upstream=nowhere) as gateway:
+        until(lambda: '"no upstream"' in gateway.log)
+        (said,) = (json.loads(line) for line in gateway.log.splitlines() if '"no upstream"' in line)
+        assert (said["level"], said["upstream"]) == ("warning", nowhere)
+        assert ask(gateway, "/healthz").status_code == 200
+    server, address = upstream
+    server.held.set()
+    with deployed(tmp_path / "found", upstream=address) as gateway:
+        until(lambda: [asked.path for asked in server.asked] == ["/v1/models"])
+        assert ask(gateway, "/v1/chat/completions").status_code == 200
+    assert "no upstream" not in gateway.log
 
 
 def test_workers_are_one_gateway(tmp_path, upstream):
@@ -60,7 +76,7 @@ def test_workers_are_one_gateway(tmp_path, upstream):
         # One that is killed leaves its places, and gets a successor.
         server.held.clear()
         lost = [pool.submit(ask, gateway) for _ in range(4)]
-        until(lambda: len(server.asked) == 3 * 24 + 4)
+        until(lambda: sum(asked.method == "POST" for asked in server.asked) == 3 * 24 + 4)
         for worker in workers:
             worker.kill()
         for each in lost:

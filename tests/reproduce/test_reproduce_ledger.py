@@ -169,6 +169,18 @@ def test_a_real_model_that_was_asked_now_is_what_the_page_opens_with(tmp_path):
         assert cards[1].index("<figure>") > cards[1].index("The number that decides")
 
 
+def test_a_card_says_which_of_its_parts_decides(tmp_path):
+    """Of two runs with two outcomes one showed another part than the other, and nothing said why."""
+    one = finding("undecided", above=0.0)
+    two = one | {"parts": one["parts"] * 2}
+    said = []
+    for found in (one, two):
+        entry = run.Entry(gather.record(LEDGER["L7"], found, "demo", "this run", 0.0) | {"real": []}, found)
+        text = page.write_page([entry], "demo", tmp_path / "index.html").read_text("utf-8")
+        said.append("Of the claim's 2 parts, all of them below, the first whose outcome is the claim's" in text)
+    assert said == [False, True]
+
+
 def test_a_page_of_some_claims_says_which(tmp_path):
     entries = [run.Entry(gather.not_run(claim, "demo", "why") | {"real": []}, {}) for claim in find([])]
     for shown, title in (

@@ -66,7 +66,7 @@ class Readiness:
         if self._clock() >= self._until:
             try:
                 with anyio.fail_after(_PATIENCE):
-                    self._said = await (self._model() if self._proof == "model" else self._server())
+                    self._said = await (self._model() if self._proof == "model" else self.server())
             except UpstreamError as error:
                 self._said = str(error)
             except TimeoutError:
@@ -74,7 +74,12 @@ class Readiness:
             self._until = self._clock() + (_FRESH if self._said is None else _SOON)
         return self._said
 
-    async def _server(self) -> str | None:
+    async def server(self) -> str | None:
+        """Reason why there is no server, asked now; ``None`` if there is one, whether or not its models answer.
+
+        Raises:
+            UpstreamError: It cannot be reached.
+        """
         reply = await self._upstream.send("GET", "/models", (), None, Tally())
         # One that lists no models may say that it does not; these say that there is no server to be had.
         return f"the upstream answered with status {reply.status}" if reply.status in (502, 503, 504) else None

@@ -13,14 +13,16 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
+import anyio
 import uvicorn
 
-from secondlook.gateway.app import build
+from secondlook.gateway.app import Gateway, build
 from secondlook.gateway.heads import Protocol
 from secondlook.gateway.limits import Limits
 from secondlook.gateway.logs import LOGGER, set_up
 from secondlook.gateway.metrics import SHARED
 from secondlook.gateway.settings import GatewaySettings
+from secondlook.gateway.upstream import UpstreamError
 
 _BACKLOG = 2048
 _AGAIN = 1.0  # seconds before a worker that has ended gets a successor
@@ -45,7 +47,7 @@ def serve(
         workers: Processes that answer; they have one audit log, one set of limits and one set of counters.
         drain: Seconds that the last requests have.
         quiet: Log warnings only.
-        tell: Says what will be done, a line a model and task; by default they are logged.
+        tell: Says what will be done, a line a model and task, and that no upstream answers; by default they are logged.
 
     Raises:
         ValueError: A file that the settings name cannot be used.
@@ -66,6 +68,8 @@ def serve(
             tell(line)
         else:
             LOGGER.info("policy", extra={"fields": {"says": line}})
+    # Beside the work: an upstream that starts later than its gateway is no fault, and nobody is to wait for it.
+    threading.Thread(target=anyio.run, args=(_look_for_upstream, gateway, tell), daemon=True).start()
     with listening:
         if workers == 1:
             _work(settings, listening, [0], 0, drain, level)
@@ -74,6 +78,21 @@ def serve(
                 # Before any worker starts: prometheus_client chooses how it counts when it is imported.
                 os.environ[SHARED] = folder
                 _supervise(workers, settings, listening, drain, level)
+
+
+async def _look_for_upstream(gateway: Gateway, tell: Callable[[str], None] | None) -> None:
+    """Say so if no server answers at the upstream's address."""
+    async with gateway.upstream:
+        try:
+            said = await gateway.readiness.server()
+        except UpstreamError as error:
+            said = str(error)
+    if said is None:
+        return
+    if tell is None:
+        LOGGER.warning("no upstream", extra={"fields": {"upstream": gateway.settings.upstream, "says": said}})
+    else:
+        tell(f"no server answers at {gateway.settings.upstream} ({said}): start it, or give another --upstream")
 
 
 def _work(
