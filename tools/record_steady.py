@@ -11,7 +11,16 @@ from typing import Any
 
 # Fields of JSON and columns of CSV that no two runs share.
 VARYING = {"seconds", "latency", "rates", "wall", "processor", "gpu_hours", "time", "opening", "asking", "reporting"}
-VARYING |= {"versions", "commit", "machine", "salt", "hash", "hash of the questions", "hash of its words"}
+VARYING |= {
+    "versions",
+    "commit",
+    "machine",
+    "salt",
+    "hash",
+    "hash of the questions",
+    "hash of the words",
+    "hash of its words",
+}
 UNREAD = {"logs.json", "eval-set.json", "times.json", ".driver.json", "index.html"}
 PLAIN = [
     (r"127\.0\.0\.1:\d{5}", "127.0.0.1:<port>"),

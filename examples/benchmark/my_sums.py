@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from secondlook.benchmarks.benchmark import Asked, Benchmark, Display, Graded, Questions, option
-from secondlook.correction.chat import Finish
+from secondlook.correction import Finish, Form
 from secondlook.prompts.prompt import Prompt
 from secondlook.prompts.worded import Worded
 from secondlook.reading import read_number
@@ -32,20 +32,24 @@ class SumCase(Worded):
     item: Sum
     file: Prompt
 
-    def query(self, round_index: int) -> str:
+    def question(self) -> str:
         """The question."""
-        del round_index
         return self.file.query.format(
             prompt=f"What is {self.item.left} + {self.item.right}? Answer in one short sentence."
         )
 
-    def reask(self, round_index: int, *, repeat_query: bool, critiqued: bool) -> str:
-        """The request to answer again."""
-        return self.file.reask(self.query(round_index), repeat_query=repeat_query, critiqued=critiqued)
-
     def grade(self, answer: str, finish: Finish = "stop") -> bool | None:
         """What critic `oracle` says."""
         return SUMS.read(self.item, answer, finish).correct
+
+    @property
+    def answer_form(self) -> Form:
+        """How the answer is asked for once more, alone, where none can be read; without it nothing is."""
+        return self.file.answer_form(self._number, number=True)
+
+    def _number(self, reply: str, finish: Finish) -> str | None:
+        graded = SUMS.read(self.item, reply, finish)
+        return None if graded.correct is None else graded.answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Sums(Benchmark[Sum, SumOptions]):
 
     def questions(self, options: SumOptions, seed: int) -> Questions:
         """So many sums, drawn from the seed."""
+        if options.count < 1:
+            raise ValueError(f"count is {options.count}; ask at least one sum")
         rng = random.Random(seed)
         sums = [(rng.randrange(10, 90), rng.randrange(10, 90)) for _ in range(options.count)]
         return Questions(

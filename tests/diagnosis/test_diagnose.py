@@ -1,6 +1,7 @@
 """The whole diagnosis: what its parts say in one place, as a file others can rely on."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -64,7 +65,11 @@ def test_a_diagnosis_survives_json_and_obeys_its_published_schema(diagnosis):
 
 def test_what_is_advised_is_one_sentence_whatever_is_known_of_costs(frame, diagnosis):
     looks = diagnosis.overall.recommended_rounds
-    assert advised(diagnosis).startswith(f"Recommended second looks: {looks}, for ")
+    said = advised(diagnosis)
+    assert said.startswith(f"Recommended second looks: {looks}, for ")
+    # A share beside 100% says little without its interval, measured or forecast.
+    low, high = map(float, re.search(r"% right \[([\d.]+), ([\d.]+)\] \((?:measured|forecast)\)", said).groups())
+    assert low < 100 * diagnosis.recommendation.options[looks].accuracy < high
     free = diagnose(frame.drop(columns=["tokens", "tokens_critique"]), price=1.0)
     assert free.overall.finding == "helps"
     assert advised(free) == "Recommended second looks: 0, as it is not known what a look costs."

@@ -14,6 +14,7 @@ from secondlook.diagnosis.reading import read_tables
 from secondlook.evaluation.evaluate import report_folder
 from secondlook.evaluation.logs import read_logged
 from secondlook.evaluation.planning.pilot import read_pilot
+from secondlook.evaluation.report import read as read_report
 from secondlook.prompts.worded import Worded
 
 
@@ -114,6 +115,19 @@ def test_a_second_call_asks_nothing_again(folder, monkeypatch):
     run(folder)
 
 
+@pytest.mark.parametrize("fast", [False, True])
+def test_words_that_changed_are_not_taken_for_those_that_were_asked(folder, tmp_path, monkeypatch, fast):
+    """Items and prompt file are the same, and so was the folder: it showed old answers as those to new words."""
+    at = tmp_path / "fast" if fast else folder
+    if fast:
+        run(at, fast=True)
+    monkeypatch.setattr(SumCase, "check", lambda self, index: "Is it?")
+    with pytest.raises(ValueError, match="holds a run with hash of the words"):
+        run(at, fast=fast)
+    with pytest.raises(ValueError, match="the words here are not those of"):
+        read_pilot(at)
+
+
 def test_it_is_asked_in_shards(folder, tmp_path):
     run(tmp_path, shards=2)
     whole, parts = (
@@ -127,6 +141,19 @@ def test_a_run_without_one_answer_that_can_be_read_says_so(tmp_path, monkeypatch
     run(tmp_path, fast=True)
     said = "Benchmark 'sums' read none of the 24 answers of oracle, none; ask for answers in the form that it reads"
     assert capsys.readouterr().err.count(said) == 1
+
+
+@pytest.mark.parametrize(("readable", "noted"), [(2, True), (3, False)])
+def test_a_run_of_whose_answers_most_cannot_be_read_says_so(tmp_path, monkeypatch, readable, noted):
+    def read(self, item, answer, finish):
+        return Graded(answer, True, "ok") if item.left < readable else Graded(answer, None, "unparsed")
+
+    monkeypatch.setattr(Sums, "read", read)
+    run(tmp_path, fast=True)
+    said = [note for note in read_report(tmp_path).notes if "cannot be read: they count as not right" in note]
+    arms = ("'none'", "'oracle'") if noted else ()
+    assert [note.partition(" of ")[2].partition(" ")[0] for note in said] == [*arms]
+    assert all("Of the 12 answers" in note and " 8 cannot" in note for note in said)
 
 
 def test_the_command_line_knows_the_benchmarks_and_only_their_options():

@@ -101,14 +101,23 @@ class Graded:
     Attributes:
         answer: What it amounts to, e.g. a letter; the raw text where it cannot be read.
         correct: Whether it is right; ``None`` where that cannot be said.
-        status: ``ok``, or why ``correct`` is missing.
+        status: ``ok``, or why ``correct`` is missing: ``unparsed`` (it cannot be read), ``refused`` or ``error``.
         bias: As in :class:`~secondlook.diagnosis.records.Record`.
+
+    Raises:
+        ValueError: The status is none of these.
     """
 
     answer: str | None
     correct: bool | None
     status: Status
     bias: int | None = None
+
+    def __post_init__(self) -> None:
+        from secondlook.diagnosis.records import STATUSES  # here: that a benchmark is known needs no pandas
+
+        if self.status not in STATUSES:
+            raise ValueError(f"status {self.status!r} of a graded answer is none of {', '.join(STATUSES)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +309,7 @@ def option(default: Any, help_: str, *flags: str) -> Any:
 
 
 AnyBenchmark = Benchmark[Any, Any]
-_BUILT_IN = {name: f"secondlook.benchmarks.{name}.benchmark" for name in ("bbq", "refusal", "own", "planted")}
+BUILT_IN = {name: f"secondlook.benchmarks.{name}.benchmark" for name in ("bbq", "refusal", "own", "planted")}
 _REGISTERED: dict[str, AnyBenchmark] = {}
 
 
@@ -312,25 +321,53 @@ def register(benchmark: AnyBenchmark) -> AnyBenchmark:
 
 def names() -> tuple[str, ...]:
     """Every benchmark that can be found."""
-    return tuple(dict.fromkeys((*_BUILT_IN, *_installed(), *_REGISTERED)))
+    return tuple(dict.fromkeys((*BUILT_IN, *_installed(), *_REGISTERED)))
 
 
 def find(name: str) -> AnyBenchmark:
     """The benchmark of a name.
 
     Raises:
-        ValueError: If there is none; the known ones are listed.
+        ValueError: If there is none (the known ones are listed), or a package's cannot be used.
     """
-    if name in _BUILT_IN:
-        found: AnyBenchmark = import_module(_BUILT_IN[name]).BENCHMARK
+    if name in BUILT_IN:
+        found: AnyBenchmark = import_module(BUILT_IN[name]).BENCHMARK
         return found
     if name in _REGISTERED:
         return _REGISTERED[name]
     if name in _installed():
-        return register(_installed()[name].load())
+        return register(_loaded(name, _installed()[name]))
     raise ValueError(f"unknown benchmark {name!r}; choose one of {', '.join(names())}")
 
 
+def _loaded(name: str, points: Sequence[EntryPoint]) -> AnyBenchmark:
+    """The benchmark that a package brings."""
+    brought = " and ".join(f"{point.dist.name if point.dist else 'a package'} ({point.value})" for point in points)
+    if len(points) > 1:
+        raise ValueError(f"benchmark {name!r} is brought by {brought}; uninstall all but one")
+    try:
+        found = points[0].load()
+    except Exception as error:  # whatever its author's module raises: other commands do not need it
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(f"benchmark {name!r} of {brought} cannot be loaded ({said}); mend or uninstall it") from error
+    if not isinstance(found, Benchmark):
+        said = f"is a {type(found).__name__}, and no instance of Benchmark"
+        raise ValueError(f"benchmark {name!r} of {brought} {said}")  # noqa: TRY004 - what a user's package holds
+    if found.name != name:
+        raise ValueError(f"benchmark {name!r} of {brought} has name = {found.name!r}; give both the same name")
+    fields = [each.name for each in dataclasses.fields(found.item)] if dataclasses.is_dataclass(found.item) else []
+    if missing := [each for each in ("id", "category", "template", "condition") if each not in fields]:
+        raise ValueError(
+            f"benchmark {name!r} of {brought}: its item {found.item.__name__} has no field {', '.join(missing)}; an "
+            "item is a frozen dataclass that has them"
+        )
+    return found
+
+
 @cache
-def _installed() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group="secondlook.benchmarks")}
+def _installed() -> dict[str, list[EntryPoint]]:
+    """Entry points of packages, by name; two packages may claim one."""
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group="secondlook.benchmarks"):
+        found.setdefault(point.name, []).append(point)
+    return found

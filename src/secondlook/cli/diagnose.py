@@ -197,15 +197,15 @@ def _lines(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
 
 
 def _confidence(found: Confidence) -> str:
-    """Ranking, distance, and the curve of calibration, a pair for each bin."""
+    """Ranking, distance, and the curve of calibration: for each bin what was said, and what share it came to."""
     ranks = (
         f"AUROC {number(found.auroc.value, '.3f')} {ends(found.auroc.low, found.auroc.high, digits=3, scale=1)}; "
         if (found.auroc)
         else ""
     )
     brier = f"Brier score {found.brier.value:.3f} {ends(found.brier.low, found.brier.high, digits=3, scale=1)}"
-    curve = ", ".join(f"{100 * part.mean:.0f} {100 * part.observed.value:.0f}" for part in found.curve)
-    return f"{ranks}{brier}, of the share alone {found.base:.3f}; said and came, in percent: {curve}."
+    curve = "; ".join(f"said {100 * part.mean:.0f}%, came {100 * part.observed.value:.0f}%" for part in found.curve)
+    return f"{ranks}{brier}, of the share alone {found.base:.3f}; calibration: {curve}."
 
 
 def _bias(score: BiasScore) -> str:

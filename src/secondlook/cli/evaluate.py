@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondlook.benchmarks.benchmark import AnyBenchmark, find, names, option
+from secondlook.benchmarks.benchmark import BUILT_IN, AnyBenchmark, find, names, option
 from secondlook.cli.options import Group, command, pairs
 from secondlook.cli.terminal import bar, console, counter, notice
 from secondlook.cluster.unit import Resources
@@ -310,8 +310,24 @@ def _command(benchmark: AnyBenchmark) -> Any:
     return command(benchmark.name, f"{benchmark.about}\n\n{_KEYS}", groups, partial(evaluate, benchmark))
 
 
+def _unusable(name: str, said: str) -> None:
+    """A command in the place of a package's benchmark that cannot be used: whoever asks for it is told why."""
+
+    def call() -> None:
+        raise ValueError(said)
+
+    call.__doc__ = f"Cannot be used: {said}"
+    eval_app.command(name, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(call)
+
+
 for _name in names():
-    eval_app.command(_name)(_command(find(_name)))
+    try:
+        eval_app.command(_name)(_command(find(_name)))
+    except Exception as _error:  # whatever a package's author did: other commands do not need it
+        if _name in BUILT_IN:
+            raise
+        _said = str(_error) if isinstance(_error, ValueError) else f"{type(_error).__name__}: {_error}"
+        _unusable(_name, _said if _name in _said else f"benchmark {_name!r} has no options that can be shown ({_said})")
 
 
 @app.command()

@@ -113,8 +113,6 @@ def reproduce(
 def _summary(entries: Sequence[Entry]) -> None:
     from rich.table import Table
 
-    from secondlook.reproduce.ledger import LEDGER
-    from secondlook.reproduce.run import RESULTS
     from secondlook.reproduce.words import otherwise, outcome_of, worded
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
@@ -129,9 +127,11 @@ def _summary(entries: Sequence[Entry]) -> None:
         )
     console.print(table, highlight=False)
     for record in (entry.record for entry in entries):
-        for subject, file in zip(record["real"], LEDGER[record["id"]].asked_of(RESULTS), strict=True):
+        for subject in record["real"]:
             said = f"{record['id']}: {subject['model'].partition(',')[0]}: {subject['outcome']}, committed"
-            console.print(f"{said}; ask it with --model {file.parts[-3]}", highlight=False, style="dim", soft_wrap=True)
+            console.print(
+                f"{said}; ask it with --model {subject['name']}", highlight=False, style="dim", soft_wrap=True
+            )
     for entry in entries:
         if why := otherwise(entry.record, entry.earlier):
             console.print(f"{entry.record['id']}: {why}", highlight=False, style="dim")

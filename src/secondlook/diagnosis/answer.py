@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from secondlook.diagnosis.finding import CONTROLS
 from secondlook.diagnosis.form import Diagnosis
 from secondlook.diagnosis.intervals import Estimate
-from secondlook.layout import DASH, number, points, share, table
+from secondlook.diagnosis.recommend import Option
+from secondlook.layout import DASH, ends, number, points, share, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,10 +86,19 @@ def advised(diagnosis: Diagnosis) -> str:
     if not best.options:
         return f"{told}, as it is not known what a look costs."
     option = best.options[rounds]
-    told += f", for {100 * option.accuracy:.1f}% right ({'measured' if option.measured else 'forecast'})"
+    told += f", for {100 * option.accuracy:.1f}% right{_between(diagnosis, option)}"
     if option.tokens is not None and (bare := best.options[0].tokens) is not None:
         told += f" and {option.tokens:,.0f} tokens a question, of which the looks cost {option.tokens - bare:,.0f}"
     return f"{told}, at {best.price:g} points per 1,000 tokens." if best.price else f"{told}."
+
+
+def _between(diagnosis: Diagnosis, option: Option) -> str:
+    """Interval of a number of rounds' share of right answers, and whether it is measured."""
+    measured = {state.round: state.accuracy for state in diagnosis.rounds}
+    foretold = {line.round: line for line in diagnosis.forecast.rounds} if diagnosis.forecast else {}
+    found = measured.get(option.rounds) if option.measured else foretold.get(option.rounds)
+    between = f" {ends(found.low, found.high)}".rstrip() if found else ""
+    return f"{between} ({'measured' if option.measured else 'forecast'})"
 
 
 def _tokens(line: AnswerLine) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
-from secondlook.diagnosis.records import Status, Verdict
+from secondlook.diagnosis.records import STATUSES, Verdict
 
 STATES = ("right", "wrong", "unparsed", "refused")
 """States of an answer in hand."""
@@ -20,7 +20,6 @@ VERDICTS = ("none", *get_args(Verdict))
 SILENT, ALARM, PASS, UNCLEAR = range(4)
 
 _FREE = "always-unknown"  # the control that asks nobody
-_STATUSES = get_args(Status)
 # A column with gaps is read as floats, so that true may be written 1.0.
 TRUTH: Mapping[str, bool] = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 """Spellings of true and false, in small letters."""
@@ -105,7 +104,7 @@ def corrects(column: pd.Series, name: str = "correct") -> Array:
 def verdicts(column: pd.Series) -> Array:
     """Index into :data:`VERDICTS`; ``SILENT`` where it is missing."""
     remedy = f"known: {', '.join(VERDICTS[1:])}, or missing if the answer was not examined"
-    codes_ = {word: code for code, word in enumerate(VERDICTS)}
+    codes_: dict[str, int] = {word: code for code, word in enumerate(VERDICTS)}
     return _coded(column, "verdict", lambda word: codes_.get(word.strip().lower()), SILENT, remedy)
 
 
@@ -118,8 +117,8 @@ def states(frame: pd.DataFrame) -> Array:
     judged = np.where(correct == 1, RIGHT, WRONG).astype(np.int8)
     if "status" not in frame:
         return np.where(correct < 0, np.int8(UNPARSED), judged)
-    known = f"known: {', '.join(_STATUSES)}"
-    codes_ = {word: code for code, word in enumerate(_STATUSES)}
+    known = f"known: {', '.join(STATUSES)}"
+    codes_: dict[str, int] = {word: code for code, word in enumerate(STATUSES)}
     status = _coded(frame["status"], "status", lambda word: codes_.get(word.strip().lower()), -1, known)
     if (missing := np.flatnonzero(status < 0)).size:
         raise ValueError(f"status is missing in data row {missing[0] + 1}; {known}")
@@ -128,7 +127,7 @@ def states(frame: pd.DataFrame) -> Array:
     if (at := np.flatnonzero(contradiction)).size:
         told = "missing" if correct[at[0]] < 0 else "given"
         raise ValueError(
-            f"status is {_STATUSES[status[at[0]]]!r} in data row {at[0] + 1} and correct is {told}; an answer that is "
+            f"status is {STATUSES[status[at[0]]]!r} in data row {at[0] + 1} and correct is {told}; an answer that is "
             "ok has it, one that is unparsed or failed has not"
         )
     # The −1 of an ok is never taken: such an answer has `correct`.

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 Status = Literal["ok", "unparsed", "refused", "error"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 Verdict = Literal["wrong", "right", "unclear"]
 
 
@@ -112,7 +113,7 @@ def to_frame(records: Iterable[Record]) -> pd.DataFrame:
     counts = [name for name in COLUMNS if name.startswith("tokens_")]
     # Nullable types: in a column with gaps booleans would become objects, and counts floats.
     table = table.astype({"correct": "boolean", "preferred": "boolean", **dict.fromkeys(counts, "Int64")})
-    for name, known in (("status", get_args(Status)), ("verdict", get_args(Verdict))):
+    for name, known in (("status", STATUSES), ("verdict", get_args(Verdict))):
         if unknown := sorted(set(table[name].dropna()) - set(known)):
             raise ValueError(f"unknown {name} {unknown[0]!r}; known: {', '.join(known)}")
     keys = ["run", "arm", "sample", "round"]

@@ -137,7 +137,11 @@ def _report_on(samples: list[Logged], folder: Path) -> Report:
         arms=arms,
         prefix_rewritten=False in stable,
         summary=benchmark.summary(answered, arms),
-        notes=[*dict.fromkeys(note for logged in samples for note in logged.notes), *_notes(samples)],
+        notes=[
+            *dict.fromkeys(note for logged in samples for note in logged.notes),
+            *_notes(samples),
+            *_mostly_unread(records),
+        ],
         cause=next((logged.transcript.error for logged in samples if logged.transcript.stop == "error"), None),
         labels=labels,
     )
@@ -169,6 +173,17 @@ def _unread(samples: list[Logged], records: pd.DataFrame) -> str | None:
     return f"{said[0].upper()}{said[1:]}{shown}."
 
 
+def _mostly_unread(records: pd.DataFrame) -> list[str]:
+    """Notes on arms of whose answers fewer than half, but some, could be read: of the rest nothing is measured."""
+    given = records[records["status"] != "error"]
+    counts = given["status"].eq("unparsed").groupby(given["arm"]).agg(["size", "sum"])
+    return [
+        f"Of the {asked} answers of {arm!r} {lost} cannot be read: they count as not right, whatever they say."
+        for arm, asked, lost in counts.itertuples()
+        if asked / 2 < lost < asked
+    ]
+
+
 def _notes(samples: list[Logged]) -> list[str]:
     """Notes on the server that was asked, and on critics that abstained."""
     notes = []
@@ -194,6 +209,7 @@ def _claim(
     """Take the folder for this evaluation, as it reads once everything it points to has been looked at."""
     first, task = next(iter(tasks.items()))
     settings = evaluation.settings | _found(model) | {"hash of the questions": evaluation.digest(task)}
+    settings["hash of the words"] = evaluation.digest_of_words(task)
     study = evaluation.study_of(first)
     settings |= {"prompt": study.file.version, "elicit": study.elicit, "confidence": study.confidence}
     arms = evaluation.settings_by_arm

@@ -18,6 +18,7 @@ from secondlook.diagnosis.critic_file import read_critic
 from secondlook.diagnosis.gate_file import Made, read_gate
 from secondlook.diagnosis.gate_made import check_same
 from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.study import OF_CRITIC, SAMPLED, UNKNOWN, VOTE, Study
 from secondlook.evaluation.task import arm_of, task_of
 
@@ -222,6 +223,17 @@ class Evaluation:
     def digest(self, task: Task) -> str:
         """A digest of a task's questions, the same in every arm."""
         return digest_of([sample.metadata for sample in task.dataset])
+
+    def digest_of_words(self, task: Task) -> str:
+        """A digest of the words in which a task's questions are put, without those that an arm adds.
+
+        Questions and prompt file have digests of their own; between them stands a benchmark's code, which may change.
+        """
+        file = self.study_of(self.names[0]).file
+        cases = [case_of(sample.metadata or {}, file) for sample in task.dataset]
+        return digest_of(
+            [[case.query(0), case.check(0), case.reask(1, repeat_query=True, critiqued=True)] for case in cases]
+        )
 
     def roles(self, arm: str) -> dict[str, Model]:
         """The opened models of an arm beside the answering one, by what they do."""

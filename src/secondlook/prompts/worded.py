@@ -75,8 +75,22 @@ class Worded:
         return self.file.preference_form
 
     def question(self) -> str:
-        """The question in the prompt file's words."""
-        raise NotImplementedError
+        """The question in the prompt file's words; a subclass has to say it.
+
+        Raises:
+            NotImplementedError: It does not.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no question(); define it: the prompt file's words, filled"
+        )
+
+    def grade(self, answer: str, finish: Finish = "stop") -> bool | None:
+        """Whether an answer is correct; a subclass has to say it.
+
+        Raises:
+            NotImplementedError: It does not.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no grade(); define it, by what its benchmark reads")
 
     def query(self, round_index: int) -> str:
         """The question, as asked in this round."""

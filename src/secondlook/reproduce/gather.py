@@ -156,7 +156,7 @@ def on_real_models(claim: Claim, results: Path) -> list[dict[str, Any]]:
     for file in claim.asked_of(results):
         result: dict[str, Any] = json.loads(file.read_text("utf-8"))
         deciding = _deciding(result["parts"], result["outcome"])
-        asked = {"model": result["model"], "date": result["date"], "n": deciding["n"]}
+        asked = {"name": file.parts[-3], "model": result["model"], "date": result["date"], "n": deciding["n"]}
         found.append(asked | _found(result["outcome"], deciding))
     return found
 

@@ -89,12 +89,13 @@ def read_pilot(folder: Path) -> Pilot:
     if kept is None:
         raise ValueError(f"{str(folder)!r} is not the folder of a run; make one with: secondlook eval --out {folder}")
     evaluation = evaluation_of(kept["settings"], kept["arms"])
-    found, made = evaluation.digest(evaluation.task(evaluation.names[0])), kept["settings"]["hash of the questions"]
-    if found != made:
-        raise ValueError(
-            f"the questions here are not those of {str(folder)!r} (hash {found}, there {made}); give the same data, or "
-            "run the pilot again"
-        )
+    task = evaluation.task(evaluation.names[0])
+    for what, found in (("questions", evaluation.digest(task)), ("words", evaluation.digest_of_words(task))):
+        if (made := kept["settings"].get(f"hash of the {what}")) != found:
+            raise ValueError(
+                f"the {what} here are not those of {str(folder)!r} (hash {found}, there {made}); give the same data, "
+                "or run the pilot again"
+            )
     logged = read_logged(folder)
     done = [one for one in logged if one.transcript.stop not in ("error", "refused")]
     if any(one.transcript.usage.untold for one in done):
@@ -270,4 +271,5 @@ _ENDPOINT = ("model", "base_url", "model_args", "temperature", "max_tokens")
 _STUDY = {field.name for field in fields(Study)} - {"seed"}
 _NO_STUDY = {*_ENDPOINT, "benchmark", "questions", "seed", "judge", "critic_endpoint"}
 # What was found when it was run.
-_NO_STUDY |= {"revision", "hash of the questions", "verdicts", "hash of the gate", "hash of the fitted critic"}
+_NO_STUDY |= {f"hash of the {what}" for what in ("questions", "words", "gate", "fitted critic")}
+_NO_STUDY |= {"revision", "verdicts"}
