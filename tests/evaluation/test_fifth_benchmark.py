@@ -119,8 +119,7 @@ def test_a_second_call_asks_nothing_again(folder, monkeypatch):
 def test_words_that_changed_are_not_taken_for_those_that_were_asked(folder, tmp_path, monkeypatch, fast):
     """Items and prompt file are the same, and so was the folder: it showed old answers as those to new words."""
     at = tmp_path / "fast" if fast else folder
-    if fast:
-        run(at, fast=True)
+    run(at, fast=fast)
     monkeypatch.setattr(SumCase, "check", lambda self, index: "Is it?")
     with pytest.raises(ValueError, match="holds a run with hash of the words"):
         run(at, fast=fast)
