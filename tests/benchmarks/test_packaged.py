@@ -49,8 +49,9 @@ def test_one_that_is_right_is_found(site):
         ("SUMS = Sums()", "SUMS = Sums", "is a ABCMeta, and no instance of Benchmark"),
         ('name = "sums"', 'name = "backwards"', "has name = 'backwards'; give both the same name"),
         ("    condition: str | None\n", "", "its item Sum has no field condition"),
+        ('option(20, "How many sums.")', "20", "field count of its options has no help; make it by option"),
     ],
-    ids=["import", "abstract", "class", "name", "item"],
+    ids=["import", "abstract", "class", "name", "item", "options"],
 )
 def test_what_is_wrong_with_one_is_one_line_that_names_its_package(site, right, wrong, said):
     assert right in GOOD

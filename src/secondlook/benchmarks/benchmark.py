@@ -309,7 +309,7 @@ def option(default: Any, help_: str, *flags: str) -> Any:
 
 
 AnyBenchmark = Benchmark[Any, Any]
-BUILT_IN = {name: f"secondlook.benchmarks.{name}.benchmark" for name in ("bbq", "refusal", "own", "planted")}
+_BUILT_IN = {name: f"secondlook.benchmarks.{name}.benchmark" for name in ("bbq", "refusal", "own", "planted")}
 _REGISTERED: dict[str, AnyBenchmark] = {}
 
 
@@ -321,7 +321,7 @@ def register(benchmark: AnyBenchmark) -> AnyBenchmark:
 
 def names() -> tuple[str, ...]:
     """Every benchmark that can be found."""
-    return tuple(dict.fromkeys((*BUILT_IN, *_installed(), *_REGISTERED)))
+    return tuple(dict.fromkeys((*_BUILT_IN, *_installed(), *_REGISTERED)))
 
 
 def find(name: str) -> AnyBenchmark:
@@ -330,8 +330,8 @@ def find(name: str) -> AnyBenchmark:
     Raises:
         ValueError: If there is none (the known ones are listed), or a package's cannot be used.
     """
-    if name in BUILT_IN:
-        found: AnyBenchmark = import_module(BUILT_IN[name]).BENCHMARK
+    if name in _BUILT_IN:
+        found: AnyBenchmark = import_module(_BUILT_IN[name]).BENCHMARK
         return found
     if name in _REGISTERED:
         return _REGISTERED[name]
@@ -355,13 +355,20 @@ def _loaded(name: str, points: Sequence[EntryPoint]) -> AnyBenchmark:
         raise ValueError(f"benchmark {name!r} of {brought} {said}")  # noqa: TRY004 - what a user's package holds
     if found.name != name:
         raise ValueError(f"benchmark {name!r} of {brought} has name = {found.name!r}; give both the same name")
-    fields = [each.name for each in dataclasses.fields(found.item)] if dataclasses.is_dataclass(found.item) else []
-    if missing := [each for each in ("id", "category", "template", "condition") if each not in fields]:
-        raise ValueError(
-            f"benchmark {name!r} of {brought}: its item {found.item.__name__} has no field {', '.join(missing)}; an "
-            "item is a frozen dataclass that has them"
+    item, options = ({each.name: each.metadata for each in _fields(part)} for part in (found.item, found.options))
+    if missing := {"id", "category", "template", "condition"} - item.keys():
+        said = (
+            f"its item {found.item.__name__} has no field {', '.join(sorted(missing))}; an item is a frozen dataclass"
         )
+        raise ValueError(f"benchmark {name!r} of {brought}: {said}")
+    if bare := [each for each, metadata in options.items() if "help" not in metadata]:
+        said = f"field {bare[0]} of its options has no help; make it by option(default, help)"
+        raise ValueError(f"benchmark {name!r} of {brought}: {said}")
     return found
+
+
+def _fields(part: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
 
 
 @cache
