@@ -65,7 +65,7 @@ claims: $(STAMP)
 	$(BIN)/python tools/claims_picture.py runs/claims/index.html docs/claims.png
 
 soak: $(STAMP)
-	$(BIN)/pytest -m soak -s
+	$(BIN)/pytest -m soak -s --timeout 0
 
 bench: $(STAMP)
 	for file in bench/*.py; do $(BIN)/python $$file || exit 1; done

@@ -19,7 +19,7 @@ VARYING |= {
     "hash",
     "hash of the questions",
     "hash of the words",
-    "hash of its words",
+    "hash of the exchanges shown",
 }
 UNREAD = {"logs.json", "eval-set.json", "times.json", ".driver.json", "index.html"}
 PLAIN = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, get_type_hints
 
 from secondlook.correction.case import Case
 from secondlook.correction.chat import Finish, Json
@@ -347,28 +347,33 @@ def _loaded(name: str, points: Sequence[EntryPoint]) -> AnyBenchmark:
         raise ValueError(f"benchmark {name!r} is brought by {brought}; uninstall all but one")
     try:
         found = points[0].load()
-    except Exception as error:  # whatever its author's module raises: other commands do not need it
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ValueError(f"benchmark {name!r} of {brought} cannot be loaded ({said}); mend or uninstall it") from error
+        _check(name, found)
+    except (Exception, SystemExit) as error:  # whatever its author's module does: other commands do not need it
+        said = " ".join(str(error).split())
+        said = said if type(error) is ValueError else f"{type(error).__name__}: {said}"
+        raise ValueError(f"benchmark {name!r} of {brought} cannot be used: {said}") from error
+    return cast("AnyBenchmark", found)
+
+
+def _check(name: str, found: Any) -> None:
+    """See that a package's benchmark has what every command asks of it; what it lacks may raise anything."""
     if not isinstance(found, Benchmark):
-        said = f"is a {type(found).__name__}, and no instance of Benchmark"
-        raise ValueError(f"benchmark {name!r} of {brought} {said}")  # noqa: TRY004 - what a user's package holds
+        raise ValueError(f"it is a {type(found).__name__}, and no instance of Benchmark")  # noqa: TRY004 - a user's
     if found.name != name:
-        raise ValueError(f"benchmark {name!r} of {brought} has name = {found.name!r}; give both the same name")
-    item, options = ({each.name: each.metadata for each in _fields(part)} for part in (found.item, found.options))
-    if missing := {"id", "category", "template", "condition"} - item.keys():
-        said = (
-            f"its item {found.item.__name__} has no field {', '.join(sorted(missing))}; an item is a frozen dataclass"
-        )
-        raise ValueError(f"benchmark {name!r} of {brought}: {said}")
-    if bare := [each for each, metadata in options.items() if "help" not in metadata]:
-        said = f"field {bare[0]} of its options has no help; make it by option(default, help)"
-        raise ValueError(f"benchmark {name!r} of {brought}: {said}")
-    return found
-
-
-def _fields(part: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
+        raise ValueError(f"its name is {found.name!r}; give both the same name")
+    for part in (found.item, found.options):
+        if not dataclasses.is_dataclass(part):
+            raise ValueError(f"{part.__name__} is no dataclass")
+    known = {each.name for each in dataclasses.fields(found.item)}
+    needed = ("id", "category", "template", "condition")
+    if missing := [each for each in needed if each not in known and not hasattr(found.item, each)]:
+        raise ValueError(f"its item {found.item.__name__} has no {', '.join(missing)}")
+    get_type_hints(found.options)
+    if bare := [each.name for each in dataclasses.fields(found.options) if "help" not in each.metadata]:
+        raise ValueError(f"field {bare[0]} of its options has no help; make it by option(default, help)")
+    for each in (found.about, found.prompts, found.prompt):
+        if not isinstance(each, str):
+            raise ValueError(f"{each!r} is no text; about, prompts and prompt are")  # noqa: TRY004 - a user's
 
 
 @cache

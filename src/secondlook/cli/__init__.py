@@ -7,6 +7,7 @@ import sys
 import threading
 from functools import cache, partial
 from importlib import metadata
+from multiprocessing import resource_tracker
 from typing import Annotated
 
 import typer
@@ -70,7 +71,9 @@ def _stoppable() -> None:
     """Have SIGTERM, by which systems and schedulers stop a process, go the way of Ctrl-C, and keep as much."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as background jobs of scripts inherit it
         # Held back, Ctrl-C does as little; but an event loop ends in order only where it finds this handler. Else an
-        # interrupt is raised wherever the loop is, and is lost in code that may not raise.
+        # interrupt is raised wherever the loop is, and is lost in code that may not raise. The tracker of process pools
+        # lets Ctrl-C through again as it starts, so it starts before.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -27,7 +27,7 @@ from secondlook.evaluation.report_page import write_page
 from secondlook.evaluation.rows import who_read
 from secondlook.evaluation.shards import NUMBER
 from secondlook.evaluation.study import UNKNOWN
-from secondlook.evaluation.task import HISTORY, WORDS
+from secondlook.evaluation.task import HISTORY
 from secondlook.evaluation.unknown import always_unknown
 
 Arms: TypeAlias = Callable[[Evaluation, Path, Mapping[str, Task], Model, Model | None], list[Logged]]
@@ -209,14 +209,13 @@ def _claim(
     """Take the folder for this evaluation, as it reads once everything it points to has been looked at."""
     first, task = next(iter(tasks.items()))
     settings = evaluation.settings | _found(model) | {"hash of the questions": evaluation.digest(task)}
-    settings["hash of the words"] = evaluation.digest_of_words(task)
     study = evaluation.study_of(first)
     settings |= {"prompt": study.file.version, "elicit": study.elicit, "confidence": study.confidence}
     arms = evaluation.settings_by_arm
-    if evaluation.kind.arms:
-        for name, task in tasks.items():
-            about = task.metadata or {}
-            arms[name]["hash of its words"] = digest_of([about[WORDS], about[HISTORY]])
+    for name, task in tasks.items():
+        arms[name]["hash of the words"] = evaluation.digest_of_words(name, task)
+        if evaluation.kind.arms:
+            arms[name]["hash of the exchanges shown"] = digest_of((task.metadata or {})[HISTORY])
     if examiner is not None:
         # Settings of the examiner stand with the arms that ask it; where arms are no critics, with those of all arms.
         asking = (arms.get("other"), arms.get("fitted", {}).get("critic_endpoint"), settings.get("critic_endpoint"))

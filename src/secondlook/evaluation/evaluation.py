@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,7 @@ from inspect_ai import Task
 from inspect_ai.model import Model
 
 from secondlook.benchmarks.benchmark import AnyBenchmark, find
+from secondlook.correction.case import VERDICTS, Case
 from secondlook.correction.critics.names import SILENT
 from secondlook.diagnosis.critic_file import read_critic
 from secondlook.diagnosis.gate_file import Made, read_gate
@@ -20,7 +22,7 @@ from secondlook.diagnosis.gate_made import check_same
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.study import OF_CRITIC, SAMPLED, UNKNOWN, VOTE, Study
-from secondlook.evaluation.task import arm_of, task_of
+from secondlook.evaluation.task import WORDS, arm_of, task_of
 
 _CONTROLS = ("none", VOTE)
 """Critics that no gate and no judge goes by."""
@@ -224,16 +226,14 @@ class Evaluation:
         """A digest of a task's questions, the same in every arm."""
         return digest_of([sample.metadata for sample in task.dataset])
 
-    def digest_of_words(self, task: Task) -> str:
-        """A digest of the words in which a task's questions are put, without those that an arm adds.
+    def digest_of_words(self, arm: str, task: Task) -> str:
+        """A digest of all that an arm's task may say to a model.
 
         Questions and prompt file have digests of their own; between them stands a benchmark's code, which may change.
         """
-        file = self.study_of(self.names[0]).file
-        cases = [case_of(sample.metadata or {}, file) for sample in task.dataset]
-        return digest_of(
-            [[case.query(0), case.check(0), case.reask(1, repeat_query=True, critiqued=True)] for case in cases]
-        )
+        study, words = self.study_of(arm), (task.metadata or {})[WORDS]
+        cases = (case_of(sample.metadata or {}, study.file, words) for sample in task.dataset)
+        return digest_of([digest_of(_words(case, study.rounds)) for case in cases])
 
     def roles(self, arm: str) -> dict[str, Model]:
         """The opened models of an arm beside the answering one, by what they do."""
@@ -245,6 +245,19 @@ class Evaluation:
     @property
     def _chosen(self) -> dict[str, Any]:
         return {name: value for name, value in self.questions.items() if value is not None}
+
+
+def _words(case: Case, rounds: int) -> list[Any]:
+    """All that a case may say in so many rounds."""
+    forms = (case.answer_form, case.verdict_form, case.preference_form)
+    said: list[Any] = [case.system, *([form.ask, form.choices] for form in forms if form is not None)]
+    said += [case.feedback(verdict) for verdict in VERDICTS]
+    for index in range(rounds + 1):
+        said += [case.query(index), case.check(index), case.verify(index)]
+        if index:
+            ways = itertools.product((False, True), repeat=2)
+            said += [case.reask(index, repeat_query=again, critiqued=critiqued) for again, critiqued in ways]
+    return said
 
 
 def gate_digest(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -64,22 +64,25 @@ class Readiness:
     async def missing(self) -> str | None:
         """Reason why the gateway is not ready; ``None`` if it is."""
         if self._clock() >= self._until:
-            try:
-                with anyio.fail_after(_PATIENCE):
-                    self._said = await (self._model() if self._proof == "model" else self.server())
-            except UpstreamError as error:
-                self._said = str(error)
-            except TimeoutError:
-                self._said = "the upstream did not answer in time"
+            self._said = await self._heard(self._model if self._proof == "model" else self._server)
             self._until = self._clock() + (_FRESH if self._said is None else _SOON)
         return self._said
 
-    async def server(self) -> str | None:
-        """Reason why there is no server, asked now; ``None`` if there is one, whether or not its models answer.
+    async def unreachable(self) -> str | None:
+        """Reason why no server answers, asked now; ``None`` if one does, whether or not its models do."""
+        return await self._heard(self._server)
 
-        Raises:
-            UpstreamError: It cannot be reached.
-        """
+    @staticmethod
+    async def _heard(ask: Callable[[], Awaitable[str | None]]) -> str | None:
+        try:
+            with anyio.fail_after(_PATIENCE):
+                return await ask()
+        except UpstreamError as error:
+            return str(error)
+        except TimeoutError:
+            return "the upstream did not answer in time"
+
+    async def _server(self) -> str | None:
         reply = await self._upstream.send("GET", "/models", (), None, Tally())
         # One that lists no models may say that it does not; these say that there is no server to be had.
         return f"the upstream answered with status {reply.status}" if reply.status in (502, 503, 504) else None

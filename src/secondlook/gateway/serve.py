@@ -22,7 +22,6 @@ from secondlook.gateway.limits import Limits
 from secondlook.gateway.logs import LOGGER, set_up
 from secondlook.gateway.metrics import SHARED
 from secondlook.gateway.settings import GatewaySettings
-from secondlook.gateway.upstream import UpstreamError
 
 _BACKLOG = 2048
 _AGAIN = 1.0  # seconds before a worker that has ended gets a successor
@@ -83,10 +82,7 @@ def serve(
 async def _look_for_upstream(gateway: Gateway, tell: Callable[[str], None] | None) -> None:
     """Say so if no server answers at the upstream's address."""
     async with gateway.upstream:
-        try:
-            said = await gateway.readiness.server()
-        except UpstreamError as error:
-            said = str(error)
+        said = await gateway.readiness.unreachable()
     if said is None:
         return
     if tell is None:

@@ -89,12 +89,18 @@ def read_pilot(folder: Path) -> Pilot:
     if kept is None:
         raise ValueError(f"{str(folder)!r} is not the folder of a run; make one with: secondlook eval --out {folder}")
     evaluation = evaluation_of(kept["settings"], kept["arms"])
-    task = evaluation.task(evaluation.names[0])
-    for what, found in (("questions", evaluation.digest(task)), ("words", evaluation.digest_of_words(task))):
-        if (made := kept["settings"].get(f"hash of the {what}")) != found:
+    tasks = {name: evaluation.task(name) for name in evaluation.names}
+    found, made = evaluation.digest(tasks[evaluation.names[0]]), kept["settings"]["hash of the questions"]
+    if found != made:
+        raise ValueError(
+            f"the questions here are not those of {str(folder)!r} (hash {found}, there {made}); give the same data, or "
+            "run the pilot again"
+        )
+    for name, task in tasks.items():
+        if evaluation.digest_of_words(name, task) != kept["arms"][name].get("hash of the words"):
             raise ValueError(
-                f"the {what} here are not those of {str(folder)!r} (hash {found}, there {made}); give the same data, "
-                "or run the pilot again"
+                f"arm {name!r} of {str(folder)!r} asked in other words than it would here, or noted none; run the "
+                "pilot again"
             )
     logged = read_logged(folder)
     done = [one for one in logged if one.transcript.stop not in ("error", "refused")]
