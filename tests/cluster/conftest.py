@@ -11,7 +11,7 @@ from small_sweep import SWEEP
 from command import secondlook
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def two():
     """A Ray cluster of two worker nodes of one processor each, and a head that does no work."""
     with nodes("a", "b") as cluster, pytest.MonkeyPatch.context() as patch:
