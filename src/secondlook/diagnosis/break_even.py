@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import ALARM, PASS, RIGHT, SILENT, UNCLEAR, WRONG
@@ -168,7 +168,7 @@ def _balance(right: Array, alarm: Array, changed: Array, cluster: Array, *, prio
     for of, (hit, p, weight) in zip(among, slopes, strict=True):
         influence += weight * np.bincount(index[of], weights=hit[of] - p, minlength=count) / of.sum()
     error = float(np.sqrt(count / (count - 1) * (influence**2).sum()))
-    half = float(stats.t.ppf(0.975, count - 1)) * error
+    half = float(special.stdtrit(count - 1, 0.975)) * error
     low, high = (float(special.expit(special.logit(value) + side * half)) for side in (-1, 1))
     return Estimate(value, low, high, len(right), count)
 

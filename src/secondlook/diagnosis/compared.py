@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from secondlook.diagnosis.clusters import Array, cluster_index, spread
 from secondlook.diagnosis.intervals import Estimate, clustered_mean
@@ -252,7 +252,7 @@ def _shift(difference: Array, clusters: Array) -> tuple[Estimate | None, float |
     index = cluster_index(clusters, difference.size)
     totals, squares = (np.bincount(index, weights=difference**power) for power in (1, 2))
     of = spread(totals, squares, np.bincount(index))
-    return estimate, float(2 * stats.t.sf(abs(estimate.value) / math.sqrt(float(of.variance)), float(of.dof)))
+    return estimate, float(2 * special.stdtr(float(of.dof), -abs(estimate.value) / math.sqrt(float(of.variance))))
 
 
 def _judged(one: Against, adjusted: float | None, sign: int) -> Against:

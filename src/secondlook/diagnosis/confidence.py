@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from secondlook.diagnosis.clusters import Array, cluster_index
 from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion, wilson
@@ -83,7 +83,7 @@ def auroc(p: Array, events: ArrayLike, clusters: ArrayLike, level: float = 0.95)
     if not 0 < area < 1 or variance < 1e-18:
         ends = wilson(np.array(area), np.array(float(fewest)), level)
         return Estimate(area, float(ends[0]), float(ends[1]), p.size, count)
-    half = float(stats.t.isf((1 - level) / 2, fewest - 1)) * np.sqrt(variance) / (area * (1 - area))
+    half = float(-special.stdtrit(fewest - 1, (1 - level) / 2)) * np.sqrt(variance) / (area * (1 - area))
     centre = np.log(area / (1 - area))
     least, most = (float(1 / (1 + np.exp(-(centre + side * half)))) for side in (-1, 1))
     return Estimate(area, least, most, p.size, count)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from secondlook.diagnosis.clusters import Array, cluster_index, spread
 from secondlook.diagnosis.intervals import Estimate
@@ -79,7 +79,7 @@ def corrected_mean(
         # The same as w · mean(f of the rest) + mean(Y − w·f of the labelled).
         value += weight * float(f[rest].mean() - f[known].mean())
     variance, dof = _variance(f, y, index, known, weight)
-    half = float(stats.t.isf((1 - level) / 2, dof) * np.sqrt(variance))
+    half = float(-special.stdtrit(dof, (1 - level) / 2) * np.sqrt(variance))
     estimate = Estimate(
         float(np.clip(value, *bounds)),
         max(value - half, bounds[0]),

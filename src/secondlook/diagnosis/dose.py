@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-from scipy import stats
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
@@ -112,6 +111,8 @@ def correlate(gains: Sequence[float], critic_accuracies: Sequence[float], *, see
         return f"it takes {_FEWEST_GROUPS} groups with an examined answer, and there are {len(x)}"
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return f"all groups have the same {'critic accuracy' if np.ptp(x) == 0 else 'gain'}"
+    from scipy import stats  # here: importing it takes as long as all else that a diagnosis needs
+
     return Correlation(len(x), *_permuted(x, y, seed), *_permuted(stats.rankdata(x), stats.rankdata(y), seed))
 
 
@@ -122,6 +123,8 @@ def _permuted(x: Array, y: Array, seed: int) -> tuple[float, float]:
 
     def r(z: Array, axis: int = -1) -> Array:
         return np.asarray(np.tensordot(z, centred, axes=(axis, 0)))
+
+    from scipy import stats
 
     rng = np.random.default_rng(seed)
     result = stats.permutation_test(

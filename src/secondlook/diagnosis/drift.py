@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import RIGHT, STATES, WRONG
@@ -57,8 +57,8 @@ def drift_of(arm: Arm, steps: int) -> list[Drift]:
         spread = _spread(hits, index, count)
         difference = later - fitted
         # Without a spread all answers went the same way on both sides.
-        p = float(2 * stats.t.sf(abs(difference) / spread, count - 1)) if spread else 1.0
-        half = float(stats.t.ppf(0.975, count - 1)) * spread
+        p = float(2 * special.stdtr(count - 1, -abs(difference) / spread)) if spread else 1.0
+        half = float(special.stdtrit(count - 1, 0.975)) * spread
         low, high = (max(-1.0, difference - half), min(1.0, difference + half)) if spread else (None, None)
         found.append((STATES[state], fitted, later, Estimate(difference, low, high, index.size, count), p))
     adjusted = holm([p for *_, p in found])

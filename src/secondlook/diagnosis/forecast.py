@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import RIGHT, STATES, WRONG
@@ -189,7 +189,7 @@ def _design_effect(residual: Array, cluster: Array) -> float | None:
     totals = np.bincount(index, weights=residual)
     alone = float((residual**2).sum()) * residual.size / (residual.size - 1)
     together = float((totals**2).sum()) * count / (count - 1)
-    few = float(stats.t.ppf(0.975, count - 1) / stats.t.ppf(0.975, residual.size - 1))
+    few = float(special.stdtrit(count - 1, 0.975) / special.stdtrit(residual.size - 1, 0.975))
     return max(1.0, together / alone if alone > 0 else 1.0) * few**2
 
 

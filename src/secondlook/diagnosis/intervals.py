@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from secondlook.diagnosis.clusters import Array, Spread, cluster_index, effective_size, spread
 
@@ -53,7 +53,7 @@ def clustered_mean(
     high: float | None = None
     # Rounding leaves a trace of variance where there is none.
     if count >= 2 and variance > (1e-12 * float(np.abs(x).max())) ** 2:
-        half = float(stats.t.isf((1 - level) / 2, of.dof) * np.sqrt(variance))
+        half = float(-special.stdtrit(of.dof, (1 - level) / 2) * np.sqrt(variance))
         low, high = max(mean - half, bounds[0]), min(mean + half, bounds[1])
     elif count >= 2 and np.isfinite(bounds).all() and np.ptp(x) == 0.0:
         seen = float(wilson(np.array(1.0), np.array(float(count)), level)[0])
@@ -89,7 +89,7 @@ def proportion_interval(of: Spread, level: float) -> tuple[Array, Array]:
 
 def wilson(share: Array, n: Array, level: float) -> tuple[Array, Array]:
     """Wilson's score interval for a share at a (possibly fractional) sample size (Wilson 1927)."""
-    z = float(stats.norm.isf((1 - level) / 2))
+    z = float(-special.ndtri((1 - level) / 2))
     # The roots in p of |share − p| = z √(p(1 − p)/n).
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from secondlook.diagnosis.clusters import Array, Spread, cluster_index, effective_size, spread
 from secondlook.diagnosis.intervals import Estimate
@@ -72,7 +72,7 @@ def paired_change(
     low, high = _ends(of, gained, lost, level)
     p = float(change_p(of, gained.sum(), lost.sum())) if count >= 2 else None
     worth = float(effective_size(of, _events(of, gained.sum() + lost.sum()), 1 - level))
-    exact = float(stats.binomtest(up, up + down).pvalue) if up + down else 1.0
+    exact = min(1.0, 2 * float(special.bdtr(min(up, down), up + down, 0.5)))
     return Change(
         estimate=Estimate(float(of.mean), low, high, first.size, count),
         p=p,
@@ -144,7 +144,7 @@ def samples_for(half_width: float, gained: int, lost: int, n: int, design: float
         raise ValueError(f"{gained} gained and {lost} lost are no part of {n}; give counts of pairs that changed")
     if not design >= 1:
         raise ValueError(f"design effect is {design:g}; it is at least 1 (single questions for clusters)")
-    z = float(stats.norm.isf(0.025))
+    z = float(-special.ndtri(0.025))
 
     def wide(samples: int) -> bool:
         worth = np.asarray(samples / design)
@@ -165,7 +165,7 @@ def change_interval(of: Spread, gained: ArrayLike, lost: ArrayLike, level: float
     up, down = np.asarray(gained, dtype=float), np.asarray(lost, dtype=float)
     n = effective_size(of, _events(of, up + down), 1 - level)
     scale = n / of.n
-    z = float(stats.norm.isf((1 - level) / 2))
+    z = float(-special.ndtri((1 - level) / 2))
     return _end(up * scale, down * scale, n, z, -1.0), _end(up * scale, down * scale, n, z, 1.0)
 
 

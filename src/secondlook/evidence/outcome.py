@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 Outcome = Literal[
     "supported", "undecided", "not reproduced at reduced size", "refuted", "base not trained", "not estimated"
@@ -91,7 +91,7 @@ class ClaimEstimate:
         value = float(x.mean())
         if x.size == 1:
             return cls(value, -math.inf, math.inf, 1)
-        half = float(stats.t.ppf(0.975, x.size - 1) * x.std(ddof=1) / math.sqrt(x.size))
+        half = float(special.stdtrit(x.size - 1, 0.975) * x.std(ddof=1) / math.sqrt(x.size))
         return cls(value, value - half, value + half, x.size)
 
     @classmethod
@@ -127,7 +127,7 @@ class ClaimEstimate:
         if not total:
             return cls(float(value), float(value), float(value), seeds)
         degrees = total**2 / sum(square**2 / df for square, df in zip(squares, free, strict=True))
-        half = float(stats.t.ppf(0.975, degrees)) * math.sqrt(total / x.size)
+        half = float(special.stdtrit(degrees, 0.975)) * math.sqrt(total / x.size)
         return cls(float(value), float(value) - half, float(value) + half, seeds)
 
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 from scipy.optimize import nnls
-from scipy.stats import t as student
 
 from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.planning.pilot import Array, Kind, Pilot, PilotArm, Quantity
@@ -267,7 +267,7 @@ def _arm(arm: PilotArm, study: Evaluation, name: str, token: float, questions: i
     if (groups := min(_GROUPS, len(names))) > 1:  # the delete-a-group jackknife
         without = np.array([summed(number % groups != group) for group in range(groups)])
         # Variance: (G - 1) / G times the sum of squared deviations over the G groups, each left out in turn.
-        spread = np.sqrt((groups - 1) * without.var(axis=0)) * student.ppf(0.975, groups - 1)
+        spread = np.sqrt((groups - 1) * without.var(axis=0)) * special.stdtrit(groups - 1, 0.975)
         low, high = found - spread, found + spread
         tokens = {"tokens_in": IN, "tokens_out": OUT, "tokens_cached": CACHED}
         bounds = {name: (float(low[at]), float(high[at])) for name, at in tokens.items()}
