@@ -1,23 +1,13 @@
-"""What tests of clusters share: one cluster, and one sweep as it is without any."""
+"""What tests of clusters share: one sweep, and what it leaves without any cluster."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from ray_nodes import QUIET, nodes
 from small_sweep import SWEEP
 
 from command import secondlook
-
-
-@pytest.fixture(scope="package")
-def two():
-    """A Ray cluster of two worker nodes of one processor each, and a head that does no work."""
-    with nodes("a", "b") as cluster, pytest.MonkeyPatch.context() as patch:
-        for name, value in QUIET.items():
-            patch.setenv(name, value)
-        yield cluster
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Real servers on loopback, started once."""
+"""Real servers on loopback; one that takes much memory ends with its file of tests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def planted_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of ``transformers serve`` with the planted checkpoint."""
     with serving("planted", tmp_path_factory.mktemp("server")) as address:
         yield address
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def _faulty_server() -> Iterator[FaultyServer]:
     with FaultyServer() as server:
         yield server
