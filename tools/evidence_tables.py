@@ -11,6 +11,7 @@ from typing import Any
 from secondlook.evidence.outcome import side
 from secondlook.evidence.report import interval
 from secondlook.lab.columns import ANSWERS, COLUMNS, judged, worded
+from secondlook.lab.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = {"lab": "docs/laboratory.md", "studies": "docs/studies.md"}
@@ -64,9 +65,20 @@ def standings(sweep: dict[str, Any]) -> str:
         rates = ", ".join(f"{rate:g}" for rate in sorted({seed["rate"] for seed in one["seeds"]}))
         cells = (one["name"], one["standing"], interval(one["skill"]), interval(one["excess"]), rates)
         lines.append(f"| {' | '.join(cells)} | {one['parameters']:,} |")
-    counted = min(len(one.get("counted", ())) for one in sweep["variants"])
-    said = f"{sweep['seeds']} seeds, of which {counted} have a trained base; {sweep['exam']:,} problems."
+    counted = min((len(one["counted"]) for one in sweep["variants"] if one.get("skill")), default=0)
+    seeds = f"{sweep['seeds']} seeds, of which {counted} have" if sweep["seeds"] > 1 else f"{counted} of 1 seed has"
+    said = f"{seeds} a trained base; {sweep['exam']:,} problems."
     return "\n".join([*lines, "", said]) + "\n"
+
+
+def of_base(sweep: dict[str, Any]) -> str:
+    """A line for each part of the claims about a sweep's base."""
+    lines = ["| id | part | threshold | value [95%] |", "|---|---|---|---|"]
+    for claim, numbers in sweep["claims"].items():
+        for part in EXPERIMENTS[claim].parts:
+            value = interval(numbers[part.name])
+            lines.append(f"| {claim} | {part.says} | {side(part.above, part.below)} | {value} |")
+    return "\n".join(lines) + "\n"
 
 
 def block(text: str, name: str, content: str) -> str:
@@ -83,7 +95,9 @@ def filled(text: str) -> str:
     """A page as it should be."""
     text = block(text, "columns", columns())
     for file in sorted((ROOT / "results" / "lab").glob("*/result.json")):
-        text = block(text, file.parent.name, standings(json.loads(file.read_text("utf-8"))))
+        sweep = json.loads(file.read_text("utf-8"))
+        text = block(text, file.parent.name, standings(sweep))
+        text = block(text, f"{file.parent.name}-base", of_base(sweep))
     for floor in PAGES:
         found = results(floor)
         text = block(text, floor, outcomes(found))

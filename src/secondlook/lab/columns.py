@@ -119,13 +119,18 @@ def worded(answer: Answer, results: Results) -> str:
     where = ", reduced size" if not isinstance(answer, Quick) and answer.reduced else ""
     if said is None:
         return f"{name}: not run"
-    if not isinstance(answer, Cell) or said == "base not trained":
+    if isinstance(answer, Quick) or said == "base not trained":
         return f"{name}: {said}{where}"
+    if isinstance(answer, OfBase):
+        return f"{name}: {said} ({_seeds(results[answer.sweep]['seeds'])}{where})"
     found = _variant(answer, results)
-    number, count = found["behind" if answer.part else "skill"], len(found["counted"])
-    seeds = "1 seed" if count == 1 else f"{count} seeds"
+    number, seeds = found["behind" if answer.part else "skill"], _seeds(len(found["counted"]))
     shown = f"{number['value']:.2f} [{number['low']:.2f}, {number['high']:.2f}]"
     return f"{name}: {said} ({'behind by' if answer.part else 'skill'} {shown}, {seeds}{where})"
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _of_variant(cell: Cell, found: Mapping[str, Any]) -> Outcome | None:
