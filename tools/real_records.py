@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from secondlook.evaluation.study import UNKNOWN
 from secondlook.studies.real import CATEGORIES
 
 REAL = Path(__file__).parent.parent / "results" / "real"
@@ -84,4 +85,7 @@ def arms(model: str) -> Iterator[RealArm]:
         settings = json.loads(told)
         prompt = settings["prompt"].partition("@")[0].partition("/")[2]
         if task != "BBQ" or len(tables) == len(CATEGORIES):
-            yield RealArm(model, task, settings["arms"][0], prompt, settings, pd.concat(tables, ignore_index=True))
+            records = pd.concat(tables, ignore_index=True)
+            # Of a critic with noise the arm has a name of its own.
+            (name,) = set(records["arm"]) - {UNKNOWN}
+            yield RealArm(model, task, name, prompt, settings, records)

@@ -124,6 +124,16 @@ def test_no_text_is_committed(file):
     assert not texts(file)
 
 
+def test_arms_with_noise_stay_among_a_study_s_records(bbq_data, smollm2, tmp_path, monkeypatch):
+    """Such an arm is called otherwise than its critic; records that were dropped left S3 with one dose."""
+    monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
+    monkeypatch.setattr(RealBench, "_ask", None)  # all of it is committed
+    records = EXPERIMENTS["S3"].ask(RealBench(profile_of("smollm2-135m"), ROOT / "results/real", tmp_path))
+    found = records.groupby("noise_p")["sample"].nunique()
+    assert found.to_dict() == dict.fromkeys((0.0, 0.25, 0.5, 0.75, 1.0), 600)
+    assert "always-unknown" not in set(records["arm"])
+
+
 class AskedAgain(RealBench):
     """A bench that also asks the first unit of each study again, elsewhere."""
 

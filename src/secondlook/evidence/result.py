@@ -21,14 +21,15 @@ _PACKAGES = ("secondlook", "torch", "numpy", "scipy", "matplotlib")
 
 
 def write(result: dict[str, Any], folder: Path) -> None:
-    """Write `result.json` and its figure as PNG and SVG.
+    """Write `result.json` and, where there is something to draw, its figure as PNG and SVG.
 
     Raises:
         OSError: They cannot be written; what was there before is kept.
     """
     with whole(folder / "result.json") as file:
         file.write((json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
-    draw(result, folder / "figure")
+    if result["panels"]:  # what could not be estimated has none
+        draw(result, folder / "figure")
 
 
 def judged(
