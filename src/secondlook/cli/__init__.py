@@ -7,7 +7,6 @@ import sys
 import threading
 from functools import cache, partial
 from importlib import metadata
-from multiprocessing import resource_tracker
 from typing import Annotated
 
 import typer
@@ -70,6 +69,8 @@ def secondlook(
 def _stoppable() -> None:
     """Have SIGTERM, by which systems and schedulers stop a process, go the way of Ctrl-C, and keep as much."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as background jobs of scripts inherit it
+        from multiprocessing import resource_tracker  # here: no other command waits for it
+
         # Held back, Ctrl-C does as little; but an event loop ends in order only where it finds this handler. Else an
         # interrupt is raised wherever the loop is, and is lost in code that may not raise. The tracker of process pools
         # lets Ctrl-C through again as it starts, so it starts before.
