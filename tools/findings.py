@@ -43,7 +43,7 @@ class Look:
     @property
     def critic(self) -> str:
         """The critic, and in what the arm differs from the plain one."""
-        return ", ".join(filter(None, [self.arm.name, self.arm.differs]))
+        return ", ".join(filter(None, [self.arm.critic, self.arm.differs]))
 
     @property
     def gain(self) -> Estimate | None:
@@ -78,18 +78,20 @@ def _order(arm: RealArm) -> tuple[Any, ...]:
 def table(found: list[Look]) -> str:
     """A line for each arm that looks again."""
     lines = [
-        "| task | critic | n | right before | change, points | over a vote | critic right | a* | alarms true | need |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| task | critic | n | right before | change, points | over `none` | over a vote | critic right | a* "
+        "| alarms true | need |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for look in found:
         even, critic = look.found.break_even, look.found.overall.critic
         alarms = even.alarms if even else None
         cells = (
             look.arm.task,
-            f"`{look.arm.name}`{', ' * bool(look.arm.differs)}{look.arm.differs}",
+            f"`{look.arm.critic}`{', ' * bool(look.arm.differs)}{look.arm.differs}",
             str(look.found.overall.n),
             share(look.found.overall.accuracy),
             moved(look.gain),
+            moved(look.against("none")),
             moved(look.against("vote")),
             share(critic.accuracy, digits=0) if critic else DASH,
             share(even.accuracy, digits=0) if even else DASH,

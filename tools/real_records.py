@@ -63,6 +63,11 @@ class RealArm:
         return ", ".join(said)
 
     @property
+    def critic(self) -> str:
+        """Who judges: the arm as it was asked for, since one whose verdicts are flipped has the noise in its name."""
+        return next(name for name in self.settings["arms"] if name != UNKNOWN)
+
+    @property
     def looks(self) -> int:
         """How many second looks it made."""
         return int(self.settings.get("rounds", 1))
