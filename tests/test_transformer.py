@@ -5,73 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from secondlook.transformer import Block, MultiHeadAttention, Transformer, TransformerConfig
-
-PLAIN = TransformerConfig(inputs=3, outputs=2, width=6, blocks=(Block(2, 4, value_width=5, feedforward=7),))
-GPT2 = TransformerConfig.uniform(
-    3,
-    Block(2, 4, feedforward=16),
-    inputs=3,
-    outputs=2,
-    width=8,
-    causal=True,
-    activation="gelu",
-    norm=True,
-    bias=True,
-    positions=9,
-)
-MIXED = replace(
-    PLAIN,
-    blocks=(
-        Block(3, 2, attention="linear"),
-        Block(0, 1, feedforward=5),
-        Block(2, 4, value_width=1),
-        Block(0, 1),
-        Block(1, 3, value_width=7, feedforward=2, attention="linear"),
-    ),
-)
-LINEAR = replace(PLAIN, blocks=(replace(PLAIN.blocks[0], attention="linear"),) * 2)
-SUMMED = replace(LINEAR, blocks=(replace(LINEAR.blocks[0], division="none"),) * 2)
-REPLACED = replace(GPT2, causal=False, blocks=(Block(2, 4, stream="replaced"),) * 2)
-SHAPES = {
-    "plain": PLAIN,
-    "unscaled": replace(PLAIN, scale=False),
-    "causal": replace(PLAIN, causal=True),
-    "linear": LINEAR,
-    "linear, causal": replace(LINEAR, causal=True),
-    "linear, summed": SUMMED,
-    "linear, summed, causal": replace(SUMMED, causal=True),
-    "stream replaced": REPLACED,
-    "mixed": MIXED,
-    "mixed, causal, with norm": replace(MIXED, causal=True, norm=True),
-    "like GPT-2": GPT2,
-    "like GPT-2, linear": replace(GPT2, blocks=tuple(replace(block, attention="linear") for block in GPT2.blocks)),
-}
-shapes = pytest.mark.parametrize("config", SHAPES.values(), ids=SHAPES)
-causal_shapes = pytest.mark.parametrize(
-    "config", [c for c in SHAPES.values() if c.causal], ids=[n for n, c in SHAPES.items() if c.causal]
-)
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64).to(dtype)
-
-
-def lively(config, seed=0, std=0.6):
-    """In double precision, with weights, gains and biases large enough that an error anywhere shows."""
-    model, generator = Transformer(config).double(), seeded(seed)
-    with torch.no_grad():
-        for weights in model.parameters():
-            weights.normal_(std=std, generator=generator)
-    return model
+from transformer_shapes import GPT2, SHAPES, causal_shapes, draw, lively, shapes
 
 
 def token_by_token(config, state, sequence):
@@ -240,97 +178,6 @@ def test_every_precision_computes_the_same(name, dtype, error):
     assert (outputs - exact).norm() <= error * exact.norm()
 
 
-def test_the_same_seed_draws_the_same_weights():
-    first, again, other = (Transformer(GPT2, seeded(seed)).state_dict() for seed in (1, 1, 2))
-    for name, weights in first.items():
-        assert torch.equal(weights, again[name])
-        assert torch.equal(weights, other[name]) == (weights.ndim == 1)
-
-
-def test_initial_weights_are_gpt2s():
-    config = replace(GPT2, width=128, positions=64, blocks=(Block(4, 32, feedforward=512),) * 2)
-    for name, weights in Transformer(config, seeded()).state_dict().items():
-        if weights.ndim == 1:
-            assert (weights == (1 if "norm" in name and name.endswith("weight") else 0)).all()
-        else:
-            writes = name.endswith(("attention.out.weight", "feedforward.down.weight"))
-            expected = 0.02 / (2 if writes else 1)  # √(2·depth) is 2 here
-            sampling = 4 / math.sqrt(2 * weights.numel())
-            assert weights.std() == pytest.approx(expected, rel=sampling)
-            assert abs(weights.mean()) < 4 * expected / math.sqrt(weights.numel())
-
-
-@pytest.mark.parametrize("initial", ["torch", "gpt2-inside"])
-def test_initial_weights_are_torchs_where_they_should_be(initial):
-    """As torch draws a linear layer: evenly within 1/√inputs, so with a spread of 1/√(3 · inputs)."""
-    config = replace(GPT2, inputs=48, outputs=40, width=128, positions=64, blocks=(Block(4, 32, feedforward=256),) * 2)
-    drawn, usual = Transformer(replace(config, initial=initial), seeded()), Transformer(config, seeded())
-    for name, module in drawn.named_modules():
-        if not isinstance(module, nn.Linear):
-            continue
-        if initial == "gpt2-inside" and not name.startswith("read_"):
-            assert module.weight.detach().std() == pytest.approx(
-                usual.get_submodule(name).weight.std().item(), rel=0.05
-            )
-            assert (module.bias == 0).all()
-            continue
-        for kind in ("weight", "bias"):
-            ours, most = getattr(module, kind).detach(), 1 / math.sqrt(module.in_features)
-            assert ours.std() == pytest.approx(most / math.sqrt(3), rel=0.3 if kind == "bias" else 0.05)
-            assert ours.abs().max() <= most
-    assert drawn.positions.detach().std() == pytest.approx(1 if initial == "torch" else 0.02, rel=0.05)
-
-
-@shapes
-def test_biases_are_there_if_asked_for(config):
-    names = Transformer(config).state_dict()
-    biases = [name.removesuffix(".weight") for name in names if name.endswith(".weight")] if config.bias else []
-    assert [name.removesuffix(".bias") for name in names if name.endswith(".bias")] == biases
-
-
-@shapes
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_weights_come_back_from_a_file_bit_for_bit(config, dtype, tmp_path):
-    model, tokens = lively(config).to(dtype), draw(2, 7, 3, dtype=dtype)
-    save_file(model.state_dict(), tmp_path / "model.safetensors")
-    random_state = torch.get_rng_state()
-    again = Transformer.load(config, load_file(tmp_path / "model.safetensors"))
-    assert torch.equal(torch.get_rng_state(), random_state)
-    assert again.state_dict().keys() == model.state_dict().keys()
-    assert torch.equal(again(tokens), model(tokens))
-    model(tokens).sum().backward()
-    again(tokens).sum().backward()
-    for weights, loaded in zip(model.parameters(), again.parameters(), strict=True):
-        assert torch.equal(loaded, weights)
-        assert torch.equal(loaded.grad, weights.grad)
-
-
-def test_a_loaded_transformer_leaves_its_source_alone():
-    weights = Transformer(PLAIN, seeded()).state_dict()
-    nn.init.zeros_(Transformer.load(PLAIN, weights).read_in.weight)
-    assert weights["read_in.weight"].all()
-
-
-@pytest.mark.parametrize(
-    ("change", "value"),
-    [
-        ({"read_in.weight": None}, "read_in.weight"),
-        ({"blocks.0.attention.out.weight": None}, "blocks.0.attention.out.weight"),
-        ({"blocks.1.attention.out.weight": torch.zeros(6, 10)}, "blocks.1.attention.out.weight"),
-        ({"read_in.bias": torch.zeros(6)}, "read_in.bias"),
-        ({"read_out.weight": torch.zeros(2, 7)}, "[2, 7]"),
-        ({"read_out.weight": torch.zeros(2, 6, dtype=torch.int64)}, "read_out.weight"),
-        ({"read_out.weight": torch.zeros(2, 6, dtype=torch.float64)}, "float32 and torch.float64"),
-    ],
-)
-def test_weights_of_another_transformer_are_refused(change, value):
-    weights = Transformer(PLAIN).state_dict() | change
-    with pytest.raises(ValueError, match="weights") as error:
-        Transformer.load(PLAIN, {name: tensor for name, tensor in weights.items() if tensor is not None})
-    assert value in str(error.value)
-    assert "from one model" in str(error.value) or "convert" in str(error.value)
-
-
 class Plain(nn.Module):
     """Attention written out, as the laboratory does it: the fused one has no rule for vmap."""
 
@@ -373,40 +220,6 @@ def test_an_ensemble_is_its_members(config):
         for name, weights in model.state_dict().items():
             torch.testing.assert_close(together[name][number], weights, rtol=1e-10, atol=1e-10)
         assert not torch.equal(together["read_in.weight"][number], start["read_in.weight"][number])
-
-
-@pytest.mark.parametrize(
-    ("change", "value", "remedy"),
-    [
-        ({"inputs": 0}, "inputs 0", "at least 1"),
-        ({"outputs": -1}, "outputs -1", "at least 1"),
-        ({"width": 0}, "width 0", "at least 1"),
-        ({"blocks": ()}, "blocks is empty", "at least one Block"),
-        ({"positions": -1}, "positions -1", "0 for none"),
-        ({"activation": "tanh"}, "'tanh'", "relu, gelu"),
-        ({"blocks": (Block(1, 1), Block(1, 1, attention="cosine"))}, "'cosine' of block 1", "softmax, linear"),
-        ({"blocks": (Block(1, 1, division="sum"),)}, "'sum' of block 0", "count, none"),
-        ({"blocks": (Block(1, 1, stream="lost"),)}, "'lost' of block 0", "kept, replaced"),
-        ({"blocks": (Block(1, 1, stream="replaced"),)}, "block 0", "needs norm, and feedforward 0"),
-        ({"norm": True, "blocks": (Block(1, 1, feedforward=3, stream="replaced"),)}, "block 0", "feedforward 0"),
-        ({"initial": "zeros"}, "'zeros'", "gpt2, gpt2-inside, torch"),
-        ({"blocks": (Block(-1, 1),)}, "heads=-1", "0 leaves them out"),
-        ({"blocks": (Block(0, 1, feedforward=-2),)}, "feedforward=-2", "0 leaves them out"),
-        ({"blocks": (Block(1, 1), Block(1, 0))}, "block 1", "at least 1"),
-        ({"blocks": (Block(2, 3, value_width=0),)}, "value_width=0", "at least 1"),
-    ],
-)
-def test_a_transformer_that_cannot_be_is_refused(change, value, remedy):
-    with pytest.raises(ValueError, match=remedy) as error:
-        replace(PLAIN, **change)
-    assert value in str(error.value)
-
-
-def test_uniform_repeats_a_block():
-    assert [block.heads for block in GPT2.blocks] == [2, 2, 2]
-    assert TransformerConfig.uniform(1, PLAIN.blocks[0], inputs=3, outputs=2, width=6) == PLAIN
-    with pytest.raises(ValueError, match="at least one Block"):
-        TransformerConfig.uniform(0, Block(1, 1), inputs=1, outputs=1, width=1)
 
 
 @pytest.mark.parametrize(
