@@ -28,8 +28,8 @@ import pandas as pd
 from scipy import special
 
 from secondlook.diagnosis.clusters import Array
-from secondlook.diagnosis.gate_file import Made
-from secondlook.diagnosis.gate_fit import GateQuestions, fit, held_out, questions_of
+from secondlook.fitting.gate_file import Made
+from secondlook.fitting.gate_fit import GateQuestions, fit, held_out, questions_of
 
 TARGET = Path(__file__).parent.parent / "results" / "diagnosis" / "gates.json"
 SEED = 20260

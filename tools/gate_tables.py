@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 from evidence_tables import block, refresh
 
-from secondlook.diagnosis.gate_file import GateFile, Trial, Worth
-from secondlook.diagnosis.gate_fit import fit, held_out, questions_of
-from secondlook.diagnosis.gate_made import made_of
+from secondlook.fitting.gate_file import GateFile, Trial, Worth
+from secondlook.fitting.gate_fit import fit, held_out, questions_of
+from secondlook.fitting.gate_made import made_of
 
 ROOT = Path(__file__).parent.parent
 PAGE, CALIBRATION, REAL = ROOT / "docs/gates.md", ROOT / "results/diagnosis/gates.json", ROOT / "results/real"

@@ -21,7 +21,7 @@ from gate_tables import ROOT, studies
 from secondlook.diagnosis.forecast import Forecast, forecast
 from secondlook.diagnosis.paired import paired_change
 from secondlook.diagnosis.table import Arm, check_table
-from secondlook.diagnosis.trained import deal
+from secondlook.fitting.trained import deal
 
 PAGE = ROOT / "docs/diagnosis.md"
 NEAR_ZERO = 0.005

@@ -1,6 +1,6 @@
 """A fitted critic as plain data: what it reads of an answer, and how likely that makes the answer wrong.
 
-It was fitted elsewhere (:mod:`secondlook.diagnosis.critics`, by scikit-learn); here it is only evaluated, the same way
+It was fitted elsewhere (:mod:`secondlook.fitting.critics`, by scikit-learn); here it is only evaluated, the same way
 in an evaluation, in the gateway and over a whole table.
 """
 
@@ -164,7 +164,7 @@ class Fitted:
     def verdict(self, known: Known) -> Literal["wrong", "right", "unclear"]:
         """Verdict of the fitted critic."""
         found = self.wrong(known)
-        # A vote at its threshold is a tie. Other forms pass there, as `diagnosis.critics` judged them.
+        # A vote at its threshold is a tie. Other forms pass there, as `fitting.critics` judged them.
         if found is None or (found == self.threshold and self.form.kind == "vote"):
             return "unclear"
         return "wrong" if found > self.threshold else "right"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from secondlook.diagnosis.critic_file import FORMAT as CRITIC
-from secondlook.diagnosis.critic_file import CriticFile, critic_text
 from secondlook.diagnosis.examiner import Examiner
-from secondlook.diagnosis.gate_file import FORMAT, GateFile, Made, gate_text
 from secondlook.fitted import Fitted, Input, Votes
+from secondlook.fitting.critic_file import FORMAT as CRITIC
+from secondlook.fitting.critic_file import CriticFile, critic_text
+from secondlook.fitting.gate_file import FORMAT, GateFile, Made, gate_text
 from secondlook.gate import Gate
 
 

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from secondlook.diagnosis.examiner import Examiner
-from secondlook.diagnosis.gate_file import Trial
 from secondlook.evaluation import manifest
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import run_evaluation
 from secondlook.evaluation.evaluation import Evaluation
+from secondlook.fitting.gate_file import Trial
 
 SETTINGS = {"benchmark": "planted", "rounds": 1, "questions": {"limit": 3}}
 

@@ -9,11 +9,11 @@ from servers import Pair, completion, script
 from starlette.datastructures import Headers
 from test_gateway_app import PROMPT, RIGHT, WRONG, post, told
 
-from secondlook.diagnosis.critic_file import FORMAT as CRITIC
-from secondlook.diagnosis.critic_file import CriticFile, critic_text
 from secondlook.diagnosis.examiner import Examiner
-from secondlook.diagnosis.gate_file import FORMAT, GateFile, Made, Trial, gate_text
 from secondlook.fitted import Fitted, Input, Linear
+from secondlook.fitting.critic_file import FORMAT as CRITIC
+from secondlook.fitting.critic_file import CriticFile, critic_text
+from secondlook.fitting.gate_file import FORMAT, GateFile, Made, Trial, gate_text
 from secondlook.gate import Gate
 from secondlook.gateway.policy import Policy
 from secondlook.gateway.settings import GatewaySettings

@@ -13,9 +13,9 @@ from secondlook.layout import number, points, share, table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from secondlook.diagnosis.critics import Better
-    from secondlook.diagnosis.examined import CriticRow
     from secondlook.diagnosis.examiner import Examiner
+    from secondlook.fitting.critics import Better
+    from secondlook.fitting.examined import CriticRow
 
 app = typer.Typer()
 critic_app = typer.Typer(help="Make a better critic from records.", no_args_is_help=True)
@@ -51,7 +51,7 @@ def calibrate(
     answers: Answers = False,
 ) -> None:
     """Choose the threshold of a critic that gives a number: on half of the templates, judged on the others."""
-    from secondlook.diagnosis import critics
+    from secondlook.fitting import critics
 
     known: tuple[critics.Calibration, ...] = get_args(critics.Calibration)
     if (wanted := next((one for one in known if one == to), None)) is None:
@@ -63,7 +63,7 @@ def calibrate(
 @critic_app.command("vote")
 def vote(runs: Runs, arm: ArmOption = None, out: Out = None, answers: Answers = False) -> None:
     """Let several critics that judged the same answers vote; a tie is unclear."""
-    from secondlook.diagnosis import critics
+    from secondlook.fitting import critics
 
     records = _records(runs)
     _finish(critics.vote(records, arm), out, answers, runs, records)
@@ -81,8 +81,8 @@ def train(
     answers: Answers = False,
 ) -> None:
     """Train a small critic on the records; every verdict comes from a model that saw none of its template."""
-    from secondlook.diagnosis import critics
-    from secondlook.diagnosis.learn import Kind
+    from secondlook.fitting import critics
+    from secondlook.fitting.learn import Kind
 
     known: tuple[Kind, ...] = get_args(Kind)
     if (wanted := next((one for one in known if one == kind), None)) is None:
@@ -97,8 +97,8 @@ def _records(runs: list[Path]) -> pd.DataFrame:
     """The tables of all runs; arms of several runs are told apart by their run's name."""
     import pandas as pd
 
-    from secondlook.diagnosis.examined import arms
     from secondlook.diagnosis.reading import read_tables
+    from secondlook.fitting.examined import arms
 
     tables = {run: read_tables([path], also=("answer", "score")) for run, path in _named(runs).items()}
     if len(tables) == 1:
@@ -126,9 +126,9 @@ def _named(runs: list[Path]) -> dict[str, Path]:
 
 def _examiners(runs: list[Path], records: pd.DataFrame) -> dict[str, Examiner]:
     """The critics of all arms that can be asked where they are served, by the arm's name."""
-    from secondlook.diagnosis.critic_file import ASKED
-    from secondlook.diagnosis.examined import arms
     from secondlook.diagnosis.examiner import Examiner, examiner_of, read_run
+    from secondlook.fitting.critic_file import ASKED
+    from secondlook.fitting.examined import arms
 
     found = {}
     folders = {name: read_run(run) for name, run in _named(runs).items()}
@@ -148,9 +148,9 @@ def _examiners(runs: list[Path], records: pd.DataFrame) -> dict[str, Examiner]:
 
 def _keep_critic(better: Better, out: Path, runs: list[Path], records: pd.DataFrame) -> None:
     """Write a critic that can be served."""
-    from secondlook.diagnosis.critic_file import FORMAT, CriticFile, critic_text
-    from secondlook.diagnosis.gate_made import made_of
     from secondlook.diagnosis.table import check_table
+    from secondlook.fitting.critic_file import FORMAT, CriticFile, critic_text
+    from secondlook.fitting.gate_made import made_of
     from secondlook.machine import whole
 
     if better.fitted is None:
@@ -169,7 +169,7 @@ def _keep_critic(better: Better, out: Path, runs: list[Path], records: pd.DataFr
 
 
 def _finish(better: Better, out: Path | None, answers: bool, runs: list[Path], records: pd.DataFrame) -> None:
-    from secondlook.diagnosis.critics import write_recorded
+    from secondlook.fitting.critics import write_recorded
 
     if served := out is not None and out.suffix == ".json":
         _keep_critic(better, out, runs, records)

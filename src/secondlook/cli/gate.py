@@ -12,8 +12,8 @@ from secondlook.gate import When
 from secondlook.layout import DASH, ends, number, points, table
 
 if TYPE_CHECKING:
-    from secondlook.diagnosis.gate_file import GateFile, Worth
-    from secondlook.diagnosis.gate_fit import GateQuestions
+    from secondlook.fitting.gate_file import GateFile, Worth
+    from secondlook.fitting.gate_fit import GateQuestions
 
 app = typer.Typer()
 gate_app = typer.Typer(help="When to look again, question by question, from records.", no_args_is_help=True)
@@ -45,8 +45,8 @@ def fit(
     seed: Seed = 0,
 ) -> None:
     """Choose the gate that is worth most per token, and say what it is expected to bring; "none" if nothing helps."""
-    from secondlook.diagnosis import gate_fit
-    from secondlook.diagnosis.gate_made import made_of
+    from secondlook.fitting import gate_fit
+    from secondlook.fitting.gate_made import made_of
 
     questions = _questions(runs, arm, part, seed)
     made = made_of(questions.table, questions.arm, runs[0] if len(runs) == 1 else None)
@@ -68,9 +68,9 @@ def on_others(
     seed: Seed = 0,
 ) -> None:
     """Test a gate on questions that it was not fitted on; only then it is said to help."""
-    from secondlook.diagnosis import gate_fit
-    from secondlook.diagnosis.gate_file import read_gate, with_test
-    from secondlook.diagnosis.gate_made import check_same, made_of
+    from secondlook.fitting import gate_fit
+    from secondlook.fitting.gate_file import read_gate, with_test
+    from secondlook.fitting.gate_made import check_same, made_of
 
     gate = read_gate(file)
     questions = _questions(runs, arm, part, seed, gate.made.critic)
@@ -88,8 +88,8 @@ def _questions(
     runs: list[Path], arm: str | None, part: str | None, seed: int, critic: str | None = None
 ) -> GateQuestions:
     """The questions of an arm; where none is named, of the one with a gate's critic, if there is such a one."""
-    from secondlook.diagnosis.gate_fit import ALSO, questions_of
     from secondlook.diagnosis.reading import read_tables
+    from secondlook.fitting.gate_fit import ALSO, questions_of
 
     records = read_tables(runs, also=ALSO)
     if arm is None and critic is not None and "arm" in records and critic in set(records["arm"]):
@@ -107,7 +107,7 @@ def _part(text: str | None) -> tuple[int, int] | None:
 
 
 def _write(path: Path, file: GateFile) -> None:
-    from secondlook.diagnosis.gate_file import gate_text
+    from secondlook.fitting.gate_file import gate_text
     from secondlook.machine import whole
 
     try:

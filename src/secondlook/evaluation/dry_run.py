@@ -17,13 +17,13 @@ from secondlook.correction.critics.protocol import Examination
 from secondlook.correction.elicit import Asking, ElicitMode
 from secondlook.correction.loop import run
 from secondlook.correction.transcript import Critique
-from secondlook.diagnosis.critic_file import read_critic
 from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.preflight import QUESTIONS, try_questions
 from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.solver import Session
 from secondlook.evaluation.study import Study
 from secondlook.evaluation.task import HISTORY, WORDS
+from secondlook.fitting.critic_file import read_critic
 from secondlook.gate import Gate, Seen
 from secondlook.layout import table
 

@@ -16,13 +16,13 @@ from inspect_ai.model import Model
 from secondlook.benchmarks.benchmark import AnyBenchmark, find
 from secondlook.correction.case import VERDICTS, Case
 from secondlook.correction.critics.names import SILENT
-from secondlook.diagnosis.critic_file import read_critic
-from secondlook.diagnosis.gate_file import Made, read_gate
-from secondlook.diagnosis.gate_made import check_same
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.study import OF_CRITIC, SAMPLED, UNKNOWN, VOTE, Study
 from secondlook.evaluation.task import WORDS, arm_of, task_of
+from secondlook.fitting.critic_file import read_critic
+from secondlook.fitting.gate_file import Made, read_gate
+from secondlook.fitting.gate_made import check_same
 
 _CONTROLS = ("none", VOTE)
 """Critics that no gate and no judge goes by."""

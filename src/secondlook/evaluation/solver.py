@@ -17,11 +17,11 @@ from secondlook.correction.chat import ChatModel, Message, Usage
 from secondlook.correction.history import as_history
 from secondlook.correction.loop import run
 from secondlook.correction.plan import Plan
-from secondlook.diagnosis.critic_file import read_critic
 from secondlook.evaluation.inspect_model import InspectModel, inspect_messages
 from secondlook.evaluation.progress import one_done
 from secondlook.evaluation.samples import case_of
 from secondlook.evaluation.study import SAMPLED, VOTE, Study
+from secondlook.fitting.critic_file import read_critic
 
 _STUDY = TypeAdapter(Study)
 

@@ -24,11 +24,11 @@ from secondlook.correction.critics.names import SILENT, check_fit
 from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.plan import Plan
 from secondlook.correction.transcript import StopRule, Variant
-from secondlook.diagnosis.critic_file import read_critic
 from secondlook.diagnosis.examiner import Examiner
-from secondlook.diagnosis.gate_file import Made, read_gate
-from secondlook.diagnosis.gate_made import check_same
 from secondlook.evaluation.counting import load_tokenizer
+from secondlook.fitting.critic_file import read_critic
+from secondlook.fitting.gate_file import Made, read_gate
+from secondlook.fitting.gate_made import check_same
 from secondlook.gate import ALWAYS, UNSATISFIED, Gate, Keep
 from secondlook.prompts.prompt import Prompt, load_prompt
 

@@ -10,11 +10,11 @@ from typing import Any, get_args
 from secondlook.correction.critics.names import check_fit
 from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
-from secondlook.diagnosis.critic_file import CriticFile, read_critic
 from secondlook.diagnosis.examiner import FILE as RUN
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import Diagnosis, from_json
-from secondlook.diagnosis.gate_file import GateFile, Made, read_gate
+from secondlook.fitting.critic_file import CriticFile, read_critic
+from secondlook.fitting.gate_file import GateFile, Made, read_gate
 from secondlook.gateway.examining import diagnosed_examiner, with_command
 from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt

@@ -32,7 +32,7 @@ from secondlook.gateway.settings import GatewaySettings
 from secondlook.gateway.upstream import Headers, Upstream, UpstreamError, UpstreamReply
 
 if TYPE_CHECKING:
-    from secondlook.diagnosis.critic_file import CriticFile
+    from secondlook.fitting.critic_file import CriticFile
 
 _STDERR = 2000  # characters of what a command wrote that are logged
 
@@ -169,7 +169,7 @@ class SecondLook:
         return FittedCritic(file.fitted, critics)
 
     def _file(self, path: str) -> CriticFile:
-        from secondlook.diagnosis.critic_file import read_critic  # it takes as long to load as a diagnosis
+        from secondlook.fitting.critic_file import read_critic  # it takes as long to load as a diagnosis
 
         if path not in self._fitted:
             self._fitted[path] = read_critic(Path(path))

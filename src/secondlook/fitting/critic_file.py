@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from secondlook.diagnosis.examined import CriticRow
 from secondlook.diagnosis.examiner import Examiner
-from secondlook.diagnosis.gate_file import Made
 from secondlook.fitted import Fitted
+from secondlook.fitting.examined import CriticRow
+from secondlook.fitting.gate_file import Made
 
 FORMAT: Final = "secondlook.critic/1"
 """Name and version of the form."""

@@ -14,11 +14,11 @@ import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR, VERDICTS, numbers
-from secondlook.diagnosis.examined import CriticRow, Examined, Verdicts, arms, examined, judge, mean_tokens, rates
-from secondlook.diagnosis.learn import Kind, isotonic, logistic
-from secondlook.diagnosis.panel import agreement, cost, panel, said
-from secondlook.diagnosis.trained import deal, features_of, served_features, train, useful_threshold
 from secondlook.fitted import Fitted, Input, Isotonic, Limit, Linear, Votes
+from secondlook.fitting.examined import CriticRow, Examined, Verdicts, arms, examined, judge, mean_tokens, rates
+from secondlook.fitting.learn import Kind, isotonic, logistic
+from secondlook.fitting.panel import agreement, cost, panel, said
+from secondlook.fitting.trained import deal, features_of, served_features, train, useful_threshold
 
 Calibration: TypeAlias = Literal["limit", "platt", "isotonic"]
 
@@ -196,7 +196,7 @@ def trained(
     without: Sequence[str] = (),
     asked: Sequence[str] | None = None,
 ) -> Better:
-    """A small critic trained on what the records hold; see :mod:`secondlook.diagnosis.trained`.
+    """A small critic trained on what the records hold; see :mod:`secondlook.fitting.trained`.
 
     Critics that judged the same answers become features; those named in ``without`` are left out, e.g. ``context``,
     which a benchmark knows and a deployed critic does not. With ``asked``, the arms whose critics can be asked, it is

@@ -9,7 +9,7 @@ import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import SILENT, rounds, tokens, verdicts
-from secondlook.diagnosis.examined import Examined, Verdicts, answered, arms, mean_tokens
+from secondlook.fitting.examined import Examined, Verdicts, answered, arms, mean_tokens
 
 Panel = Mapping[str, pd.DataFrame]
 

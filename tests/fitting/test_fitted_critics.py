@@ -13,11 +13,11 @@ from sklearn.linear_model import LogisticRegression
 
 from command import secondlook
 from secondlook.diagnosis.columns import ALARM, PASS
-from secondlook.diagnosis.critic_file import read_critic
-from secondlook.diagnosis.critics import calibrate, trained, vote
-from secondlook.diagnosis.learn import design, inputs_of, isotonic, logistic, probabilities, trees
-from secondlook.diagnosis.trained import deal
 from secondlook.fitted import Fitted, Input, Votes
+from secondlook.fitting.critic_file import read_critic
+from secondlook.fitting.critics import calibrate, trained, vote
+from secondlook.fitting.learn import design, inputs_of, isotonic, logistic, probabilities, trees
+from secondlook.fitting.trained import deal
 
 
 def numbers(n=300, seed=0):

@@ -8,7 +8,9 @@ from planted_critics import REPAIR, blind_in, draw, fair, follow, silent
 
 from secondlook.correction.critics.recorded import RecordedCritic
 from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR
-from secondlook.diagnosis.critics import (
+from secondlook.diagnosis.diagnose import diagnose
+from secondlook.diagnosis.paired import paired_change
+from secondlook.fitting.critics import (
     best_threshold,
     by_threshold,
     calibrate,
@@ -17,11 +19,9 @@ from secondlook.diagnosis.critics import (
     vote,
     write_recorded,
 )
-from secondlook.diagnosis.diagnose import diagnose
-from secondlook.diagnosis.examined import examined, judge, predicted
-from secondlook.diagnosis.paired import paired_change
-from secondlook.diagnosis.panel import agreement, panel
-from secondlook.diagnosis.trained import deal, features_of, train
+from secondlook.fitting.examined import examined, judge, predicted
+from secondlook.fitting.panel import agreement, panel
+from secondlook.fitting.trained import deal, features_of, train
 
 WORDS = {"wrong": ALARM, "right": PASS, "unclear": UNCLEAR}
 CELLS = [(was, said) for was in (True, False) for said in (ALARM, PASS)]

@@ -10,10 +10,10 @@ import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import ALARM, PASS, VERDICTS
-from secondlook.diagnosis.examined import Examined, Verdicts, rates
-from secondlook.diagnosis.learn import Kind, design, inputs_of, logistic, probabilities, trees, words_of
-from secondlook.diagnosis.panel import Panel, said
 from secondlook.fitted import Fitted, Input, Linear, Trees
+from secondlook.fitting.examined import Examined, Verdicts, rates
+from secondlook.fitting.learn import Kind, design, inputs_of, logistic, probabilities, trees, words_of
+from secondlook.fitting.panel import Panel, said
 
 _LEVELS = 20  # values a column of words may have to be a feature
 
@@ -110,7 +110,7 @@ def features_of(of: Examined, verdicts: Mapping[str, Verdicts], agreement: Array
 
     Args:
         of: The answers.
-        verdicts: What critics said of these answers, by critic (:func:`secondlook.diagnosis.panel.said`).
+        verdicts: What critics said of these answers, by critic (:func:`secondlook.fitting.panel.said`).
         agreement: Share of other arms' first answers to the question that are the same, where arms sample their own.
     """
     rows = of.rows

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from secondlook.diagnosis.gate_file import Made, gate_text, read_gate, with_test
-from secondlook.diagnosis.gate_fit import fit, held_out, questions_of
-from secondlook.diagnosis.gate_made import check_same
-from secondlook.diagnosis.gate_replay import agreements_of, candidates, replay
+from secondlook.fitting.gate_file import Made, gate_text, read_gate, with_test
+from secondlook.fitting.gate_fit import fit, held_out, questions_of
+from secondlook.fitting.gate_made import check_same
+from secondlook.fitting.gate_replay import agreements_of, candidates, replay
 from secondlook.gate import Gate, Seen
 
 ROOT = Path(__file__).parents[2]

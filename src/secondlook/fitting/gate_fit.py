@@ -18,12 +18,12 @@ import pandas as pd
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import RIGHT
 from secondlook.diagnosis.finding import CONTROLS, Effect, by_context, controls, one_sided, vote_round
-from secondlook.diagnosis.gate_file import FORMAT, GateFile, Made, Trial, Worth, names_digested
-from secondlook.diagnosis.gate_replay import Replayed, agreements_of, candidates, replay
 from secondlook.diagnosis.intervals import Estimate, clustered_mean
 from secondlook.diagnosis.paired import change_of
 from secondlook.diagnosis.table import Arm, Table, check_table
-from secondlook.diagnosis.trained import deal
+from secondlook.fitting.gate_file import FORMAT, GateFile, Made, Trial, Worth, names_digested
+from secondlook.fitting.gate_replay import Replayed, agreements_of, candidates, replay
+from secondlook.fitting.trained import deal
 from secondlook.gate import ALWAYS, NEVER, UNSATISFIED, Gate, When
 from secondlook.layout import points
 

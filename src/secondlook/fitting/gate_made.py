@@ -7,8 +7,8 @@ from pathlib import Path
 
 from secondlook.diagnosis.diagnose import token_limit
 from secondlook.diagnosis.examiner import examiner_of, read_run
-from secondlook.diagnosis.gate_file import Made
 from secondlook.diagnosis.table import Arm, Table
+from secondlook.fitting.gate_file import Made
 
 
 def made_of(table: Table, arm: Arm, folder: Path | None = None) -> Made:
