@@ -126,7 +126,7 @@ def test_help_is_help(words):
 
 
 def test_the_version_is_the_package_s():
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
     assert secondlook("--version") == Done(0, f"secondlook {project['version']}\n", "")
 
 

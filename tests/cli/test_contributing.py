@@ -21,7 +21,7 @@ from secondlook.prompts.prompt import load_prompt
 from secondlook.studies.planted import PlantedBench
 from secondlook.studies.profile import StudyProfile
 
-PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
+PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
 
 def block(name):

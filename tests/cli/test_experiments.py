@@ -12,7 +12,7 @@ import pytest
 from command import secondlook
 from secondlook.benchmarks.planted.items import write_files
 
-RECIPES = sorted((Path(__file__).parents[1] / "experiments").glob("*.sh"))
+RECIPES = sorted((Path(__file__).parents[2] / "experiments").glob("*.sh"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(extra, *arguments, cwd):
@@ -59,8 +59,10 @@ def test_what_an_extra_brings_works_with_nothing_else(runs, extra, arguments, sa
 
 
 def test_a_model_in_a_gguf_file_needs_the_extra_local_alone(smollm2, tmp_path):
-    asked = ["eval", "planted", "--model", f"secondlook/{smollm2}", "--per-category", 1, "--reply-tokens", 2]
-    done = run("local", *asked, "--critic", "none", "--fast", "--no-preflight", "--out", "run", cwd=tmp_path)
+    (tmp_path / "sums.jsonl").write_text(json.dumps({"id": "one", "prompt": "2 + 3?", "answer": 5}), encoding="utf-8")
+    asked = ["eval", "own", "--data", "sums.jsonl", "--grader", "number", "--model", f"secondlook/{smollm2}"]
+    how = ["--critic", "none", "--reply-tokens", 2, "--fast", "--no-preflight", "--out", "run"]
+    done = run("local", *asked, *how, cwd=tmp_path)
     assert "error" not in done.stderr, done.stderr
     assert (tmp_path / "run/records.csv").is_file()
 
