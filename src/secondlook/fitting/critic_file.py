@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.fitted import Fitted
 from secondlook.fitting.examined import CriticRow
 from secondlook.fitting.gate_file import Made
+from secondlook.fitting.json_file import JsonFile
 
 FORMAT: Final = "secondlook.critic/1"
 """Name and version of the form."""
@@ -41,7 +40,7 @@ class CriticFile:
     notes: list[str]
 
 
-_ADAPTER: TypeAdapter[CriticFile] = TypeAdapter(CriticFile)
+_FILE = JsonFile(CriticFile, FORMAT, "critic", "secondlook critic train RUN --out")
 
 
 def read_critic(path: Path) -> CriticFile:
@@ -50,19 +49,9 @@ def read_critic(path: Path) -> CriticFile:
     Raises:
         ValueError: It cannot be read, or holds no critic of this version; in one line.
     """
-    try:
-        return _ADAPTER.validate_json(path.read_bytes())
-    except OSError as error:
-        raise ValueError(
-            f"critic {str(path)!r} cannot be read ({error.strerror}); make one with: secondlook critic train RUN --out "
-            f"{path}"
-        ) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        at = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{str(path)!r} is no critic of {FORMAT} ({at}: {first['msg']}); see docs/gates.md") from None
+    return _FILE.read(path)
 
 
 def critic_text(file: CriticFile) -> str:
     """A fitted critic's file as JSON text."""
-    return _ADAPTER.dump_json(file, indent=1).decode() + "\n"
+    return _FILE.text(file)

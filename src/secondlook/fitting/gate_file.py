@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.finding import Effect
 from secondlook.diagnosis.intervals import Estimate
+from secondlook.fitting.json_file import JsonFile
 from secondlook.gate import Gate
 
 FORMAT: Final = "secondlook.gate/1"
@@ -118,7 +117,7 @@ class GateFile:
         return self.tested is not None and self.tested.finding == "helps"
 
 
-_ADAPTER: TypeAdapter[GateFile] = TypeAdapter(GateFile)
+_FILE = JsonFile(GateFile, FORMAT, "gate", "secondlook gate fit RUN --out")
 
 
 def read_gate(path: Path) -> GateFile:
@@ -127,21 +126,12 @@ def read_gate(path: Path) -> GateFile:
     Raises:
         ValueError: It cannot be read, or holds no gate of this version; in one line.
     """
-    try:
-        return _ADAPTER.validate_json(path.read_bytes())
-    except OSError as error:
-        raise ValueError(
-            f"gate {str(path)!r} cannot be read ({error.strerror}); make one with: secondlook gate fit RUN --out {path}"
-        ) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        at = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{str(path)!r} is no gate of {FORMAT} ({at}: {first['msg']}); see docs/gates.md") from None
+    return _FILE.read(path)
 
 
 def gate_text(file: GateFile) -> str:
     """A gate's file as JSON text."""
-    return _ADAPTER.dump_json(file, indent=1).decode() + "\n"
+    return _FILE.text(file)
 
 
 def names_digested(names: Iterable[str]) -> list[str]:
