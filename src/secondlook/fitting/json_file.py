@@ -25,7 +25,7 @@ class JsonFile(Generic[Form]):
         self._version, self._noun, self._made_by = version, noun, made_by
 
     def read(self, path: Path) -> Form:
-        """What a file holds.
+        """Read what a file holds.
 
         Raises:
             ValueError: It cannot be read, or holds nothing of this form and version; in one line.
@@ -44,5 +44,5 @@ class JsonFile(Generic[Form]):
             ) from None
 
     def text(self, held: Form) -> str:
-        """A file's text."""
+        """The text of a file that holds it."""
         return self._adapter.dump_json(held, indent=1).decode() + "\n"
