@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,13 +65,18 @@ class RealArm:
 
     @property
     def critic(self) -> str:
-        """Who judges: the arm as it was asked for, since one whose verdicts are flipped has the noise in its name."""
-        return next(name for name in self.settings["arms"] if name != UNKNOWN)
+        """Who judges, whether or not verdicts are flipped."""
+        return unflipped(self.name)
 
     @property
     def looks(self) -> int:
         """How many second looks it made."""
         return int(self.settings.get("rounds", 1))
+
+
+def unflipped(critic: str) -> str:
+    """A critic's name without the share of its verdicts that are flipped, which tables tell beside it."""
+    return re.sub(r"noisy\([^,]+, (.+)\)", r"\1", critic)
 
 
 def models() -> list[str]:

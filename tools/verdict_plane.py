@@ -7,7 +7,6 @@ and of real models every arm of the records in ``results/real/`` and every diagn
 from __future__ import annotations
 
 import json
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,9 +101,7 @@ def arms(frame: pd.DataFrame, name: str, *told: str) -> dict[str, Point]:
     found = {}
     for arm, rows in frame.groupby("arm"):
         if (rows["verdict"] == "wrong").any() and rows["round"].max() > 0:
-            # A critic whose verdicts are flipped has the share in its name, and it is told as well.
-            critic = re.sub(r"noisy\([^,]+, (.+)\)", r"\1", str(arm))
-            called = ", ".join(filter(None, [name, critic, *told]))
+            called = ", ".join(filter(None, [name, real_records.unflipped(str(arm)), *told]))
             if one := point(called, diagnose(rows, arm=str(arm), round_=1)):
                 found[called] = one
     return found

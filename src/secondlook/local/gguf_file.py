@@ -33,14 +33,13 @@ def read_once() -> Iterator[None]:
         (loader, "tqdm", lambda _: lambda tensors, **_: tensors),
     )
     with _LOADING:
-        own = [(module, name, getattr(module, name)) for module, name, _ in instead if hasattr(module, name)]
+        own = [(module, name, wrap, getattr(module, name)) for module, name, wrap in instead if hasattr(module, name)]
         try:
-            for module, name, wrapped in instead:
-                if hasattr(module, name):
-                    setattr(module, name, wrapped(getattr(module, name)))
+            for module, name, wrap, function in own:
+                setattr(module, name, wrap(function))
             yield
         finally:
-            for module, name, function in own:
+            for module, name, _, function in own:
                 setattr(module, name, function)
 
 
