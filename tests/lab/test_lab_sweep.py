@@ -74,7 +74,7 @@ def test_what_is_under_specified_or_unknown_is_refused(tmp_path, text, message):
 def swept(tmp_path_factory):
     """Trained at a rate that a pilot chose; of the last variant nothing is there, of the third one seed."""
     store = Store(tmp_path_factory.mktemp("trained"), Options(exam=16, look_every=2))
-    variants = {"shallow": {"shape.depth": 1}, "narrow": {"shape.width": 8}}
+    variants = {"shallow": {"shape.depth": 1}, "narrow": {"shape.width": 8, "shape.causal": False}}
     sweep = Sweep(TINY, variants, seeds=2, rates=(1e-3, 1e-2))
     cells = sweep.train(store)
     more = {**variants, "deep": {"shape.depth": 3}}
@@ -130,11 +130,16 @@ def test_a_sweep_is_judged_by_what_is_there(swept, tmp_path, monkeypatch):
             excess = Scale.of(exam, at).excess(member.predict(exam.episodes)).mean().item()
             assert seed["excess"] == pytest.approx(excess, abs=1e-5)
             assert (seed["steps"], seed["threads"]) == (6, torch.get_num_threads())
-    by_kind = {
-        kind: {c["label"] for c in result["curves"] if c["kind"] == kind} for kind in ("transformer", "baseline")
+    labels = {(panel, kind): [] for panel in ("training", "error") for kind in ("transformer", "baseline")}
+    for curve in result["curves"]:
+        labels[curve["panel"], curve["kind"]].append(curve["label"])
+    assert labels == {
+        ("training", "transformer"): ["base", "shallow", "narrow"],
+        ("training", "baseline"): [],
+        # Its line by the number of examples is flat by construction, so it says what it is.
+        ("error", "transformer"): ["base", "shallow", "narrow (sees all examples)"],
+        ("error", "baseline"): ["Σ(r−½)y", "mean", "descent, as released", "optimum of the loss"],
     }
-    assert by_kind["transformer"] == {"base", "shallow", "narrow"}
-    assert by_kind["baseline"] == {"Σ(r−½)y", "mean", "descent, as released", "optimum of the loss"}
 
 
 def test_a_run_that_was_judged_counts_without_its_weights(tmp_path, monkeypatch):

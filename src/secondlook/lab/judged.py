@@ -206,7 +206,9 @@ def _curves(label: str, members: Sequence[ExamResult]) -> list[Curve]:
     prefixes = tuple(map(float, reads(run.task, run.shape.layout)[1]))
     training = tuple(tuple(round(look["excess"], 5) for look in log) for log in logs)
     errors = tuple(tuple(round(value, 5) for value in member.error.mean(0).tolist()) for member in members)
-    return [Curve("training", label, steps, training), Curve("error", label, prefixes, errors)]
+    # Without a mask each place sees all later examples, so a line by their number says nothing of it.
+    shown = label if run.shape.causal else f"{label} (sees all examples)"
+    return [Curve("training", label, steps, training), Curve("error", shown, prefixes, errors)]
 
 
 def _claims(scale: Scale, made: Mapping[str, Tensor], base: Sequence[ExamResult]) -> dict[str, dict[str, Any]]:
