@@ -75,8 +75,16 @@ def test_a_name_that_two_packages_claim_is_neither_s(site):
         find("sums")
 
 
-def test_one_that_is_broken_leaves_all_other_commands_alone(tmp_path):
-    install(tmp_path, "import nothing_of_this_name")
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("import nothing_of_this_name", "of my-sums (my_sums:SUMS) cannot be used: ModuleNotFoundError"),
+        (GOOD.replace("count: int", "count: int | str"), "cannot be used: no command line takes one of its options"),
+    ],
+)
+def test_one_that_is_broken_leaves_all_other_commands_alone(tmp_path, module, said):
+    assert module != GOOD
+    install(tmp_path, module)
 
     def ask(*words):
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "COLUMNS": "80"}
@@ -89,7 +97,7 @@ def test_one_that_is_broken_leaves_all_other_commands_alone(tmp_path):
     asked = ask("eval", "sums", "--count", "3", "--critic", "self")
     assert (asked.returncode, asked.stdout) == (2, "")
     (line,) = asked.stderr.splitlines()
-    assert line.startswith("error: benchmark 'sums' of my-sums (my_sums:SUMS) cannot be used: ModuleNotFoundError")
+    assert line.startswith(f"error: benchmark 'sums' {said}")
 
 
 def test_a_status_that_nobody_knows_is_refused_where_it_is_given():

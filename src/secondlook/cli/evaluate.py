@@ -320,11 +320,22 @@ def _unusable(name: str, said: str) -> None:
     eval_app.command(name, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(call)
 
 
-for _name in names():
+def _offer(name: str) -> None:
+    """Put a benchmark's command among the others; a package's that cannot be used leaves all others alone."""
+    alone = typer.Typer()
     try:
-        eval_app.command(_name)(_command(find(_name)))
-    except ValueError as _error:  # a package's: all other commands do without it
-        _unusable(_name, str(_error))
+        made = alone.command(name)(_command(find(name)))
+        typer.main.get_command(alone)
+    except ValueError as error:
+        _unusable(name, str(error))
+    except Exception as error:  # typer's, whose versions raise different ones at a type that they do not take
+        _unusable(name, f"benchmark {name!r} cannot be used: no command line takes one of its options ({error})")
+    else:
+        eval_app.command(name)(made)
+
+
+for _name in names():
+    _offer(_name)
 
 
 @app.command()

@@ -183,6 +183,6 @@ def keep(folder: Place, trained: Trained) -> None:
 
 
 def cost(run: Run) -> float:
-    """Work of a run in units of its own: steps, problems, blocks, squares of the width, tokens."""
+    """Work of a run in units of its own: steps, problems, weights, tokens."""
     triple = 1 if run.shape.layout == "merged" else 3
-    return run.steps * run.batch * run.shape.depth * run.shape.width**2 * run.task.n * triple
+    return run.steps * run.batch * run.parameters * run.task.n * triple
