@@ -19,6 +19,7 @@ from secondlook.correction import (
     run,
 )
 from secondlook.correction.chat import WithheldError
+from secondlook.correction.critics.protocol import AbstainedError
 from secondlook.gate import Gate
 
 pytestmark = pytest.mark.anyio
@@ -186,7 +187,30 @@ async def test_who_is_no_judge_is_named():
         scripted("A", "B"), ToolCritic(lambda _: "wrong"), Judged(), gated("always", keep="preferred")
     )
     assert "critic 'tool' is no judge of two answers; choose 'self' or 'other'" in transcript.error
-    assert transcript.answer == "B"
+    assert transcript.answer == "A"
+
+
+@pytest.mark.parametrize(
+    ("second", "stop"),
+    [(AbstainedError("cannot say"), "abstained"), (OSError("no such tool"), "error"), (None, "tokens")],
+)
+async def test_a_new_answer_that_nobody_could_confirm_is_not_kept(second, stop):
+    """Whatever ends the loop before its critic said that the new answer is right, the earlier one is served."""
+
+    def examine(exam):
+        if exam.round_index and second is not None:
+            raise second
+        return "right" if exam.round_index else "wrong"
+
+    def ask(**limits):
+        return run(scripted("A", "B"), ToolCritic(examine), Judged(), gated("always", keep="confirmed", **limits))
+
+    transcript = await ask()
+    if stop == "tokens":
+        assert transcript.answer == "B"
+        transcript = await ask(max_tokens=transcript.usage.total)
+    assert (transcript.stop, transcript.answer) == (stop, "A")
+    assert [round_.kept for round_ in transcript.rounds] == [True, False]
 
 
 def test_stop_rule_and_gate_go_together():

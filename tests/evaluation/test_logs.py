@@ -8,7 +8,7 @@ from inspect_ai.log import list_eval_logs, read_eval_log, write_eval_log
 
 from secondlook.benchmarks.benchmark import find
 from secondlook.benchmarks.planted.items import draw_items
-from secondlook.correction import Critique, ModelInfo, Round, Transcript, Usage
+from secondlook.correction import Critique, Message, ModelInfo, Round, Transcript, Usage
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import report_folder, run_evaluation
 from secondlook.evaluation.evaluation import Evaluation
@@ -65,6 +65,17 @@ def test_answers_that_vote_are_read_as_their_majority():
     assert [row.answer for row in made] == ["no letter", "B", "B", "C", "C", "B", "B"]
     assert [row.status for row in made] == ["unparsed"] + ["ok"] * 6
     assert {row.tokens_in for row in made} == {10}
+
+
+@pytest.mark.parametrize(
+    ("variant", "last", "kept"), [("self", "user", [True, True]), ("self", "assistant", [True, False]),
+                                  ("resample", "user", [True, False])],
+)  # fmt: skip
+def test_a_refused_call_takes_the_answer_s_place_only_where_it_was_asked_to_answer_again(variant, last, kept):
+    """A refused sample, or one more vote that is refused, leaves what is in hand."""
+    first = Round(0, "(A)", "stop", Usage(10, 1, 0, 1), 1.0)
+    made = rows(replace(transcript(first, stop="refused"), variant=variant, messages=(Message(last, "said"),)))
+    assert [(row.status, row.kept) for row in made] == list(zip(["ok", "refused"], kept, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ async def run(
 
     The plan's gate decides before every look whether there is one (``stop="gate"``), on the critique where the critic
     decides and before there is one where it does not, and after it whether the new answer is kept; one that is not
-    leaves the earlier answer in hand and ends the loop (``stop="rejected"``). ``sampler`` is the model whose samples
+    leaves the earlier answer in hand and ends the loop (``stop="rejected"``), as does whatever ends the loop before the
+    new one was preferred or confirmed. ``sampler`` is the model whose samples
     may agree with an answer, at a temperature of its own; the model itself by default.
 
     The last good answer is never lost: whatever goes wrong later ends the loop, and the rounds so far are
@@ -130,8 +131,8 @@ class _Conversation:
                 return "satisfied" if self.plan.stop == "satisfied" else "gate"
             await self._answer(index, self._request(index))
             if not await self._keeps(index):
-                self.rounds[index] = replace(self.rounds[index], kept=False)
                 return "rejected"
+            self.rounds[index] = replace(self.rounds[index], kept=True)
         return "rounds"
 
     async def _looks(self, index: int) -> bool:
@@ -223,6 +224,8 @@ class _Conversation:
                 completion.usage,
                 seconds,
                 reasoning=completion.reasoning,
+                # Where it has to be preferred or confirmed it is not kept before it is, whatever ends the loop.
+                kept=index == 0 or self.plan.decides.keep == "new",
             )
         )
         await self._settle(index, shown, completion)

@@ -61,7 +61,9 @@ def to_records(
         votes = [reading.answer if reading.status == "ok" else None for reading in readings]
         readings = [readings[majority(votes[:count])] for count in range(1, len(votes) + 1)]
     if transcript.stop in ("error", "refused") or not rounds:
-        rounds.append(Round(len(rounds), "", "other", lost, 0.0))
+        # Refused, a sample, a critique or one more vote takes no answer's place: what is in hand stands.
+        stands = rounds and transcript.stop == "refused" and not _asked_again(transcript)
+        rounds.append(Round(len(rounds), "", "other", lost, 0.0, kept=not stands))
         readings.append(Graded(None, None, "refused" if transcript.stop == "refused" else "error"))
         votes.append(None)
     else:
@@ -71,6 +73,11 @@ def to_records(
         for round_, reading, vote in zip(rounds, readings, votes, strict=True)
     ]
     return [_by_judge(row, judged, transcript) for row in rows] if by_judge else rows
+
+
+def _asked_again(transcript: Transcript) -> bool:
+    """Whether a loop ended as the model was asked to answer again: its request stands without an answer."""
+    return transcript.variant != "resample" and transcript.messages[-1].role == "user"
 
 
 def graded_by(reading: Graded, word: str | None) -> Graded:
