@@ -18,7 +18,7 @@ from secondlook.diagnosis.table import Arm
 from secondlook.evidence.outcome import ClaimEstimate
 from secondlook.layout import DASH, points, share
 from secondlook.local.weights import catalogue
-from secondlook.studies.pairs import accuracy, arms_of, change, paid
+from secondlook.studies.pairs import accuracy, arms_of, change, paid_vote
 
 README = Path(__file__).parent.parent / "README.md"
 LOOKS = {
@@ -50,9 +50,8 @@ def changed(arms: Mapping[str, Arm], look: str) -> ClaimEstimate | None:
     own, arm = arms["self"], arms[look]
     if look != "vote":
         return change(arm, arm, last=1)
-    if own.tokens is None or arm.tokens is None:
-        return None
-    return change(own, arm, first=0, last=paid(arm, own, looks=1))
+    at = paid_vote(arm, own, looks=1).round
+    return None if at is None else change(own, arm, first=0, last=at)
 
 
 def cell(found: ClaimEstimate | None) -> str:

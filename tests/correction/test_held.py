@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from secondlook.correction.chat import Completion, Usage
+from secondlook.correction.chat import Completion, ServerError, Usage
 from secondlook.correction.elicit import Form
 from secondlook.correction.held import Server, fields_of, hold
 
@@ -56,6 +56,20 @@ async def test_a_server_that_keeps_to_none_has_a_plain_turn(refuses, asked):
     assert tuple(upstream.asked) == asked
     await hold(upstream.ask, FORM, server)
     assert upstream.asked[len(asked) :] == ["turn"]
+
+
+async def test_a_request_that_is_refused_for_itself_tells_nothing_of_the_server():
+    """A prompt that is too long is refused with every field and with none; the next one is asked in each way again."""
+
+    async def too_long(fields):
+        if fields:
+            return None
+        raise ServerError("maximum context length", 400)
+
+    server = Server()
+    with pytest.raises(ServerError, match="context length"):
+        await hold(too_long, FORM, server)
+    assert server.way is None
 
 
 def test_the_grammar_quotes_what_it_must():

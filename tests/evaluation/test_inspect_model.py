@@ -140,6 +140,27 @@ def test_the_cause_is_told_and_not_the_request():
         ask((ValueError("no tools here"), None))
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_server_refuses_probabilities_only_where_it_answers_without_them(plain):
+    """A prompt that is too long is refused for itself: later ones are asked for probabilities all the same."""
+
+    def reply():
+        refused = ServerError("maximum context length", 400)
+        return output() if plain and not seen[-1][1].logprobs else refused
+
+    model = get_model("parrot/sure", config=GenerateConfig(max_retries=0), memoize=False, reply=reply)
+    sure = InspectModel(model, confidence=True)
+    sure.server.logprobs = True
+    seen.clear()
+    if plain:
+        assert anyio.run(sure.complete, ASKED).text == "(B)"
+    else:
+        with pytest.raises(ServerError):
+            anyio.run(sure.complete, ASKED)
+    assert [config.logprobs for _, config in seen] == [True, None]
+    assert sure.server.logprobs is not plain
+
+
 def test_what_is_told_of_the_model():
     config = GenerateConfig(max_tokens=9, top_p=0.5, max_retries=2, timeout=3, attempt_timeout=3, max_connections=4)
     model = get_model("parrot/x", config=config, memoize=False)

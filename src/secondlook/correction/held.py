@@ -89,12 +89,13 @@ async def hold(ask: Ask, form: Form, server: Server) -> Held:
             shares = None if place is None else shares_at(place, said)
             # A choice that was found is whole, whatever the server says; the tokens are of the reply around it.
             return Held(replace(said, text=choice, usage=spent, finish="stop", tokens=()), way, shares)
-    if server.way is None and choices:
-        server.way = TURN
     if last is None:
         last = await ask({})
         assert last is not None  # nothing was asked that could be refused
         spent += last.usage
+    # Only now: a request that is refused for its prompt's length, say, is so without any field too.
+    if server.way is None and choices:
+        server.way = TURN
     return Held(replace(last, usage=spent), TURN)
 
 

@@ -176,14 +176,20 @@ class InspectModel:
         return scored and scored[0]
 
     async def _generate(
-        self, messages: Sequence[Message], prefill: str, seed: int | None, more: Mapping[str, Any] | None = None
+        self,
+        messages: Sequence[Message],
+        prefill: str,
+        seed: int | None,
+        more: Mapping[str, Any] | None = None,
+        *,
+        likely: bool = True,
     ) -> Completion:
         shown = inspect_messages(messages)
         if prefill:
             shown.append(ChatMessageAssistant(content=prefill))
         # A seed means nothing to greedy decoding, and some servers refuse what they do not know.
         sampled = self._temperature > 0
-        likely = self.confidence and self.server.logprobs and not isinstance(self.model.api, Local)
+        likely = likely and self.confidence and self.server.logprobs and not isinstance(self.model.api, Local)
         config = GenerateConfig(
             temperature=self._temperature,
             # The loop's seeds have 63 bits. The fast path takes the same remainder (`local/decoding.py`).
@@ -200,8 +206,10 @@ class InspectModel:
             error = _cause(raised)
             # With `more` in it, a request may be refused for that: `choose` then tries the next way.
             if likely and not more and refused(error):
+                answered = await self._generate(messages, prefill, seed, likely=False)
+                # Only now: a request that is refused for its prompt's length, say, is so without this field too.
                 self.server.logprobs = False
-                return await self._generate(messages, prefill, seed)
+                return answered
             if "Timeout" in type(error).__name__:
                 self._say_given_up(error)
             raise error from None

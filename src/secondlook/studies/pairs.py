@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ def labelled(records: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 
 def change(before: Arm, after: Arm, first: int = 0, last: int | None = None, group: int | None = None) -> ClaimEstimate:
-    """Accuracy of one arm's round less that of another's, over the samples both have.
+    """Accuracy of one arm's round less that of another's, over the samples that both have an answer to.
 
     Args:
         before: The arm compared with.
@@ -41,20 +42,41 @@ def change(before: Arm, after: Arm, first: int = 0, last: int | None = None, gro
     one, other = (arm.take(np.searchsorted(arm.sample, shared)) for arm in (before, after))
     if group is not None:
         one, other = one.take(one.group == group), other.take(other.group == group)
-    return estimate(paired_change(one.right[:, first], other.right[:, last], one.cluster).estimate)
+    # A call that failed before any answer says nothing of the model.
+    there = (one.state[:, first] >= 0) & (other.state[:, last] >= 0)
+    return estimate(paired_change(one.right[there, first], other.right[there, last], one.cluster[there]).estimate)
 
 
 def accuracy(arm: Arm, round_: int) -> ClaimEstimate:
-    """Share of right answers in hand after a round."""
-    return estimate(clustered_proportion(arm.right[:, round_], arm.cluster))
+    """Share of right answers in hand after a round, of the samples that have one."""
+    there = arm.state[:, round_] >= 0
+    return estimate(clustered_proportion(arm.right[there, round_], arm.cluster[there]))
 
 
-def paid(vote: Arm, own: Arm, looks: int | None = None) -> int:
-    """The round of a vote that costs as many tokens as another arm's first answers and so many looks (default: all)."""
-    assert own.tokens is not None
-    assert vote.tokens is not None
+@dataclass(frozen=True, slots=True)
+class PaidVote:
+    """A vote at the cost of a second look, and how the second look's answers compare with its.
+
+    Attributes:
+        round: The vote's round that costs as much; ``None`` where the cost of a call is not known.
+        beyond: Share right after the second look less that after the vote.
+        note: Words for it.
+    """
+
+    round: int | None
+    beyond: ClaimEstimate
+    note: str
+
+
+def paid_vote(vote: Arm, own: Arm, looks: int | None = None) -> PaidVote:
+    """The vote that costs as many tokens as another arm's first answers and so many looks (default: all)."""
+    if own.tokens is None or vote.tokens is None:
+        note = "The server does not tell what its calls cost, so there is no vote at equal cost."
+        return PaidVote(None, estimate(None), note)
     spent = own.tokens if looks is None else own.tokens[:, : looks + 1]
-    return vote_round(float(spent.sum()), np.cumsum(vote.tokens.sum(axis=0)))
+    at = vote_round(float(spent.sum()), np.cumsum(vote.tokens.sum(axis=0)))
+    note = f"The vote is a majority of {at + 1} answers, as many as the tokens of a second look pay for."
+    return PaidVote(at, change(vote, own, first=at, last=looks), note)
 
 
 def estimate(found: Clustered | None) -> ClaimEstimate:

@@ -21,7 +21,7 @@ from secondlook.benchmarks.bbq.load import data_folder
 from secondlook.benchmarks.own import unit_tests, word_problems
 from secondlook.benchmarks.own.unit_tests import write_human_eval
 from secondlook.benchmarks.own.word_problems import write_word_problems
-from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.asking import Endpoint, RunError
 from secondlook.evaluation.evaluate import run_evaluation
 from secondlook.evaluation.evaluation import Evaluation, file_name
 from secondlook.evaluation.fast import run_arms
@@ -306,7 +306,10 @@ class RealBench(Bench):
         out = self.folder / unit.profile.name / unit.name
         resumed = out.exists()  # by a call whose time nobody knows
         # The fast path needs the weights; any other model is asked through Inspect.
-        run_evaluation(unit.evaluation, out, quiet=True, arms=run_arms if local else None)
+        report = run_evaluation(unit.evaluation, out, quiet=True, arms=run_arms if local else None)
+        if report.lost is not None:
+            # What is in the store is never asked again, so a unit gets there whole.
+            raise RunError(f"{unit.name} is not kept: {report.lost}")
         records = without_text(pd.read_csv(out / "records.csv", dtype=TYPES))
         found = provenance()
         records.attrs = {

@@ -10,7 +10,7 @@ from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
 from secondlook.studies.bench import Bench
-from secondlook.studies.pairs import arms_of, change, estimate, paid
+from secondlook.studies.pairs import arms_of, change, estimate, paid_vote
 
 
 def ask(bench: Bench) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def run(bench: Bench) -> Findings:
     records = ask(bench)
     arms = arms_of(records)
     own, none, vote, unknown = (arms[name] for name in ("self", "none", "vote", "always-unknown"))
-    at_cost = paid(vote, own)
+    at_cost = paid_vote(vote, own)
     # `check_table` numbers groups in the order of their names, which label the same places below.
     groups, names = np.unique(own.group), sorted(records["group"].unique())
     gains = {arm.name: [change(arm, arm, group=group) for group in groups] for arm in (own, none)}
@@ -35,15 +35,14 @@ def run(bench: Bench) -> Findings:
             "most": estimate(clustered_proportion(better, groups)),
             "gain": change(own, own),
             "beyond": change(none, own, first=1),
-            "beyond a vote": change(vote, own, first=at_cost),
+            "beyond a vote": at_cost.beyond,
             "beyond abstaining": change(unknown, own, first=unknown.rounds - 1),
         },
         (Panel("gain", "After one second look", "category", "change of accuracy", ticks=tuple(names)),),
         tuple(Curve("gain", f"critic {name}", x, kind="points", points=tuple(found)) for name, found in gains.items()),
         (
             "Intervals of categories in the figure are not adjusted for their number.",
-            f"The vote is a majority of {at_cost + 1} answers, as many as the tokens of a second look pay for. Its "
-            "part was added after a look at 330 questions, where the two were alike.",
+            f"{at_cost.note} Its part was added after a look at 330 questions, where the two were alike.",
         ),
     )
 

@@ -12,7 +12,7 @@ from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
 from secondlook.studies.bench import Bench
-from secondlook.studies.pairs import accuracy, arms_of, change, paid
+from secondlook.studies.pairs import accuracy, arms_of, change, paid_vote
 
 CRITICS = ("self", "none", "oracle")
 
@@ -50,10 +50,10 @@ def compared(arms: Mapping[str, Arm], title: str, critics: Sequence[str]) -> Fin
     shown = [("first answer", accuracy(own, 0)), *((name, accuracy(arms[name], 1)) for name in critics)]
     notes: tuple[str, ...] = ()
     if vote := arms.get("vote"):
-        at_cost = paid(vote, own)
-        numbers["beyond a vote"] = change(vote, own, first=at_cost)
-        shown.append(("vote", accuracy(vote, at_cost)))
-        notes = (f"The vote is a majority of {at_cost + 1} answers, as many as the tokens of a second look pay for.",)
+        at_cost = paid_vote(vote, own)
+        numbers["beyond a vote"], notes = at_cost.beyond, (at_cost.note,)
+        if at_cost.round is not None:
+            shown.append(("vote", accuracy(vote, at_cost.round)))
     ticks, points = zip(*shown, strict=True)
     return Findings(
         numbers,
