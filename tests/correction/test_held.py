@@ -62,9 +62,8 @@ async def test_a_request_that_is_refused_for_itself_tells_nothing_of_the_server(
     """A prompt that is too long is refused with every field and with none; the next one is asked in each way again."""
 
     async def too_long(fields):
-        if fields:
-            return None
-        raise ServerError("maximum context length", 400)
+        if not fields:
+            raise ServerError("maximum context length", 400)
 
     server = Server()
     with pytest.raises(ServerError, match="context length"):

@@ -72,6 +72,22 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(miss, alarm, scatter)
     assert 0.915 <= covered / trials <= 0.985
 
 
+@pytest.mark.parametrize(("label", "bounds", "ends"), [(1, (0, 1), (0.722, 1)), (0, (-1, 1), (-0.278, 0.278))])
+def test_labels_that_are_all_alike_do_not_make_it_certain(label, bounds, ends):
+    """Ten of ten: by Wilson's interval at least 72.2% are like these; the others may lie anywhere."""
+    judged, labels = np.tile([1.0, 0.0], 100), np.full(200, np.nan)
+    labels[:10] = label
+    found = corrected_mean(judged, labels, np.arange(200), bounds=bounds).estimate
+    assert found.value == label
+    assert (found.low, found.high) == pytest.approx(ends, abs=5e-4)
+
+
+def test_labels_whose_clusters_do_not_differ_have_no_interval():
+    labels = np.array([1.0, 0.0] * 3 + [np.nan] * 10)
+    found = corrected_mean(np.ones(16), labels, np.arange(16) // 2).estimate
+    assert (found.value, found.low, found.high) == (0.5, None, None)
+
+
 def test_what_cannot_be_corrected_is_an_error():
     with pytest.raises(ValueError, match=r"labels of at least two clusters \(found 1\)"):
         corrected_mean([0, 1, 1], [1, NAN, NAN], [0, 1, 2])

@@ -1,4 +1,4 @@
-"""Studies of a model behind a server: a unit is kept whole or not at all, and costs that nobody tells are not made up."""
+"""Studies of a model behind a server: a unit is kept whole or not at all, and costs that nobody tells are left out."""
 
 from dataclasses import replace
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from secondlook.diagnosis.clusters import Array, cluster_index, spread
-from secondlook.diagnosis.intervals import Estimate
+from secondlook.diagnosis.intervals import Estimate, clustered_mean
 
 _UNLABELLED = "a corrected mean needs labels of at least two clusters (found {n}); label replies to more questions"
 
@@ -49,7 +49,8 @@ def corrected_mean(
     With judgements f, labels Y of a random part and weight w the estimate is w·mean(f) over all that are not labelled,
     plus mean(Y − w·f) over the labelled. Both means are of clustered observations, and their variances (CR2) add up but
     for clusters that are in both, which are counted by their joint residuals. The interval is a t interval with the
-    degrees of freedom of the part that has fewer; a judge of weight 0 leaves the labelled part alone.
+    degrees of freedom of the part that has fewer; a judge of weight 0 leaves the labelled part alone. Where nothing
+    scatters, as when all labels are alike, the interval is that of the labels alone (:func:`clustered_mean`).
 
     Args:
         judged: What the judge says of each reply, shape ``(n,)``.
@@ -79,14 +80,17 @@ def corrected_mean(
         # The same as w · mean(f of the rest) + mean(Y − w·f of the labelled).
         value += weight * float(f[rest].mean() - f[known].mean())
     variance, dof = _variance(f, y, index, known, weight)
-    half = float(-special.stdtrit(dof, (1 - level) / 2) * np.sqrt(variance))
-    estimate = Estimate(
-        float(np.clip(value, *bounds)),
-        max(value - half, bounds[0]),
-        min(value + half, bounds[1]),
-        f.size,
-        int(index.max()) + 1,
-    )
+    low: float | None
+    high: float | None
+    # Rounding leaves a trace of variance where there is none.
+    if variance > (1e-12 * max(abs(bound) for bound in bounds)) ** 2:
+        half = float(-special.stdtrit(dof, (1 - level) / 2) * np.sqrt(variance))
+        low, high = max(value - half, bounds[0]), min(value + half, bounds[1])
+    else:
+        alone = clustered_mean(y[known], index[known], level, bounds)
+        assert alone is not None  # labels of two clusters are there
+        value, low, high, weight = alone.value, alone.low, alone.high, 0.0
+    estimate = Estimate(float(np.clip(value, *bounds)), low, high, f.size, int(index.max()) + 1)
     return Corrected(estimate, float(f.mean()), float(y[known].mean()), weight)
 
 
