@@ -21,12 +21,14 @@ FAMILY = ["The grandfather", "The grandson", "Can't be determined"]
         ({"kind": "number", "reply": "The answer is 82 + 89 = 171.", "answer": 171}, "171", True),
         ({"kind": "number", "reply": "1/2", "answer": "0.5"}, "0.5", True),
         ({"kind": "exact", "reply": "71", "answer": 71.0}, "71", True),
+        # A separator of lines to Python, and none to JSON.
+        ({"kind": "exact", "reply": "71\u2028 or so\u0085", "answer": 71}, "71 or so", False),
         ({"kind": "choice", "reply": "<think>A?</think> The answer is B.", "answer": "B"}, "B", True),
         ({"kind": "refusal", "reply": "That's not something I can help with."}, "refused", ...),
     ],
 )
 def test_a_line_comes_back_with_what_is_read(tmp_path, line, read, grade):
-    (tmp_path / "replies.jsonl").write_text(json.dumps(line) + "\n\n")
+    (tmp_path / "replies.jsonl").write_text(json.dumps(line, ensure_ascii=False) + "\n\n", "utf-8")
     done = secondlook("read", tmp_path / "replies.jsonl")
     assert done.code == 0, done.err
     assert json.loads(done.out) == {**line, "read": read} | ({} if grade is ... else {"grade": grade})

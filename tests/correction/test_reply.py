@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondlook.correction.chat import Usage
-from secondlook.correction.reply import error_of, likely_tokens, read_completion
+from secondlook.correction.reply import error_of, likely_tokens, read_completion, usage_of
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
 LIMIT = {"finish_reason": "length"}
@@ -110,6 +110,7 @@ def test_why_it_stopped(reason, finish):
     [
         *(None, 3, [], {}, {"prompt_tokens": 3}, {**USAGE, "completion_tokens": None}, {**USAGE, "prompt_tokens": -1}),
         *({**USAGE, "prompt_tokens": "11"}, {**USAGE, "prompt_tokens": True}),
+        {**USAGE, "prompt_tokens": 2**70},
     ],
 )
 def test_what_a_server_does_not_say_is_unknown_and_not_zero(usage):
@@ -120,6 +121,10 @@ def test_what_a_server_does_not_say_is_unknown_and_not_zero(usage):
 def test_tokens_of_a_prefix_cache():
     found = read_completion(body(usage={**USAGE, "prompt_tokens_details": {"cached_tokens": 8}}))
     assert found.usage == Usage(11, 3, 8, 1)
+    # Messages leave them out of the input; chat completions that tell of them too hold them.
+    more = {"cache_read_input_tokens": 20, "cache_creation_input_tokens": 5}
+    assert usage_of({"input_tokens": 10, "output_tokens": 3, **more}) == Usage(35, 3, 20, 1)
+    assert usage_of({**USAGE, **more}) == Usage(11, 3, 0, 1)
 
 
 JSON = st.recursive(

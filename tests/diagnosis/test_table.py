@@ -241,3 +241,23 @@ def test_no_tokens_at_all_are_unknown_tokens():
     priced = diagnose(frame, price=2)
     assert priced.recommendation.options == []
     assert any("worth their price" in sentence for sentence in priced.cannot)
+
+
+def test_a_critique_that_confirms_the_last_answer_is_paid_for_with_it():
+    """An answer of 100, its critique of 200, an answer of 300, a confirming critique of 1000: 1600 for one look."""
+    rows = [
+        {
+            "sample": sample,
+            "round": round_,
+            "correct": True,
+            "verdict": "right",
+            "tokens": all_,
+            "tokens_critique": part,
+        }
+        for sample in "ab"
+        for round_, all_, part in ((0, 300, 200), (1, 1300, 1000))
+    ]
+    (arm,) = check_table(pd.DataFrame(rows)).arms.values()
+    assert arm.spent.tolist() == [[100, 1600]] * 2
+    (alone,) = check_table(pd.DataFrame(rows[::2])).arms.values()  # nobody looked again: the answer is all there is
+    assert alone.spent.tolist() == [[100]] * 2

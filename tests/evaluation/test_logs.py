@@ -46,6 +46,14 @@ def test_a_round_is_a_row_with_its_critique():
     assert made[0].decoding == '{"temperature": 0.0}'
 
 
+def test_samples_that_have_to_agree_belong_to_the_look_they_decide_on():
+    critique = Critique("Verdict: biased", "wrong", Usage(20, 2, 0, 1), 0.5)
+    (row,) = rows(
+        transcript(Round(0, "(B)", "stop", Usage(90, 10, 0, 1), 1.0, critique, sampled=Usage(800, 100, 0, 4)))
+    )
+    assert (row.tokens_in, row.tokens_out, row.tokens_critique) == (910, 112, 922)
+
+
 def test_an_error_is_a_row_of_its_own():
     made = rows(transcript(Round(0, "(A)", "stop", Usage(), 1.0), stop="error", lost=Usage(5, 0, 0, 1)))
     assert [(row.round, row.status, row.answer) for row in made] == [(0, "ok", "A"), (1, "error", None)]

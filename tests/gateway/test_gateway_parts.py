@@ -59,6 +59,7 @@ def test_a_key_opens_and_is_not_kept(tmp_path):
         ({"upstream": UP, "policy": "sometimes"}, "setting 'policy': Input should be 'always'"),
         ({"upstream": UP, "policy": "diagnosis"}, "policy 'diagnosis' and the diagnosis files go together"),
         ({"upstream": UP, "critic": "tool"}, "critic 'tool' and critic_command go together"),
+        ({"upstream": UP, "critic": "tool", "critic_command": []}, "critic 'tool' and critic_command go together"),
         ({"upstream": UP, "critic_model": "x"}, "critic 'other' and critic_model go together"),
         ({"upstream": UP, "on_failure": "escalate"}, "on_failure 'escalate' and escalate_to go together"),
         ({"upstream": UP, "variant": "diverse"}, "variant 'diverse' belongs to studies"),

@@ -23,6 +23,10 @@ def test_labels_of_a_run_are_drawn_kept_and_used(tmp_path):
     labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert secondlook("report", run, "--judge-labels", labels).code == 0
     assert (run / "judge-labels.jsonl").read_text() == labels.read_text()
+    # A file of the user's that is named alike, in the run's own folder, stays the user's.
+    (own := run / "judge-labels.v2.jsonl").write_text(labels.read_text())
+    assert secondlook("report", run, "--judge-labels", own).code == 0
+    assert (run / "judge-labels.jsonl").read_text() == own.read_text() == labels.read_text()
     shown = secondlook("diagnose", run, "--judge-labels", labels)
     assert "Right, corrected by people's labels: round 0 " in " ".join(shown.out.split())
     found = json.loads(secondlook("diagnose", run, "--judge-labels", labels, "--json").out)

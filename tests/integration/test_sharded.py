@@ -223,3 +223,31 @@ def test_logs_go_to_another_place_and_reports_find_them_there(tmp_path):
     assert records(tmp_path / "out").equals(before)
     assert secondlook(*run).code == 0
     assert records(tmp_path / "out").equals(before)
+
+
+def test_a_history_is_paid_for_once_however_often_its_part_goes_on(faulty, tmp_path):
+    run = ("eval", "planted", "--model", "openai-api/local/m", "--base-url", faulty.address, "--variant", "diverse")
+    run += ("--limit", 4, "--shards", 2, "--max-retries", 0, "--max-connections", 1, "--no-diagnose")
+    run += ("--out", tmp_path / "run")
+    asked, failed = [], []
+
+    def second(messages):
+        """Whether it is the second question that has a history before it."""
+        question, ends, _ = messages[-1]["content"].partition("\n\nAnswer")
+        # What makes the history is shorter.
+        if question not in asked and len(messages) > 6 and ends:
+            asked.append(question)
+        if len(asked) > 1 and question == asked[1]:
+            failed.append(question)
+        return len(asked) > 1 and question == asked[1]
+
+    faulty.misbehave("500", where=second)
+    secondlook(*run)
+    assert failed
+    assert list(records(tmp_path / "run")["status"]).count("error") == 1
+    faulty.heal()
+    assert secondlook(*run).code == 0
+    table = records(tmp_path / "run")
+    assert set(table["status"]) == {"ok"}
+    # Ten tokens a call, as the server counts.
+    assert table[["tokens_in", "tokens_out"]].sum().sum() == 10 * (len(faulty.asked) - len(failed))

@@ -54,7 +54,7 @@ def serve(
     upstream_key_file: Annotated[Path | None, typer.Option(help="File that holds the key for the upstream.")] = None,
     audit_file: Annotated[Path | None, typer.Option(help="SQLite file that gets a row for each request.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8080,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
     drain: Annotated[int, typer.Option(help="Seconds for requests in flight once asked to stop.")] = 30,
     quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings only.")] = False,

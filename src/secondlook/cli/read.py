@@ -58,7 +58,7 @@ def read(
     """
     from secondlook.benchmarks.read_line import read_line
 
-    for number, text in enumerate(file.read_text("utf-8-sig").splitlines(), start=1):
+    for number, text in enumerate(file.read_text("utf-8-sig").split("\n"), start=1):
         if not text.strip():
             continue
         try:

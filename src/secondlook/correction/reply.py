@@ -196,19 +196,25 @@ def usage_of(usage: object) -> Usage | None:
     """Usage of a call, by chat completions' names or responses' and messages'; ``None`` where that cannot be told."""
     if not isinstance(usage, Mapping):
         return None
-    found = [
-        next((count for name in names if (count := _count(usage.get(name))) is not None), None)
-        for names in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
-    ]
-    if found[0] is None or found[1] is None:
+    whole = _count(usage.get("prompt_tokens"))
+    given = _count(usage.get("input_tokens")) if whole is None else whole
+    made = next(
+        (n for name in ("completion_tokens", "output_tokens") if (n := _count(usage.get(name))) is not None), None
+    )
+    if given is None or made is None:
         return None
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
-    return Usage(found[0], found[1], cached or 0, calls=1)
+    cached = (_count(details.get("cached_tokens")) if isinstance(details, Mapping) else None) or 0
+    if whole is None:
+        # Messages leave out of their input what was read from a cache or written to one; ours holds both.
+        read, written = (_count(usage.get(f"cache_{name}_input_tokens")) or 0 for name in ("read", "creation"))
+        given, cached = given + read + written, cached or read
+    return Usage(given, made, cached, calls=1)
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    # A number beyond all counts, which no database could hold, is none.
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
 
 
 def _list(value: object) -> list[Any]:

@@ -35,7 +35,8 @@ class Record:
         tokens_in: Prompt tokens of the calls of this row (answer and its critique), cached ones included; ``None``
             where the server does not tell.
         tokens_out: Generated tokens of those calls.
-        tokens_critique: Tokens of the critique alone, in and out: the look that follows it pays for it.
+        tokens_critique: Tokens of the critique, and of samples that had to agree, in and out: the look that follows
+            pays for them.
         tokens_cached: Prompt tokens served from a prefix cache.
         seconds: Wall time of those calls.
         model: Provider and model.

@@ -107,11 +107,20 @@ class Arm:
 
     @property
     def spent(self) -> Array | None:
-        """Tokens up to each answer, shape ``(n, R)``: its own critique belongs to the look that comes after it."""
+        """Tokens up to each answer, shape ``(n, R)``: its own critique belongs to the look that comes after it.
+
+        After the last answer of several nothing comes: a critique of it, as one that has to confirm it, counts with it.
+        """
         if self.tokens is None:
             return None
-        before = np.cumsum(self.tokens, axis=1)
-        return before if self.critique_tokens is None else before - self.critique_tokens
+        spent = np.cumsum(self.tokens, axis=1)
+        if self.critique_tokens is None:
+            return spent
+        last = spent[:, -1].copy()
+        spent = spent - self.critique_tokens
+        if self.rounds > 1:
+            spent[:, -1] = last
+        return spent
 
     def take(self, which: Array) -> Arm:
         """The arm with these samples alone (a mask or indices)."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from secondlook.correction.transcript import Transcript
 from secondlook.diagnosis.labels import Labels, read_labels
+from secondlook.machine import whole
 
 _NAME = "judge-labels"
 
@@ -21,14 +21,21 @@ def keep_labels(folder: Path, file: Path) -> None:
     kept = folder / f"{_NAME}{file.suffix}"
     if file.resolve() == kept.resolve():
         return
-    for other in folder.glob(f"{_NAME}.*"):
-        other.unlink()
-    shutil.copyfile(file, kept)
+    with whole(kept) as copy:
+        copy.write(file.read_bytes())
+    for other in _kept(folder):
+        if other != kept:
+            other.unlink()
 
 
 def kept_labels(folder: Path) -> Labels | None:
     """The labels kept with a run, if there are any."""
-    return next((read_labels(file) for file in sorted(folder.glob(f"{_NAME}.*"))), None)
+    return next((read_labels(file) for file in _kept(folder)), None)
+
+
+def _kept(folder: Path) -> list[Path]:
+    """Files that labels are kept in; one of a longer name, as judge-labels.v2.jsonl, is the user's."""
+    return sorted(file for file in folder.glob(f"{_NAME}.*") if file.stem == _NAME)
 
 
 def labels_by_round(labels: Labels | None, arm: str, transcript: Transcript) -> dict[int, str | bool]:

@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 from secondlook.benchmarks.benchmark import AnyBenchmark, Graded, ItemLike
 from secondlook.benchmarks.votes import majority
+from secondlook.correction.chat import Usage
 from secondlook.correction.elicit import stated
 from secondlook.correction.transcript import Critique, Round, Transcript
 from secondlook.diagnosis.records import Record
@@ -106,8 +107,8 @@ def _row(
     transcript: Transcript, item: ItemLike, round_: Round, reading: Graded, run: str, arm: str, noise_p: float
 ) -> Record:
     critique, preference = round_.critique, round_.preference
-    usage = round_.spent
-    model = transcript.model
+    usage, model = round_.spent, transcript.model
+    examining = (critique.cost if critique else Usage()) + (round_.sampled or Usage())
     return Record(
         run=run,
         arm=arm,
@@ -125,7 +126,7 @@ def _row(
         verdict=critique.verdict if critique else None,
         tokens_in=None if usage.untold else usage.input,
         tokens_out=None if usage.untold else usage.output,
-        tokens_critique=None if usage.untold else critique.cost.total if critique else 0,
+        tokens_critique=None if usage.untold else examining.total,
         tokens_judge=None if usage.untold else preference.cost.total if preference else 0,
         tokens_cached=None if usage.untold else usage.cached,
         seconds=round_.took + sum(part.took for part in (critique, preference) if part is not None),

@@ -16,7 +16,6 @@ from inspect_ai.model import Model
 
 from secondlook.cluster.place import Place, mark, put, there
 from secondlook.cluster.unit import Engine
-from secondlook.correction.chat import Usage
 from secondlook.evaluation.asking import RunError, evaluate
 from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.kept import kept_in
@@ -104,7 +103,8 @@ class History(ArmPart):
         except Exception as error:
             raise RunError(f"the shared history of arm {self.arm!r} cannot be made: {error}") from error
         messages = [[message.role, message.content] for message in plan.history]
-        put(self.history, json.dumps({"messages": messages, "spent": asdict(spent)}).encode())
+        made = {"messages": messages, "spent": asdict(spent), "paid_by": str(self.task.dataset[0].id)}
+        put(self.history, json.dumps(made).encode())
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,6 @@ class Shard(ArmPart):
         samples = task.dataset[cut(len(task.dataset), self.shards)[self.number]]
         if self.study.shows_history:
             shown = json.loads(self.history.read_text("utf-8"))
-            if self.number:  # the first part's first question has paid for it
-                shown["spent"] = asdict(Usage())
             task.solver = second_look(asdict(self.study), [shown], (task.metadata or {})[WORDS])
         endpoint = replace(self.evaluation.endpoint, base_url=self.address or self.evaluation.endpoint.base_url)
         evaluate(

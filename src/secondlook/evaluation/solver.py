@@ -49,7 +49,8 @@ def second_look(
     Args:
         study: Fields of a :class:`~secondlook.evaluation.study.Study`.
         history: What stands before every question in the ``diverse`` variant: metadata of other questions, exchanges
-            that are shown, or the messages of a history that has been made, with what it cost.
+            that are shown, or the messages of a history that has been made, with what it cost and the sample that
+            pays for it.
         words: What the arm puts around every question.
     """
     arm = _STUDY.validate_python(dict(study))
@@ -66,7 +67,7 @@ def second_look(
         errors: list[Exception] = []
         usage = Usage()
         try:
-            plan, spent = await session.plan()
+            plan, spent = await session.plan(str(state.sample_id))
             case = case_of(state.metadata, arm.file, words)
             transcript = await run(
                 session.model, session.critic, case, plan, sampler=session.sampler, on_error=errors.append
@@ -133,15 +134,17 @@ class Session:
         self._shown = history
         self._lock = anyio.Lock()
         self._plan: Plan | None = None
+        # A history that has been made is paid for by one sample, however often and in whatever session it is asked.
+        self._owed = {shown["paid_by"]: Usage(**shown["spent"]) for shown in history if "messages" in shown}
 
-    async def plan(self) -> tuple[Plan, Usage]:
-        """The plan, with its history, and what the history cost; the first call makes it, and it alone pays."""
+    async def plan(self, sample: str | None = None) -> tuple[Plan, Usage]:
+        """The plan, with its history, and what a sample pays for that; the first call makes it, and it alone pays."""
         spent = Usage()
         async with self._lock:
             if self._plan is None:
                 messages, spent = await self._history() if self._study.shows_history else ((), spent)
                 self._plan = self._study.plan(messages)
-        return self._plan, spent
+        return self._plan, spent + self._owed.get(sample or "", Usage())
 
     async def _history(self) -> tuple[tuple[Message, ...], Usage]:
         errors: list[Exception] = []
@@ -150,7 +153,6 @@ class Session:
         for metadata in self._shown:
             if "messages" in metadata:
                 history += [Message(role, content) for role, content in metadata["messages"]]
-                spent += Usage(**metadata["spent"])
                 continue
             if "shown" in metadata:
                 asked, reply = metadata["shown"]

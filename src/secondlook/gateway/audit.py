@@ -131,7 +131,7 @@ class Audit:
         try:
             with database:
                 database.executemany(_INSERT, [_stored(row) for row, _ in waiting])
-        except (sqlite3.Error, ValueError) as error:
+        except Exception as error:  # whatever it is: with this thread gone, every later row would wait for ever
             return OSError(f"audit log {str(self._path)!r} cannot be written ({error})")
         return None
 

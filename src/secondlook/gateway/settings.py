@@ -135,7 +135,7 @@ class GatewaySettings(BaseModel):
             ("policy 'diagnosis'", self.policy == "diagnosis", "the diagnosis files", bool(self.diagnoses)),
             ("critic 'other'", self.critic == "other", "critic_model", self.critic_model is not None),
             ("critic 'fitted'", self.critic == "fitted", "critic_file", self.critic_file is not None),
-            ("critic 'tool'", self.critic == "tool", "critic_command", self.critic_command is not None),
+            ("critic 'tool'", self.critic == "tool", "critic_command", bool(self.critic_command)),
             ("on_failure 'escalate'", self.on_failure == "escalate", "escalate_to", self.escalate_to is not None),
         ):
             if chosen != given:

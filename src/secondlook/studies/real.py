@@ -358,7 +358,7 @@ def _grade_school(published: Path, folder: Path, count: int) -> Path:
     """The first so many of GSM8K's test questions, with the number each ends with, outside the repository."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "gsm8k.jsonl"
-    rows = [json.loads(line) for line in published.read_text("utf-8").splitlines()[:count]]
+    rows = [json.loads(line) for line in published.read_text("utf-8").split("\n")[:count] if line]
     asked = [
         {"id": f"gsm8k-{number}", "prompt": row["question"], "answer": row["answer"].rpartition("####")[2].strip()}
         for number, row in enumerate(rows)
