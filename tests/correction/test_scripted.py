@@ -12,12 +12,12 @@ async def test_it_replays_its_script():
     completion = said("B", 9)
     script = [([user("two words")], "three more words"), (None, completion), (None, ConnectionError("down"))]
     model = ScriptedModel(script)
-    first = await model.complete([user("two words")], prefill="three", seed=4)
+    first = await model.complete([user("two words")], seed=4)
     assert (first.text, first.finish, first.usage) == ("three more words", "stop", Usage(input=2, output=3, calls=1))
     assert await model.complete([user("anything")]) is completion
     with pytest.raises(ConnectionError, match="down"):
         await model.complete([user("q")])
-    assert [(call.prefill, call.seed) for call in model.calls] == [("three", 4), ("", None), ("", None)]
+    assert [call.seed for call in model.calls] == [4, None, None]
     model.finished()
 
 

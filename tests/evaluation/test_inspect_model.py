@@ -42,11 +42,11 @@ def parrot():
     return Parrot
 
 
-def ask(reply, *, config=None, seed=None, prefill=""):
+def ask(reply, *, config=None, seed=None):
     seen.clear()
     # Inspect itself insists on a moment between two attempts; one attempt is enough here.
     model = get_model("parrot/x", config=config or GenerateConfig(max_retries=0), memoize=False, reply=lambda: reply)
-    return anyio.run(lambda: InspectModel(model).complete(ASKED, seed=seed, prefill=prefill))
+    return anyio.run(lambda: InspectModel(model).complete(ASKED, seed=seed))
 
 
 def output(text="(B)", stop="stop", usage=None, error=None):
@@ -61,11 +61,6 @@ def test_the_conversation_is_passed_on_as_it_is():
     assert [(message.role, message.text) for message in messages] == [
         (message.role, message.content) for message in ASKED
     ]
-
-
-def test_a_prefill_opens_the_assistants_turn():
-    ask(output(), prefill="Because")
-    assert (seen[0][0][-1].role, seen[0][0][-1].text) == ("assistant", "Because")
 
 
 @pytest.mark.parametrize(

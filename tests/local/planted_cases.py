@@ -7,7 +7,7 @@ import anyio
 from secondlook.benchmarks.bbq.case import BBQCase
 from secondlook.benchmarks.planted.items import draw_items
 from secondlook.benchmarks.planted.noise import Noise
-from secondlook.correction import Completion, Message, Usage, run
+from secondlook.correction import Completion, Usage, run
 from secondlook.local.lockstep import LockstepModel
 from secondlook.local.model import DecodingSettings, LocalModel
 from secondlook.prompts.prompt import load_prompt
@@ -31,10 +31,9 @@ class Alone:
     def info(self):
         return LockstepModel(self.model, self.settings).info
 
-    async def complete(self, messages, *, prefill="", seed=None):
-        shown = [*messages, Message("assistant", prefill)] if prefill else messages
+    async def complete(self, messages, *, seed=None):
         settings = replace(self.settings, seed=seed and seed % 2**31)
-        (reply,) = self.model.generate([self.model.encode(shown)], settings)
+        (reply,) = self.model.generate([self.model.encode(messages)], settings)
         return Completion(reply.text, Usage(reply.tokens_in, reply.tokens_out, calls=1), reply.finish)
 
 

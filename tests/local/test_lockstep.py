@@ -226,7 +226,7 @@ class TwoAtOnce:
         said = {}
 
         async def ask(seed):
-            said[seed] = await self.model.complete(shown, prefill="The", seed=seed)
+            said[seed] = await self.model.complete(shown, seed=seed)
 
         if exam.case.sample == cases(1)[0].sample:
             with anyio.move_on_after(0):

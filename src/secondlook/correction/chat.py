@@ -133,11 +133,10 @@ class ChatModel(Protocol):
     def info(self) -> ModelInfo:
         """Name, revision, template and decoding settings, for the record."""
 
-    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
+    async def complete(self, messages: Sequence[Message], *, seed: int | None = None) -> Completion:
         """Continue a conversation, which ends with the user, by one assistant turn.
 
-        It must begin with ``prefill``, which is not part of the returned text; ``seed`` makes a sampled reply
-        repeatable where the provider supports it.
+        ``seed`` makes a sampled reply repeatable where the provider supports it.
 
         Raises:
             WithheldError: If the model or a filter refused.

@@ -17,7 +17,6 @@ class ScriptedCall:
     """Messages and settings of one call."""
 
     messages: tuple[Message, ...]
-    prefill: str
     seed: int | None
 
 
@@ -38,9 +37,9 @@ class ScriptedModel:
     calls: list[ScriptedCall] = field(default_factory=list, init=False)
     _failure: AssertionError | None = field(default=None, init=False, repr=False)
 
-    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
+    async def complete(self, messages: Sequence[Message], *, seed: int | None = None) -> Completion:
         """Give the next reply; an ``AssertionError`` if the script is at its end, or says other messages."""
-        self.calls.append(ScriptedCall(tuple(messages), prefill, seed))
+        self.calls.append(ScriptedCall(tuple(messages), seed))
         if len(self.calls) > len(self.script):
             raise self._fail(f"call {len(self.calls)}: the script has {len(self.script)} steps only")
         expected, reply = self.script[len(self.calls) - 1]

@@ -127,11 +127,11 @@ class _Counter:
     tokens_in: int = 0
     info: ModelInfo = field(default_factory=lambda: ModelInfo("dry-run"))
 
-    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
+    async def complete(self, messages: Sequence[Message], *, seed: int | None = None) -> Completion:
         """Count, and reply."""
         del seed
         self.calls += 1
-        shown = len(prefill) + sum(len(message.content) for message in messages)
+        shown = sum(len(message.content) for message in messages)
         self.tokens_in += math.ceil(shown / CHARACTERS_PER_TOKEN)
         # As long as allowed, since later prompts repeat it; not empty, since that would end the conversation.
         return Completion("x" * CHARACTERS_PER_TOKEN * self.reply, Usage())

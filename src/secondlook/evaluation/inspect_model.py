@@ -136,7 +136,7 @@ class InspectModel:
             decoding={**decoding, "temperature": self._temperature, **changed, **counted_by},
         )
 
-    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
+    async def complete(self, messages: Sequence[Message], *, seed: int | None = None) -> Completion:
         """Generate one assistant turn.
 
         Raises:
@@ -144,7 +144,7 @@ class InspectModel:
             Exception: Whatever the provider raises, after its retries; not what Inspect makes of it, which tells of
                 the attempts or the request before the cause.
         """
-        return await self._generate(messages, prefill, seed)
+        return await self._generate(messages, seed)
 
     async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:
         """Reply in a form: by the logits of a local model, or as the server can be held to it."""
@@ -152,7 +152,7 @@ class InspectModel:
             if form.number and (number := await likeliest_number(partial(self.model.api.score, messages))):
                 return Held(Completion(number.text, Usage(number.tokens_in, number.tokens_out, calls=1)), "logits")
             if not form.choices:
-                return Held(await self._generate(messages, "", seed), TURN)
+                return Held(await self._generate(messages, seed), TURN)
             if scored := await self.model.api.score(messages, form.choices):
                 shares = shares_of(scored[0])
                 chosen = form.choices[shares.index(max(shares))]
@@ -160,7 +160,7 @@ class InspectModel:
 
         async def ask(more: Mapping[str, Any]) -> Completion | None:
             try:
-                return await self._generate(messages, "", seed, more)
+                return await self._generate(messages, seed, more)
             except Exception as error:
                 if more and refused(error):
                     return None
@@ -178,15 +178,12 @@ class InspectModel:
     async def _generate(
         self,
         messages: Sequence[Message],
-        prefill: str,
         seed: int | None,
         more: Mapping[str, Any] | None = None,
         *,
         likely: bool = True,
     ) -> Completion:
         shown = inspect_messages(messages)
-        if prefill:
-            shown.append(ChatMessageAssistant(content=prefill))
         # A seed means nothing to greedy decoding, and some servers refuse what they do not know.
         sampled = self._temperature > 0
         likely = likely and self.confidence and self.server.logprobs and not isinstance(self.model.api, Local)
@@ -206,7 +203,7 @@ class InspectModel:
             error = _cause(raised)
             # With `more` in it, a request may be refused for that: `choose` then tries the next way.
             if likely and not more and refused(error):
-                answered = await self._generate(messages, prefill, seed, likely=False)
+                answered = await self._generate(messages, seed, likely=False)
                 # Only now: a request that is refused for its prompt's length, say, is so without this field too.
                 self.server.logprobs = False
                 return answered

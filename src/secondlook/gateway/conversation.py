@@ -126,14 +126,14 @@ class UpstreamModel:
         """Known facts of the model."""
         return ModelInfo(self.chat.model)
 
-    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
+    async def complete(self, messages: Sequence[Message], *, seed: int | None = None) -> Completion:
         """Continue the conversation; the client's own seed is left as it is.
 
         Raises:
             UpstreamError: There was no answer.
             ReplyError: There was one, but it is none in words.
         """
-        del prefill, seed
+        del seed
         return await self._complete(messages, {}, self.limit)
 
     async def choose(self, messages: Sequence[Message], form: Form, *, seed: int | None = None) -> Held:

@@ -78,7 +78,7 @@ class LockstepModel:
         """Tokens computed so far, padding included."""
         return self._engine.counts
 
-    async def complete(self, messages: Sequence[Message], *, prefill: str = "", seed: int | None = None) -> Completion:
+    async def complete(self, messages: Sequence[Message], *, seed: int | None = None) -> Completion:
         """Wait for the other conversations, and continue this one by one assistant turn.
 
         ``usage.cached`` counts the tokens of the prompt that were not computed for this call.
@@ -89,8 +89,7 @@ class LockstepModel:
         """
         if (conversation := CONVERSATION.get()) is None:
             raise RuntimeError("a lock-step model replies within run_lockstep only")
-        shown = (*messages, Message("assistant", prefill)) if prefill else tuple(messages)
-        reply = await conversation.batcher.ask(ModelCall(self, conversation, shown, seed))
+        reply = await conversation.batcher.ask(ModelCall(self, conversation, tuple(messages), seed))
         assert isinstance(reply, Completion)
         return reply
 

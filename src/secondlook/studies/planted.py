@@ -57,33 +57,20 @@ class PlantedBench(Bench):
         """Millions of parameters, counted in the checkpoint."""
         return LocalModel(subject).parameters / 1e6
 
-    def questions(
-        self,
-        *critics: str,
-        subject: str = "",
-        schedule: str | None = None,
-        temperature: float = 0.0,
-        seed: int = 0,
-        **study: Any,
-    ) -> pd.DataFrame:
+    def questions(self, *critics: str, subject: str = "", **study: Any) -> pd.DataFrame:
         """Records of questions in the planted language.
 
         Args:
             *critics: The arms.
             subject: By default the profile's.
-            schedule: Noise words ``fresh`` (default), ``fixed`` or ``none``.
-            temperature: 0 decodes greedily.
-            seed: Of the questions, the noise words and the replies.
             **study: Fields of :class:`~secondlook.evaluation.study.Study`.
         """
-        questions = {"per_category": self.profile.per_category, "schedule": schedule}
         evaluation = Evaluation(
             benchmark="planted",
-            endpoint=_endpoint(subject or self.profile.subject, temperature),
+            endpoint=_endpoint(subject or self.profile.subject),
             arms=critics,
             study={**_PLAIN, **study},
-            questions=questions,
-            seed=seed,
+            questions={"per_category": self.profile.per_category},
         )
         return self.records(evaluation)
 
@@ -94,7 +81,7 @@ class PlantedBench(Bench):
         harmful, benign = files.pop("harmful-behaviors"), files.pop("benign-behaviors")
         evaluation = Evaluation(
             benchmark="refusal",
-            endpoint=_endpoint(self.profile.speaker, 0.0),
+            endpoint=_endpoint(self.profile.speaker),
             study={**_PLAIN, **study},
             questions={
                 "behaviours": harmful,
@@ -121,8 +108,8 @@ class PlantedBench(Bench):
         return pd.read_csv(file, dtype=TYPES)
 
 
-def _endpoint(subject: str, temperature: float) -> Endpoint:
-    return Endpoint(model=f"secondlook/{subject}", temperature=temperature, max_tokens=_REPLY)
+def _endpoint(subject: str) -> Endpoint:
+    return Endpoint(model=f"secondlook/{subject}", max_tokens=_REPLY)
 
 
 def _digest(evaluation: Evaluation) -> str:

@@ -174,7 +174,7 @@ class RealBench(Bench):
         """Millions of parameters, as the catalogue has them."""
         return catalogue()[self._family[subject].model.removeprefix(_LOCAL)].millions
 
-    def questions(self, *critics: str, subject: str = "", temperature: float = 0.0, **study: Any) -> pd.DataFrame:
+    def questions(self, *critics: str, subject: str = "", **study: Any) -> pd.DataFrame:
         """Records of BBQ's questions."""
         profile = self._family.get(subject, self.profile)
         data = data_folder()
@@ -187,7 +187,7 @@ class RealBench(Bench):
                 questions = {"data": str(data), "category": (category,), "per_category": profile.per_category}
                 evaluation = Evaluation(
                     benchmark="bbq",
-                    endpoint=self._endpoint(profile, temperature),
+                    endpoint=self._endpoint(profile),
                     arms=arms,
                     study=study,
                     questions=questions,
@@ -231,7 +231,7 @@ class RealBench(Bench):
         for critic in critics:
             evaluation = Evaluation(
                 benchmark="own",
-                endpoint=self._endpoint(profile, 0.0),
+                endpoint=self._endpoint(profile),
                 arms=(critic,),
                 study={**study, **of_arm.get(critic, {})},
                 questions={"data": str(file), "grader": grader},
@@ -251,7 +251,7 @@ class RealBench(Bench):
                 given: dict[str, Any] = {option: (str(file),) if option == "attacks" else str(file)}
                 evaluation = Evaluation(
                     benchmark="refusal",
-                    endpoint=self._endpoint(self.profile, 0.0),
+                    endpoint=self._endpoint(self.profile),
                     arms=(defence,),
                     study=study,
                     questions={**given, "limit": self.profile.requests},
@@ -259,10 +259,8 @@ class RealBench(Bench):
                 units.append(self.unit(self.profile, evaluation, name, [file]))
         return pd.concat(units, ignore_index=True)
 
-    def _endpoint(self, profile: RealProfile, temperature: float) -> Endpoint:
-        return Endpoint(
-            model=profile.model, base_url=profile.base_url, temperature=temperature, max_tokens=profile.tokens
-        )
+    def _endpoint(self, profile: RealProfile) -> Endpoint:
+        return Endpoint(model=profile.model, base_url=profile.base_url, max_tokens=profile.tokens)
 
     def unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
         """Records of one unit: from the store, or asked for and put there."""

@@ -94,7 +94,7 @@ class Reader:
         verdict, better = study.file.verdicts["right"], study.file.preference_form
         self.replies, self.said = {verdict: verdict, better.ask: better.choices[-1]}, said
 
-    async def complete(self, messages, *, prefill="", seed=None):
+    async def complete(self, messages, *, seed=None):
         last = messages[-1].content
         reply = next((reply for asks, reply in self.replies.items() if asks in last), self.said)
         return Completion(reply, Usage(sum(len(one.content.split()) for one in messages), len(reply.split()), calls=1))
