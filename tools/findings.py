@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from evidence_tables import block, refresh
 from real_records import REAL, RealArm, arms, models
@@ -21,6 +22,7 @@ from secondlook.evidence.report import interval
 from secondlook.layout import DASH, share
 from secondlook.layout import points as moved
 from secondlook.local.weights import catalogue
+from secondlook.studies.pairs import accuracy, arms_of, change
 
 ROOT = Path(__file__).parent.parent
 PAGE, PICTURE = ROOT / "docs" / "findings.md", ROOT / "docs" / "findings.svg"
@@ -102,6 +104,32 @@ def table(found: list[Look]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def by_context(found: list[Look]) -> str:
+    """A line for each arm of BBQ: accuracy and its change in either kind of context, and answers that name nobody."""
+    lines = [
+        "| critic | ambiguous: right before | change, points | disambiguated: right before | change, points "
+        "| names nobody, before | after |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for look in found:
+        if look.arm.task != "BBQ":
+            continue
+        (arm,) = arms_of(look.arm.records.query("arm == @look.arm.name")).values()
+        assert arm.bias is not None
+        kinds = [arm.take(arm.context == code) for code in np.unique(arm.context)]  # numbered by their names
+        cells = (
+            f"`{look.arm.critic}`{', ' * bool(look.arm.differs)}{look.arm.differs}",
+            *(
+                cell
+                for kind in kinds
+                for cell in (share(accuracy(kind, 0)), moved(change(kind, kind, last=look.arm.looks)))
+            ),
+            *(f"{100 * (arm.bias[:, round_] == 0).mean():.1f}%" for round_ in (0, look.arm.looks)),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def results(model: str) -> Iterator[dict[str, Any]]:
     """The results of a model's studies, S before R."""
     files = sorted(
@@ -167,6 +195,7 @@ def main() -> int:
     def filled(text: str) -> str:
         for model, found in by_model.items():
             text = block(text, f"{model}:looks", table(found))
+            text = block(text, f"{model}:contexts", by_context(found))
             text = block(text, f"{model}:outcomes", outcomes([*results(model)]))
         return text
 

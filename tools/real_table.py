@@ -25,7 +25,7 @@ LOOKS = {
     "self": "own check",
     "none": "asked again, no check",
     "vote": "vote of equal cost",
-    "tool": "a tool's verdict",
+    "tool": "a tool's report",
     "oracle": "the truth's verdict",
 }
 """Arms of the table, in the order of its columns."""
@@ -77,7 +77,9 @@ def table() -> str:
     said = (
         "Cells are changes of accuracy by one second look, in points with 95% intervals; bold where zero lies outside. "
         "A vote's are of its last answer against the first answers. A bold gain is no finding yet: for *helps* a "
-        "critic has to beat every control too."
+        "critic has to beat every control too, and to lose in neither kind of question. BBQ is a benchmark of social "
+        "bias; on its ambiguous questions the truth's verdict nearly gives the answer away "
+        "([by kind](docs/findings.md#ambiguous-and-disambiguated-questions))."
     )
     return "\n".join([*lines, "", said]) + "\n"
 

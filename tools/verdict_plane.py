@@ -161,7 +161,7 @@ def main() -> int:
         from secondlook.reproduce.worth_picture import picture
 
         draw(found)
-        figures.draw(picture() | {"id": "T12", "title": "forward passes", "profile": "any"}, LOOKS, endings=(".svg",))
+        figures.draw(picture() | {"id": "T12", "title": "forward passes"}, LOOKS, endings=(".svg",))
     return refresh(
         PAGE,
         lambda text: block(text, "plane", table(found)),

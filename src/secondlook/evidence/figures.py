@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from secondlook.machine import whole
 
 _COLOURS = (
@@ -24,6 +26,7 @@ _DASHES = ("--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 _UNDATED = {"CreationDate": None}
 _FITTING = 5  # names of ticks that fit beside each other
+_LINE = 7  # points from one number to the next
 _MANY = 6  # curves of a panel whose legend does not hide them
 
 
@@ -67,7 +70,11 @@ def draw(
             _panel(axes, panel, [curve for curve in result["curves"] if curve["panel"] == panel["name"]])
         for empty in places:
             empty.set_visible(False)
-        figure.suptitle(f"{result['id']}: {result['title']} · profile {result['profile']}", fontsize=10)
+        size_of = f" · profile {result['profile']}" if "profile" in result else ""
+        figure.suptitle(f"{result['id']}: {result['title']}{size_of}", fontsize=10)
+        figure.draw_without_rendering()  # panels get their sizes: where lines end is known only now
+        for panel, axes in zip(panels, figure.axes, strict=False):
+            _numbered(axes, [curve for curve in result["curves"] if curve["panel"] == panel["name"]])
         for ending in endings:
             metadata = {"Software": None} if ending == ".png" else {"Date": None} if ending == ".svg" else _UNDATED
             with whole(path.with_name(path.name + ending)) as file:
@@ -89,12 +96,6 @@ def _panel(axes: Any, panel: dict[str, Any], curves: list[dict[str, Any]]) -> No
             markersize=4,
             linewidth=1.6 if own else 1.1,
         )
-        if len(curves) > _MANY and curve["value"][-1] is not None:
-            # Colours alone do not tell so many apart.
-            at = (curve["x"][-1], curve["value"][-1])
-            axes.annotate(
-                str(number + 1), at, (4, 0), textcoords="offset points", fontsize=7, color=colour, va="center"
-            )
         if curve["kind"] == "points":
             _whiskers(axes, curve, colour)
         elif None not in curve["low"]:
@@ -106,6 +107,33 @@ def _panel(axes: Any, panel: dict[str, Any], curves: list[dict[str, Any]]) -> No
     axes.grid(visible=True, alpha=0.25, linewidth=0.6)
     place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)} if len(curves) > _MANY else {}
     axes.legend(fontsize=7, frameon=False, **place)
+
+
+def _numbered(axes: Any, curves: list[dict[str, Any]]) -> None:
+    """Numbers at the ends of many lines, whose colours alone do not tell them apart; none lies on another."""
+    from scipy.optimize import isotonic_regression
+
+    if len(curves) <= _MANY:
+        return
+    ends: dict[float, list[tuple[float, int]]] = {}
+    for number, curve in enumerate(curves):
+        if curve["value"][-1] is not None:
+            x, y = axes.transData.transform((curve["x"][-1], curve["value"][-1])) * 72 / axes.figure.dpi
+            ends.setdefault(round(x), []).append((y, number))
+    for group in ends.values():
+        heights, numbers = zip(*sorted(group), strict=True)
+        room = _LINE * np.arange(len(numbers))
+        # As near to the ends as they can be with a line between them.
+        for height, number, y in zip(isotonic_regression(heights - room).x + room, numbers, heights, strict=True):
+            axes.annotate(
+                str(number + 1),
+                (curves[number]["x"][-1], curves[number]["value"][-1]),
+                (4, height - y),
+                textcoords="offset points",
+                fontsize=7,
+                color=_COLOURS[number % len(_COLOURS)],
+                va="center",
+            )
 
 
 def _whiskers(axes: Any, curve: dict[str, Any], colour: str) -> None:

@@ -102,7 +102,7 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
     return {
         "id": name,
         "title": "training, and the error at its end",
-        "profile": sweep.base.task.name,
+        "task": sweep.base.task.name,
         "scale": {"rule": scale.rule, "way": scale.way, "fails": FAILS, "solves": SOLVES, "trained": TRAINED},
         "exam": EXAM,
         "seeds": sweep.seeds,

@@ -176,7 +176,7 @@ _THEORY = (
     ),
     _theory(
         10,
-        "the loss is convex",
+        "the loss is convex by the squared reward",
         "With the squared reward the loss is convex in W, with the cosine it is not; of a separable ranking the "
         "infimum lies at infinity.",
         "ours; the paper calls the loss non-convex",
