@@ -78,7 +78,8 @@ def to_records(
 
 def _asked_again(transcript: Transcript) -> bool:
     """Whether a loop ended as the model was asked to answer again: its request stands without an answer."""
-    return transcript.variant != "resample" and transcript.messages[-1].role == "user"
+    said = transcript.messages
+    return transcript.variant != "resample" and (not said or said[-1].role == "user")
 
 
 def graded_by(reading: Graded, word: str | None) -> Graded:
