@@ -61,6 +61,8 @@ def test_a_configuration_file_is_taken_and_settings_go_before_it(tmp_path):
         (("train", "out", "--set", "rate.x=3"), "only task and shape have parts"),
         (("train", "out", "--set", "steps"), "setting 'steps' is not name=value"),
         (("train", "out", "--config", "none.json"), "none.json"),
+        (("train", "out", "--set", "shape=3", "--set", "shape.depth=4"), "shape is 3; give a table of its fields"),
+        (("train", "out", "--set", "shape.depth=2.5"), "depth is 2.5: give a whole number"),
         (("run", "L12"), "experiment 'L12' is unknown; known: L1"),
         (("run", "L1", "--profile", "huge"), "profile 'huge' is unknown; known: demo, quick"),
     ],

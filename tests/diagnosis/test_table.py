@@ -243,6 +243,14 @@ def test_no_tokens_at_all_are_unknown_tokens():
     assert any("worth their price" in sentence for sentence in priced.cannot)
 
 
+def test_noise_in_percent_is_refused_and_a_critic_that_is_not_named_is_the_arm():
+    row = {"sample": "a", "round": 0, "correct": True, "arm": "one", "critic": None, "noise_p": 50}
+    with pytest.raises(ValueError, match="noise_p is 50 in data row 1; give a probability from 0 to 1"):
+        check_table(pd.DataFrame([row]))
+    (arm,) = check_table(pd.DataFrame([{**row, "noise_p": 0.5}])).arms.values()
+    assert (arm.critic, arm.noise) == ("one", 0.5)
+
+
 def test_a_critique_that_confirms_the_last_answer_is_paid_for_with_it():
     """An answer of 100, its critique of 200, an answer of 300, a confirming critique of 1000: 1600 for one look."""
     rows = [

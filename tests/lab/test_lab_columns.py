@@ -72,6 +72,9 @@ def test_words():
     assert worded(Cell("s", "v"), {}) == "v: not run"
     assert worded(Cell("s", "v"), result("fails", -0.5)) == "v: supported (skill -0.50 [-0.51, -0.49], 1 seed)"
     assert worded(Quick("L2"), {"L2": {"outcome": "undecided"}}) == "quick profile: undecided"
-    found = {"s": {"variants": [], "seeds": 1, "claims": {"L1": {n: number(0.2) for n in ("falls", "early", "late")}}}}
+    # Five seeds were planned, of which one is trained.
+    base = {"name": "base", "counted": [0]}
+    claims = {"L1": {n: number(0.2) for n in ("falls", "early", "late")}}
+    found = {"s": {"variants": [base], "seeds": 5, "claims": claims}}
     assert worded(OfBase("s", "L1"), found) == "base: supported (1 seed)"
     assert worded(OfBase("s", "L7", reduced=True), result("fails")) == "base: base not trained, reduced size"

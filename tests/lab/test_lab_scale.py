@@ -2,13 +2,14 @@
 
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
 from secondlook.lab import averages
 from secondlook.lab.exam import Exam
 from secondlook.lab.optimum import optimum
-from secondlook.lab.scale import Scale, half_weighted, stand
+from secondlook.lab.scale import RULES, Scale, half_weighted, stand
 from secondlook.lab.tasks import Task
 from secondlook.lab.tokens import Layout, reads
 
@@ -51,9 +52,9 @@ def test_each_rule_stands_where_it_must(scale, predict, standing):
 def test_the_scale_runs_from_the_rule_to_the_optimum(scale):
     at = list(scale.seen)
     assert scale.rule == "Σ(r−½)y"
-    assert scale.skill(scale.reference).mean() == pytest.approx(0, abs=1e-12)
+    assert scale.skill(scale.reference[None]).value == pytest.approx(0, abs=1e-12)
     best = scale.excess(optimum(scale.exam.episodes, at).prediction)
-    assert scale.skill(best).mean() == pytest.approx(1, abs=1e-5)
+    assert scale.skill(best[None]).value == pytest.approx(1, abs=1e-5)
 
 
 def test_a_prediction_half_way_has_half_the_skill(scale):
@@ -62,6 +63,20 @@ def test_a_prediction_half_way_has_half_the_skill(scale):
     assert judged.skill.value == pytest.approx(0.5)
     assert judged.excess.value == pytest.approx(scale.way / 2)
     assert judged.standing == "neither"
+
+
+def test_the_interval_of_skill_is_that_of_a_ratio(scale):
+    """Against a bootstrap over problems of mean over mean; the way itself is not known exactly."""
+    made = scale.excess(RULES["mean"](scale.exam.episodes, list(scale.seen))) * 0.3
+    at = np.random.default_rng(0).integers(0, len(made), (4000, len(made)))
+    way = scale.reference.numpy()
+    drawn = 1 - made.numpy()[at].mean(1) / way[at].mean(1)
+    found = scale.skill(made[None])
+    assert found.value == pytest.approx(1 - made.mean().item() / way.mean())
+    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.15 * np.ptp(drawn))
+    # What makes the same share of the way in every problem is known exactly.
+    same = scale.skill(scale.reference[None] / 2)
+    assert (same.low, same.high) == pytest.approx((0.5, 0.5), abs=1e-9)
 
 
 def test_nothing_is_said_where_the_base_was_not_trained(scale):

@@ -62,6 +62,10 @@ def test_variants_are_differences_from_the_base(tmp_path):
         ('[[variants]]\nname = "a"\n"shape.deep" = 3', "shape has no field 'deep'"),
         ("[grid]\nshape = [{ depth = 3 }]", r"shape is {'depth': 3}: name each of its fields, e.g. shape\."),
         ("[grid]\nrate = [1e-3, 1e-3]", "a list of different values"),
+        ('seeds = "3"', "seeds is '3': give a whole number"),
+        ('rates = [1e-3, "fast"]', "rates has 'fast': give positive numbers"),
+        ("rates = [1e-3, 1e-2]\n[grid]\nrate = [1e-4]", "rates are tuned, and rate is given too"),
+        ('rates = [1e-3]\n[[variants]]\nname = "slow"\nrate = 1e-4', "rates are tuned, and rate is given too"),
         ("sedes = 3", "no field 'sedes'; known: profile, run, variants"),
     ],
 )
@@ -140,6 +144,24 @@ def test_a_sweep_is_judged_by_what_is_there(swept, tmp_path, monkeypatch):
         ("error", "transformer"): ["base", "shallow", "narrow (sees all examples)"],
         ("error", "baseline"): ["Σ(r−½)y", "mean", "descent, as released", "optimum of the loss"],
     }
+
+
+def test_combinations_that_see_different_things_stand_in_one_table(tmp_path):
+    """Of the squared reward no optimum is known, so that its line has no excess."""
+    sweep = Sweep(TINY, grid={"objective": ["pl-squared", "pl-cosine"]})
+    cells = sweep.train(Store(tmp_path / "trained", Options(exam=16)))
+    write(cells, tmp_path)
+    squared, cosine = csv.DictReader((tmp_path / "sweep.csv").read_text().splitlines())
+    assert (squared["excess"], float(cosine["excess"])) == ("", cells[1].members[0].log[-1]["excess"])
+    assert float(squared["error"]) == cells[0].members[0].log[-1]["error"]
+    drawn = picture(cells, "objectives")
+    assert [len([c for c in drawn["curves"] if c["panel"] == what]) for what in ("loss", "excess")] == [2, 1]
+
+
+@pytest.mark.parametrize("sweep", [Sweep(TINY), Sweep(TINY, {"small": {"batch": 4}}, {"task.p": [0.0, 0.5]})])
+def test_what_has_no_variants_or_a_grid_is_not_judged(sweep, tmp_path):
+    with pytest.raises(ValueError, match=r"has \[\[variants\]\], .* and no \[grid\]"):
+        judge_sweep(sweep, Store(tmp_path, Options()), "some")
 
 
 def test_a_run_that_was_judged_counts_without_its_weights(tmp_path, monkeypatch):

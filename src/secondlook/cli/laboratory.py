@@ -11,6 +11,7 @@ import typer
 
 from secondlook.cli.terminal import Cluster, Cpus, Gpus, bar, console, notice
 from secondlook.cluster.unit import Resources
+from secondlook.layout import DASH
 from secondlook.machine import processors
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def train(
     from secondlook.lab.store import Store
     from secondlook.lab.train import Options
 
-    record: dict[str, Any] = json.loads(config.read_text("utf-8")) if config else {}
+    record: Any = json.loads(config.read_text("utf-8")) if config else {}
+    if not isinstance(record, dict):
+        raise ValueError(f"{config} holds {record!r}: give an object with fields of a run")  # noqa: TRY004
     for pair in set_ or ():
         _put(record, pair)
     first = Run.of(record)
@@ -225,19 +228,23 @@ _COLUMNS = {
 def _show(cells: Sequence[SweepCell]) -> None:
     from rich.table import Table
 
+    from secondlook.lab.sweep import metrics
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in (*cells[0].setting, *cells[0].last):
+    seen = metrics(cells)
+    for name in (*cells[0].setting, *seen):
         table.add_column(name, justify="right")
     for cell in cells:
+        found = [cell.last.get(name) for name in seen]
         ends = [
-            f"{found.value:.4f}" + (f" ±{(found.high - found.low) / 2:.4f}" if found.n > 1 else "")
-            for found in cell.last.values()
+            DASH if one is None else f"{one.value:.4f}" + (f" ±{(one.high - one.low) / 2:.4f}" if one.n > 1 else "")
+            for one in found
         ]
         table.add_row(*map(str, cell.setting.values()), *ends)
     console.print(table, highlight=False)
     seeds = len(cells[0].members)
     meant = f"± is half of a 95% interval over {seeds} seeds (Student's t)." if seeds > 1 else "One seed: no interval."
-    columns = "; ".join(f"{name}: {_COLUMNS[name]}" for name in cells[0].last if name in _COLUMNS)
+    columns = "; ".join(f"{name}: {_COLUMNS[name]}" for name in seen if name in _COLUMNS)
     console.print(f"Each number is the mean at the end of training. {meant}", highlight=False, style="dim")
     console.print(f"{columns}.", highlight=False, style="dim")
 
@@ -256,4 +263,6 @@ def _put(record: dict[str, Any], pair: str) -> None:
         raise ValueError(f"setting {pair!r}: only task and shape have parts, e.g. shape.depth=4")
     for part in path:
         record = record.setdefault(part, {})
+        if not isinstance(record, dict):
+            raise ValueError(f"setting {pair!r}: {part} is {record!r}; give a table of its fields")  # noqa: TRY004
     record[last] = value

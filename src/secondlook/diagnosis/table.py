@@ -322,12 +322,12 @@ def _bias(frame: pd.DataFrame) -> Array | None:
 
 def _critic(frame: pd.DataFrame, rows: Array, arm: str) -> tuple[str, float | None]:
     """The critic of an arm without its noise, and the noise."""
-    critic = str(frame["critic"].iloc[rows[0]]) if "critic" in frame else arm
+    critic = _only(frame, rows, "critic") or arm
     noise: float | None = None
     if match := _NOISY.fullmatch(critic):
         critic, noise = match["critic"], float(match["noise"])
     if "noise_p" in frame:
-        levels = np.unique(numbers(frame["noise_p"].iloc[rows], "noise_p", least=0.0))
+        levels = np.unique(_probability(frame, "noise_p")[rows])
         if len(levels) > 1:
             told = ", ".join(f"{level:g}" for level in levels)
             raise ValueError(f"arm {arm!r} has several values of noise_p ({told}); name an arm for each")

@@ -11,6 +11,7 @@ from typing import Any
 
 from secondlook.evidence.outcome import ClaimEstimate, Outcome, Part, overall
 from secondlook.lab.experiments import EXPERIMENTS
+from secondlook.lab.sweep import BASE
 
 COLUMNS = ("as released", "as the paper states it", "fair, one factor")
 Results = Mapping[str, Mapping[str, Any]]
@@ -122,7 +123,8 @@ def worded(answer: Answer, results: Results) -> str:
     if isinstance(answer, Quick) or said == "base not trained":
         return f"{name}: {said}{where}"
     if isinstance(answer, OfBase):
-        return f"{name}: {said} ({_seeds(results[answer.sweep]['seeds'])}{where})"
+        base = next(one for one in results[answer.sweep]["variants"] if one["name"] == BASE)
+        return f"{name}: {said} ({_seeds(len(base['counted']))}{where})"
     found = _variant(answer, results)
     number, seeds = found["behind" if answer.part else "skill"], _seeds(len(found["counted"]))
     shown = f"{number['value']:.2f} [{number['low']:.2f}, {number['high']:.2f}]"

@@ -34,9 +34,9 @@ class Exam:
     least: Tensor | None
 
     @classmethod
-    def of(cls, task: Task, objective: Objective, size: int) -> Exam:
-        """Exam of a task: ``size`` problems, drawn once and shared by all who ask."""
-        return _made(task, objective, size)
+    def of(cls, task: Task, objective: Objective, size: int, *, pilot: bool = False) -> Exam:
+        """Exam of a task: ``size`` problems, drawn once and shared by all who ask; pilots have others."""
+        return _made(task, objective, size, _SEED + pilot)
 
     def to(self, device: str) -> Self:
         """The same on another device."""
@@ -99,10 +99,10 @@ def off(predictions: Tensor, truth: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _made(task: Task, objective: Objective, size: int) -> Exam:
+def _made(task: Task, objective: Objective, size: int, seed: int) -> Exam:
     seen = sorted({k for layout in get_args(Layout) for k in reads(task, layout)[1]})
     # On the CPU whatever trains: a device's own generator would draw other problems.
-    episodes = sample(task, size, Generator().manual_seed(_SEED))
+    episodes = sample(task, size, Generator().manual_seed(seed))
     # By the squared reward the optimum of a few responses may lie at infinity (T10).
     bounded = objective == "pl-cosine" and not task.fresh
     least = optimum(episodes, seen).loss if bounded else None

@@ -67,8 +67,10 @@ def judge_sweep(sweep: Sweep, store: Store, name: str) -> dict[str, Any]:
         with that of what needs no training. And the numbers of L1 and L7, which are about the base alone.
 
     Raises:
-        ValueError: A task or objective whose optimum is not known.
+        ValueError: No variants, or a grid; a task or objective whose optimum is not known.
     """
+    if not sweep.variants or sweep.grid:
+        raise ValueError("a sweep that is judged has [[variants]], which are compared with its base, and no [grid]")
     examined = {setting["variant"]: _found(sweep, store, run) for setting, run in sweep.settings}
     base = examined[BASE]
     variants, curves = [], []

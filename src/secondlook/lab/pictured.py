@@ -9,7 +9,7 @@ from typing import Any
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.figures import draw
 from secondlook.evidence.result import pictured
-from secondlook.lab.sweep import SweepCell
+from secondlook.lab.sweep import SweepCell, metrics
 
 
 def picture(cells: Sequence[SweepCell], name: str) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def picture(cells: Sequence[SweepCell], name: str) -> dict[str, Any]:
     fields = {field: list(dict.fromkeys(cell.setting[field] for cell in cells)) for field in cells[0].setting}
     numeric = {field: values for field, values in fields.items() if len(values) > 1 and all(map(_number, values))}
     across = max(numeric, key=lambda field: len(numeric[field]), default=None)
-    seen = list(cells[0].last)
+    seen = metrics(cells)
     lines: dict[str, list[SweepCell]] = {}
     for cell in cells:
         lines.setdefault(_label(cell, fields, across), []).append(cell)
@@ -30,7 +30,9 @@ def picture(cells: Sequence[SweepCell], name: str) -> dict[str, Any]:
     ]
     curves = []
     for what in seen:
-        for place, (label, own) in enumerate(lines.items(), 1):
+        for place, (label, every) in enumerate(lines.items(), 1):
+            if not (own := [cell for cell in every if what in cell.last]):
+                continue
             own = sorted(own, key=lambda cell: cell.setting[across]) if across else own
             x = tuple(float(cell.setting[across]) for cell in own) if across else (float(place),)
             points = tuple(cell.last[what] for cell in own)

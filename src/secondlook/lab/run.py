@@ -6,8 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Self, get_args
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 import torch
 
@@ -18,6 +18,8 @@ from secondlook.lab.tokens import Layout, inputs, length, reads
 from secondlook.transformer import Activation, Attention, Block, Division, Stream, Transformer, TransformerConfig
 
 Schedule = Literal["cosine", "constant"]
+PILOT = 10_000
+"""Seed of runs that tune rates, and of nothing else."""
 
 
 @dataclass(frozen=True)
@@ -189,8 +191,10 @@ class Run:
         """A run from a record, in which fields may be missing.
 
         Raises:
-            ValueError: A field that is unknown; the known ones are listed.
+            ValueError: A field that is unknown (the known ones are listed), or a value of another type.
         """
+        if not isinstance(record, dict):
+            raise ValueError(f"a run is {record!r}: give a table of its fields")  # noqa: TRY004 - a user's file
         given = dict(record)
         task, shape = _build(Task, given.pop("task", {})), _build(Shape, given.pop("shape", {}))
         built: Self = _build(cls, {**given, "task": task, "shape": shape})
@@ -205,8 +209,31 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _build(kind: type[Any], values: dict[str, Any]) -> Any:
-    known = [known.name for known in fields(kind)]
-    if unknown := values.keys() - set(known):
-        raise ValueError(f"{kind.__name__.lower()} has no field {min(unknown)!r}; known: {', '.join(known)}")
+def _build(kind: type[Any], values: Any) -> Any:
+    own = kind.__name__.lower()
+    if not isinstance(values, dict):
+        raise ValueError(f"{own} is {values!r}: give a table of its fields")  # noqa: TRY004 - a user's file
+    known = get_type_hints(kind)
+    if unknown := values.keys() - known.keys():
+        raise ValueError(f"{own} has no field {min(unknown)!r}; known: {', '.join(known)}")
+    for name, value in values.items():
+        if not _fits(value, known[name]):
+            raise ValueError(f"{name} is {value!r}: give {_WORDS[known[name]]}")
     return kind(**values)
+
+
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    int | None: "a whole number, or none",
+}
+"""What may be given, by type; fields of words name theirs themselves."""
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if kind not in _WORDS:
+        return True
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    return isinstance(value, (int | float) if kind is float else kind)

@@ -81,9 +81,22 @@ class Scale:
         """Loss above the optimum of every problem ``[batch]``, mean over prefixes; predictions ``[batch, p, dy]``."""
         return _by_problem(self.exam, predictions, list(self.seen))
 
-    def skill(self, excess: Tensor) -> Tensor:
-        """Skill of every problem, from its excess: 0 is the rule's, 1 the optimum's; ``[batch]`` to ``[batch]``."""
-        return (self.reference - excess) / self.way
+    def skill(self, excess: Tensor) -> ClaimEstimate:
+        """Skill, from the excess ``[seeds, batch]``: 0 is the rule's, 1 the optimum's."""
+        return self._share(self.reference - excess)
+
+    def behind(self, excess: Tensor, base: Tensor) -> ClaimEstimate:
+        """The base's skill less another's, from the excess of both, ``[seeds, batch]``."""
+        return self._share(excess - base)
+
+    def _share(self, nats: Tensor) -> ClaimEstimate:
+        """Mean of numbers ``[seeds, batch]`` as a share of the way.
+
+        Both are means over the same problems, so the interval is that of their ratio, by the delta method (Cochran,
+        Sampling Techniques, 1977, section 6.4).
+        """
+        share = nats.mean().item() / self.way
+        return ClaimEstimate.crossed((share + (nats - share * self.reference) / self.way).numpy())
 
 
 @dataclass(frozen=True)
@@ -126,8 +139,7 @@ def stand(scale: Scale, variant: Sequence[Tensor], base: Sequence[Tensor]) -> Ju
         return Judgement("base not trained", None, None, None, ())
     own, others = (torch.stack([found[number] for number in counted]) for found in (variant, base))
     excess = ClaimEstimate.crossed(own.numpy())
-    skill = ClaimEstimate.crossed(scale.skill(own).numpy())
-    behind = ClaimEstimate.crossed(((own - others) / scale.way).numpy())
+    skill, behind = scale.skill(own), scale.behind(own, others)
     standing: Standing = "fails" if skill.high < FAILS else "solves" if excess.high < SOLVES else "neither"
     return Judgement(standing, skill, excess, behind, counted)
 

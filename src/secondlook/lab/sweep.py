@@ -50,12 +50,16 @@ class Sweep:
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
-        if not self.seeds >= 1:
-            raise ValueError(f"seeds is {self.seeds}: give at least 1")
+        if type(self.seeds) is not int or self.seeds < 1:
+            raise ValueError(f"seeds is {self.seeds!r}: give a whole number, at least 1")
+        if odd := [rate for rate in self.rates if not isinstance(rate, int | float) or not rate > 0]:
+            raise ValueError(f"rates has {odd[0]!r}: give positive numbers")
         for name, values in self.grid.items():
             # Compared by their text: a table has no hash, and is refused by `changed`, which says why.
             if not isinstance(values, list | tuple) or not values or len({repr(v) for v in values}) < len(values):
                 raise ValueError(f"grid has {name} = {values!r}: give a list of different values")
+        if self.rates and ("rate" in self.grid or any("rate" in changes for changes in self.variants.values())):
+            raise ValueError("rates are tuned, and rate is given too, in the grid or a variant: give one of both")
         for name, changes in self.variants.items():
             if name == BASE or changed(self.base, changes) == self.base:
                 raise ValueError(f"variant {name!r} is the base: give fields in which it differs, or leave it out")
@@ -163,6 +167,11 @@ class SweepCell:
         return {name: ClaimEstimate.of([log[name] for log in logs]) for name in logs[0] if name != "step"}
 
 
+def metrics(cells: Sequence[SweepCell]) -> list[str]:
+    """Names of what was seen at the end of training, in any combination: not all tasks and objectives have all."""
+    return list(dict.fromkeys(name for cell in cells for name in cell.last))
+
+
 def write(cells: Sequence[SweepCell], folder: Place) -> None:
     """Write `sweep.csv`: a line a run, with its setting, its seed and rate, what was seen at its end, and its name.
 
@@ -170,7 +179,7 @@ def write(cells: Sequence[SweepCell], folder: Place) -> None:
         OSError: It cannot be written.
     """
     text = io.StringIO()
-    seen = [name for name in cells[0].members[0].log[-1] if name != "step"]
+    seen = metrics(cells)
     lines = csv.writer(text, lineterminator="\n")
     own = ["rate"] if "rate" not in cells[0].setting else []
     lines.writerow([*cells[0].setting, "seed", *own, *seen, "run"])
@@ -179,7 +188,7 @@ def write(cells: Sequence[SweepCell], folder: Place) -> None:
             run, last = member.run, member.log[-1]
             rate = [run.rate] if own else []
             lines.writerow(
-                [*map(_text, cell.setting.values()), run.seed, *rate, *(last[name] for name in seen), run.name]
+                [*map(_text, cell.setting.values()), run.seed, *rate, *(last.get(name, "") for name in seen), run.name]
             )
     put(folder / "sweep.csv", text.getvalue().encode())
 

@@ -22,7 +22,7 @@ from secondlook.lab.checkpoint import load, save
 from secondlook.lab.exam import Exam
 from secondlook.lab.objectives import judge
 from secondlook.lab.pieces import cut
-from secondlook.lab.run import Run
+from secondlook.lab.run import PILOT, Run
 from secondlook.lab.tasks import Episodes, sample
 from secondlook.lab.tokens import reads, tokens
 from secondlook.transformer import Transformer, TransformerConfig
@@ -283,7 +283,7 @@ def train(
         ensemble.restore(held)
         logs, before = held["logs"], held["seconds"]
         tick(ensemble.step)
-    exams = [Exam.of(run.task, run.objective, options.exam).to(options.device) for run in runs]
+    exams = [Exam.of(run.task, run.objective, options.exam, pilot=run.seed == PILOT).to(options.device) for run in runs]
     total = runs[0].steps
     while ensemble.step < total:
         # After the checkpoint of this step was written: a resumed run makes, and logs, each look once.

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from secondlook.lab.run import Run
+from secondlook.lab.run import PILOT, Run
 from secondlook.lab.train import Trained
-
-PILOT = 10_000
-"""Seed for tuning rates, and nothing else."""
 
 
 def trials(run: Run, rates: Sequence[float]) -> list[Run]:

@@ -76,9 +76,13 @@ def short(off: np.ndarray, ridge: float) -> str:
 
 
 def fresh(base: Run) -> Run:
-    """The base on fresh queries, for half as many steps again, and with the squared reward: lengths count, too."""
+    """The base on fresh queries, for half as many steps again, and with the squared reward: lengths count, too.
+
+    It has two blocks in every profile, so that one is fewer and four are more.
+    """
     task = Task("fresh-query", n=3, queries=8, dx=base.task.dx, dy=base.task.dy)
-    return replace(base, task=task, objective="pl-squared", steps=3 * base.steps // 2)
+    shape = replace(base.shape, depth=2)
+    return replace(base, task=task, shape=shape, objective="pl-squared", steps=3 * base.steps // 2)
 
 
 EXPERIMENT = Experiment(
@@ -95,7 +99,6 @@ EXPERIMENT = Experiment(
             "without, heads wider",
             "without a feed-forward network, at as many weights, by more than",
             above=0.1,
-            whose="ours",
         ),
         Part("deeper", "four blocks are better than the base by more than", above=0.1),
     ),

@@ -9,7 +9,7 @@ import numpy as np
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
-from secondlook.lab.experiment import Lab, Variant, check_fair, guess, loss
+from secondlook.lab.experiment import Lab, Variant, check_fair, guess, loss, seen
 
 
 def run(lab: Lab) -> Findings:
@@ -35,15 +35,15 @@ def run(lab: Lab) -> Findings:
     variants = [*shared, *fixed]
     trained = lab.train(variants)
     reached = {label: lab.mean(members, loss) for label, members in trained.items()}
-    exam = lab.exam(lab.base)
-    chance = guess(exam, list(exam.seen)).mean().item()
+    chance = guess(lab.exam(lab.base), seen(lab.base)).mean().item()
     many = [reached[variant.label] for variant, heads in zip(shared, several, strict=True) if heads > 2]
     # One head comes first in every profile: `fixed[0]` below relies on it.
     one, own = reached["1 sharing"], reached[f"{usual} sharing"]
     return Findings(
         {
             "one": ((chance - one) / (chance - own)).tolist(),
-            "alike": (np.max(many or [one], axis=0) - np.min(many or [one], axis=0)).tolist(),
+            # One number of heads is like itself.
+            **({"alike": np.ptp(many, axis=0).tolist()} if len(many) > 1 else {}),
             "one within": (one - own).tolist(),
             "one of fixed width within": (reached[fixed[0].label] - own).tolist(),
         },
