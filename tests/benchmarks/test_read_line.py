@@ -39,6 +39,7 @@ def test_a_line_comes_back_with_what_is_read(tmp_path, line, read, grade):
     [
         ('{"kind": "poem", "reply": "x"}', "kind is 'poem'; give one of answer, verdict"),
         ('{"kind": "answer", "reply": "x"}', "options is None; give the option texts"),
+        ('{"kind": "exact", "reply": "*", "answer": "**"}', "answer is '**', which no reply can match as exact"),
         ('{"kind": "choice", "reply": "B", "answer": 1}', "answer is 1, which no reply can match as choice"),
         ('{"kind": "verdict", "reply": "x", "prompt": "bbq/none"}', "unknown prompt 'bbq/none'"),
         ("[1]", "is a list, not an object"),

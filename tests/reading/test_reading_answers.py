@@ -173,6 +173,42 @@ def test_a_choice_is_a_letter(reply, letter):
     assert read_choice(reply).value == letter
 
 
+YES, MONTHS, TURNS = ("Yes", "No"), ("May", "March", "June"), ("right", "left", "straight")
+
+
+@pytest.mark.parametrize(
+    ("reply", "options", "read"),
+    [
+        ("Yes, there are no apples left.", YES, 0),
+        ("I have no idea.", YES, None),
+        ("Yes: no mammal lays eggs.", YES, None),
+        ("No.", YES, 1),
+        ("No it isn't.", YES, 1),
+        ("The answer is No because it is late.", YES, 1),
+        ("There was no significant difference.", ("yes", "no", "maybe"), None),
+        ("There is no way to know.", ("Yes", "No", "Unknown"), 2),
+        ("It may be June.", MONTHS, None),
+        ("It is May.", MONTHS, 0),
+        ("You're right. It turns left.", TURNS, 1),
+        ("It turns right.", TURNS, 0),
+        ("The answer is -5.", ("5", "3"), None),
+        ("x = -2", ("1/2", "2", "3"), None),
+        ("50.5", ("0.5", "1.5", "5"), None),
+        ("0.5", ("0.5", "1.5", "5"), 0),
+        ("The answer is 10,000.", ("10", "100", "1000"), None),
+        ("10 million", ("10", "100", "1000"), None),
+        ("10", ("10", "100", "1000"), 0),
+        ("-5", ("-5", "5"), 0),
+        ("The answer is 5.", ("-5", "5"), 1),
+        ("3 times 4 is 12", ("3", "4", "5", "12"), 3),
+        ("12 divided by 3 is 4", ("3", "4", "5", "12"), 3),
+        ("7 + 5 = 12", ("7", "5", "12"), 2),
+    ],
+)
+def test_an_option_s_word_may_be_another_word_and_its_number_a_part_of_one(reply, options, read):
+    assert read_answer(reply, options).value == read
+
+
 def test_a_prompt_that_lists_its_options_lets_them_be_read_by_text():
     prompt = "Which is a capital?\n(A) Lyon\n(B) Paris\n(C) Nice"
     assert lettered_options(prompt) == ("Lyon", "Paris", "Nice")

@@ -21,6 +21,15 @@ _LETTER = re.compile(
     r"(?<!\w')(?<![\w.+/-])[A-Z](?![\w+(]|'\w|-\w|\.\w|/\w)|(?<=[(\[{])[ ]?[a-z](?=[ ]?[)\]}])"
     r"|(?<![\w'.+-])[A-Z](?=/[A-Z](?!\w))|(?<=[A-Z]/)[A-Z](?!\w)"
 )
+_OTHER_WORDS = ("no", "may", "right")
+_NEGATIVE = re.compile(r"-\s?[\d.]")
+_FIGURES = re.compile(r"-?[\d.,]+")
+_BEFORE_NUMBER = re.compile(
+    r"(?:\d ?[-+*/×÷^] ?|\d (?:plus|minus|times|divided by|multiplied by) |\d[.,]|(?<![\w)])[-.]|(?:negative|minus) )$"
+)
+_AFTER_NUMBER = re.compile(
+    r" ?[-+*/×÷^=] ?\d| (?:plus|minus|times|divided by|multiplied by) \d|[.,]\d| (?:hundred|thousand|million|billion)\b"
+)
 _NEAR = 6  # characters between a letter that opens a line and its option's text
 _FAR = 12  # characters at most between a letter and a text that are one mention
 
@@ -116,14 +125,15 @@ def _loosely(surface: str) -> str:
 
 
 def _key(words: str) -> str:
-    return re.sub(r"[-\s]+", " ", words.replace("'", "")).strip()
+    sign = "-" if _NEGATIVE.match(words) else ""
+    return sign + re.sub(r"[-\s]+", " ", words.replace("'", "")).strip()
 
 
 def _texts(lower: str, forms: tuple[tuple[str, ...], ...]) -> Iterator[Mention]:
     pattern, whole, bare = _pattern(forms)
     for match in pattern.finditer(lower) if pattern else ():
         key = _key(match.group())
-        if key.isdecimal() and _in_sum(lower, match):
+        if (_FIGURES.fullmatch(key) and _of_another(lower, match)) or _other_word(lower, match, key):
             continue
         owners, stray = whole.get(key), False
         if owners is None:
@@ -142,10 +152,15 @@ def _texts(lower: str, forms: tuple[tuple[str, ...], ...]) -> Iterator[Mention]:
         )
 
 
-def _in_sum(lower: str, match: re.Match[str]) -> bool:
-    """Whether a number is a part of a sum, and not what it comes to."""
-    before, after = lower[max(0, match.start() - 4) : match.start()], lower[match.end() : match.end() + 4]
-    return bool(re.search(r"\d ?[-+*/×÷^] ?$", before) or re.match(r" ?[-+*/×÷^=] ?\d", after))
+def _of_another(lower: str, match: re.Match[str]) -> bool:
+    """Whether a number is a part of a sum, and not what it comes to, or a part of another number: -5, 1,005, 5.5."""
+    before, after = lower[max(0, match.start() - 16) : match.start()], lower[match.end() : match.end() + 12]
+    return bool(_BEFORE_NUMBER.search(before) or _AFTER_NUMBER.match(after))
+
+
+def _other_word(lower: str, match: re.Match[str], key: str) -> bool:
+    """Whether an option's word is another word of the language here: "no apples", "it may be", "you are right"."""
+    return key in _OTHER_WORDS and CUES[f"other_{key}"].match(lower, match.start()) is not None
 
 
 def _unknowable(lower: str, unknown: int) -> Iterator[Mention]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secondlook.reading.numerals import Number, Numeral, numerals, spelt_number
-from secondlook.reading.plain import plain
+from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Form, Reading
 from secondlook.reading.words import CUES, patterns
@@ -31,7 +31,7 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
         finish: Why it ended.
     """
     spoken = set_aside_reasoning(reply)
-    text = plain(spoken.text).lower()
+    text = spelled_out(plain(spoken.text)).lower()
     cut = spoken.cut(finish) and not spoken.ends_line
     limit = len(text)
     for mark in reversed(list(_WORDS["mark"].finditer(text))):
@@ -47,6 +47,9 @@ def read_number(reply: str, *, finish: Finish = "stop") -> Reading[Number]:
             before = text[max(0, mark.start() - _NEAR) : mark.end()]
             denied = _WORDS["denies"].search(before) or back or (cut and not whole)
             return Reading() if denied else _comes_to(statement, "declared")
+        # A number in words that is too large to be read.
+        if not steps and _WORDS["spelt"].match(statement):
+            return Reading()
         # The cut fell between the mark and its number.
         if cut and statement.strip() and not steps:
             return Reading()
@@ -74,6 +77,7 @@ def _of_the_end(text: str) -> Reading[Number]:
     if len({one.number for one in found}) == 1 and not _WORDS["equals"].search(text):
         unended = _WORDS["begins"].search(text) and text[-1] not in ".!)]\"'"
         denied = _WORDS["denies"].search(text[max(0, found[0].start - _NEAR) : found[0].start])
+        denied = denied or _WORDS["denied"].match(text, found[-1].end)
         words = text[found[-1].start : found[-1].end].strip()
         return Reading() if unended or denied else Reading(found[-1].number, "asserted", words)
     last = [sentence for sentence in sentences if numerals(sentence)][-1]

@@ -58,9 +58,9 @@ def numerals(text: str) -> list[Numeral]:
 
 
 def spelt_number(text: str) -> Numeral | None:
-    """Number in words, up to ninety-nine, at the beginning of a text."""
+    """Number in words, up to ninety-nine, at the beginning of a text; none where more of it follows."""
     found = _WORDS["spelt"].match(text)
-    if found is None:
+    if found is None or _WORDS["larger"].match(text, found.end()):
         return None
     return Numeral(Number(float(sum(_SPELT[word] for word in re.findall("[a-z]+", found.group())))), 0, found.end())
 
@@ -83,5 +83,5 @@ def _number(found: re.Match[str]) -> Number | None:
     except (OverflowError, ZeroDivisionError):
         return None
     value *= _SCALES.get(found["scale"] or "", 1.0)
-    negative = (found["sign"] or "").startswith("-") or found["minus"]
+    negative = (found["sign"] or "").startswith(("-", "—", "negative", "minus")) or found["minus"]
     return Number(-value if negative else value, bool(found["percent"])) if math.isfinite(value) else None

@@ -40,7 +40,8 @@ _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 
 _LATEX = re.compile(
     r"\\(?:(?P<box>boxed|fbox)\b\s*(?P<filled>\{)?|[dt]?frac\{(?P<over>[^{}]{1,40})\}\{(?P<under>[^{}]{1,40})\}"
-    r"|(?P<times>times|cdot)\b|(?P<line>\\)|[,;:! ()\[\]]|(?P<char>[$%&#_{}])|[a-zA-Z]{1,20}\b\*?)"
+    r"|(?:(?P<times>times|cdot)|(?P<pi>pi)|(?P<root>sqrt|ln|log|exp|sin|cos|tan))(?![a-zA-Z])"
+    r"|(?P<line>\\)|[,;:! ()\[\]]|(?P<char>[$%&#_{}])|[a-zA-Z]{1,20}(?![a-zA-Z])\*?)"
 )
 _TAG = re.compile(
     r"<(?P<end>/?)(?P<name>answer|final_answer|verdict|score|result|b|i|u|em|strong|p|br|div|span|su[bp]|li|[uo]l|h[1-6]|code|pre|table|t[rdh]|hr)"
@@ -57,6 +58,7 @@ _FOUR = re.compile(r"^[ \t]*####[ \t]*(?=[^\n]{1,40}\s*\Z)", re.MULTILINE)
 _LEAD = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[*+\u2022\u25cf\u25e6-][ \t]+|\d{1,2}[.)][ \t]+(?=\D))+", re.MULTILINE
 )
+_POWER = re.compile(r"(?<=\d)(?:\*\*| \*\* )(?=\d)")
 _PRODUCT = re.compile(r"(?<=[\d)])[ ]?\*[ ]?(?=[\d($-])")
 _EMPHASIS = re.compile(r"\*+|`+|(?<![^\W_])_+|_+(?![^\W_])")
 _ARROW = re.compile(r"[-=]{1,3}>")
@@ -96,7 +98,7 @@ def plain(text: str) -> str:
         text = unicodedata.normalize("NFKC", text.translate(_CHARACTERS)).translate(_CHARACTERS)
         # These scripts put no space before a Latin letter, and their characters are \w: the letter would be no word.
         text = _CJK.sub(r" \g<0> ", text)
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("[...]", "\u2026")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("[...]", "\u2026").replace("{,}", ",")
     if "\\" in text or "$" in text:
         text = _LATEX.sub(_without_latex, text)
         # A dollar before a number is money; any other belongs to LaTeX.
@@ -112,9 +114,9 @@ def plain(text: str) -> str:
     if ">" in text:
         text = _ARROW.sub("=", text)
     text = _RULE.sub("", text)
-    # _FOUR goes first, since _LEAD takes #### for a heading; _PRODUCT goes before _EMPHASIS, which drops every *.
+    # _FOUR goes first, since _LEAD takes #### for a heading; powers and products before _EMPHASIS, which drops every *.
     text = _LEAD.sub("", _FOUR.sub(f"{BOX} ", text))
-    text = _EMPHASIS.sub("", _PRODUCT.sub(" \u00d7 ", text))
+    text = _EMPHASIS.sub("", _PRODUCT.sub(" \u00d7 ", _POWER.sub("^", text)))
     return _BLANKS.sub(" ", text).strip()
 
 
@@ -144,9 +146,14 @@ def _without_latex(found: re.Match[str]) -> str:
     if found["box"]:
         return f"\n{BOX} {found['filled'] or ''}"
     if found["over"]:
-        return f"{found['over']}/{found['under']}"
+        # 1\frac{1}{2} is one and a half.
+        mixed = " " * found.string[max(0, found.start() - 1) : found.start()].isdigit()
+        return f"{mixed}{found['over']}/{found['under']}"
     if found["times"]:
         return " \u00d7 "
+    # A number beside one of these is not the value.
+    if found["pi"] or found["root"]:
+        return "\u03c0" if found["pi"] else "\u221a"
     return "\n" if found["line"] else found["char"] or ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
-from secondlook.reading.mentions import TOO_MANY, mentions
+from secondlook.reading.mentions import TOO_MANY, Mention, mentions
 from secondlook.reading.plain import plain, spelled_out
 from secondlook.reading.reasoning import set_aside_reasoning
 from secondlook.reading.settle import Reading, settle
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=str)
 
+_PARTLY = re.compile(r"\b(?:partially|partly|mostly|nearly|almost|half|largely)[ -]$", re.IGNORECASE)
+_ADVERSE = ("wrong", "incorrect", "false", "biased", "prejudiced", "harmful")
 _SUPPORT = re.compile(r"(?:(?P<no>no)|yes)?,? ?the text (?:itself )?(?:does (?P<not>not )?support|supports) it\.?")
 """A whole critique in the words of the check, "does the text itself support it?"; elsewhere "it" may be anything."""
 
@@ -62,7 +64,7 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
         # "No, the text supports it" is no verdict.
         if word in known and not (says["no"] and not says["not"]):
             return Reading(names[known.index(word)], "asserted", text.strip())
-    found = mentions(text, _forms(stated))
+    found = [one for one in mentions(text, _forms(stated)) if not _half(text, one)]
     if not 0 < len(found) <= TOO_MANY:
         return Reading()
     sentences = Sentences(text)
@@ -73,6 +75,12 @@ def read_verdict(reply: str, phrases: Mapping[T, str], *, finish: Finish = "stop
         return Reading()
     words = text[max(0, read.mention.start - 60) : read.mention.end].rsplit("\n", 1)[-1].strip()
     return Reading(names[read.mention.index], "declared" if read.weight == Weight.DECLARED else "asserted", words)
+
+
+def _half(text: str, one: Mention) -> bool:
+    """Whether a verdict is given in part alone, as "mostly correct", which is none; what is "mostly wrong" is wrong."""
+    said = text[one.start : one.end].lower()
+    return said not in _ADVERSE and _PARTLY.search(text, max(0, one.start - 12), one.start) is not None
 
 
 def _named_verdict(text: str, phrases: tuple[str, ...]) -> str:

@@ -46,6 +46,9 @@ TWICE, ONCE = "def double(x):\n    return 2 * x\n", "def double(x):\n    return 
         (f"```python\n{ONCE}```\nBetter:\n```py\n{TWICE}", TWICE),
         (f"<think>{ONCE}</think>\nasync {TWICE}", f"async {TWICE}"),
         (f"```python\n{TWICE}```\nfor example\n```python\nprint(double(2))\n```", TWICE),
+        (f"```python3\r\n{TWICE}```", TWICE),
+        (f'```python title="a.py"\n{TWICE}```', TWICE),
+        ("1. Here:\n   ```python\n   def double(x):\n       return 2 * x\n   ```", TWICE),
         ("Call double(x); it would define that.", None),
         ("```python\nprint(2)\n```\ndef double(x) is what I would write", None),
         ("def doubled(x):\n    return 2 * x", None),
@@ -59,6 +62,8 @@ def test_the_last_block_that_defines_the_function_is_the_answer(reply, code):
 
 def test_tests_grade_and_show_what_failed(sandbox):
     assert [grade(reply, ROW) for reply in (RIGHT, WRONG, "I cannot.")] == [True, False, None]
+    later = "from __future__ import annotations\n"
+    assert grade(f"```python\n{later}{TWICE}```", {**ROW, "preamble": "import math\n"})
     assert critique(RIGHT, ROW) == "All tests passed.\nVerdict: correct"
     assert critique(WRONG, ROW) == "A test failed, assert candidate(-1) == -2: AssertionError\nVerdict: wrong"
     assert critique("I cannot.", ROW) == "There is no function double in the answer.\nVerdict: wrong"

@@ -203,8 +203,14 @@ BUILT_IN: Mapping[str, BuiltIn] = {"exact": exact, "contains": contains, "number
 def cannot_match(grader: str, truth: Json) -> bool:
     """Whether a truth is one that no reply could match under a built-in grader, e.g. a number under ``choice``."""
     every = truth if isinstance(truth, list) else [truth]
-    reads = {"number": lambda one: parse_number(str(one)), "choice": choice_letter}.get(grader)
-    return reads is not None and any(reads(one) is None for one in every)
+    reads: Mapping[str, Callable[[Json], object]] = {
+        "number": lambda one: parse_number(str(one)),
+        "choice": choice_letter,
+        # Of "**" or "<b>" nothing is left once markup is undone.
+        "exact": lambda one: folded(str(one)) or None,
+        "contains": lambda one: folded(str(one)) or None,
+    }
+    return grader in reads and any(reads[grader](one) is None for one in every)
 
 
 def _truths(row: Row) -> list[Json]:

@@ -78,7 +78,7 @@ def _question(
             f"--field {ANSWER}=COLUMN, or give a grader of your own",
         )
     if cannot_match(grader, truth):
-        wants = "a letter such as B" if grader == "choice" else "a number"
+        wants = {"choice": "a letter such as B", "number": "a number"}.get(grader, "words: markup alone is none")
         raise DataError(path, line, f"{columns[ANSWER]} is {truth!r}, but grader {grader!r} needs {wants}")
     kept: dict[str, Json] = dict(row)
     # The one name by which graders find the truth, and by which critics and prompts are kept from it.

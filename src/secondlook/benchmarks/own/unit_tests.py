@@ -13,6 +13,7 @@ import importlib.util
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +24,8 @@ from secondlook.machine import whole
 from secondlook.reading import set_aside_reasoning
 
 # A fence that is never closed ends with the reply, which may have been cut.
-_FENCED = re.compile(r"```[ \t]*(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+_FENCED = re.compile(r"```[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FUTURE = re.compile(r"^from __future__ import [^\n]*\n?", re.MULTILINE)
 _SHOWN = 200
 """Characters of a statement or an error that a critique shows."""
 _ASKED = (
@@ -35,7 +37,8 @@ def code_of(reply: str, entry_point: str) -> str | None:
     """The code of a reply: its last fenced block that defines the function, or all of it if that does; else nothing."""
     text = set_aside_reasoning(reply).text
     defines = re.compile(rf"^\s*(?:async\s+)?def\s+{re.escape(entry_point)}\b", re.MULTILINE)
-    blocks = [*_FENCED.findall(text), *([] if "```" in text else [text])]
+    # A block in a list is indented with its item.
+    blocks = [*map(textwrap.dedent, _FENCED.findall(text)), *([] if "```" in text else [text])]
     return next((block for block in reversed(blocks) if defines.search(block)), None)
 
 
@@ -54,7 +57,9 @@ _run = lru_cache(maxsize=4096)(run_python)
 
 
 def _program(code: str, row: Mapping[str, Json]) -> str:
-    return f"{row.get('preamble') or ''}\n{code}\n\n{row['tests']}\n"
+    # Python wants these before anything else.
+    future = "".join(_FUTURE.findall(code))
+    return f"{future}{row.get('preamble') or ''}\n{_FUTURE.sub('', code)}\n\n{row['tests']}\n"
 
 
 def critique(answer: str, row: Mapping[str, Json]) -> str:
