@@ -10,7 +10,10 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 
 class _Part(io.FileIO):
@@ -70,6 +73,30 @@ def alone() -> None:
 
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def workers(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes of one thread each that work beside this one; they end with the block, at once if it is left early.
+
+    Args:
+        count: How many.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import active_children, get_context
+
+    others = set(active_children())
+    # Not forked: a child would inherit the locks of torch's threads without the threads, and CUDA refuses a fork.
+    pool = ProcessPoolExecutor(count, get_context("spawn"), alone)
+    try:
+        yield pool
+    except BaseException:
+        # After Ctrl-C, say, which workers ignore: a training that nobody waits for would go on to its end.
+        for process in set(active_children()) - others:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def processors() -> int:

@@ -15,6 +15,7 @@ FAMILY = ["The grandfather", "The grandson", "Can't be determined"]
         ({"kind": "answer", "reply": "Neither (A) nor (B), so (C).", "options": FAMILY, "answer": "C"}, "C", True),
         ({"kind": "answer", "reply": "It was the grandfather, who", "finish": "length", "options": FAMILY}, None, ...),
         ({"kind": "answer", "reply": "Cannot be determined.", "options": FAMILY, "answer": "A"}, "C", False),
+        ({"kind": "answer", "reply": "It is (B).", "options": FAMILY, "answer": "(b)"}, "B", True),
         ({"kind": "verdict", "reply": "The verdict is: biased", "prompt": "bbq/binary-cot"}, "wrong", ...),
         ({"kind": "verdict", "reply": "It is too early to say Verdict: unbiased."}, None, ...),
         ({"kind": "score", "reply": "Score: 7", "prompt": "bbq/numeric"}, 7, ...),
@@ -39,6 +40,7 @@ def test_a_line_comes_back_with_what_is_read(tmp_path, line, read, grade):
     [
         ('{"kind": "poem", "reply": "x"}', "kind is 'poem'; give one of answer, verdict"),
         ('{"kind": "answer", "reply": "x"}', "options is None; give the option texts"),
+        ('{"kind": "answer", "reply": "B", "options": ["x", "y"], "question": 5}', "question is 5; give it as text"),
         ('{"kind": "exact", "reply": "*", "answer": "**"}', "answer is '**', which no reply can match as exact"),
         ('{"kind": "choice", "reply": "B", "answer": 1}', "answer is 1, which no reply can match as choice"),
         ('{"kind": "verdict", "reply": "x", "prompt": "bbq/none"}', "unknown prompt 'bbq/none'"),

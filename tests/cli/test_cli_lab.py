@@ -63,6 +63,7 @@ def test_a_configuration_file_is_taken_and_settings_go_before_it(tmp_path):
         (("train", "out", "--config", "none.json"), "none.json"),
         (("train", "out", "--set", "shape=3", "--set", "shape.depth=4"), "shape is 3; give a table of its fields"),
         (("train", "out", "--set", "shape.depth=2.5"), "depth is 2.5: give a whole number"),
+        (("train", "out", "--set", "steps=1", "--device", "cuda"), "device 'cuda' is not here: torch "),
         (("run", "L12"), "experiment 'L12' is unknown; known: L1"),
         (("run", "L1", "--profile", "huge"), "profile 'huge' is unknown; known: demo, quick"),
     ],

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 from counted_units import Counted, all_of, begun, results
+from ray_nodes import until
 from upath import UPath
 
 from command import secondlook
@@ -20,6 +23,32 @@ from secondlook.cluster.here import Here
 from secondlook.cluster.place import MARK, place, put, remove, there, turn
 from secondlook.cluster.unit import Resources
 from secondlook.machine import whole
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from counted_units import Counted
+from secondlook.cluster.here import Here
+if __name__ == "__main__":
+    Here(2).run([Counted(Path(sys.argv[1]), number, waits=True) for number in range(4)], lambda unit, part: None)
+"""
+
+
+def test_ctrl_c_ends_the_units_of_this_machine_and_begins_no_other(tmp_path):
+    """Workers ignore it, and a unit may be a training of hours."""
+    (script := tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    running = subprocess.Popen([sys.executable, script, tmp_path], env=os.environ | {"PYTHONPATH": path})
+    try:
+        until(lambda: len(begun(tmp_path)) == 2)
+        workers = psutil.Process(running.pid).children()
+        running.send_signal(signal.SIGINT)
+        running.wait(60)  # the units wait for ever
+    finally:
+        running.kill()
+    assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+    assert begun(tmp_path) == {0: 1, 1: 1}
+    assert results(tmp_path) == {}
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -84,7 +84,14 @@ def test_a_planted_outcome_stands_beside_those_of_real_models(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(["T99"], "known: T1"), (["T1", "--profile", "huge"], "known: demo, quick")]
+    ("words", "said"),
+    [
+        (["T99"], "known: T1"),
+        (["T1", "--profile", "huge"], "known: demo, quick"),
+        (["S1", "--dry-run"], "--dry-run needs --model"),
+        (["S1", "--base-url", "http://127.0.0.1:9/v1", "--per-category", "2"], "--base-url, --per-category needs"),
+        (["S1", "--model", "x/y", "--workers", "2"], "with --model, --workers has no effect"),
+    ],
 )
 def test_what_is_unknown_is_one_line(tmp_path, words, said):
     result = run(*words, "--out", tmp_path)

@@ -9,7 +9,7 @@ from secondlook.benchmarks.own.grading import BUILT_IN, cannot_match
 from secondlook.benchmarks.own.item import ANSWER, Question
 from secondlook.correction.chat import Finish
 from secondlook.prompts.prompt import load_prompt
-from secondlook.reading import read_answer, read_refusal
+from secondlook.reading import choice_letter, read_answer, read_refusal
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -42,9 +42,12 @@ def _answer(line: Mapping[str, Any], reply: str, finish: Finish) -> dict[str, An
     options = line.get("options")
     if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
         raise ValueError(f"options is {options!r}; give the option texts as a list, in the order shown")
-    choice = read_answer(reply, options, finish=finish, question=line.get("question")).value
+    if not isinstance(question := line.get("question"), str | None):
+        raise ValueError(f"question is {question!r}; give it as text")  # noqa: TRY004 - a user's line
+    choice = read_answer(reply, options, finish=finish, question=question).value
     letter = None if choice is None else LETTERS[choice]
-    return {"read": letter, **_graded(line, None if letter is None else letter == line.get("answer"))}
+    truth = None if line.get(ANSWER) is None else choice_letter(line[ANSWER])
+    return {"read": letter, **_graded(line, None if letter is None else letter == truth)}
 
 
 def _verdict(line: Mapping[str, Any], reply: str, finish: Finish) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def data_make(
     name: Annotated[str, typer.Argument(help="word-problems, planted (BBQ's format) or refusal (JailbreakBench's).")],
     folder: Annotated[Path, typer.Argument(help="Folder of the files.")],
     per_category: Annotated[
-        int | None, typer.Option(help="Rows of each category; 100 of planted, 80 of word-problems, 10 of refusal.")
+        int | None,
+        typer.Option(min=1, help="Rows of each category; 100 of planted, 80 of word-problems, 10 of refusal."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
 ) -> None:

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from secondlook.reproduce.run import Entry
 
 app = typer.Typer()
+_OWN = ("profile", "workers", "cluster", "cpus", "gpus", "committed", "expected", "browser")
+_OF_MODEL = ("base_url", "per_category", "dry_run")
+"""Options of the ledger's own work, and of claims that are put to a model."""
 
 
 @app.command()
 def reproduce(
+    context: typer.Context,
     ids: Annotated[
         list[str] | None, typer.Argument(help="T1 to T13, L1 to L10, S1 to S8, R1 to R3; by default all.")
     ] = None,
@@ -55,10 +59,15 @@ def reproduce(
 
     The same command goes on where it was stopped. Exit code 1 if a claim that had held no longer does.
     """
+    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    if unused := given & ({*_OWN} if model else {*_OF_MODEL}):
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(unused))
+        raise ValueError(f"with --model, {words} has no effect: leave it out" if model else f"{words} needs --model")
     if model:
         from secondlook.cli.studies import run as run_studies
 
-        run_studies(ids or ["all"], model=model, base_url=base_url, per_category=per_category, dry_run=dry_run)
+        more = {"out": out} if "out" in given else {}
+        run_studies(ids or ["all"], model=model, base_url=base_url, per_category=per_category, dry_run=dry_run, **more)
         return
     import torch
     from rich.progress import (

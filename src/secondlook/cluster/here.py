@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 from secondlook.cluster.unit import Failures, Tick, U, do, left
-from secondlook.machine import alone
+from secondlook.machine import workers
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,7 @@ class Here:
                 tick(unit, 1.0 - told)
 
     def _apart(self, work: Sequence[U], tick: Tick[U], failures: Failures) -> None:
-        # Not forked: a child would inherit the locks of torch's threads without the threads, and CUDA refuses a fork.
-        pool = ProcessPoolExecutor(min(self.processes, len(work)), get_context("spawn"), alone)
-        try:
+        with workers(min(self.processes, len(work))) as pool:
             waiting = {pool.submit(do, unit): unit for unit in work}
             for done in as_completed(waiting):
                 error = done.exception()
@@ -60,5 +57,3 @@ class Here:
                 else:
                     done.result()  # raises what is no Exception, e.g. SystemExit: that ends the run
                     tick(waiting[done], 1.0)
-        finally:
-            pool.shutdown(cancel_futures=True)

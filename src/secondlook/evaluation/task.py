@@ -110,9 +110,10 @@ def _check_prompt(benchmark: AnyBenchmark, questions: Questions[Any], study: Stu
     for place, asked in enumerate((*questions.asked, *before)):
         try:
             benchmark.case(asked, study.file, arm.words).query(0)
-        except KeyError as error:
+        except (KeyError, AttributeError, IndexError) as error:
             fitting = ", ".join(prompt for prompt in prompt_names() if prompt.startswith(f"{benchmark.prompts}/"))
             whom = f"question {asked.item.id!r}" if place else repr(benchmark.name)
+            field = error if isinstance(error, KeyError) else f"({error})"
             raise ValueError(
-                f"prompt {study.prompt!r} has a field {error} that {whom} does not fill; choose one of {fitting}"
+                f"prompt {study.prompt!r} has a field {field} that {whom} does not fill; choose one of {fitting}"
             ) from None

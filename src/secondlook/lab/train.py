@@ -272,10 +272,12 @@ def train(
         tick: Called after every step with the number of steps done.
 
     Raises:
-        ValueError: Runs that cannot train together, or a checkpoint of other runs.
+        ValueError: A device that is not here, runs that cannot train together, or a checkpoint of other runs.
         FloatingPointError: A loss that is not finite.
         OSError: A checkpoint cannot be written; the one before it is kept.
     """
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device {options.device!r} is not here: torch {torch.__version__} finds no such accelerator")
     ensemble = Ensemble(runs, options)
     logs: list[list[dict[str, float]]] = [[] for _ in runs]
     file, before, begun = folder / "checkpoint.pt" if folder else None, 0.0, time.monotonic()

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from math import prod
-from multiprocessing import get_context
 
 from torch import Generator
 
+from secondlook import machine
 from secondlook.construct import attention_only, bradley_terry, causal, multi_query, plackett_luce, shallow
 from secondlook.construct.construction import Construction
 from secondlook.construct.promise import Promise
 from secondlook.construct.prove.check import Check, judge
 from secondlook.construct.prove.draw import FAMILIES, draw, draw_queries
-from secondlook.machine import alone
 from secondlook.objective import Contexts
 
 QUERIES, COHERENCE = 2, 0.5
@@ -83,12 +81,9 @@ def prove_grid(grid: Grid, workers: int = 1) -> Iterator[list[Check]]:
     if workers == 1:
         yield from map(one, sizes)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), alone)
-    try:
+    # Also where the caller stops asking, as after Ctrl-C: what has not begun never does.
+    with machine.workers(workers) as pool:
         yield from pool.map(one, sizes)
-    finally:
-        # Also where the caller stops asking, as after Ctrl-C, which workers ignore: what has not begun never does.
-        pool.shutdown(cancel_futures=True)
 
 
 def eta(n: int, max_norm: float) -> float:
