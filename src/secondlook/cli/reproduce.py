@@ -66,8 +66,14 @@ def reproduce(
     if model:
         from secondlook.cli.studies import run as run_studies
 
-        more = {"out": out} if "out" in given else {}
-        run_studies(ids or ["all"], model=model, base_url=base_url, per_category=per_category, dry_run=dry_run, **more)
+        run_studies(
+            ids or ["all"],
+            model=model,
+            base_url=base_url,
+            per_category=per_category,
+            dry_run=dry_run,
+            out=out if "out" in given else Path("runs/studies"),
+        )
         return
     import torch
     from rich.progress import (
