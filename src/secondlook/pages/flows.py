@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 _WIDTH, _HEIGHT, _TOP, _BAR = 420, 230, 22, 14
 _LEFT, _RIGHT = 110, 310
 _GAP = 8.0
-_LINE = 10  # from one number to the next
+_LINE = 11  # from one number to the next
 
 
 def flows(counts: Mapping[tuple[str, str], int], states: Sequence[str], headings: tuple[str, str], name: str) -> Markup:
@@ -32,7 +32,7 @@ def flows(counts: Mapping[tuple[str, str], int], states: Sequence[str], headings
         f'<text class="tick" x="{_LEFT}" y="12" text-anchor="end">{escape(headings[0])}</text>',
         f'<text class="tick" x="{_RIGHT}" y="12">{escape(headings[1])}</text>',
     ]
-    reached, said = dict(ends), float(_TOP) - _LINE
+    reached, said, numbers = dict(ends), float(_TOP) - _LINE, []
     for of in shown:
         at = starts[of]
         for to in shown:
@@ -42,7 +42,7 @@ def flows(counts: Mapping[tuple[str, str], int], states: Sequence[str], headings
                 if of != to:
                     # Where bands begin they do not cross; numbers of narrow ones make room for each other.
                     said = max(at + width / 2, said + _LINE)
-                    drawn.append(_label(_LEFT + 6, said, str(number), "start"))
+                    numbers.append(_label(_LEFT + 6, said, str(number), "start"))
                 at, reached[to] = at + width, reached[to] + width
     for state in shown:
         drawn += [
@@ -51,6 +51,7 @@ def flows(counts: Mapping[tuple[str, str], int], states: Sequence[str], headings
             _label(_LEFT - _BAR - 6, starts[state] + before[state] * scale / 2, f"{state} {before[state]}", "end"),
             _label(_RIGHT + _BAR + 6, ends[state] + after[state] * scale / 2, f"{state} {after[state]}", "start"),
         ]
+    drawn += numbers  # on top of every band
     description = "; ".join(f"{number} {of} and then {to}" for (of, to), number in counts.items() if number)
     return Markup(  # noqa: S704 - texts are escaped, `name` is the caller's own, all else is numbers
         f'<svg class="flows" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="{name}-t {name}-d">'
