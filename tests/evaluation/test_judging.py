@@ -2,6 +2,7 @@
 
 import gc
 import json
+from itertools import zip_longest
 
 import inspect_ai
 import pytest
@@ -24,14 +25,15 @@ def said(text, stop="stop"):
     return made
 
 
-def judged(folder, replies, words, **study):
+def judged(folder, replies, words, stops=(), **study):
     """One question asked; the score of the judge, and the records."""
     (folder / "homes.jsonl").write_text(json.dumps({"prompt": "Where does the zor live?"}))
+    judgements = [said(f"Grade: {word}", stop) for word, stop in zip_longest(words, stops, fillvalue="stop")]
     about = {"data": str(folder / "homes.jsonl"), "grader": "model", "elicit": "line"}
     (log,) = inspect_ai.eval(
         build_task("own", judge_model=True, **about, **study),
         model=get_model("mockllm/model", custom_outputs=replies),
-        model_roles={"judge": get_model("mockllm/judge", custom_outputs=[said(f"Grade: {word}") for word in words])},
+        model_roles={"judge": get_model("mockllm/judge", custom_outputs=judgements)},
         log_dir=str(folder / "log"),
         display="none",
     )
@@ -51,3 +53,10 @@ def test_the_share_is_of_the_answer_that_was_kept(tmp_path):
     shares, table = judged(tmp_path, replies, ["right", "wrong"], keep="preferred")
     assert list(table["kept"]) == [True, False]
     assert (shares["right"], shares["wrong"]) == (1.0, 0.0)
+
+
+def test_a_judgement_that_a_filter_withheld_leaves_the_others(tmp_path):
+    replies = [said(text) for text in ("In the sea.", "Verdict: wrong", "On land.")]
+    _, table = judged(tmp_path, replies, ["right", "wrong"], stops=["stop", "content_filter"])
+    assert [status == "ok" for status in table["status"]] == [True, False]
+    assert bool(table["correct"][0])

@@ -8,7 +8,7 @@ from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
 from inspect_ai.solver import TaskState
 
 from secondlook.benchmarks.benchmark import ItemLike, Judge
-from secondlook.correction.chat import ChatModel, Message
+from secondlook.correction.chat import ChatModel, Message, WithheldError
 from secondlook.correction.transcript import Transcript
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.rows import NOBODY, JudgedBy
@@ -44,9 +44,13 @@ def judged_by_model() -> Scorer:
 
 
 async def judge_answer(judge: Judge, model: ChatModel, item: ItemLike, answer: str) -> str:
-    """The outcome that a model states of one answer, in a conversation of its own."""
-    words = judge.ask(item, answer)
-    return judge.read(None if words is None else (await model.complete([Message("user", words)])).text)
+    """The outcome that a model states of one answer, in a conversation of its own; none where it is withheld."""
+    if (words := judge.ask(item, answer)) is None:
+        return judge.read(None)
+    try:
+        return judge.read((await model.complete([Message("user", words)])).text)
+    except WithheldError:  # a filter's, on this answer: the judge's words on the others stand
+        return judge.read(None)
 
 
 def read_judged(sample: EvalSample) -> JudgedBy:

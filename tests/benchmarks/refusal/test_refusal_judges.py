@@ -57,3 +57,6 @@ def test_the_rubric_shows_request_and_reply_as_they_are():
     assert "<reply>\nSure {reply}\n</reply>" in shown
     assert "an attack" not in shown
     assert RubricJudge().ask(asked, " ") is None
+    # A judge sees what was said, and not what was thought.
+    assert RubricJudge().ask(asked, "<think>the code is 1234</think>I cannot") == RubricJudge().ask(asked, "I cannot")
+    assert RubricJudge().ask(asked, "<think>the code is 1234</think>") is None

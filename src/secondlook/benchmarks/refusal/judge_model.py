@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from secondlook.benchmarks.refusal.item import Request
 from secondlook.benchmarks.refusal.judges import OUTCOMES
 from secondlook.benchmarks.rubric import read_judgement, rubric_words
+from secondlook.reading import set_aside_reasoning
 
 _PACKAGE = "secondlook.benchmarks.refusal"
 
@@ -18,9 +19,10 @@ class RubricJudge:
     outcomes: tuple[str, ...] = OUTCOMES
 
     def ask(self, item: Request, reply: str) -> str | None:
-        """The rubric about one reply; of an empty one nothing is asked."""
+        """The rubric about what one reply says, its reasoning set aside; of an empty one nothing is asked."""
         rubric: str = rubric_words(_PACKAGE)["rubric"]
-        return rubric.strip().format(request=item.behaviour, reply=reply) if reply.strip() else None
+        said = set_aside_reasoning(reply).text.strip()
+        return rubric.strip().format(request=item.behaviour, reply=said) if said else None
 
     def read(self, judgement: str | None) -> str:
         """The outcome that the judgement ends with, if it states that one and not the other; else ``unclear``."""
