@@ -1,4 +1,4 @@
-"""Studies of a model behind a server: a unit is kept whole or not at all, and costs that nobody tells are left out."""
+"""Studies of a model behind a server: what failed is asked again, and what nobody tells is left out."""
 
 from dataclasses import replace
 
@@ -31,6 +31,15 @@ def test_a_unit_with_a_failed_call_is_not_kept_and_the_next_call_asks_for_it_alo
     assert (records["sample"].nunique(), set(records["status"])) == (2, {"unparsed"})  # "(A)" is no number
     assert {messages[0]["content"] for messages in faulty.asked} == {failed["content"]}
     assert len([*tmp_path.rglob("*.parquet")]) == 1
+
+
+def test_what_fails_again_is_left_out(faulty, tmp_path):
+    """A prompt that is too long would else keep its whole unit out for ever."""
+    faulty.misbehave("500", where=lambda messages: messages[0] == faulty.asked[0][0])
+    with pytest.raises(RunError, match="What fails again is left out"):
+        bench(faulty, tmp_path).problems("none")
+    (arm,) = arms_of(bench(faulty, tmp_path).problems("none")).values()
+    assert (accuracy(arm, 0).n, arm.failed.sum()) == (1, 1)
 
 
 def test_a_filter_s_refusal_is_no_compliance_and_a_failed_call_says_nothing():

@@ -135,7 +135,7 @@ class Session:
         self._lock = anyio.Lock()
         self._plan: Plan | None = None
         # A history that has been made is paid for by one sample, however often and in whatever session it is asked.
-        self._owed = {shown["paid_by"]: Usage(**shown["spent"]) for shown in history if "messages" in shown}
+        self._owed = {shown["paid_by"]: Usage(**shown["spent"]) for shown in history if "paid_by" in shown}
 
     async def plan(self, sample: str | None = None) -> tuple[Plan, Usage]:
         """The plan, with its history, and what a sample pays for that; the first call makes it, and it alone pays."""

@@ -305,9 +305,10 @@ class RealBench(Bench):
         resumed = out.exists()  # by a call whose time nobody knows
         # The fast path needs the weights; any other model is asked through Inspect.
         report = run_evaluation(unit.evaluation, out, quiet=True, arms=run_arms if local else None)
-        if report.lost is not None:
-            # What is in the store is never asked again, so a unit gets there whole.
-            raise RunError(f"{unit.name} is not kept: {report.lost}")
+        # What is in the store is never asked again, so what failed is asked once more first. What fails then, too, as a
+        # prompt that is too long, is left out of every number.
+        if report.lost is not None and not resumed:
+            raise RunError(f"{unit.name} is not kept: {report.lost} What fails again is left out.")
         records = without_text(pd.read_csv(out / "records.csv", dtype=TYPES))
         found = provenance()
         records.attrs = {
