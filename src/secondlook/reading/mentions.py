@@ -28,7 +28,8 @@ _BEFORE_NUMBER = re.compile(
     r"(?:\d ?[-+*/×÷^] ?|\d (?:plus|minus|times|divided by|multiplied by) |\d[.,]|(?<![\w)])[-.]|(?:negative|minus) )$"
 )
 _AFTER_NUMBER = re.compile(
-    r" ?[-+*/×÷^=] ?\d| (?:plus|minus|times|divided by|multiplied by) \d|,\d|\.(?!0+(?!\d))\d| (?:hundred|thousand|million|billion)\b"
+    r" ?[-+*/×÷^=] ?\d| (?:plus|minus|times|divided by|multiplied by) \d|,\d|\.(?!0+(?!\d))\d"
+    r"| (?:hundred|thousand|million|billion)\b"
 )
 _NEAR = 6  # characters between a letter that opens a line and its option's text
 _FAR = 12  # characters at most between a letter and a text that are one mention
