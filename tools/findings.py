@@ -48,6 +48,11 @@ class Look:
         return ", ".join(filter(None, [self.arm.critic, self.arm.differs]))
 
     @property
+    def named(self) -> str:
+        """The critic for a table, and beside it in what the arm differs."""
+        return ", ".join(filter(None, [f"`{self.arm.critic}`", self.arm.differs]))
+
+    @property
     def gain(self) -> Estimate | None:
         """Accuracy after the last look less that before, paired."""
         return self.found.rounds[self.arm.looks].gain
@@ -89,7 +94,7 @@ def table(found: list[Look]) -> str:
         alarms = even.alarms if even else None
         cells = (
             look.arm.task,
-            f"`{look.arm.critic}`{', ' * bool(look.arm.differs)}{look.arm.differs}",
+            look.named,
             str(look.found.overall.n),
             share(look.found.overall.accuracy),
             moved(look.gain),
@@ -118,7 +123,7 @@ def by_context(found: list[Look]) -> str:
         assert arm.bias is not None
         kinds = [arm.take(arm.context == code) for code in np.unique(arm.context)]  # numbered by their names
         cells = (
-            f"`{look.arm.critic}`{', ' * bool(look.arm.differs)}{look.arm.differs}",
+            look.named,
             *(
                 cell
                 for kind in kinds

@@ -309,7 +309,8 @@ def option(default: Any, help_: str, *flags: str) -> Any:
 
 
 AnyBenchmark = Benchmark[Any, Any]
-_BUILT_IN = {name: f"secondlook.benchmarks.{name}.benchmark" for name in ("bbq", "refusal", "own", "planted")}
+BUILT_IN = {name: f"secondlook.benchmarks.{name}.benchmark" for name in ("bbq", "refusal", "own", "planted")}
+"""Modules of the benchmarks that come with this package, by name."""
 _REGISTERED: dict[str, AnyBenchmark] = {}
 
 
@@ -321,7 +322,7 @@ def register(benchmark: AnyBenchmark) -> AnyBenchmark:
 
 def names() -> tuple[str, ...]:
     """Every benchmark that can be found."""
-    return tuple(dict.fromkeys((*_BUILT_IN, *_installed(), *_REGISTERED)))
+    return tuple(dict.fromkeys((*BUILT_IN, *_installed(), *_REGISTERED)))
 
 
 def find(name: str) -> AnyBenchmark:
@@ -330,8 +331,8 @@ def find(name: str) -> AnyBenchmark:
     Raises:
         ValueError: If there is none (the known ones are listed), or a package's cannot be used.
     """
-    if name in _BUILT_IN:
-        found: AnyBenchmark = import_module(_BUILT_IN[name]).BENCHMARK
+    if name in BUILT_IN:
+        found: AnyBenchmark = import_module(BUILT_IN[name]).BENCHMARK
         return found
     if name in _REGISTERED:
         return _REGISTERED[name]

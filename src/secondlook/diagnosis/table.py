@@ -116,11 +116,10 @@ class Arm:
         spent = np.cumsum(self.tokens, axis=1)
         if self.critique_tokens is None:
             return spent
-        last = spent[:, -1].copy()
-        spent = spent - self.critique_tokens
+        later = self.critique_tokens.copy()
         if self.rounds > 1:
-            spent[:, -1] = last
-        return spent
+            later[:, -1] = 0
+        return np.asarray(spent - later)
 
     def take(self, which: Array) -> Arm:
         """The arm with these samples alone (a mask or indices)."""

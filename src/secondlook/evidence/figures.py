@@ -48,6 +48,7 @@ def draw(
     from matplotlib.figure import Figure
 
     panels = result["panels"]
+    by_panel = [[curve for curve in result["curves"] if curve["panel"] == panel["name"]] for panel in panels]
     style: Any = {
         "font.size": 9,
         "axes.titlesize": 9,
@@ -66,15 +67,15 @@ def draw(
         figure = Figure(figsize=size, layout="constrained")
         places = figure.subplots(rows, columns, squeeze=False).flat
         # `panels` first: `zip` then takes no place without a panel, and what is left is hidden below.
-        for panel, axes in zip(panels, places, strict=False):
-            _panel(axes, panel, [curve for curve in result["curves"] if curve["panel"] == panel["name"]])
+        for panel, curves, axes in zip(panels, by_panel, places, strict=False):
+            _panel(axes, panel, curves)
         for empty in places:
             empty.set_visible(False)
         size_of = f" · profile {result['profile']}" if "profile" in result else ""
         figure.suptitle(f"{result['id']}: {result['title']}{size_of}", fontsize=10)
         figure.draw_without_rendering()  # panels get their sizes: where lines end is known only now
-        for panel, axes in zip(panels, figure.axes, strict=False):
-            _numbered(axes, [curve for curve in result["curves"] if curve["panel"] == panel["name"]])
+        for curves, axes in zip(by_panel, figure.axes, strict=False):
+            _numbered(axes, curves)
         for ending in endings:
             metadata = {"Software": None} if ending == ".png" else {"Date": None} if ending == ".svg" else _UNDATED
             with whole(path.with_name(path.name + ending)) as file:

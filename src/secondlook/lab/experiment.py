@@ -109,6 +109,11 @@ class Lab:
         exam = self.exam(trained.run)
         return metric(trained.predict(exam.episodes), exam, seen(trained.run))
 
+    @property
+    def chance(self) -> float:
+        """Loss of a random guess, in nats, at the prefixes at which the base is judged."""
+        return guess(self.exam(self.base), seen(self.base)).mean().item()
+
     def errors(self, members: Sequence[Trained]) -> np.ndarray:
         """1 − cosine with the truth, ``[seeds, problems, p]``."""
         exam, at = self.exam(members[0].run), seen(members[0].run)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from secondlook.evidence.curves import Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
-from secondlook.lab.experiment import Lab, Variant, check_fair, error, guess, loss, seen
+from secondlook.lab.experiment import Lab, Variant, check_fair, error, loss
 
 
 def run(lab: Lab) -> Findings:
@@ -17,7 +17,7 @@ def run(lab: Lab) -> Findings:
     check_fair(base, [linear])
     variants = lab.tune([base, linear])
     trained = lab.train(variants)
-    chance = guess(lab.exam(lab.base), seen(lab.base)).mean().item()
+    chance = lab.chance
     soft, flat = (lab.mean(trained[variant.label], loss) for variant in variants)
     return Findings(
         {"progress": ((chance - flat) / (chance - soft)).tolist(), "solved": (flat - soft).tolist()},

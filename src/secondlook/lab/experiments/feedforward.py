@@ -7,7 +7,7 @@ from dataclasses import replace
 from secondlook.evidence.curves import Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
-from secondlook.lab.experiment import Lab, Variant, check_fair, error, guess, loss, seen
+from secondlook.lab.experiment import Lab, Variant, check_fair, error, loss
 from secondlook.lab.run import Run
 
 
@@ -20,7 +20,7 @@ def run(lab: Lab) -> Findings:
     variants = lab.tune([base, less, wide])
     trained = lab.train(variants)
     reached = {label: lab.mean(members, loss) for label, members in trained.items()}
-    chance = guess(lab.exam(lab.base), seen(lab.base)).mean().item()
+    chance = lab.chance
     return Findings(
         {
             "progress": ((chance - reached["without"]) / (chance - reached["with"])).tolist(),

@@ -9,7 +9,7 @@ import numpy as np
 from secondlook.evidence.curves import Curve, Panel
 from secondlook.evidence.experiment import Experiment, Findings
 from secondlook.evidence.outcome import Part
-from secondlook.lab.experiment import Lab, Variant, check_fair, guess, loss, seen
+from secondlook.lab.experiment import Lab, Variant, check_fair, loss
 
 
 def run(lab: Lab) -> Findings:
@@ -35,7 +35,7 @@ def run(lab: Lab) -> Findings:
     variants = [*shared, *fixed]
     trained = lab.train(variants)
     reached = {label: lab.mean(members, loss) for label, members in trained.items()}
-    chance = guess(lab.exam(lab.base), seen(lab.base)).mean().item()
+    chance = lab.chance
     many = [reached[variant.label] for variant, heads in zip(shared, several, strict=True) if heads > 2]
     # One head comes first in every profile: `fixed[0]` below relies on it.
     one, own = reached["1 sharing"], reached[f"{usual} sharing"]
