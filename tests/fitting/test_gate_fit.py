@@ -243,6 +243,51 @@ def test_a_control_that_does_as_well_leaves_it_undecided():
     assert "not shown to be worth more than asking again without a critique" in found.sentence
 
 
+def voted(frame, right):
+    """An arm of votes, a round for each element: whether its answer is right there, of every question."""
+    first = frame[frame["round"] == 0].assign(arm="vote", verdict=None, p_wrong=np.nan)
+    return pd.concat([first.assign(round=at, correct=told) for at, told in enumerate(right)], ignore_index=True)
+
+
+def on_other_half(frame, controls):
+    both = pd.concat([frame, controls], ignore_index=True)
+    halves = [questions_of(both, part=(half, 2)) for half in (1, 2)]
+    return held_out(fit(halves[0], MADE), halves[1])
+
+
+def test_a_control_in_the_table_that_cannot_be_compared_leaves_it_undecided():
+    # A vote whose third answer is always right beats any gate; without tokens nobody can say so.
+    frame = records()
+    votes = voted(frame, [frame.loc[frame["round"] == 0, "correct"].to_numpy()] * 2 + [True])
+    costs = ["tokens", "tokens_critique"]
+    found = on_other_half(frame.drop(columns=costs), votes.drop(columns=costs))
+    assert found.finding == "undecided"
+    assert "cannot be compared with a majority vote of samples at equal token cost, which is in the" in found.sentence
+    assert [row.name for row in found.rows] == ["the gate", "never", "always", "flagged"]
+    elsewhere = votes.assign(sample="other " + votes["sample"], arm="none", template="t1")
+    found = on_other_half(frame, elsewhere)
+    assert (found.finding, "asking again without a critique, which is in the" in found.sentence) == ("undecided", True)
+    assert "share no answered question" in found.sentence
+    # What hurts needs no control.
+    worse = frame.assign(correct=np.where(frame["round"] == 0, True, frame["correct"]))
+    hurting = fit(questions_of(frame, part=(1, 2)), MADE)
+    both = pd.concat([worse.drop(columns=costs), votes.drop(columns=costs)], ignore_index=True)
+    assert held_out(hurting, questions_of(both, part=(2, 2))).finding == "hurts"
+
+
+def test_a_vote_that_changed_no_answer_is_a_hurdle_as_its_first_answers_are():
+    frame = records()
+    first = frame.loc[frame["round"] == 0, "correct"].to_numpy()
+    same = on_other_half(frame, voted(frame, [first] * 3))
+    assert same.finding == "helps"
+    assert same.sentence.endswith("a majority vote of samples at equal token cost (which changed no answer).")
+    rows = {row.name: row for row in same.rows}
+    assert rows["a majority vote of samples at equal token cost"].value.value == 0
+    # Answers that are sampled may be better than the first ones, even if no vote changes them.
+    better = on_other_half(frame, voted(frame, [True] * 3))
+    assert (better.finding, "not shown to be worth more than a majority vote" in better.sentence) == ("undecided", True)
+
+
 def test_what_helps_on_one_kind_of_question_and_hurts_on_the_other_is_undecided():
     frame = records(replace(ONLY_A_GATE, n=4000, templates=200))
     ambig = frame.assign(context=np.where(frame["template"].str[1:].astype(int) % 2, "ambig", "disambig"))

@@ -71,7 +71,7 @@ class Trial:
 
     Attributes:
         finding: ``helps`` if it is worth more than never looking again and than every control in the table; ``hurts``
-            if it is worth less than never looking; else ``undecided``.
+            if it is worth less than never looking; else ``undecided``, so too where a control cannot be compared.
         sentence: The finding in words.
         rows: Itself first, then never, always, flagged, a vote at equal cost, and what else there was.
         questions: How many; ``seen`` of their ``templates`` were also fitted on.

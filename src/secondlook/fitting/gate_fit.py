@@ -204,7 +204,7 @@ def held_out(file: GateFile, of: GateQuestions, *, beside: bool = True) -> Trial
     return Trial(finding, sentence, rows, len(of.names), len(np.unique(of.templates)), seen)
 
 
-def _finding(mine: Worth, hurdles: Mapping[str, Estimate]) -> tuple[Effect, str]:
+def _finding(mine: Worth, hurdles: Mapping[str, Estimate | str]) -> tuple[Effect, str]:
     value, (low, high) = _points(mine.value), (mine.value.low, mine.value.high)
     if low is None or high is None:
         return "undecided", "Whether the gate helps is undecided: the questions are of one template."
@@ -218,58 +218,85 @@ def _finding(mine: Worth, hurdles: Mapping[str, Estimate]) -> tuple[Effect, str]
             f"Whether the gate helps is undecided: {value} points a question against never looking again.",
         )
     for name, ahead in hurdles.items():
+        if isinstance(ahead, str):
+            return "undecided", (
+                f"The gate is worth more than never looking again ({value} points a question), but cannot be compared "
+                f"with {name}, which is in the table: {ahead}."
+            )
         if ahead.low is None or ahead.low <= 0:
             return "undecided", (
                 f"The gate is worth more than never looking again ({value} points a question), but not shown to be "
-                f"worth more than {CONTROLS[name]} ({_points(ahead)})."
+                f"worth more than {name} ({_points(ahead)})."
             )
-    beaten = ", ".join(["never looking again", *(CONTROLS[name] for name in hurdles)])
+    beaten = ", ".join(["never looking again", *hurdles])
     return "helps", f"The gate helps: {value} points a question; it is worth more than {beaten}."
 
 
-def _hurdles(of: GateQuestions, own: Replayed, price: float) -> dict[str, Estimate]:
-    """Worth of the gate over each control in the table, by the control's name."""
-    found = {}
+def _hurdles(of: GateQuestions, own: Replayed, price: float) -> dict[str, Estimate | str]:
+    """Worth of the gate over each control in the table, by the control in words; or why that is not known."""
+    found: dict[str, Estimate | str] = {}
     for name in controls(of.table):
-        if (other := _control(of, name, own)) is not None:
-            mine, theirs, at = other
-            found[name] = _worth(name, mine, theirs, of.templates[at], price).value
+        other = _control(of, name, own)
+        if isinstance(other, str):
+            found[CONTROLS[name]] = other
+        else:
+            worth = _worth(name, other.gate, other.control, of.templates[other.at], price)
+            found[f"{CONTROLS[name]}{other.note}"] = worth.value
     return found
 
 
-def _control(of: GateQuestions, name: str, own: Replayed) -> tuple[Replayed, Replayed, Array] | None:
-    """The gate and a control on the questions that both answered, and which these are; a vote at equal cost."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Compared:
+    """The gate and a control on the questions that both answered.
+
+    Attributes:
+        gate: The gate as it went on them.
+        control: The control's answers.
+        at: Which questions these are.
+        note: Note needed to read it, after the control's name.
+    """
+
+    gate: Replayed
+    control: Replayed
+    at: Array
+    note: str = ""
+
+
+def _control(of: GateQuestions, name: str, own: Replayed) -> _Compared | str:
+    """The gate beside a control, a vote at equal cost; or why they cannot be compared."""
     arm = controls(of.table)[name]
     _, mine, theirs = np.intersect1d(of.arm.sample, arm.sample, assume_unique=True, return_indices=True)
     answered = arm.state[theirs, 0] >= 0
     mine, theirs = mine[answered], theirs[answered]
     if not mine.size:
-        return None
+        return "they share no answered question; give a control of the same questions, or leave it out"
     spent = np.full((len(theirs), arm.rounds), math.nan) if arm.spent is None else arm.spent[theirs]
     # A control is read after as many looks as the gate makes at most, one at least, as far as it has rounds.
-    at = min(max(1, int(own.looks.max())), arm.rounds - 1)
+    at, note = min(max(1, int(own.looks.max())), arm.rounds - 1), ""
     if name == "vote":
         if np.isnan(spent).any() or np.isnan(own.tokens[mine]).any():
-            return None
+            return "without tokens and tokens_critique of every question there is no equal cost; give these columns"
         at = vote_round(float(own.tokens[mine].sum()), spent.sum(axis=0))
+        # One answer repeated is no majority, and still what the vote answers at this cost.
         if (arm.state[theirs, : at + 1] == arm.state[theirs][:, :1]).all():
-            return None  # one answer repeated is no majority
+            note = " (which changed no answer)"
     ours = Replayed(own.right[mine], own.looks[mine], own.tokens[mine])
-    return ours, Replayed(arm.state[theirs, at] == RIGHT, np.full(len(mine), math.nan), spent[:, at]), mine
+    control = Replayed(arm.state[theirs, at] == RIGHT, np.full(len(mine), math.nan), spent[:, at])
+    return _Compared(ours, control, mine, note)
 
 
 def _beside(of: GateQuestions, never: Replayed, price: float, own: Replayed) -> list[Worth]:
-    """Never, always, flagged, and every control in the table; a vote at what the gate costs."""
+    """Never, always, flagged, and every control in the table that can be compared; a vote at what the gate costs."""
     rows = [_worth("never", never, never, of.templates, price)]
     for name, gate in (("always", ALWAYS), ("flagged", UNSATISFIED)):
         found = replay(of.arm, gate, of.arm.rounds - 1)
         if found is not None and (gate is ALWAYS or (of.arm.verdict[:, 0] > 0).any()):
             rows.append(_worth(name, found, never, of.templates, price))
     for name in controls(of.table):
-        if (other := _control(of, name, own)) is not None:
-            _, theirs, at = other
+        if not isinstance(other := _control(of, name, own), str):
+            at = other.at
             first = Replayed(never.right[at], never.looks[at], never.tokens[at])
-            rows.append(_worth(CONTROLS[name], theirs, first, of.templates[at], price))
+            rows.append(_worth(CONTROLS[name], other.control, first, of.templates[at], price))
     return rows
 
 
