@@ -77,6 +77,32 @@ def test_a_finished_run_asks_nobody(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(run(tmp_path), records)
 
 
+def test_a_report_is_on_the_arms_of_earlier_calls_too(tmp_path):
+    """The same arms by one call and by three, with noise that the control does not have."""
+    noisy = replace(EVALUATION, arms=("self", "none", "verify-first"), study={"noise": 0.2})
+    by_one, by_three = tmp_path / "one", tmp_path / "three"
+    run_evaluation(noisy, by_one, quiet=True, arms=run_arms)
+    for arms in (("self",), ("self", "none", "verify-first"), ("self",)):
+        report = run_evaluation(replace(noisy, arms=arms), by_three, quiet=True, arms=run_arms)
+    same = pd.read_csv(by_one / "records.csv"), pd.read_csv(by_three / "records.csv")
+    assert [*same[1]["arm"].unique()] == ["noisy(0.2, self)", "none", "verify-first"]
+    assert [arm.arm for arm in report.arms] == [*same[1]["arm"].unique()]
+    timeless = [name for name in same[0].columns if name not in ("seconds", "tokens_cached")]
+    pd.testing.assert_frame_equal(same[0][timeless], same[1][timeless], atol=1e-5)
+
+
+def test_an_arm_that_an_earlier_call_did_not_finish_is_left_out_and_named(tmp_path):
+    run(tmp_path)
+    file = tmp_path / "self" / NAME
+    file.write_bytes(file.read_bytes()[: -len(file.read_bytes().splitlines(keepends=True)[-1])])
+    report = run_evaluation(replace(EVALUATION, arms=("none",)), tmp_path, quiet=True, arms=run_arms)
+    assert {*pd.read_csv(tmp_path / "records.csv")["arm"]} == {"none"}
+    said = (
+        "Arm 'self' of this folder is left out: 1 of its 11 questions are not finished; give it with the others to go"
+    )
+    assert any(note.startswith(said) for note in report.notes)
+
+
 def test_failed_samples_are_not_kept_and_a_strange_line_is_named(tmp_path):
     run(tmp_path)
     file = tmp_path / "self" / NAME

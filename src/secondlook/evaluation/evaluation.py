@@ -164,6 +164,12 @@ class Evaluation:
         """The study of one arm."""
         return Study.of(seed=self.seed, **self.arm(name))
 
+    def noise_of(self, name: str) -> float:
+        """Probability with which an arm's verdicts are flipped, also of an arm that an earlier call added."""
+        given = {"critic": self._critic, "noise": self.study.get("noise", 0.0)}
+        study = arm_of(self.kind, name, self.kind.given(self.questions), given).study
+        return 0.0 if study["critic"] in SILENT else float(study.get("noise", 0.0))
+
     def arm(self, name: str) -> dict[str, Any]:
         """Study fields of one arm, but for the seed."""
         return dict(arm_of(self.kind, name, self.kind.given(self.questions), self._given(name)).study)

@@ -13,6 +13,7 @@ from inspect_ai.model import Model
 from rich.console import Console
 
 from secondlook.correction.transcript import Transcript
+from secondlook.evaluation import manifest
 from secondlook.evaluation.asking import RunError
 from secondlook.evaluation.evaluation import Evaluation
 from secondlook.evaluation.kept import NAME, KeptTranscripts
@@ -20,7 +21,7 @@ from secondlook.evaluation.logs import Logged, arm_name
 from secondlook.evaluation.progress import one_done, progress_bar
 from secondlook.evaluation.samples import asked_in, case_of
 from secondlook.evaluation.solver import Session, as_asked, sampled
-from secondlook.evaluation.study import Study
+from secondlook.evaluation.study import UNKNOWN, Study
 from secondlook.evaluation.task import HISTORY, NOTES, WORDS
 from secondlook.local.lockstep import LockstepModel, fitting, run_lockstep, together
 from secondlook.local.provider import LocalProvider, settings_of
@@ -100,7 +101,8 @@ def run_arms(
     if any(folder.rglob("*.eval")):
         raise ValueError(f"{folder} holds a run with Inspect's logs; leave out --fast to go on, or give another --out")
     other = None if examiner is None else _lockstep(examiner)
-    logged: list[Logged] = []
+    # First, so that a line that is none is told of before anything is asked.
+    logged, notes = _earlier(evaluation, folder, tasks)
     for name, task in tasks.items():
         study, about = evaluation.study_of(name), task.metadata or {}
         samples = [sample.metadata or {} for sample in task.dataset]
@@ -112,11 +114,45 @@ def run_arms(
             transcripts = _transcripts(study, samples, about, model, other, kept)
         if not any(transcript.rounds for transcript in transcripts):
             raise RunError(f"not one of {len(samples)} samples could be finished: {transcripts[0].error}")
-        arm = arm_name(name, study.noise)
-        for metadata, transcript in zip(samples, transcripts, strict=True):
-            benchmark, asked = asked_in(metadata)
-            notes = (*about[NOTES], _NOTE)
-            logged.append(Logged(benchmark, name, arm, study.noise, asked.item, transcript, notes=notes, in_log=False))
+        logged += _logged(name, study.noise, task, transcripts, notes)
+    return logged
+
+
+def _earlier(evaluation: Evaluation, folder: Path, tasks: Mapping[str, Task]) -> tuple[list[Logged], list[str]]:
+    """The folder's arms that earlier calls asked and this one does not, as a report is on all; and notes on the rest.
+
+    An arm that was stopped is left out: a finding on some of its questions would stand beside those on all.
+    """
+    logged: list[Logged] = []
+    notes = []
+    task = next(iter(tasks.values()))  # the questions are the same in every arm
+    items = [asked_in(sample.metadata or {})[1].item.id for sample in task.dataset]
+    for name in (manifest.read(folder) or {"arms": ()})["arms"]:
+        if name in tasks or name == UNKNOWN:
+            continue
+        finished = {}
+        if (file := folder / name / NAME).exists():
+            with KeptTranscripts(file) as kept:
+                finished = kept.finished
+        if left := sum(item not in finished for item in items):
+            notes.append(
+                f"Arm {name!r} of this folder is left out: {left} of its {len(items)} questions are not finished; give "
+                "it with the others to go on."
+            )
+        else:
+            logged += _logged(name, evaluation.noise_of(name), task, [finished[item] for item in items])
+    return logged, notes
+
+
+def _logged(
+    name: str, noise: float, task: Task, transcripts: Sequence[Transcript], notes: Sequence[str] = ()
+) -> list[Logged]:
+    """The transcripts of an arm, one for each sample of the task, as a log would hold them."""
+    arm, said = arm_name(name, noise), (*(task.metadata or {})[NOTES], *notes, _NOTE)
+    logged = []
+    for sample, transcript in zip(task.dataset, transcripts, strict=True):
+        benchmark, asked = asked_in(sample.metadata or {})
+        logged.append(Logged(benchmark, name, arm, noise, asked.item, transcript, notes=said, in_log=False))
     return logged
 
 
