@@ -173,6 +173,19 @@ def test_three_critics_are_better_than_one_and_cost_three():
     assert without.tokens == 150
 
 
+@pytest.mark.parametrize("controls", [("always-unknown", "none"), ("none",), ("always-unknown",), ()])
+def test_an_answer_of_100_tokens_and_two_critiques_of_50_cost_200(controls):
+    drawn = {"a": fair(0.7), "b": fair(0.7)}
+    records = draw(drawn | dict.fromkeys(controls, silent), templates=10)
+    critic, free = records["arm"].isin([*drawn]), records["arm"] == "always-unknown"
+    records["tokens_in"] = np.where(free, 0, np.where(critic, 150, 100))
+    records["tokens_out"] = 0
+    told = records.assign(tokens_critique=np.where(critic, 50, 0))
+    assert vote(told, "a").rows[-1].tokens == 200
+    # Where nobody says what a critique took, only an arm that was asked without one shows it.
+    assert vote(records, "a").rows[-1].tokens == (200 if "none" in controls else 300)
+
+
 def test_a_vote_needs_the_same_answers_and_what_knows_the_truth_neither_votes_nor_teaches():
     records = draw({"a": fair(0.7), "b": fair(0.7)}, templates=10)
     other = (records["arm"] == "b") & (records["round"] == 0) & (records["sample"] < "s5")

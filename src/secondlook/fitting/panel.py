@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
-from secondlook.diagnosis.columns import SILENT, rounds, tokens, verdicts
+from secondlook.diagnosis.columns import SILENT, critique_tokens, rounds, tokens, verdicts
 from secondlook.fitting.examined import Examined, Verdicts, answered, arms, mean_tokens
 
 Panel = Mapping[str, pd.DataFrame]
@@ -70,14 +70,23 @@ def agreement(of_arms: Panel, of: Examined) -> Array | None:
 def cost(of_arms: Panel, critics: Sequence[str]) -> float | None:
     """Tokens per answer of the first answer and these critics' critiques of it; ``None`` if not on record.
 
-    Records hold an answer and its critique in one number. Where an arm without a critic shows what the answer alone
-    takes, it counts once; else it counts with every critic, and the cost is too high by that.
+    The answer counts once. Where ``tokens_critique`` does not say what of an arm's tokens its critique took, an arm
+    without a critic shows what the answer alone takes; where there is none either, it counts with every critic, and the
+    cost is too high by that.
     """
-    means = {arm: mean_tokens(tokens(match[match["round"].notna()])) for arm, match in of_arms.items()}
-    spent = [means[arm] for arm in critics]
-    silent = (means[arm] for arm, match in of_arms.items() if not match["verdict"].notna().any())
-    answer = next((part for part in silent if part is not None), 0.0)
-    if not spent:
+    means, alone = dict[str, float | None](), dict[str, float | None]()
+    for arm, match in of_arms.items():
+        rows = match[match["round"].notna()]
+        means[arm] = mean_tokens(spent := tokens(rows))
+        alone[arm] = mean_tokens(spent - critique_tokens(rows, spent))
+    # A control that asks nobody spends nothing, and tells nothing of what an answer takes.
+    silent = [means[arm] for arm, match in of_arms.items() if not match["verdict"].notna().any() and means[arm]]
+    answer = next((part for part in (*silent, *alone.values()) if part is not None), 0.0)
+    if not critics:
         return answer or None
-    known = [part for part in spent if part is not None]
-    return sum(known) - (len(spent) - 1) * answer if len(known) == len(spent) else None
+    whole, answers = ([part for arm in critics if (part := of[arm]) is not None] for of in (means, alone))
+    if len(whole) < len(critics):
+        return None
+    if len(answers) == len(critics):
+        return sum(answers) / len(answers) + sum(whole) - sum(answers)
+    return sum(whole) - (len(critics) - 1) * answer
