@@ -147,6 +147,27 @@ def test_a_word_it_was_not_fitted_on_gives_no_probability(kind):
     assert silence.fitted.wrong(heard[None] | {"verdict of b": "wrong"}) is not None
 
 
+def test_what_differs_in_nothing_teaches_no_critic_and_is_one_line():
+    """A critic that always says wrong: judged, it said what most answers are; served, it was unclear of all."""
+    records = draw({"self": lambda right, group, rng: (np.full(len(right), "wrong"), np.nan)}, templates=20)
+    for asked in (("self",), ()):
+        with pytest.raises(ValueError, match=r"no feature differs between the answers .*: give records of further"):
+            trained(records, asked=asked)
+
+
+def test_an_answer_of_which_nothing_is_known_is_judged_as_it_is_served():
+    records = draw({"self": fair(0.8)}, templates=40).drop(columns="score")
+    likely = np.where(records["correct"], 0.9, 0.4) + np.random.default_rng(1).normal(0, 0.05, len(records))
+    unknown = records["sample"].str[1:].astype(int) % 4 == 0
+    better = trained(records.assign(p_answer=np.where(unknown, np.nan, likely.clip(0, 1))), asked=())
+    assert {one.name for one in better.fitted.inputs} == {"p_answer"}
+    assert better.fitted.verdict({"p_answer": None}) == "unclear"
+    missing = better.verdicts["p_answer"].isna()
+    assert missing.sum() == 100
+    assert {*better.verdicts.loc[missing, "verdict"]} == {"unclear"}
+    assert "unclear" not in {*better.verdicts.loc[~missing, "verdict"]}
+
+
 def test_trees_find_what_a_line_cannot():
     # Wrong where two critics disagree: no weights of theirs tell it.
     rng = np.random.default_rng(5)

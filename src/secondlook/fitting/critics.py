@@ -203,8 +203,8 @@ def trained(
     trained on nothing but what a critic knows that is served, and can be.
 
     Raises:
-        ValueError: If a feature to leave out is not there, there are too few templates, or the answers are all right
-            or all wrong.
+        ValueError: If a feature to leave out is not there, there are too few templates, the answers are all right or
+            all wrong, or no feature differs between them.
     """
     of = _base(records, arm)
     beside = panel(records, of)

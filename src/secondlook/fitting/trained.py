@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
-from secondlook.diagnosis.columns import ALARM, PASS, VERDICTS
+from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR, VERDICTS
 from secondlook.fitted import Fitted, Input, Linear, Trees
 from secondlook.fitting.examined import Examined, Verdicts, rates
 from secondlook.fitting.learn import Kind, design, inputs_of, logistic, probabilities, trees, words_of
@@ -24,7 +24,7 @@ class CrossFitted:
 
     Attributes:
         wrong: Probability that each answer is not right, out of fold, shape ``(n,)``.
-        accurate: Verdicts that are right most often: an alarm above one half.
+        accurate: Verdicts that are right most often: an alarm above one half, unclear where no feature is known.
         useful: Verdicts after which answers are right most often: an alarm where it is expected to repair more than it
             harms, by the consequences measured on the training folds.
         features: Their names.
@@ -59,8 +59,8 @@ def train(
         seed: Seed of the dealing, and of the trees.
 
     Raises:
-        ValueError: If there are fewer templates than folds, or the answers are all right or all wrong, or those outside
-            one fold are.
+        ValueError: If there are fewer templates than folds, the answers are all right or all wrong, or those outside
+            one fold are, or no feature differs between answers.
     """
     fold = deal(of.templates, folds, seed)
     wrong, useful = np.empty(len(of)), np.empty(len(of), dtype=np.int8)
@@ -79,6 +79,13 @@ def train(
 
     # The whole first: where all answers are alike, the message should say so, and not blame a fold.
     inputs, form = learn(np.ones(len(of), dtype=bool))
+    if not inputs:
+        # Judged, it would say what most answers are; served, it would know nothing, and say unclear of each.
+        known = ", ".join(map(str, features)) or "there is none"
+        raise ValueError(
+            f"no feature differs between the answers ({known}); there is nothing for a critic to learn from: give "
+            "records of further critics, or with p_wrong, score or p_answer"
+        )
     whole = Fitted(inputs, form, useful_threshold(of), words_of(features, inputs))
     for number in range(folds):
         held = fold == number
@@ -86,6 +93,10 @@ def train(
         wrong[held] = probabilities(form, design(features[held], inputs))
         useful[held] = np.where(wrong[held] > useful_threshold(of.take(~held)), ALARM, PASS)
     accurate = np.where(wrong > 0.5, ALARM, PASS).astype(np.int8)
+    # As it is served: of an answer of which it knows nothing it says unclear.
+    read = features[list({one.name: None for one in whole.inputs})]
+    nothing = (read.isna() | read.eq(VERDICTS[SILENT])).all(axis=1).to_numpy()
+    accurate[nothing] = useful[nothing] = UNCLEAR
     return CrossFitted(wrong, accurate, useful, tuple(features.columns), whole)
 
 
