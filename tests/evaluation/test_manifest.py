@@ -1,6 +1,11 @@
 """A folder belongs to the settings that made it."""
 
+import hashlib
 import json
+import shutil
+import sys
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +98,58 @@ def test_a_gate_and_a_fitted_critic_that_changed_are_refused(tmp_path, gate, fit
     fitted(Examiner("other", "mockllm/other"))
     with pytest.raises(ValueError, match=r"holds a run with fitted\.hash of the fitted critic"):
         claim(tmp_path / "b", "fitted", study, **other)
+
+
+def test_a_tool_whose_code_changed_is_refused(tmp_path, monkeypatch, fitted):
+    monkeypatch.chdir(tmp_path)
+    check, rules = tmp_path / "check.py", tmp_path / "some rules.json"
+    check.write_text("print('right')")
+    rules.write_text("{}")
+    command = f"{sys.executable} check.py --rules 'some rules.json' --strict"
+    kept = claim(tmp_path / "a", "tool", {"critic_command": command})
+    program = {"check.py": check, "some rules.json": rules, sys.executable: Path(sys.executable)}
+    digests = {name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for name, file in program.items()}
+    assert kept["arms"]["tool"]["hash of the tool"] == digests
+    assert claim(tmp_path / "a", "tool", {"critic_command": command}) == kept
+    fitted_file = {"fitted_file": fitted(Examiner("tool", command=command))}
+    assert claim(tmp_path / "b", "fitted", fitted_file)["arms"]["fitted"]["hash of the tool"] == digests
+
+    check.write_text("print('wrong')")
+    mended = hashlib.sha256(check.read_bytes()).hexdigest()[:12]
+    said = rf"run with tool\.hash of the tool\.check\.py '{digests['check.py']}', and now it is '{mended}'"
+    with pytest.raises(ValueError, match=said):
+        claim(tmp_path / "a", "tool", {"critic_command": command})
+    with pytest.raises(ValueError, match=r"holds a run with fitted\.hash of the tool\.check\.py"):
+        claim(tmp_path / "b", "fitted", fitted_file)
+    check.unlink()
+    with pytest.raises(ValueError, match=r"hash of the tool\.check\.py '.*', and now it is None"):
+        claim(tmp_path / "a", "tool", {"critic_command": command})
+
+
+def test_a_tokenizer_that_changed_is_refused(tmp_path):
+    file = tmp_path / "tokenizer.json"
+    shutil.copyfile(files("secondlook.subject") / "weights/planted/tokenizer.json", file)
+    study = {"count_tokens": str(file)}
+    kept = claim(tmp_path / "run", "self", study)
+    assert kept["settings"]["hash of the tokenizer"] == hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(ValueError, match="holds a run with hash of the tokenizer"):
+        claim(tmp_path / "run", "self", study)
+
+
+def test_a_run_that_an_earlier_version_began_goes_on_and_notes_what_that_could_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check = tmp_path / "check.py"
+    check.write_text("print('right')")
+    study = {"critic_command": f"{sys.executable} check.py"}
+    kept = claim(tmp_path / "run", "tool", study)
+    before = json.loads(json.dumps(kept))
+    del before["arms"]["tool"]["hash of the tool"]
+    (tmp_path / "run/run.json").write_text(json.dumps(before))
+    assert claim(tmp_path / "run", "tool", study) == kept
+    check.write_text("print('wrong')")
+    with pytest.raises(ValueError, match=r"hash of the tool\.check\.py"):
+        claim(tmp_path / "run", "tool", study)
 
 
 def test_an_arm_made_otherwise_is_refused(folder):

@@ -17,7 +17,7 @@ from secondlook.cluster.place import Place, turn
 from secondlook.diagnosis.examiner import examiner_of
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import evaluate, shortened
-from secondlook.evaluation.evaluation import Evaluation, digest_of, gate_digest
+from secondlook.evaluation.evaluation import Evaluation, digest_of, digests_of
 from secondlook.evaluation.inspect_model import InspectModel
 from secondlook.evaluation.kept import kept_in
 from secondlook.evaluation.labels import kept_labels, labels_by_round
@@ -222,14 +222,8 @@ def _claim(
         for holder in asking:
             if holder is not None:
                 holder.update(_found(examiner))
-    # A file's name alone does not show that what it says has changed.
     for holder in (*arms.values(), settings):
-        if file := holder.get("critic_file"):
-            holder["verdicts"] = digest_of(Path(file).read_bytes())
-        if file := holder.get("fitted_file"):
-            holder["hash of the fitted critic"] = digest_of(Path(file).read_bytes())
-        if file := holder.get("gate"):
-            holder["hash of the gate"] = gate_digest(file)
+        holder.update(digests_of(holder))
     manifest.claim(folder, settings, arms)
 
 

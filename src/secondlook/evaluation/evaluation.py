@@ -17,8 +17,9 @@ from secondlook.benchmarks.benchmark import AnyBenchmark, find
 from secondlook.correction.case import VERDICTS, Case
 from secondlook.correction.critics.names import SILENT
 from secondlook.evaluation.asking import Endpoint
+from secondlook.evaluation.manifest import TOKENIZER, TOOL
 from secondlook.evaluation.samples import case_of
-from secondlook.evaluation.study import OF_CRITIC, SAMPLED, UNKNOWN, VOTE, Study
+from secondlook.evaluation.study import OF_CRITIC, SAMPLED, UNKNOWN, VOTE, Study, argv_of
 from secondlook.evaluation.task import WORDS, arm_of, task_of
 from secondlook.fitting.critic_file import read_critic
 from secondlook.fitting.gate_file import Made, read_gate
@@ -264,6 +265,36 @@ def _words(case: Case, rounds: int) -> list[Any]:
             ways = itertools.product((False, True), repeat=2)
             said += [case.reask(index, repeat_query=again, critiqued=critiqued) for again, critiqued in ways]
     return said
+
+
+def digests_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Digests of the files that settings of a run, or of one of its arms, name, as its manifest holds them.
+
+    A file's name alone does not show that what it says has changed.
+    """
+    found: dict[str, Any] = {}
+    if file := settings.get("critic_file"):
+        found["verdicts"] = _file_digest(file)
+    commands = [settings.get("critic_command")]
+    if file := settings.get("fitted_file"):
+        found["hash of the fitted critic"] = _file_digest(file)
+        commands += [examiner.command for examiner in read_critic(Path(file)).critics.values()]
+    if any(commands):
+        # The program's own code where a command names it: check.py of python check.py.
+        named = [word for command in commands if command for word in argv_of(command)]
+        found[TOOL] = {word: _file_digest(word) for word in named if Path(word).is_file()}
+    if file := settings.get("count_tokens"):
+        found[TOKENIZER] = _file_digest(file)
+    if file := settings.get("gate"):
+        found["hash of the gate"] = gate_digest(file)
+    return found
+
+
+def _file_digest(path: str) -> str:
+    try:
+        return digest_of(Path(path).read_bytes())
+    except OSError as error:
+        raise ValueError(f"file {path!r} cannot be read ({error.strerror}); give it back, or another --out") from None
 
 
 def gate_digest(path: str) -> str:

@@ -12,6 +12,9 @@ from typing import Any
 
 from secondlook.diagnosis.examiner import FILE
 
+TOOL, TOKENIZER = "hash of the tool", "hash of the tokenizer"
+_ADDED = (TOOL, TOKENIZER)
+"""Settings that runs note since they had noted others: one that noted none of them yet goes on, and notes them."""
 _PACKAGES = ("secondlook", "inspect-ai")
 
 
@@ -32,9 +35,10 @@ def claim(folder: Path, settings: Mapping[str, Any], arms: Mapping[str, Mapping[
     settings, arms = json.loads(json.dumps([settings, arms]))
     kept = read(folder)
     if kept is not None:
-        _refuse_other(folder, kept["settings"], settings)
+        _refuse_other(folder, kept["settings"], _known(kept["settings"], settings))
         for name in arms.keys() & kept["arms"].keys():
-            _refuse_other(folder, {name: kept["arms"][name]}, {name: arms[name]})
+            had = kept["arms"][name]
+            _refuse_other(folder, {name: had}, {name: _known(had, arms[name])})
         arms = {**kept["arms"], **arms}
     # The versions are those of the first call, whatever finishes the run.
     versions = kept["versions"] if kept else {name: version(name) for name in _PACKAGES}
@@ -64,6 +68,11 @@ def read(folder: Path) -> dict[str, Any] | None:
         return {part: dict(kept[part]) for part in ("settings", "arms", "versions")}
     except (ValueError, TypeError, KeyError):
         raise ValueError(f"{file} is not what a run writes; choose another --out, or remove it") from None
+
+
+def _known(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are asked, without those that a run of an earlier version could not note."""
+    return {name: value for name, value in asked.items() if name in kept or name not in _ADDED}
 
 
 def _refuse_other(folder: Path, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

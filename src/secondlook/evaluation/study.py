@@ -192,7 +192,7 @@ class Study:
             self._check_made(f"critic {self.fitted_file!r}", file.made)
             commands += [examiner.command for examiner in file.critics.values() if examiner.command]
         for command in commands:
-            check_program(_argv(command)[0])
+            check_program(argv_of(command)[0])
         if self.gate is not None:
             made = read_gate(Path(self.gate)).made
             self._check_made(f"gate {self.gate!r}", made)
@@ -310,10 +310,15 @@ def _examining(examiner: Examiner, model: ChatModel, other: ChatModel | None) ->
 
 
 def _tool(command: str | None, seconds: float | None) -> CommandCritic:
-    return CommandCritic(_argv(command)) if seconds is None else CommandCritic(_argv(command), seconds)
+    return CommandCritic(argv_of(command)) if seconds is None else CommandCritic(argv_of(command), seconds)
 
 
-def _argv(command: str | None) -> tuple[str, ...]:
+def argv_of(command: str | None) -> tuple[str, ...]:
+    """The program of a command line, and its arguments.
+
+    Raises:
+        ValueError: It cannot be read, or is empty.
+    """
     try:
         argv = tuple(shlex.split(command or ""))
     except ValueError as error:

@@ -1,5 +1,7 @@
 """Plans by pilots of conversations whose tokens and times are known by formula, beside the formula."""
 
+import hashlib
+import shlex
 from dataclasses import replace
 
 import anyio
@@ -144,6 +146,27 @@ def test_a_pilot_of_another_gate_is_none(gate):
         evaluation_of(settings, {"self": {}})
     settings["hash of the gate"] = gate_digest(file)
     assert evaluation_of(settings, {"self": {}}).study_of("self").looks == 2
+
+
+def test_a_pilot_of_other_verdicts_or_of_another_tool_is_none(tmp_path):
+    settings = {**evaluation("self", rounds=1, per_category=1).settings}
+    settings["prompt"] = load_prompt("bbq/binary-cot").version
+    file = tmp_path / "verdicts.jsonl"
+    file.write_text('{"sample": "a", "round": 0, "verdict": "wrong"}\n')
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    tool = {"critic_command": f"python {shlex.quote(str(file))}"}
+    for arm, holder, name, held, what in (
+        ("recorded", {"critic_file": str(file)}, "verdicts", digest, "verdicts '.*verdicts.jsonl'"),
+        ("tool", tool, "hash of the tool", {str(file): digest}, "tool 'python .*verdicts.jsonl'"),
+    ):
+        arms = {arm: {**holder, name: held}}
+        assert evaluation_of(settings, arms).names == (arm,)
+        assert evaluation_of(settings, {arm: holder}).names == (arm,)  # of a version that noted none
+        arms[arm][name] = {str(file): "0"} if arm == "tool" else "0"
+        with pytest.raises(
+            ValueError, match=rf"the pilot's {what} was another one \(hash .*0.*\); run the pilot again"
+        ):
+            evaluation_of(settings, arms)
 
 
 RATES = {"question": 0.02, "work": 0.05, "longest": 2.0, "opening": 6.0, "arm": 0.5, "report": 0.01}

@@ -17,7 +17,7 @@ from secondlook.correction.chat import Usage
 from secondlook.correction.transcript import Critique, Preference, Round, Transcript
 from secondlook.evaluation import manifest, times
 from secondlook.evaluation.asking import Endpoint
-from secondlook.evaluation.evaluation import Evaluation, gate_digest
+from secondlook.evaluation.evaluation import Evaluation, digests_of
 from secondlook.evaluation.logs import Logged, read_logged
 from secondlook.evaluation.shards import without_merged
 from secondlook.evaluation.study import Study
@@ -81,8 +81,8 @@ def read_pilot(folder: Path) -> Pilot:
     """Read the folder of a run.
 
     Raises:
-        ValueError: If it is not the folder of a run, keeps no logs, or its prompt, its gate or its questions are not
-            those here.
+        ValueError: If it is not the folder of a run, keeps no logs, or its prompt, its questions or the files of
+            its gate and critics are not those here.
         RunError: If a log cannot be read.
     """
     kept = manifest.read(folder)
@@ -124,14 +124,18 @@ def evaluation_of(settings: Mapping[str, Any], arms: Mapping[str, Mapping[str, A
     """Evaluation that a run's manifest describes.
 
     Raises:
-        ValueError: If the prompt file or the gate is another one by now, or a setting is not known.
+        ValueError: If the prompt file, the gate or another file is another one by now, or a setting is not known.
     """
     version = str(settings["prompt"])
     prompt = version.rpartition("@")[0] or version  # from the right: a path of the user's may hold an @
     if (found := load_prompt(prompt).version) != version:
         raise ValueError(f"the pilot's prompt is {version}, and here it is {found}; run the pilot again")
-    if (gate := settings.get("gate")) and (held := settings.get("hash of the gate")) not in (None, gate_digest(gate)):
-        raise ValueError(f"the pilot's gate {gate!r} was another one (hash {held}); run the pilot again")
+    for holder in (settings, *arms.values()):
+        for name, found in digests_of(holder).items():
+            if (held := holder.get(name)) not in (None, found):
+                what = name.removeprefix("hash of the ")
+                named = ", ".join(repr(holder[key]) for key in _NAMED[what] if holder.get(key))
+                raise ValueError(f"the pilot's {what} {named} was another one (hash {held}); run the pilot again")
     # A setting of one critic is no other's, so those of all arms fit into one study, which Evaluation deals out again.
     own = {name: value for arm in arms.values() for name, value in arm.items() if name in _STUDY}
     shared = {name: value for name, value in settings.items() if name not in _NO_STUDY}
@@ -277,5 +281,13 @@ _ENDPOINT = ("model", "base_url", "model_args", "temperature", "max_tokens")
 _STUDY = {field.name for field in fields(Study)} - {"seed"}
 _NO_STUDY = {*_ENDPOINT, "benchmark", "questions", "seed", "judge", "critic_endpoint"}
 # What was found when it was run.
-_NO_STUDY |= {f"hash of the {what}" for what in ("questions", "words", "gate", "fitted critic")}
+_NO_STUDY |= {f"hash of the {what}" for what in ("questions", "words", "gate", "fitted critic", "tool", "tokenizer")}
 _NO_STUDY |= {"revision", "verdicts"}
+_NAMED = {
+    "verdicts": ("critic_file",),
+    "fitted critic": ("fitted_file",),
+    "tool": ("critic_command", "fitted_file"),
+    "tokenizer": ("count_tokens",),
+    "gate": ("gate",),
+}
+"""Settings whose file, or command, has a digest."""
