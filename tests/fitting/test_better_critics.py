@@ -173,6 +173,13 @@ def test_three_critics_are_better_than_one_and_cost_three():
     assert without.tokens == 150
 
 
+def test_a_critic_by_a_judges_word_says_so():
+    records = draw({"a": fair(0.7), "b": fair(0.7)}, templates=20).assign(judge="openai/grader")
+    for make in (vote, calibrate, trained):
+        assert "right and wrong are what judge openai/grader says, not the truth" in make(records).notes
+        assert not any("not the truth" in note for note in make(records.assign(judge=None)).notes)
+
+
 @pytest.mark.parametrize("controls", [("always-unknown", "none"), ("none",), ("always-unknown",), ()])
 def test_an_answer_of_100_tokens_and_two_critiques_of_50_cost_200(controls):
     drawn = {"a": fair(0.7), "b": fair(0.7)}

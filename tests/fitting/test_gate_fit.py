@@ -11,7 +11,7 @@ import pytest
 
 from secondlook.fitting.gate_file import Made, gate_text, read_gate, with_test
 from secondlook.fitting.gate_fit import fit, held_out, questions_of
-from secondlook.fitting.gate_made import check_same
+from secondlook.fitting.gate_made import check_same, made_of
 from secondlook.fitting.gate_replay import agreements_of, candidates, replay
 from secondlook.gate import Gate, Seen
 
@@ -163,6 +163,22 @@ def test_only_where_a_gate_helps_one_is_named_and_a_test_says_so(tmp_path):
     path.write_text(gate_text(found))
     assert read_gate(path) == found
     assert "q1" not in path.read_text()  # questions are known by digests alone
+
+
+def test_numbers_by_a_judges_word_are_called_the_judges(tmp_path):
+    frame = records().assign(judge="openai/grader", model="m", critic="self")
+    first, second = (questions_of(frame, part=(half, 2)) for half in (1, 2))
+    file = fit(first, made_of(first.table, first.arm))
+    assert file.sentence.startswith("By the word of judge openai/grader: ")
+    found = with_test(file, held_out(file, second))
+    assert found.tested.sentence.startswith("By the word of judge openai/grader: the gate helps: +")
+    path = tmp_path / "gate.json"
+    path.write_text(gate_text(found))
+    assert read_gate(path).made.judge == "openai/grader"
+    # A file of before names none; another judge is another truth.
+    check_same(replace(found.made, judge=None), found.made, "gate.json")
+    with pytest.raises(ValueError, match=r"gate\.json is of judge 'a', these records are of 'openai/grader'"):
+        check_same(replace(found.made, judge="a"), found.made, "gate.json")
 
 
 def test_where_nothing_helps_none_is_named():

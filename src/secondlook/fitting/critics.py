@@ -105,7 +105,7 @@ def calibrate(
     row = judge(held, f"{title} is wrong" if to == "limit" else title, verdict[~pilot], mean_tokens(held.tokens))
     # What was chosen on an answer would flatter a run with its verdict: each half has those of what the other chose.
     verdict = np.where(pilot, crossed, verdict)
-    return Better([_asked(held), row], _told(of, verdict), notes, fitted, of.arm, (of.arm,))
+    return Better([_asked(held), row], _told(of, verdict), notes + _by_judge(of), fitted, of.arm, (of.arm,))
 
 
 def _mapped(of: Examined, number: Array, source: str, to: Calibration) -> Fitted:
@@ -173,11 +173,12 @@ def vote(records: pd.DataFrame, arm: str | None = None) -> Better:
     verdict = majority(list(given.values()))
     row = judge(of, f"vote of {', '.join(given)}", verdict, cost(beside, list(given)))
     left = int((~by_all).sum())
-    note = f"{left} answers were not judged by every critic, or were answered differently: left out"
+    notes = [f"{left} answers were not judged by every critic, or were answered differently: left out"] if left else []
+    notes += _by_judge(of)
     fitted = Fitted(
         [Input(f"verdict of {name}", word) for name in given for word in ("wrong", "right")], Votes("vote"), 0.5
     )
-    return Better([_asked(of), *alone, row], _told(of, verdict), [note] if left else [], fitted, of.arm, tuple(given))
+    return Better([_asked(of), *alone, row], _told(of, verdict), notes, fitted, of.arm, tuple(given))
 
 
 def majority(given: Sequence[Verdicts]) -> Verdicts:
@@ -223,6 +224,7 @@ def trained(
     ]
     if "context" in critic.features:
         notes.append("it knows the context, which a benchmark tells and a user does not: see also without it")
+    notes += _by_judge(of)
     whole = critic.whole if serves else None
     return Better([_asked(of), *rows], _told(of, critic.useful), notes, whole, of.arm, tuple(given))
 
@@ -256,6 +258,12 @@ def _base(records: pd.DataFrame, arm: str | None) -> Examined:
     if not with_verdicts:
         raise ValueError("the table has no verdict; give records of a run with a critic")
     return examined(records, arm or ("self" if "self" in with_verdicts else with_verdicts[0]))
+
+
+def _by_judge(of: Examined) -> list[str]:
+    """Note on records whose right and wrong are the word of a model."""
+    judges = sorted(of.rows["judge"].dropna().astype(str).unique()) if "judge" in of.rows else []
+    return [f"right and wrong are what judge {' and '.join(judges)} says, not the truth"] if judges else []
 
 
 def _asked(of: Examined) -> CriticRow:

@@ -31,6 +31,7 @@ class Made:
         max_tokens: Tokens that a critique could have.
         elicit: Whether it was asked once more where nothing could be read.
         chat_template: Hash of the chat template.
+        judge: The model whose word right and wrong are, where one graded.
     """
 
     model: str | None
@@ -42,6 +43,7 @@ class Made:
     elicit: str | None = None
     chat_template: str | None = None
     examiner: Examiner | None = None
+    judge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

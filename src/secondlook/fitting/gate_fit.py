@@ -162,7 +162,7 @@ def fit(
         rounds=rounds,
         made=made,
         price=price,
-        sentence=sentence,
+        sentence=_by_word(of.table.judge, sentence),
         rows=rows,
         questions=names_digested(of.names),
         templates=names_digested(map(str, _template_names(of))),
@@ -201,7 +201,13 @@ def held_out(file: GateFile, of: GateQuestions, *, beside: bool = True) -> Trial
     if finding != "undecided" and (doubt := one_sided(changes, finding)) is not None:
         finding, sentence = "undecided", doubt
     seen = len(set(names_digested(map(str, _template_names(of)))) & set(file.templates))
+    sentence = _by_word(of.table.judge, sentence)
     return Trial(finding, sentence, rows, len(of.names), len(np.unique(of.templates)), seen)
+
+
+def _by_word(judge: str | None, sentence: str) -> str:
+    """A sentence as a diagnosis says it where right and wrong are the word of a model, not the truth."""
+    return sentence if judge is None else f"By the word of judge {judge}: {sentence[0].lower()}{sentence[1:]}"
 
 
 def _finding(mine: Worth, hurdles: Mapping[str, Estimate | str]) -> tuple[Effect, str]:
