@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.console import Console
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.benchmark import find
 from secondlook.diagnosis.records import Record, to_frame
-from secondlook.evaluation.report import build_report, to_json, write
+from secondlook.evaluation.report import build_report, read, to_json, write
 from secondlook.evaluation.shown import show
 
 CATEGORIES = ("Physical_appearance", "Race_x_SES", "Sexual_orientation")
@@ -222,3 +223,21 @@ def test_the_files_hold_what_was_shown(tmp_path):
     assert data["sentence"] == made.sentence
     assert len(paths[1].read_text().splitlines()) == 3
     assert len(paths[2].read_text().splitlines()) == 1 + 24
+
+
+def test_a_report_is_read_from_its_files_as_it_was_whatever_its_names(tmp_path):
+    """Names that pandas takes for missing ones, or for numbers, in every column of names."""
+    names = ("NA", "None", "null", "nan", "007")
+    asked = [
+        replace(item, id=f"{name}{at}" if at else name, category=name, template=name)
+        for name in names
+        for at, item in enumerate(items().values())
+    ]
+    rows = [record(item, round_, "ABC"[(at + round_) % 3]) for at, item in enumerate(asked) for round_ in (0, 1)]
+    records = to_frame(rows)
+    made = build_report(find("bbq"), records, arms=["self"])
+    write(made, records, tmp_path)
+    found = read(tmp_path)
+    assert [change.group for change in found.arms[0].groups] == [*sorted(names), "all"]
+    assert [group.group for group in found.diagnoses["self"].groups] == sorted(names)
+    assert json.loads(to_json(found)) == json.loads(to_json(made))

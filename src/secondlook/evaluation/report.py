@@ -18,6 +18,8 @@ from secondlook.diagnosis.diagnose import diagnose_all, second_looks
 from secondlook.diagnosis.finding import Effect
 from secondlook.diagnosis.form import Diagnosis
 from secondlook.diagnosis.labels import Labels
+from secondlook.diagnosis.reading import read_tables
+from secondlook.diagnosis.records import COLUMNS
 from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
 from secondlook.evaluation.study import UNKNOWN
 from secondlook.layout import share
@@ -138,9 +140,9 @@ def build_report(
         notes=[*notes, *(summary.notes if summary else ()), *_notes(benchmark.name, model, prefix_rewritten)],
         details={
             "model": model,
-            "revision": str(first["revision"] or "not told by the provider"),
+            "revision": "not told by the provider" if pd.isna(first["revision"]) else str(first["revision"]),
             "prompt": str(first["prompt"]),
-            "chat template": str(first["chat_template"] or "kept by the server"),
+            "chat template": "kept by the server" if pd.isna(first["chat_template"]) else str(first["chat_template"]),
             "decoding": str(first["decoding"]),
             **({} if benchmark.arms else {"variant": str(first["variant"])}),
         },
@@ -215,7 +217,8 @@ def read(folder: Path) -> Report:
     """
     try:
         kept = json.loads((folder / "report.json").read_text("utf-8"))
-        records = pd.read_csv(folder / "records.csv", dtype={"correct": "boolean"}, low_memory=False)
+        # As `diagnose` reads it: names are text, NA and 007 too.
+        records = read_tables([folder], also=COLUMNS).astype({"correct": "boolean"})
         arms = [arm["arm"] for arm in kept["arms"]]
         # All is made from the records again but for what came from logs: causes, notes, a benchmark's own sentence.
         made = replace(
