@@ -1,17 +1,22 @@
 """The report: readable at 80 columns, honest about what is missing, and valid JSON."""
 
+import errno
 import io
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
+from secondlook import machine
 from secondlook.benchmarks.bbq.item import Item
 from secondlook.benchmarks.benchmark import find
 from secondlook.diagnosis.records import Record, to_frame
 from secondlook.evaluation.report import build_report, read, to_json, write
 from secondlook.evaluation.shown import show
+from secondlook.evaluation.times import Clock
+from secondlook.fitting.critics import write_recorded
 
 CATEGORIES = ("Physical_appearance", "Race_x_SES", "Sexual_orientation")
 
@@ -241,3 +246,31 @@ def test_a_report_is_read_from_its_files_as_it_was_whatever_its_names(tmp_path):
     assert [change.group for change in found.arms[0].groups] == [*sorted(names), "all"]
     assert [group.group for group in found.diagnoses["self"].groups] == sorted(names)
     assert json.loads(to_json(found)) == json.loads(to_json(made))
+
+
+def test_files_of_a_report_are_whole_or_as_they_were(tmp_path, monkeypatch):
+    """The disk is full in the middle of every file, in turn."""
+    records = to_frame([record(item, round_) for item in items().values() for round_ in (0, 1)])
+    made = build_report(find("bbq"), records, arms=["self"])
+    paths = write(made, records, tmp_path)
+    before = [path.read_bytes() for path in paths]
+    times = tmp_path / "times.json"
+    times.write_text("{}")
+
+    def full(self, data):
+        super(machine._Part, self).write(bytes(data)[: len(data) // 2])
+        self.failed = True
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(machine._Part, "write", full)
+    clock = Clock()
+    clock.mark()
+    clock.mark()
+    for act in (lambda: write(made, records.head(3), tmp_path), lambda: clock.keep(tmp_path)):
+        with pytest.raises(OSError, match="No space left on device; what was saved before is kept"):
+            act()
+    with pytest.raises(OSError, match="what was saved before is kept"):
+        write_recorded(paths[0], pd.DataFrame({"sample": ["a"], "round": 0, "verdict": "wrong"}))
+    assert [path.read_bytes() for path in paths] == before
+    assert times.read_text() == "{}"
+    assert len([*tmp_path.iterdir()]) == 4

@@ -46,6 +46,7 @@ def diagnose(
     from secondlook.diagnosis.form import to_json
     from secondlook.diagnosis.labels import read_labels
     from secondlook.diagnosis.reading import read_tables
+    from secondlook.machine import whole
 
     labels = read_labels(judge_labels) if judge_labels else None
     records = read_tables(runs)
@@ -55,9 +56,10 @@ def diagnose(
         diagnosis = replace(diagnosis, examiner=examiner, elicit=run["settings"].get("elicit"))
     if out is not None:
         try:
-            out.write_text(to_json(diagnosis), encoding="utf-8")
+            with whole(out) as file:
+                file.write(to_json(diagnosis).encode())
         except OSError as error:
-            raise ValueError(f"cannot write {str(out)!r} ({error.strerror}); choose another --out") from None
+            raise ValueError(f"{error}; choose another --out") from None
     if json_:
         sys.stdout.write(to_json(diagnosis))
     else:

@@ -390,11 +390,13 @@ def demo(
 def _keep(diagnoses: Sequence[Diagnosis], folder: Path) -> list[str]:
     """Write the diagnoses of a run; names of the files."""
     from secondlook.diagnosis.form import to_json
+    from secondlook.machine import whole
 
     one = len(diagnoses) == 1
     files = {"diagnosis.json" if one else f"diagnosis-{diagnosis.arm}.json": diagnosis for diagnosis in diagnoses}
-    for file, diagnosis in files.items():
-        (folder / file).write_text(to_json(diagnosis), encoding="utf-8")
+    for name, diagnosis in files.items():
+        with whole(folder / name) as file:
+            file.write(to_json(diagnosis).encode())
     return [*files]
 
 

@@ -114,7 +114,7 @@ def _write(path: Path, file: GateFile) -> None:
         with whole(path) as out:
             out.write(gate_text(file).encode())
     except OSError as error:
-        raise ValueError(f"cannot write {str(path)!r} ({error.strerror}); choose another file") from None
+        raise ValueError(f"{error}; choose another file") from None  # what `whole` raises has no `strerror`
 
 
 def _show(rows: list[Worth], sentence: str, price: float) -> None:

@@ -23,6 +23,7 @@ from secondlook.diagnosis.records import COLUMNS
 from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
 from secondlook.evaluation.study import UNKNOWN
 from secondlook.layout import share
+from secondlook.machine import whole
 
 PLANTED_NOTE = (
     "secondlook/planted is a planted subject, made to calibrate this instrument: its numbers show that the "
@@ -199,13 +200,14 @@ def to_json(report: Report) -> str:
 
 
 def write(report: Report, records: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write ``report.json``, ``rounds.csv`` and ``records.csv`` into a folder; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``report.json``, ``rounds.csv`` and ``records.csv``, each whole or not at all; returns their paths."""
     rounds = pd.json_normalize([{"arm": arm.arm, **asdict(line)} for arm in report.arms for line in arm.rounds])
     paths = [folder / name for name in ("report.json", "rounds.csv", "records.csv")]
-    paths[0].write_text(to_json(report), encoding="utf-8")
-    rounds.to_csv(paths[1], index=False)
-    records.to_csv(paths[2], index=False)
+    texts = (to_json(report), rounds.to_csv(index=False), records.to_csv(index=False))
+    for path, text in zip(paths, texts, strict=True):
+        # Half a table would be read as a finished run of fewer questions.
+        with whole(path) as file:
+            file.write(text.encode())
     return paths
 
 

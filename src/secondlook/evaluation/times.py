@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from secondlook.machine import whole
+
 FILE = "times.json"
 _first = True
 
@@ -54,7 +56,8 @@ class Clock:
         begun, opening, asking, reporting = self._processor
         processor = (opening - begun, asking - opening, reporting - asking)
         times = Times(opened - start, done - opened, reported - done, processor)
-        (folder / FILE).write_text(json.dumps(asdict(times), indent=1) + "\n", encoding="utf-8")
+        with whole(folder / FILE) as file:
+            file.write((json.dumps(asdict(times), indent=1) + "\n").encode())
 
 
 def read(folder: Path) -> Times | None:

@@ -19,6 +19,7 @@ from secondlook.fitting.examined import CriticRow, Examined, Verdicts, arms, exa
 from secondlook.fitting.learn import Kind, isotonic, logistic
 from secondlook.fitting.panel import agreement, cost, panel, said
 from secondlook.fitting.trained import deal, features_of, served_features, train, useful_threshold
+from secondlook.machine import whole
 
 Calibration: TypeAlias = Literal["limit", "platt", "isotonic"]
 
@@ -245,7 +246,8 @@ def write_recorded(path: str | PathLike[str], verdicts: pd.DataFrame, *, answers
     for row in verdicts.to_dict("records"):
         line = {"sample": str(row["sample"]), "round": int(row["round"]), "verdict": row["verdict"]}
         lines.append(json.dumps(line | ({"answer": str(row["answer"])} if answers else {}), ensure_ascii=False))
-    Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with whole(Path(path)) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode())
     return len(lines)
 
 
