@@ -3,13 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from secondlook.cli import app
 from secondlook.cli.diagnose import console
+from secondlook.cli.evaluate import _keep
+from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import from_json
+from secondlook.diagnosis.reading import read_tables
 from secondlook.gateway.audit import Audit
 
 LINES = """\
@@ -89,3 +93,15 @@ def test_reading_takes_neither_an_engine_nor_a_server(command, records, tmp_path
         [sys.executable, "-c", LIGHT, *command], cwd=tmp_path, check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_diagnosis_of_an_earlier_report_stays_beside_those_of_a_later_one(records, tmp_path):
+    first = replace(diagnose(read_tables([records])), arm="self")
+    both = [first, replace(first, arm="tool")]
+    (tmp_path / "diagnosis-priced.json").write_text("the user's own")
+    for told, files in ((both[:1], {"diagnosis"}), (both, {"diagnosis-self", "diagnosis-tool"}), ([], set())):
+        assert _keep(told, tmp_path) == [f"{name}.json" for name in sorted(files)]
+        files = files or {"diagnosis-self", "diagnosis-tool"}  # without a diagnosis nothing is newer than what is there
+        assert {file.stem for file in tmp_path.glob("diagnosis*.json")} == files | {"diagnosis-priced"}
+    assert _keep(both[:1], tmp_path) == ["diagnosis.json"]
+    assert not (tmp_path / "diagnosis-self.json").exists()

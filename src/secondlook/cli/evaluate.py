@@ -388,15 +388,20 @@ def demo(
 
 
 def _keep(diagnoses: Sequence[Diagnosis], folder: Path) -> list[str]:
-    """Write the diagnoses of a run; names of the files."""
+    """Write the diagnoses of a run, and leave none of an earlier report; names of the files."""
     from secondlook.diagnosis.form import to_json
     from secondlook.machine import whole
 
     one = len(diagnoses) == 1
+    if not diagnoses:
+        return []
     files = {"diagnosis.json" if one else f"diagnosis-{diagnosis.arm}.json": diagnosis for diagnosis in diagnoses}
     for name, diagnosis in files.items():
         with whole(folder / name) as file:
             file.write(to_json(diagnosis).encode())
+    # A diagnosis that the same folder had under the other name is of fewer arms, or older: it would go on being served.
+    for name in [f"diagnosis-{diagnosis.arm}.json" for diagnosis in diagnoses] if one else ["diagnosis.json"]:
+        (folder / name).unlink(missing_ok=True)
     return [*files]
 
 
