@@ -177,6 +177,22 @@ def test_report_reads_a_run_again(tmp_path):
     assert set(data["run"]["versions"]) == {"secondlook", "inspect-ai", "python"}
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--logs", "elsewhere"), "--logs elsewhere is the place of the logs of shards; give --shards or --cluster"),
+        (("--logs", "elsewhere", "--fast"), "--logs elsewhere is the place of the logs of shards"),
+        (("--cpus", 2), "--cpus 2 is of a unit of work on a cluster; give --cluster, or leave it out"),
+        (("--gpus", 0.25, "--shards", 2), "--gpus 0.25 is of a unit of work on a cluster"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused_before_anything_is_asked(tmp_path, monkeypatch, options, said):
+    monkeypatch.chdir(tmp_path)
+    for more in ((), ("--dry-run",)):
+        assert secondlook(*PLANTED, "--limit", 3, "--out", "run", *options, *more).error.startswith(said)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_normal_run_prints_our_tables_and_nothing_else(tmp_path):
     """In a process of its own: other tests may have silenced what would speak up only once."""
     done = finish(start(*PLANTED, "--limit", 3, "--out", "run", cwd=tmp_path))

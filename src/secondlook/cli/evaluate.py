@@ -171,6 +171,7 @@ def evaluate(
     from secondlook.evaluation.shown import show
 
     judge = judge or JudgeOptions()
+    _check_idle(running)
     evaluation = _evaluation(benchmark, model, critics, questions, running, arms, judge)
     if running.fast and judge.judge_labels is not None:
         raise ValueError("--judge-labels are of the replies in a run's logs, and --fast keeps none; leave one out")
@@ -271,6 +272,23 @@ def _other(endpoint: Endpoint, model: str | None, base_url: str | None) -> Endpo
 
 def _in_shards(running: RunOptions) -> bool:
     return running.shards is not None or running.cluster is not None
+
+
+def _check_idle(running: RunOptions) -> None:
+    """See that no option is given that would do nothing: the user would look for its effect in the wrong place.
+
+    Raises:
+        ValueError: One is; names the remedy.
+    """
+    if running.logs is not None and not _in_shards(running):
+        raise ValueError(
+            f"--logs {running.logs} is the place of the logs of shards; give --shards or --cluster, or leave it out: "
+            "other logs go to --out"
+        )
+    usual = RunOptions()
+    for name in ("cpus", "gpus"):
+        if (given := getattr(running, name)) != getattr(usual, name) and running.cluster is None:
+            raise ValueError(f"--{name} {given:g} is of a unit of work on a cluster; give --cluster, or leave it out")
 
 
 def _asked_by(stack: ExitStack, running: RunOptions, addresses: tuple[str, ...], folder: Path) -> Arms | None:
