@@ -76,6 +76,7 @@ def test_tokens_that_are_missing_in_one_arm_are_known_in_the_others():
         (pd.DataFrame(GOOD).assign(status="fine"), "'fine'", "ok, unparsed, refused, error"),
         (pd.DataFrame(GOOD).assign(status="ok"), "'ok' in data row 3 and correct is missing", "has it"),
         (pd.DataFrame(GOOD).assign(status="error"), "'error' in data row 1 and correct is given", "has not"),
+        (pd.DataFrame(GOOD).assign(keep="best"), "'best' in data row 1", "new, preferred, confirmed"),
         (pd.DataFrame(GOOD).assign(bias=0.5), "0.5", "1, -1, 0 or missing"),
         (pd.DataFrame(GOOD).assign(model=["m", "m", "n", "n"]), "m, n", "one at a time"),
         (pd.DataFrame(GOOD).assign(noise_p=[0, 0, 0.5, 0.5]), "(0, 0.5)", "name an arm for each"),
@@ -104,6 +105,29 @@ def test_arms_are_told_apart_and_noise_is_read_from_its_critic():
     both = [pd.DataFrame(GOOD).assign(arm=arm, critic=critic) for arm, critic in critics.items()]
     arms = check_table(pd.concat(both)).arms
     assert [(arm.name, arm.critic, arm.noise) for arm in arms.values()] == [("a", "oracle", 0.25), ("b", "none", None)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "keep"),
+    [
+        ({}, "new"),
+        ({"kept": [True, True, True, True]}, "new"),
+        ({"kept": [True, False, True, True]}, "unknown"),
+        ({"kept": [True, False, True, True], "keep": "confirmed"}, "confirmed"),
+        ({"kept": [True, False, True, True], "keep": ["new", "new", "preferred", "new"]}, "unknown"),
+        ({"kept": [True, False, True, True], "keep": None}, "unknown"),
+        ({"kept": [True, False, True, True], "critic": "accept-reject"}, "preferred"),
+    ],
+)
+def test_an_arm_says_which_answers_it_kept(columns, keep):
+    (arm,) = check_table(pd.DataFrame(GOOD).assign(**columns)).arms.values()
+    assert arm.keep == keep
+
+
+def test_a_refused_call_that_leaves_the_earlier_answer_rejects_none():
+    rows = [{**row, "status": "ok" if row["correct"] is not None else "unparsed", "kept": True} for row in GOOD]
+    rows[1] |= {"correct": None, "status": "refused", "kept": False}
+    assert check_table(pd.DataFrame(rows)).arms["unnamed"].keep == "new"
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])

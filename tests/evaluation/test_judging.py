@@ -52,6 +52,7 @@ def test_the_share_is_of_the_answer_that_was_kept(tmp_path):
     replies = [said(text) for text in ("In the sea.", "Verdict: wrong", "On land.", "Choice: earlier")]
     shares, table = judged(tmp_path, replies, ["right", "wrong"], keep="preferred")
     assert list(table["kept"]) == [True, False]
+    assert set(table["keep"]) == {"preferred"}
     assert (shares["right"], shares["wrong"]) == (1.0, 0.0)
 
 

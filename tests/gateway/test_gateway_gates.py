@@ -155,6 +155,7 @@ def test_the_start_says_what_a_gate_does(tmp_path):
         (("alarm",), {}, {"critic_tokens": 5}, "is of critic_tokens 99, settings say 5"),
         (("alarm",), {}, {"chat_template": "t2"}, "is of chat_template 't1', settings say 't2'"),
         (("alarm",), {"stop": "odd"}, {}, "is of stop rule 'odd'"),
+        (("alarm",), {"noise": 0.25}, {}, "is of verdicts that were flipped on purpose"),
         (("alarm",), {}, {"critic": "tool", "critic_command": ("sh",)}, "is of critic 'self', settings say 'tool'"),
         (("alarm",), {"critic": "oracle"}, {}, "is of critic 'oracle', which is of studies"),
         (("alarm",), {"critic": "verify-first"}, {}, "has none of critic 'verify-first'"),

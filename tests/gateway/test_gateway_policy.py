@@ -4,6 +4,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from starlette.datastructures import Headers
 
@@ -11,6 +12,7 @@ from second_looks import simulate
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import to_json
+from secondlook.gate import Gate
 from secondlook.gateway.policy import Policy
 from secondlook.gateway.refusal import RefusalError
 from secondlook.gateway.settings import GatewaySettings
@@ -161,6 +163,70 @@ def test_the_stop_rule_and_the_limit_that_were_diagnosed_are_served(tmp_path, wh
     (tmp_path / "run.json").unlink()
     found = by(diagnosis(file)).decide("m", Headers())
     assert (found.stop, found.critic_tokens, found.elicit) == ("fixed", 512, "auto")
+
+
+def rejecting(path, **names):
+    """The diagnosis of 200 questions, 100 of them right: 50 wrong ones are repaired, 50 harmed ones rejected."""
+    rows = []
+    for number in range(200):
+        right, repaired, rejected = number < 100, 100 <= number < 150, number < 50
+        about = {"sample": number, "template": number % 50, "stop": "fixed", "model": "m", "prompt": PROMPT, **names}
+        rows += [
+            {**about, "round": 0, "correct": right, "verdict": "wrong", "kept": True},
+            {**about, "round": 1, "correct": repaired or (right and not rejected), "kept": not rejected},
+        ]
+    found = diagnose(pd.DataFrame(rows))
+    assert found.overall.gain.value == 0.25
+    path.write_text(to_json(found))
+    return path
+
+
+PROMPT = load_prompt("own/binary").version
+
+
+@pytest.mark.parametrize(
+    ("names", "keep"),
+    [
+        ({"critic": "self", "keep": "preferred"}, "preferred"),
+        ({"critic": "self", "keep": "confirmed"}, "confirmed"),
+        ({"critic": "accept-reject", "keep": "preferred"}, "preferred"),
+        ({"critic": "accept-reject"}, "preferred"),  # an older table; that critic has no other rule
+    ],
+)
+def test_answers_that_were_kept_by_a_rule_are_served_by_it(tmp_path, names, keep):
+    """Of the harmed answers that were rejected none counts; were they kept, nothing would be gained."""
+    served = by(rejecting(tmp_path / "d.json", **names))
+    found = served.decide("m", Headers())
+    assert (found.reason, found.stop, found.gate) == ("helps", "fixed", Gate("always", keep=keep))
+    assert found.rounds > 0
+    assert next(served.says()).endswith(f"; gate: {Gate('always', keep=keep).words}")
+    found = served.decide("m", Headers({"x-secondlook-policy": "flagged"}))
+    assert (found.stop, found.gate) == ("gate", Gate("unsatisfied", keep=keep))
+
+
+def test_a_diagnosis_whose_rule_of_keeping_is_not_known_is_not_served(tmp_path):
+    file = rejecting(tmp_path / "d.json", critic="self")
+    with pytest.raises(
+        ValueError, match=r"^diagnosis .* were rejected, by a rule that is unknown; give .* column keep"
+    ):
+        by(file)
+    with pytest.raises(ValueError, match="critic 'tool' prefers no answer"):
+        by(diagnosis(file, **TOOL, keep="preferred"))
+    # An older diagnosis does not say: the run beside it does.
+    found = json.loads(diagnosis(file).read_text())
+    del found["keep"]
+    file.write_text(json.dumps(found))
+    assert by(file).decide("m", Headers()).gate is None
+    (tmp_path / "run.json").write_text(json.dumps({"settings": {"keep": "confirmed"}, "arms": {}}))
+    assert by(file).decide("m", Headers()).gate == Gate("always", keep="confirmed")
+    assert by(diagnosis(file, stop="satisfied")).decide("m", Headers()).gate is None
+
+
+@pytest.mark.parametrize("changes", [{"noise": 0.25}, {"noise": None, "arm": "noisy(0.25, self)"}])
+def test_verdicts_that_were_flipped_on_purpose_are_not_served(tmp_path, changes):
+    file = diagnosis(tmp_path / "d.json", **changes)
+    with pytest.raises(ValueError, match=r"flipped on purpose \(noise 0\.25\), .*; make one of a run without --noise"):
+        by(file)
 
 
 @pytest.mark.parametrize(

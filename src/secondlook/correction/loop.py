@@ -91,6 +91,7 @@ async def run(
         error=error,
         lost=conversation.lost,
         rule=plan.stop,
+        keep=plan.decides.keep,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from secondlook.correction.case import Verdict
 from secondlook.correction.chat import Finish, Message, ModelInfo, Usage
 from secondlook.correction.elicit import Elicited, stated
+from secondlook.gate import Keep
 
 StopRule = Literal["fixed", "satisfied", "gate"]
 Variant = Literal["self", "diverse", "self-instruct", "resample"]
@@ -130,6 +131,7 @@ class Transcript:
             by an error (counted in ``calls``; the tokens of those are not known) and those before it in the same
             critique, or what made a history that other samples share.
         rule: Which stop rule the loop had; ``None`` in transcripts that are older than this field.
+        keep: Which answer was kept after a look, likewise.
     """
 
     sample: str
@@ -144,6 +146,7 @@ class Transcript:
     error: str | None = None
     lost: Usage = field(default_factory=Usage)
     rule: StopRule | None = None
+    keep: Keep | None = None
 
     @property
     def answer(self) -> str | None:

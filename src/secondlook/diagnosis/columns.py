@@ -10,6 +10,7 @@ import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.records import STATUSES, Verdict
+from secondlook.gate import Keep
 
 STATES = ("right", "wrong", "unparsed", "refused")
 """States of an answer in hand."""
@@ -18,6 +19,9 @@ RIGHT, WRONG, UNPARSED, REFUSED = range(4)
 VERDICTS = ("none", *get_args(Verdict))
 """Verdicts of a critic on an answer: ``none`` if it was not examined, ``wrong`` is an alarm."""
 SILENT, ALARM, PASS, UNCLEAR = range(4)
+
+KEEPS: tuple[Keep, ...] = get_args(Keep)
+"""Rules by which an answer is kept after a look."""
 
 _FREE = "always-unknown"  # the control that asks nobody
 # A column with gaps is read as floats, so that true may be written 1.0.
@@ -99,6 +103,12 @@ def critique_tokens(frame: pd.DataFrame, spent: Array) -> Array:
 def corrects(column: pd.Series, name: str = "correct") -> Array:
     """1 for true, 0 for false, -1 where it is missing."""
     return _coded(column, name, lambda word: TRUTH.get(word.strip().lower()), -1, "it is true, false or missing")
+
+
+def keeps(column: pd.Series) -> Array:
+    """Index into :data:`KEEPS`; -1 where it is missing."""
+    codes_: dict[str, int] = {word: code for code, word in enumerate(KEEPS)}
+    return _coded(column, "keep", lambda word: codes_.get(word.strip().lower()), -1, f"known: {', '.join(KEEPS)}")
 
 
 def verdicts(column: pd.Series) -> Array:

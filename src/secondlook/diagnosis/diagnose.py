@@ -143,6 +143,8 @@ def _diagnose(
         critic_confidence=_confidence(chosen, chosen.p_wrong[:, 0], WRONG),
         answer_confidence=_confidence(chosen, chosen.p_answer[:, 0], RIGHT),
         judge=table.judge,
+        keep=chosen.keep,
+        noise=chosen.noise,
     )
 
 

@@ -119,7 +119,10 @@ class Diagnosis:
         advice: Next steps, in sentences.
         cannot: Numbers that cannot be estimated, with reasons, in sentences.
         notes: Notes needed to read it.
-        stop: The stop rule under which it was asked again: ``fixed`` or ``satisfied``.
+        stop: The stop rule under which it was asked again: ``fixed``, ``satisfied`` or ``gate``.
+        keep: Which answer was kept after a look: ``new``, ``preferred`` or ``confirmed``; ``unknown`` where new answers
+            were rejected and the table does not say by which rule.
+        noise: Probability with which the critic's verdicts were flipped.
         max_tokens: Tokens that a reply, and so a critique, could have.
         chat_template: Hash of the chat template, where the provider tells it.
         elicit: Whether it was asked once more where nothing could be read, where the table came from a run's folder.
@@ -157,6 +160,8 @@ class Diagnosis:
     answer_confidence: Confidence | None = None
     examiner: Examiner | None = None
     judge: str | None = None
+    keep: str | None = None
+    noise: float | None = None
 
 
 _ADAPTER: TypeAdapter[Diagnosis] = TypeAdapter(Diagnosis)

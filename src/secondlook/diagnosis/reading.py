@@ -15,7 +15,7 @@ from secondlook.diagnosis.examiner import FILE as RUN
 from secondlook.files import FORMATS, DataError, cells_of, heading_of, matched, parquet_frame, rows_of, text_of
 
 NAMES = ("arm", "critic", "sample", "template", "group", "context", "model", "variant", "prompt")
-SETTINGS = ("stop", "decoding", "chat_template", "judge")
+SETTINGS = ("stop", "keep", "decoding", "chat_template", "judge")
 WORDS = ("status", "verdict", "elicited", "elicited_verdict")
 NUMBERS = (
     *("round", "correct", "noise_p", "tokens", "tokens_in", "tokens_out", "tokens_critique", "bias"),

@@ -47,7 +47,7 @@ class Record:
         score: The number in a numeric critique of this answer, from which ``verdict`` was read; ``None`` elsewhere.
         bias: 1 for an answer along a stereotype, -1 for one against it, 0 for one that names nobody; ``None`` where the
             item's biased option is not known, the answer cannot be read, or there is no such notion.
-        stop: The stop rule, ``fixed`` or ``satisfied``.
+        stop: The stop rule: ``fixed``, ``satisfied`` or ``gate``.
         error: Words of the server or the program where there is no answer.
         elicited: Way in which the answer was asked for once more, alone, e.g. ``logits`` or ``response_format``;
             ``None`` where it was not.
@@ -60,6 +60,8 @@ class Record:
         tokens_judge: Tokens of the judge alone, in and out; they are in ``tokens_in`` and ``tokens_out`` too.
         judge: The model whose word ``correct`` is, where a model graded; ``None`` where a rule did.
         kept: Whether this is the answer in hand from now on; ``False`` where the earlier one was kept.
+        keep: Which answer is kept after a look: always the ``new`` one, only one that is ``preferred`` to the earlier
+            one, or only one that is ``confirmed``; ``None`` where the transcript is too old to say.
     """
 
     run: str
@@ -98,6 +100,7 @@ class Record:
     preferred: bool | None = None
     tokens_judge: int | None = 0
     kept: bool = True
+    keep: str | None = "new"
     judge: str | None = None
 
 

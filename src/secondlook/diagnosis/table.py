@@ -11,12 +11,15 @@ import pandas as pd
 
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import (
+    KEEPS,
+    REFUSED,
     RIGHT,
     SILENT,
     STATES,
     codes,
     corrects,
     critique_tokens,
+    keeps,
     numbers,
     rounds,
     states,
@@ -44,6 +47,8 @@ class Arm:
         variant: How the question was put again; ``None`` if the table does not say, or says several.
         prompt: Name and hash of the prompt file, likewise; so are ``stop``, the stop rule, ``decoding`` and
             ``chat_template``.
+        keep: Which answer was kept after a look: ``new``, ``preferred`` or ``confirmed``; ``unknown`` where new answers
+            were rejected and the table does not say by which rule, or says several.
         sample: Number of each sample in the table, shape ``(n,)``.
         group: Number of its group, shape ``(n,)``.
         cluster: Number of its template, shape ``(n,)``; of the sample itself where templates are unknown.
@@ -73,6 +78,7 @@ class Arm:
     variant: str | None
     prompt: str | None
     stop: str | None
+    keep: str
     decoding: str | None
     chat_template: str | None
     sample: Array
@@ -160,8 +166,8 @@ def check_table(frame: pd.DataFrame) -> Table:
             (wrong, right, unclear, or missing if the answer was not examined), ``tokens`` (or ``tokens_in`` and
             ``tokens_out``), ``tokens_critique``, ``template``, ``status``, ``arm``, ``critic``, ``noise_p``,
             ``context``, ``bias``, ``model``, ``variant``, ``prompt``, ``elicited``, ``elicited_verdict``, ``p_answer``,
-            ``p_wrong``, ``kept`` (false where the earlier answer stays in hand), ``preferred``, ``tokens_judge`` and
-            ``judge`` (the model that graded).
+            ``p_wrong``, ``kept`` (false where the earlier answer stays in hand), ``keep`` (the rule: new, preferred or
+            confirmed), ``preferred``, ``tokens_judge`` and ``judge`` (the model that graded).
 
     Raises:
         ValueError: For what cannot be right, naming row, value and remedy: a missing or unknown value, two rows for one
@@ -185,6 +191,7 @@ def check_table(frame: pd.DataFrame) -> Table:
     asked = {name: _given(frame, name) for name in ("elicited", "elicited_verdict")}
     likely = {name: _probability(frame, name) for name in ("p_answer", "p_wrong")}
     kept = corrects(frame["kept"], "kept") != 0 if "kept" in frame else np.ones(n, dtype=bool)
+    keep = keeps(frame["keep"]) if "keep" in frame else np.full(n, -1, dtype=np.int8)
     preferred = corrects(frame["preferred"], "preferred") if "preferred" in frame else np.full(n, -1, dtype=np.int8)
     judging = numbers(frame["tokens_judge"], "tokens_judge", least=0.0) if "tokens_judge" in frame else np.zeros(n)
     # An answer that nobody examined has no critique whose tokens could be missing.
@@ -204,6 +211,8 @@ def check_table(frame: pd.DataFrame) -> Table:
         began, place = held >= 0, np.maximum(held, 0)
         biased = None if bias is None else np.take_along_axis(grid.fill(bias[rows], np.nan), place, 1)
         critic, noise = _critic(frame, rows, name)
+        # Under any rule a call that was refused leaves the earlier answer in hand.
+        rejected = answered & (held < np.arange(at.shape[1])) & (at != REFUSED)
         arms[name] = Arm(
             name=name,
             critic=critic,
@@ -211,6 +220,7 @@ def check_table(frame: pd.DataFrame) -> Table:
             variant=_only(frame, rows, "variant"),
             prompt=_only(frame, rows, "prompt"),
             stop=_only(frame, rows, "stop"),
+            keep=_keep(keep[rows], critic, bool(rejected.any())),
             decoding=_only(frame, rows, "decoding"),
             chat_template=_only(frame, rows, "chat_template"),
             sample=grid.sample,
@@ -249,6 +259,12 @@ def check_table(frame: pd.DataFrame) -> Table:
     cannot = tuple(sentence for sentence, lacks in lacking.items() if lacks)
     model, judge = (_only(frame, slice(None), name) for name in ("model", "judge"))
     return Table(arms, samples, groups, contexts, model, judge, len(frame), cannot)
+
+
+def denoised(name: str) -> tuple[str, float | None]:
+    """A critic's name without its noise, and the noise; ``None`` where the name has none."""
+    match = _NOISY.fullmatch(name)
+    return (match["critic"], float(match["noise"])) if match else (name, None)
 
 
 class _Grid:
@@ -321,10 +337,7 @@ def _bias(frame: pd.DataFrame) -> Array | None:
 
 def _critic(frame: pd.DataFrame, rows: Array, arm: str) -> tuple[str, float | None]:
     """The critic of an arm without its noise, and the noise."""
-    critic = _only(frame, rows, "critic") or arm
-    noise: float | None = None
-    if match := _NOISY.fullmatch(critic):
-        critic, noise = match["critic"], float(match["noise"])
+    critic, noise = denoised(_only(frame, rows, "critic") or arm)
     if "noise_p" in frame:
         levels = np.unique(_probability(frame, "noise_p")[rows])
         if len(levels) > 1:
@@ -332,6 +345,16 @@ def _critic(frame: pd.DataFrame, rows: Array, arm: str) -> tuple[str, float | No
             raise ValueError(f"arm {arm!r} has several values of noise_p ({told}); name an arm for each")
         noise = None if np.isnan(levels[0]) else float(levels[0])
     return critic, noise
+
+
+def _keep(said: Array, critic: str, rejected: bool) -> str:
+    """Rule by which an arm kept answers, as its rows say; where they do not, as they show."""
+    named = [KEEPS[code] for code in np.unique(said) if code >= 0]
+    if named:
+        return named[0] if len(named) == 1 else "unknown"
+    if critic == "accept-reject":  # it has no other rule
+        return "preferred"
+    return "unknown" if rejected else "new"
 
 
 def _only(frame: pd.DataFrame, rows: Array | slice, name: str) -> str | None:

@@ -146,6 +146,7 @@ def _row(
         p_wrong=critique.shares["wrong"] if critique and critique.shares else None,
         preferred=preference.new if preference else None,
         kept=round_.kept,
+        keep=transcript.keep,
     )
 
 

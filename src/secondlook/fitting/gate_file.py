@@ -32,6 +32,7 @@ class Made:
         elicit: Whether it was asked once more where nothing could be read.
         chat_template: Hash of the chat template.
         judge: The model whose word right and wrong are, where one graded.
+        noise: Probability with which the critic's verdicts were flipped.
     """
 
     model: str | None
@@ -44,6 +45,7 @@ class Made:
     chat_template: str | None = None
     examiner: Examiner | None = None
     judge: str | None = None
+    noise: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

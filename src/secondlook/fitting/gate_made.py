@@ -31,6 +31,7 @@ def made_of(table: Table, arm: Arm, folder: Path | None = None) -> Made:
         chat_template=arm.chat_template,
         examiner=examiner_of(run, arm.name, arm.critic) if run else None,
         judge=table.judge,
+        noise=arm.noise,
     )
 
 

@@ -10,11 +10,14 @@ from typing import Any, get_args
 from secondlook.correction.critics.names import check_fit
 from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
+from secondlook.diagnosis.columns import KEEPS
 from secondlook.diagnosis.examiner import FILE as RUN
 from secondlook.diagnosis.examiner import Examiner
 from secondlook.diagnosis.form import Diagnosis, from_json
+from secondlook.diagnosis.table import denoised
 from secondlook.fitting.critic_file import CriticFile, read_critic
 from secondlook.fitting.gate_file import GateFile, Made, read_gate
+from secondlook.gate import ALWAYS, UNSATISFIED, Gate, Keep
 from secondlook.gateway.examining import diagnosed_examiner, with_command
 from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySettings
 from secondlook.prompts.prompt import Prompt, load_prompt
@@ -32,6 +35,7 @@ class ServedSettings:
         critic: Who examines.
         critic_tokens: Tokens that a critique may have.
         elicit: Whether the critic is asked once more where no verdict can be read.
+        decides: When to look and what to keep, of a diagnosis of answers that were not always kept; else ``None``.
     """
 
     found: Diagnosis | GateFile | CriticFile
@@ -41,6 +45,7 @@ class ServedSettings:
     critic: Examiner
     critic_tokens: int
     elicit: ElicitMode
+    decides: Gate | None = None
 
     @property
     def gate(self) -> GateFile | None:
@@ -93,8 +98,8 @@ def _is_gate(path: Path) -> bool:
 def _diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
     """Read a diagnosis.
 
-    An older one does not say its stop rule and limit of tokens: they are read from the run's own ``run.json`` where
-    that lies beside it.
+    An older one does not say its stop rule, limit of tokens and which answers it kept: they are read from the run's own
+    ``run.json`` where that lies beside it.
     """
     where = f"diagnosis {str(path)!r}"
     try:
@@ -121,8 +126,24 @@ def _diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
         run.get("elicit"),
         diagnosis.chat_template,
         diagnosis.examiner,
+        denoised(diagnosis.arm)[1] if diagnosis.noise is None else diagnosis.noise,
     )
-    return _served(where, diagnosis, made, settings)
+    keep = _keep(where, "preferred" if diagnosis.critic == "accept-reject" else run.get("keep", "new"))
+    served = _served(where, diagnosis, made, settings)
+    if keep == "new":
+        return served
+    gate = replace(UNSATISFIED if served.stop == "satisfied" else ALWAYS, keep=keep)
+    check_fit(gate, diagnosis.critic)
+    return replace(served, stop="fixed" if gate.when == "always" else "gate", decides=gate)
+
+
+def _keep(where: str, said: str) -> Keep:
+    """Rule by which an answer was kept after a look; it has to be known."""
+    if (keep := next((one for one in KEEPS if one == said), None)) is None:
+        raise ValueError(
+            f"{where} is of answers some of which were rejected, by a rule that is {said}; give its table a column keep"
+        )
+    return keep
 
 
 def serve_critic(path: Path, settings: GatewaySettings) -> ServedSettings:
@@ -161,6 +182,11 @@ def _served(
     where: str, found: Diagnosis | GateFile | CriticFile, made: Made, settings: GatewaySettings
 ) -> ServedSettings:
     """Settings to serve, made of what records were made with; the gateway's may repeat them, and say nothing else."""
+    if made.noise:
+        raise ValueError(
+            f"{where} is of verdicts that were flipped on purpose (noise {made.noise:g}), which nobody can ask for; "
+            "make one of a run without --noise"
+        )
     variant = settings.variant or made.variant or "self"
     modes: tuple[ElicitMode, ...] = get_args(ElicitMode)
     tokens, elicit = made.max_tokens, next((mode for mode in modes if mode == made.elicit), None)

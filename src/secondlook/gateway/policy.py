@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from secondlook.correction.elicit import ElicitMode
 from secondlook.correction.transcript import StopRule, Variant
 from secondlook.diagnosis.examiner import Examiner
-from secondlook.gate import ALWAYS, Gate
+from secondlook.gate import ALWAYS, UNSATISFIED, Gate
 from secondlook.gateway.examining import given_examiner, served_name, who
 from secondlook.gateway.refusal import RefusalError
 from secondlook.gateway.settings import CRITIC_TOKENS, ELICIT, PROMPT, GatewaySettings
@@ -102,7 +102,8 @@ class Policy:
                 task = "" if group is diagnosis.overall else f", task {group.group}"
                 rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
                 done = _looks(rounds, served.critic) if rounds else "passed on"
-                yield f"{served_name(diagnosis.model)}{task}: {group.finding}, {done}"
+                gate = f"; gate: {served.decides.words}" if rounds and served.decides else ""
+                yield f"{served_name(diagnosis.model)}{task}: {group.finding}, {done}{gate}"
         if self._served:
             yield "every other model and task: undiagnosed, passed on"
 
@@ -148,7 +149,7 @@ class Policy:
             return replace(plain, reason="undiagnosed")
         rounds = min(group.recommended_rounds, settings.rounds) if group.finding == "helps" else 0
         found = (served.stop, served.variant, served.prompt, served.critic, served.critic_tokens, served.elicit)
-        return Decision(rounds, *found, group.finding)
+        return Decision(rounds, *found, group.finding, served.decides)
 
     def _gated(self, served: ServedSettings) -> Decision:
         """As a gate says, if a test has shown that it helps; else nothing."""
@@ -184,9 +185,12 @@ class Policy:
         if policy == "never":
             wanted = 0
         stop, gate = own.stop, own.gate
-        # Whether a critic's flags are fewer than a gate's looks is not known: with less allowed, the gate stays.
+        # Whether a critic's flags are fewer than a gate's looks is not known, unless the gate always looks: with less
+        # allowed, the gate stays, or at least what it keeps.
         if (policy == "flagged" and (gate is None or allowed == "any")) or (policy == "always" and allowed == "any"):
             stop, gate = "satisfied" if policy == "flagged" else "fixed", None
+        elif policy == "flagged" and gate is not None and gate.when == "always":
+            stop, gate = "gate", replace(UNSATISFIED, keep=gate.keep)
         return replace(own, rounds=min(wanted, most), stop=stop, gate=gate, reason="override")
 
 
