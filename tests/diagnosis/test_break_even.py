@@ -8,6 +8,7 @@ from scipy import special, stats
 from second_looks import simulate
 from secondlook.diagnosis.break_even import Line, break_even
 from secondlook.diagnosis.table import check_table
+from secondlook.diagnosis.transitions import transitions
 
 HARM, REPAIR, RIGHT = 0.6, 0.7, 0.6
 
@@ -109,6 +110,55 @@ def test_where_alarms_harm_nothing_there_is_no_interval():
     inert = found(200, harm=0.0, repair=0.0)
     assert inert.accuracy is None
     assert "does not matter" in inert.sentence
+
+
+def passing(**names):
+    """A table of 180 right answers with 60 alarms, 6 harmed, and of 20 wrong ones with 18 alarms, 9 repaired."""
+    kinds = {(True, "wrong"): (6, 54), (True, "right"): (0, 120), (False, "wrong"): (9, 9), (False, "right"): (0, 2)}
+    answers = [(right, said, at < changed) for (right, said), (changed, stays) in kinds.items()
+               for at in range(changed + stays)]  # fmt: skip
+    rows = []
+    for sample, (right, said, changed) in enumerate(answers):
+        about = {"sample": sample, "template": sample % 50, "group": "xy"[said == "right"], **names}
+        rows.append({**about, "round": 0, "correct": right, "verdict": said})
+        rows.append({**about, "round": 1, "correct": right != changed, "verdict": None})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("stop", [{}, {"stop": "satisfied"}, {"stop": "gate"}])
+def test_an_answer_that_a_satisfied_critic_passed_is_unchanged(stop):
+    """Whether the loop ended with it or the model gave it again tells the same of the critic."""
+    every = passing(stop="fixed")
+    passed = every.loc[every["verdict"] == "right", "sample"]
+    early = every[(every["round"] == 0) | ~every["sample"].isin(passed)].drop(columns="stop").assign(**stop)
+    full, short = (next(iter(check_table(frame).arms.values())) for frame in (every, early))
+    assert break_even(short) == break_even(full)
+    # By hand: A h / (A h + (1 - A) r), with A = 0.9, h = 6/60 and r = 9/18; verdicts are right on 120 + 18 of 200.
+    found = break_even(short)
+    assert found.accuracy.value == pytest.approx(0.09 / 0.14)
+    assert found.expected_gain == pytest.approx(3 / 200)
+    assert found.sentence.startswith("The critic is right on 69% ")
+    (step,), (ended,) = transitions(full), transitions(short)
+    assert (ended.keep, ended.repair, ended.responses) == (step.keep, step.repair, step.responses)
+    assert (ended.keep.value, ended.repair.value) == (pytest.approx(174 / 180), pytest.approx(9 / 20))
+    assert (step.ended, ended.ended) == (0, 122)
+
+
+def test_a_group_of_passed_answers_alone_stands_where_the_stop_rule_is_known():
+    early = passing(stop="satisfied")
+    early = early[(early["round"] == 0) | (early["group"] == "x")]
+    (arm,) = check_table(early).arms.values()
+    (step,) = transitions(arm.take(arm.group == 1))
+    assert (step.n, step.keep.value, step.repair.value) == (122, 1.0, 0.0)
+
+
+def test_where_a_gate_ended_the_loop_at_other_answers_too_there_is_no_break_even():
+    every = passing(stop="gate")
+    some = every["sample"] % 3 == 0
+    (arm,) = check_table(every[(every["round"] == 0) | ~some]).arms.values()
+    assert (
+        break_even(arm) == "a gate ended the loop at 67 examined answers, and not because the critic called them right"
+    )
 
 
 def test_a_verdict_on_a_rejected_answer_is_not_of_the_answer_in_hand():

@@ -39,11 +39,16 @@ def test_every_count_and_rate_agrees_with_a_walk_over_the_samples(samples):
     (arm,) = check_table(frame).arms.values()
     for step, found in enumerate(transitions(arm)):
         pairs, ended, failed = [], 0, 0
+        asked = [rows for rows in walk(frame).values() if len(rows) > step + 1]
+        # Where others were asked again, and none that the critic passed, those that it passed stand.
+        stand = asked and not any(rows[step]["verdict"] == "right" and rows[step]["kept"] for rows in asked)
         for rows in walk(frame).values():
             if len(rows) <= step or rows[step]["state"] is None:
                 continue
             if len(rows) == step + 1:
                 ended += not rows[step]["failed"]
+                if stand and rows[step]["verdict"] == "right" and rows[step]["kept"]:
+                    pairs.append((rows[step]["state"], "right", rows[step]["state"], rows[0]["template"]))
             elif rows[step + 1]["failed"]:
                 failed += 1
             else:

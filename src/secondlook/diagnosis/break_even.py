@@ -27,7 +27,7 @@ from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import ALARM, PASS, RIGHT, SILENT, UNCLEAR, WRONG
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.table import Arm
-from secondlook.diagnosis.transitions import CriticRates, critic_of, followed, said_of
+from secondlook.diagnosis.transitions import CriticRates, asked_again, critic_of, followed, said_of
 from secondlook.layout import share
 
 _FALSE_ALARMS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
@@ -111,20 +111,25 @@ def break_even(arm: Arm, step: int = 0) -> BreakEven | str:
     """The break-even accuracy of the critic for one step of an arm; or why there is none, in a sentence's words.
 
     The interval of a* is clustered and from the delta method on its log-odds, logit A + log h − log r, so that it stays
-    within 0..1. Answers that cannot be read or judged are left out.
+    within 0..1. Answers that cannot be read or judged are left out. One that the critic passed, and with which the loop
+    ended, is an unchanged one.
     """
     if arm.rounds <= step + 1:
         return "nothing was asked again"
-    which = followed(arm, step) & (said_of(arm, step) != SILENT) & np.isin(arm.state[:, step], (RIGHT, WRONG))
-    if not which.any():
+    examined, follows = said_of(arm, step) != SILENT, followed(arm, step)
+    ended = int((examined & ~follows & ~asked_again(arm, step)).sum()) if arm.stop == "gate" else 0
+    which = follows & examined & np.isin(arm.state[:, step], (RIGHT, WRONG))
+    if not (which & arm.answered[:, step + 1]).any():
         return "no examined answer was followed by another"
+    if ended:
+        return f"a gate ended the loop at {ended} examined answers, and not because the critic called them right"
     right, verdict = arm.state[which, step] == RIGHT, arm.verdict[which, step]
     changed, alarm = right != arm.right[which, step + 1], verdict == ALARM
     if right.all() or not right.any():
         return f"all examined answers were {'right' if right.all() else 'wrong'}"
-    for seen, kind, follows in ((right & alarm, "false", "harm"), (~right & alarm, "true", "repair")):
+    for seen, kind, change in ((right & alarm, "false", "harm"), (~right & alarm, "true", "repair")):
         if not seen.any():
-            return f"there was no {kind} alarm, so {follows} after one is not known"
+            return f"there was no {kind} alarm, so {change} after one is not known"
     accuracy, needed = (_balance(right, alarm, changed, arm.cluster[which], prior=prior) for prior in (True, False))
     precision = clustered_proportion(~right[alarm], arm.cluster[which][alarm])
     assert precision is not None  # there are alarms

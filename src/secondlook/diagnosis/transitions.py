@@ -5,7 +5,8 @@ A *step* t leads from the answer in hand after round t to the one in hand after 
     CL = P(right → right) = 1 − Σ_v P(v | right) · harm_v,      harm_v   = P(not right next | right, v)
     CS = P(wrong → right) =     Σ_v P(v | wrong) · repair_v,    repair_v = P(right next     | wrong, v)
 
-where v is an alarm ("wrong"), "right", "unclear" or none (CL and CS as in arXiv 2412.19513).
+where v is an alarm ("wrong"), "right", "unclear" or none (CL and CS as in arXiv 2412.19513). Where a loop ends at an
+answer that the critic calls right, that answer stands: it is followed by itself.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class Response:
     Attributes:
         state: ``right`` or ``wrong``: the answer examined.
         verdict: The critic's word on it: ``wrong`` (an alarm), ``right``, ``unclear`` or ``none``.
-        n: Such answers that were followed by another.
-        share: Their share among all answers in this state, P(verdict | state).
+        n: Such answers that were followed by another, or stand as the critic was satisfied.
+        share: Their share among all such answers in this state, P(verdict | state).
         changed: Share of right answers that were harmed (not right next), or of wrong ones that were repaired.
     """
 
@@ -63,12 +64,12 @@ class Step:
 
     Attributes:
         step: Round that the step starts from.
-        n: Samples that were asked again and answered.
+        n: Samples that were asked again and answered, or whose answer stands as the critic was satisfied.
         counts: Samples that went from each state to each: ``counts["right"]["wrong"]`` were harmed.
         keep: CL = P(right → right).
         repair: CS = P(wrong → right).
         responses: Changes by verdict.
-        ended: Samples whose loop ended with the answer this step starts from.
+        ended: Samples whose loop ended with the answer this step starts from; it may stand.
         failed: Samples whose call failed in the next round.
     """
 
@@ -116,14 +117,40 @@ def step_of(arm: Arm, step: int) -> Step:
         repair=share(after == RIGHT, before == WRONG),
         responses=responses,
         critic=critic_of(arm, step),
-        ended=int((held & arm.answered[:, step] & ~which & ~failed).sum()),
+        ended=int((held & arm.answered[:, step] & ~arm.answered[:, step + 1] & ~failed).sum()),
         failed=int(failed.sum()),
     )
 
 
 def followed(arm: Arm, step: int) -> Array:
-    """The samples with an answer in hand after round ``step`` and another answer in the next round, as a mask."""
-    return np.asarray((arm.state[:, step] >= 0) & arm.answered[:, step + 1])
+    """The samples with an answer in hand after round ``step`` and one after the next, as a mask.
+
+    It is another answer, or the same one where the loop ended because the critic was satisfied: left out, right answers
+    that were passed would count neither among the right ones nor among those that stay right.
+    """
+    said, again = said_of(arm, step), asked_again(arm, step)
+    stands = (said == PASS) & ~again
+    # Groups of a run may lack what shows its stop rule; other loops end by a rule that only all their answers show.
+    if arm.stop != "satisfied":
+        stands = ended_satisfied(said, again) if arm.stop != "fixed" else np.zeros_like(stands)
+    return np.asarray((arm.state[:, step] >= 0) & (arm.answered[:, step + 1] | stands))
+
+
+def asked_again(arm: Arm, step: int) -> Array:
+    """The samples that were asked again after round ``step``, answered or not, as a mask."""
+    return np.asarray(arm.answered[:, step + 1] | arm.failed[:, step + 1])
+
+
+def ended_satisfied(verdict: Array, again: Array) -> Array:
+    """The answers at which a satisfied critic ended the loop, as a mask.
+
+    Records show such a loop where some answers were looked at again, and none of those that the critic passed.
+
+    Args:
+        verdict: The critic's, an index into ``columns.VERDICTS``.
+        again: Whether the answer was looked at again.
+    """
+    return np.asarray((verdict == PASS) & (again.any() and not (again & (verdict == PASS)).any()))
 
 
 def said_of(arm: Arm, step: int) -> Array:

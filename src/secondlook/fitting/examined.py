@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import ALARM, PASS, SILENT, UNCLEAR, VERDICTS, corrects, rounds, tokens, verdicts
 from secondlook.diagnosis.intervals import Estimate, clustered_mean, clustered_proportion
+from secondlook.diagnosis.transitions import ended_satisfied
 
 Verdicts = NDArray[np.int8]
 
@@ -82,10 +83,8 @@ def examined(records: pd.DataFrame, arm: str) -> Examined:
     first, second = (rows[(number == round_) & answered(rows)] for round_ in (0, 1))
     names, verdict, state = first["sample"].astype(str), verdicts(first["verdict"]), corrects(first["correct"])
     following = pd.Series(corrects(second["correct"]) == 1, index=second["sample"].astype(str)).reindex(names)
-    # A loop that ends when the critic is satisfied keeps the answer it has. The records show such a loop where some
-    # answers were looked at again, and none of those that the critic passed.
-    asked_again = names.isin(rows["sample"][number == 1].astype(str)).to_numpy()
-    ended = (verdict == PASS) & (asked_again.any() and not (asked_again & (verdict == PASS)).any())
+    # A loop that ends when the critic is satisfied keeps the answer it has.
+    ended = ended_satisfied(verdict, names.isin(rows["sample"][number == 1].astype(str)).to_numpy())
     rejected = second["sample"][corrects(second["kept"], "kept") == 0] if "kept" in second else second["sample"][:0]
     stays = ended | names.isin(rejected.astype(str)).to_numpy()
     keep = (following.notna().to_numpy() | ended) & (verdict != SILENT)
