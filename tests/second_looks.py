@@ -76,6 +76,28 @@ def chain(matrix, start, n, rounds, *, templates=None, rng, fixed=False):
     return pd.concat(parts, ignore_index=True)
 
 
+def judged(n=400):
+    """A table by a judge's word, by which a quarter of the answers turn right, half of them in group ``a``."""
+    rng = np.random.default_rng(0)
+    first = rng.random(n) < 0.4
+    second = first | (rng.random(n) < 0.43)
+    number = np.arange(n)
+    about = {"sample": number.astype(str), "template": number % 40, "group": np.where(number % 2, "b", "a")}
+    about |= {"arm": "self", "judge": "j", "verdict": None}
+    frames = [pd.DataFrame({**about, "round": at, "correct": right}) for at, right in enumerate((first, second))]
+    return pd.concat(frames, ignore_index=True)
+
+
+def labels_of(frame, group, of=10, *, true_gain):
+    """Labels of every so many samples of a group, where nothing is gained; or all is, as the judge says."""
+    mine = frame[(frame["group"] == group) & (frame["sample"].astype(int) // 2 % of == 0)]
+    first = mine[mine["round"] == 0].set_index("sample")["correct"]
+    return {
+        (None, row.sample, row.round): bool(row.correct if true_gain else first[row.sample])
+        for row in mine.itertuples()
+    }
+
+
 def walk(frame):
     """Every sample's rounds as dictionaries: ``own`` is the state of their answer, ``state`` of the answer in hand."""
     samples = {}

@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
+from second_looks import judged, labels_of
 from secondlook.cli import app
 from secondlook.cli.diagnose import console
 from secondlook.cli.evaluate import _keep
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import from_json
 from secondlook.diagnosis.reading import read_tables
+from secondlook.evaluation.report import read
 from secondlook.gateway.audit import Audit
 
 LINES = """\
@@ -72,6 +74,40 @@ def test_what_a_user_gets_wrong_is_a_value_error(arguments, said, records, tmp_p
     error = secondlook(file, *arguments).exception
     assert isinstance(error, ValueError)  # main makes it one line and exit code 2
     assert said in str(error)
+
+
+def test_labels_that_are_kept_with_a_run_are_used_wherever_it_is_read(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    for folder in (run, other):
+        folder.mkdir()
+    about = {
+        "critic": "self",
+        "variant": "self",
+        "prompt": "own/binary@0",
+        "decoding": "{}",
+        "model": "m",
+        "seconds": 1.0,
+    }
+    nothing = dict.fromkeys(("context", "bias", "revision", "chat_template"))
+    frame = judged().assign(status="ok", **about, **nothing)
+    frame.to_csv(run / "records.csv", index=False)
+    frame.assign(arm="other").to_csv(other / "records.csv", index=False)
+    kept = {"benchmark": "own", "arms": [{"arm": "self"}], "lost": None, "notes": [], "summary": None}
+    (run / "report.json").write_text(json.dumps({**kept, "sentence": "", "run": {}}))
+
+    def findings():
+        found = from_json(secondlook(run, "--json").stdout)
+        (line,) = [line for line in secondlook(run, "--arm", "self").output.splitlines() if line.startswith("self")]
+        return found.overall.finding, line.split()[-1], read(run).lines[0].finding
+
+    assert findings() == ("helps", "helps", "helps")
+    by = labels_of(frame, "a", of=2, true_gain=False)
+    lines = [{"sample": sample, "round": round_, "correct": said} for (_, sample, round_), said in by.items()]
+    (run / "judge-labels.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert findings() == ("undecided", "undecided", "undecided")
+    several = secondlook(run, other).exception
+    assert f"run {str(run)!r} keeps people's labels, and there are 2 runs; give the labels" in str(several)
+    assert secondlook(run, other, "--judge-labels", run / "judge-labels.jsonl").exit_code == 0
 
 
 LIGHT = """

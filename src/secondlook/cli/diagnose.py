@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from secondlook.diagnosis.confidence import Confidence
     from secondlook.diagnosis.forecast import Forecast, RoundForecast
     from secondlook.diagnosis.form import Diagnosis
+    from secondlook.diagnosis.labels import Labels
 
 app = typer.Typer()
 _PLANTED = "The model is a planted subject: its numbers show that the instrument works, and nothing of real models."
@@ -33,7 +34,10 @@ def diagnose(
     round_: Annotated[int | None, typer.Option("--round", help="The round to judge; by default the last.")] = None,
     price: Annotated[float, typer.Option(help="Points of accuracy 1,000 more tokens per sample must bring.")] = 0.0,
     judge_labels: Annotated[
-        Path | None, typer.Option(help="People's labels of some answers, in any table format; they correct the rates.")
+        Path | None,
+        typer.Option(
+            help="People's labels of some answers, in any table format, which correct rates; or the run's own."
+        ),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write diagnosis.json to this file.")] = None,
@@ -44,11 +48,10 @@ def diagnose(
     from secondlook.diagnosis.diagnose import diagnose_all
     from secondlook.diagnosis.examiner import examiner_of, read_run
     from secondlook.diagnosis.form import to_json
-    from secondlook.diagnosis.labels import read_labels
     from secondlook.diagnosis.reading import read_tables
     from secondlook.machine import whole
 
-    labels = read_labels(judge_labels) if judge_labels else None
+    labels = _labels(runs, judge_labels)
     records = read_tables(runs)
     diagnosis = diagnose_(records, arm=arm, round_=round_, price=price, labels=labels)
     if len(runs) == 1 and (run := read_run(runs[0])) is not None:
@@ -63,10 +66,31 @@ def diagnose(
     if json_:
         sys.stdout.write(to_json(diagnosis))
     else:
-        others = diagnose_all(records) | {diagnosis.arm: diagnosis}
+        others = diagnose_all(records, labels) | {diagnosis.arm: diagnosis}
         show(diagnosis, [answer_line(one) for one in others.values()])
         if out is not None:
             console.print(f"\nfile: {out}", soft_wrap=True)
+
+
+def _labels(runs: Sequence[Path], given: Path | None) -> Labels | None:
+    """People's labels: those that are given, or else those that are kept with the run.
+
+    Raises:
+        ValueError: They cannot be read, or one of several runs keeps labels.
+    """
+    from secondlook.diagnosis.labels import read_labels
+    from secondlook.evaluation.labels import kept_labels
+
+    if given is not None:
+        return read_labels(given)
+    kept = {run: labels for run in runs if run.is_dir() and (labels := kept_labels(run)) is not None}
+    # A label may leave out its arm, and would then be taken for one of the other runs' answers too.
+    if kept and len(runs) > 1:
+        raise ValueError(
+            f"run {str(next(iter(kept)))!r} keeps people's labels, and there are {len(runs)} runs; give the labels of "
+            "all of them with --judge-labels, or one run"
+        )
+    return next(iter(kept.values()), None)
 
 
 def show(diagnosis: Diagnosis, lines: Sequence[AnswerLine]) -> None:

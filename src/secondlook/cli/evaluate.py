@@ -370,7 +370,7 @@ def report(
     from secondlook.evaluation.report import read, to_json
     from secondlook.evaluation.shown import show
 
-    # Without Inspect nobody can read the logs, but a finished run has kept its report: without labels and as it was.
+    # Without Inspect nobody can read the logs, but a finished run has kept its report; new labels take the logs.
     kept = importlib.util.find_spec("inspect_ai") is None and judge_labels is None and logs is None
     result = read(folder) if kept else _labelled(folder, judge_labels, logs)
     if json_:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +15,6 @@ from secondlook.diagnosis.break_even import break_even
 from secondlook.diagnosis.clusters import Array
 from secondlook.diagnosis.columns import REFUSED, RIGHT, UNPARSED, WRONG
 from secondlook.diagnosis.confidence import Confidence, confidence
-from secondlook.diagnosis.corrected import corrected_mean
 from secondlook.diagnosis.dose import DoseResponse, correlate, dose_response
 from secondlook.diagnosis.finding import CONTROLS, Finding, adjust, controls, finding_of
 from secondlook.diagnosis.forecast import Forecast, forecast
@@ -24,6 +22,13 @@ from secondlook.diagnosis.form import FORMAT, Diagnosis, GroupDiagnosis, RoundSt
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.labels import Labels
 from secondlook.diagnosis.paired import paired_change, samples_for
+from secondlook.diagnosis.people import (
+    as_people_say,
+    corrected_by_people,
+    gain_by_people,
+    group_as_people_say,
+    said_by_people,
+)
 from secondlook.diagnosis.recommend import Recommendation, recommend_rounds
 from secondlook.diagnosis.table import UNNAMED, Arm, Table, check_table
 from secondlook.diagnosis.transitions import critic_of, step_of, transitions
@@ -90,19 +95,30 @@ def _diagnose(
         ["rounds that are worth their price (tokens are not known)"] if price > 0 and chosen.tokens is None else []
     )
     cannot = [*table.cannot, *unpriced, *uncontrolled]
-    said = None if labels is None else _said(table, chosen, labels)
+    said = None if labels is None else said_by_people(table, chosen, labels)
     if said is not None and np.isnan(said).all():
         cannot.append(f"corrected rates (no label belongs to an answer of arm {chosen.name!r})")
     predicted = _or_say(forecast(chosen), "the forecast", cannot)
     even = _or_say(break_even(chosen), "the break-even accuracy of the critic", cannot)
     states = _rounds(chosen, said)
-    finding = finding_of(chosen, others, table.contexts, last)
+    by_judge = finding = finding_of(chosen, others, table.contexts, last)
     if table.judge is not None:
-        finding = _as_people_say(finding, states[last].gain_corrected)
+        finding = as_people_say(by_judge, states[last].gain_corrected)
     overall = _group("all", chosen, finding, predicted, table, last, price)
     compared = overall.comparisons[1:]
     cannot += [f"the gain over {CONTROLS[part.against]} ({part.note})" for part in compared if part.change is None]
-    groups = _groups(table, chosen, others, last, price)
+    findings = _group_findings(table, chosen, others, last)
+    if table.judge is not None and said is not None:
+        denied = finding.effect != by_judge.effect
+        findings = {
+            code: group_as_people_say(found, gain_by_people(chosen, said, last, chosen.group == code), denied)
+            for code, found in findings.items()
+        }
+    groups = [
+        _group(table.groups[code], part, found, _or_say(forecast(part)), table, last, price)
+        for code, found in findings.items()
+        for part in [chosen.take(chosen.group == code)]
+    ]
     steps = transitions(chosen)
     # Diagnosis and forecast take CL and CS from the first step alone.
     for step in steps[:1]:
@@ -190,46 +206,14 @@ def _or_say(found: T | str, what: str = "", cannot: list[str] | None = None) -> 
     return None
 
 
-def _said(table: Table, arm: Arm, labels: Labels) -> Array:
-    """Whether people call the answers in hand right, NaN where they do not say, shape ``(n, R)``."""
-    contexts = [table.contexts[code] if code >= 0 else None for code in arm.context]
-    said = [
-        [labels.correct(arm.name, table.samples[sample], int(round_), context) for round_ in line]
-        for sample, context, line in zip(arm.sample, contexts, arm.held, strict=True)
-    ]
-    return np.array([[np.nan if one is None else float(one) for one in line] for line in said])
-
-
-def _corrected(judged: Array, said: Array, at: Array, arm: Arm, bounds: tuple[float, float]) -> Estimate | None:
-    labelled = at & ~np.isnan(said)
-    if np.unique(arm.cluster[labelled]).size < 2:
-        return None
-    return corrected_mean(judged[at], said[at], arm.cluster[at], bounds=bounds).estimate
-
-
-def _as_people_say(finding: Finding, gain: Estimate | None) -> Finding:
-    """A finding by a judge's word, kept where people's labels, if there are any, show the same."""
-    if gain is None or gain.low is None or gain.high is None or finding.effect == "undecided":
-        return finding
-    if (gain.low > 0) if finding.effect == "helps" else (gain.high < 0):
-        return finding
-    said = f"{100 * gain.value:+.1f} points {ends(gain.low, gain.high, signed=True)}"
-    return replace(
-        finding,
-        effect="undecided",
-        reason=f"The judge says that it {finding.effect}; corrected by people's labels the gain is {said}.",
-    )
-
-
 def _rounds(arm: Arm, said: Array | None = None) -> list[RoundState]:
     right, held = arm.right.astype(float), arm.state >= 0
     corrected = dict[int, tuple[Estimate | None, Estimate | None]]()
     for index in range(0 if said is None else arm.rounds):
         assert said is not None
-        change, meant = right[:, index] - right[:, 0], said[:, index] - said[:, 0]
         corrected[index] = (
-            _corrected(right[:, index], said[:, index], held[:, index], arm, (0.0, 1.0)),
-            _corrected(change, meant, held[:, 0], arm, (-1.0, 1.0)) if index else None,
+            corrected_by_people(right[:, index], said[:, index], held[:, index], arm, (0.0, 1.0)),
+            gain_by_people(arm, said, index) if index else None,
         )
     spent = arm.spent
     return [
@@ -278,17 +262,14 @@ def _recommend(arm: Arm, predicted: Forecast | None, price: float) -> Recommenda
     return recommend_rounds((arm.right.sum(axis=0) / held).tolist(), spent, predicted, price)
 
 
-def _groups(table: Table, arm: Arm, others: dict[str, Arm], last: int, price: float) -> list[GroupDiagnosis]:
-    """Every group of the arm, its finding adjusted for their number."""
-    parts = {code: arm.take(arm.group == code) for code in np.unique(arm.group)}
+def _group_findings(table: Table, arm: Arm, others: dict[str, Arm], last: int) -> dict[int, Finding]:
+    """The finding of every group of the arm, by its number, adjusted for how many they are."""
+    codes = [int(code) for code in np.unique(arm.group)]
     findings = []
-    for code, part in parts.items():
+    for code in codes:
         control = {name: other.take(other.group == code) for name, other in others.items()}
-        findings.append(finding_of(part, control, table.contexts, last))
-    return [
-        _group(table.groups[code], part, finding, _or_say(forecast(part)), table, last, price)
-        for (code, part), finding in zip(parts.items(), adjust(findings), strict=True)
-    ]
+        findings.append(finding_of(arm.take(arm.group == code), control, table.contexts, last))
+    return dict(zip(codes, adjust(findings), strict=True))
 
 
 def _group(

@@ -21,6 +21,7 @@ from secondlook.diagnosis.labels import Labels
 from secondlook.diagnosis.reading import read_tables
 from secondlook.diagnosis.records import COLUMNS
 from secondlook.diagnosis.rounds import GroupChange, RoundSummary, by_group, by_round
+from secondlook.evaluation.labels import kept_labels
 from secondlook.evaluation.study import UNKNOWN
 from secondlook.layout import share
 from secondlook.machine import whole
@@ -224,7 +225,9 @@ def read(folder: Path) -> Report:
         arms = [arm["arm"] for arm in kept["arms"]]
         # All is made from the records again but for what came from logs: causes, notes, a benchmark's own sentence.
         made = replace(
-            build_report(find(kept["benchmark"]), records, arms=arms), lost=kept["lost"], unread=kept.get("unread")
+            build_report(find(kept["benchmark"]), records, arms=arms, labels=kept_labels(folder)),
+            lost=kept["lost"],
+            unread=kept.get("unread"),
         )
         notes = [*kept["notes"], *([_NO_LOGS] if kept["summary"] else [])]
         return replace(made, sentence=kept["sentence"], notes=notes, run=kept["run"])
