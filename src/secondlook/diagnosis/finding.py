@@ -66,7 +66,7 @@ class Finding:
         effect: ``helps`` if the answers beat the first ones and every control in the table; ``hurts`` if they fall
             behind the first ones; else ``undecided``.
         reason: Reason of the effect, in a sentence.
-        p: P-value it rests on; over groups it is adjusted (Holm).
+        p: P-value it rests on; over groups it is adjusted (Holm). ``None`` where nothing was tested.
         comparisons: Against the first answers, and against each control in the table.
     """
 
@@ -99,13 +99,17 @@ def finding_of(arm: Arm, others: dict[str, Arm], contexts: Sequence[str], round_
     first = _compare(_FIRST, arm, arm, round_, 0)
     rest = [_against(name, arm, other, round_) for name, other in others.items()]
     found = _decide(first, [comparison for comparison in rest if comparison.change is not None])
-    doubt: str | None = "The model was not asked again."
+    untested: str | None = "The model was not asked again."
+    doubt = untested
     if round_ > 0:
         answered = arm.take(arm.state[:, 0] >= 0)
         right = answered.right
-        doubt = one_sided(by_context(right[:, 0], right[:, round_], answered, contexts), found.effect)
+        changes = by_context(right[:, 0], right[:, round_], answered, contexts)
+        untested = lacking(changes)
+        doubt = one_sided(changes, found.effect)
     if doubt:
-        found = Finding("undecided", doubt, None)
+        # What was tested keeps its p-value: without it, other groups would be adjusted for fewer than there were.
+        found = Finding("undecided", doubt, None if untested else found.p)
     return replace(found, comparisons=(first, *rest))
 
 
@@ -132,13 +136,22 @@ def by_context(before: Array, after: Array, arm: Arm, contexts: Sequence[str]) -
     return {name: paired_change(before[at], after[at], arm.cluster[at]) for name, at in parts.items()}
 
 
-def one_sided(changes: Mapping[str, Change], effect: Effect) -> str | None:
-    """Reason why an effect would hold for one kind of question alone: the other is missing, or goes the other way."""
+def lacking(changes: Mapping[str, Change]) -> str | None:
+    """Reason why no effect can be found: there are questions of one kind alone."""
     for pair in _PAIRS:
         found = [name for name in pair if name in changes]
         if len(found) == 1:
             (lacks,) = set(pair) - set(found)
             return f"There are no {lacks} questions: what is gained on others may be lost there, a finding needs both."
+    return None
+
+
+def one_sided(changes: Mapping[str, Change], effect: Effect) -> str | None:
+    """Reason why an effect would hold for one kind of question alone: the other is missing, or goes the other way."""
+    if (reason := lacking(changes)) is not None:
+        return reason
+    for pair in _PAIRS:
+        found = [name for name in pair if name in changes]
         for name, p in zip(found, holm([changes[name].p for name in found]), strict=True):
             estimate = changes[name].estimate
             sign = 0.0 if estimate is None else estimate.value
