@@ -105,6 +105,13 @@ def test_groups_are_compared_within_themselves():
     assert (changes[0].first.value, changes[0].last.value) == (0.25, 1.0)
 
 
+def test_who_asks_nobody_spends_nothing_and_a_server_that_does_not_tell_is_not_free():
+    free = table(a_1=["right"], a_2=["wrong"]).assign(tokens_in=0, tokens_out=0)
+    assert [line.tokens for line in by_round(free.assign(arm="always-unknown"))] == [0.0]
+    assert math.isnan(by_round(free.assign(arm="self"))[0].tokens)
+    assert diagnose(free.assign(arm="always-unknown")).rounds[0].tokens == 0.0
+
+
 def test_no_records_are_no_rounds_and_several_arms_at_once_are_an_error():
     assert by_round(table()) == []
     (overall,) = by_group(table())
@@ -113,6 +120,8 @@ def test_no_records_are_no_rounds_and_several_arms_at_once_are_an_error():
     for summarise in (by_round, by_group):
         with pytest.raises(ValueError, match="one run and arm at a time"):
             summarise(pd.concat([records, records]))
+        with pytest.raises(ValueError, match="arms none, self; give the records of one run and arm at a time"):
+            summarise(pd.concat([records.assign(arm="self"), records.assign(arm="none", sample="other")]))
 
 
 verdicts = st.sampled_from(["", " right", " wrong", " unclear"])

@@ -12,11 +12,12 @@ from secondlook.diagnosis.columns import ALARM, PASS, REFUSED, UNCLEAR, UNPARSED
 from secondlook.diagnosis.finding import Effect
 from secondlook.diagnosis.intervals import Estimate, clustered_proportion
 from secondlook.diagnosis.paired import paired_change
-from secondlook.diagnosis.table import UNNAMED, Arm, check_table
+from secondlook.diagnosis.table import Arm, check_table
 from secondlook.diagnosis.transitions import critic_of
 
 _NEEDED = (
-    *("sample", "template", "round", "correct", "status", "verdict", "kept", "elicited", "elicited_verdict"),
+    # The arm's name tells that who asks nobody spends nothing.
+    *("arm", "sample", "template", "round", "correct", "status", "verdict", "kept", "elicited", "elicited_verdict"),
     *("tokens_in", "tokens_out", "tokens_critique"),
 )
 
@@ -94,7 +95,7 @@ def by_round(records: pd.DataFrame) -> list[RoundSummary]:
     """Every round of the records of one run and arm (:class:`secondlook.diagnosis.records.Record`).
 
     Raises:
-        ValueError: If a sample has two rows for one round, as in records of several runs or arms.
+        ValueError: If there are several arms, or a sample has two rows for one round, as in records of several runs.
     """
     if records.empty:
         return []
@@ -141,7 +142,10 @@ def _arm(records: pd.DataFrame) -> Arm:
     """The records as one arm."""
     if records.duplicated(["sample", "round"]).any():
         raise ValueError("a sample has two rows for one round; give the records of one run and arm at a time")
-    return check_table(records[[name for name in _NEEDED if name in records]]).arms[UNNAMED]
+    arms = check_table(records[[name for name in _NEEDED if name in records]]).arms
+    if len(arms) > 1:
+        raise ValueError(f"there are arms {', '.join(arms)}; give the records of one run and arm at a time")
+    return next(iter(arms.values()))
 
 
 def _change(name: str, records: pd.DataFrame, effect: Effect | None) -> GroupChange:
