@@ -37,8 +37,10 @@ class Record:
         tokens_out: Generated tokens of those calls.
         tokens_critique: Tokens of the critique, and of samples that had to agree, in and out: the look that follows
             pays for them.
-        tokens_cached: Prompt tokens served from a prefix cache.
-        seconds: Wall time of those calls.
+        tokens_critique_cached: Prompt tokens among these that a prefix cache served.
+        tokens_cached: Prompt tokens of the row served from a prefix cache.
+        seconds: Wall time of the row's calls.
+        seconds_critique: Wall time of the critique among them.
         model: Provider and model.
         revision: Revision of the weights, where known.
         prompt: Name and hash of the prompt file.
@@ -102,6 +104,8 @@ class Record:
     kept: bool = True
     keep: str | None = "new"
     judge: str | None = None
+    tokens_critique_cached: int | None = 0
+    seconds_critique: float = 0.0
 
 
 COLUMNS = tuple(field.name for field in fields(Record))

@@ -43,13 +43,13 @@ def judged(
 
     Args:
         parts: Of the claim.
-        numbers: By the parts' names; a part without a number was not asked about here, and is left out.
+        numbers: By the parts' names; an optional part without a number was not asked about here, and is left out.
         reduced: See `Part.judge`.
         trained: Whether the base was; if not, nothing is said of what was compared with it.
     """
     found: list[dict[str, Any]] = []
     for part in parts:
-        if part.name not in numbers:
+        if part.optional and part.name not in numbers:
             continue
         number = numbers[part.name]
         estimate = number if isinstance(number, ClaimEstimate) else ClaimEstimate.of(number)

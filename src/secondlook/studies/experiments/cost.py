@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from secondlook.diagnosis.intervals import clustered_mean
@@ -21,21 +20,26 @@ def ask(bench: Bench) -> pd.DataFrame:
 
 
 def run(bench: Bench) -> Findings:
-    """Tokens computed, and tokens a server without a prefix cache would compute, round by round."""
-    records = ask(bench)
-    computed = _by_round(records, records["tokens_in"] - records["tokens_cached"] + records["tokens_out"])
-    uncached = _by_round(records, records["tokens_in"] + records["tokens_out"])
+    """Tokens computed, and tokens a server without a prefix cache would compute, look by look.
+
+    Raises:
+        ValueError: The server tells no tokens, or not which of them a cache served.
+    """
+    records = _told(ask(bench))
+    uncached = _looks(records, records["tokens_in"] + records["tokens_out"], records["tokens_critique"])
+    kept = _looks(records, records["tokens_cached"], records["tokens_critique_cached"])
+    computed = uncached - kept
     template = records.drop_duplicates("sample").set_index("sample").loc[computed.index, "template"]
 
     def share(spent: pd.Series, answer: pd.Series = uncached[0]) -> ClaimEstimate:
-        return estimate(clustered_mean((spent / answer.mean()).to_numpy(), template.to_numpy()))
+        return estimate(clustered_mean((spent / answer.mean()).to_numpy(float), template.to_numpy()))
 
     looks = range(1, ROUNDS + 1)
     x = tuple(map(float, looks))
     timed = {}
     # In lock-step all conversations of a batch take the same seconds: only a server's are of one conversation.
     if not records["model"].str.startswith("secondlook/").any():
-        seconds = _by_round(records, records["seconds"])
+        seconds = _looks(records, records["seconds"], records["seconds_critique"])
         timed["seconds"] = share(seconds[list(looks)].mean(axis=1), seconds[0])
     return Findings(
         {
@@ -43,19 +47,19 @@ def run(bench: Bench) -> Findings:
             **timed,
             "saved": estimate(
                 clustered_mean(
-                    (1 - computed[list(looks)].sum(axis=1) / uncached[list(looks)].sum(axis=1)).to_numpy(),
+                    (kept[list(looks)].sum(axis=1) / uncached[list(looks)].sum(axis=1)).to_numpy(float),
                     template.to_numpy(),
                     bounds=(0.0, 1.0),
                 )
             ),
         },
-        (Panel("cost", "Cost of a second look", "round", "tokens, relative to a first answer without cache"),),
+        (Panel("cost", "Cost of a second look", "look", "tokens, relative to a first answer without cache"),),
         (
             Curve("cost", "with a prefix cache", x, points=tuple(share(computed[look]) for look in looks)),
             Curve("cost", "without", x, points=tuple(share(uncached[look]) for look in looks)),
         ),
         (
-            "The last round is cheaper: its answer is not examined.",
+            "A look is a critique and the answer after it; a first answer is that answer alone.",
             "Cost is counted in tokens that have to be computed, which do not depend on the machine; the paper took "
             "seconds, which a server's records have besides. Where answers are a few tokens long, as here, a check "
             "weighs more.",
@@ -63,9 +67,29 @@ def run(bench: Bench) -> Findings:
     )
 
 
-def _by_round(records: pd.DataFrame, tokens: pd.Series) -> pd.DataFrame:
-    """Tokens of every sample [samples × rounds]; a row holds an answer and the critique of it."""
-    return records.assign(spent=tokens).pivot_table(index="sample", columns="round", values="spent", aggfunc=np.sum)
+def _told(records: pd.DataFrame) -> pd.DataFrame:
+    """Records of samples with every look, whose tokens are known."""
+    tokens = ["tokens_in", "tokens_out", "tokens_cached", "tokens_critique", "tokens_critique_cached"]
+    whole = records[tokens].notna().all(axis=1).groupby(records["sample"]).agg(["all", "size"])
+    samples = whole.index[whole["all"] & (whole["size"] == ROUNDS + 1)]
+    if not len(samples):
+        raise ValueError(
+            "no conversation tells how many of its tokens a prefix cache served, which S8 is about; have the server "
+            "tell cached tokens in its usage"
+        )
+    return records[records["sample"].isin(samples)]
+
+
+def _looks(records: pd.DataFrame, row: pd.Series, critique: pd.Series) -> pd.DataFrame:
+    """What the first answer and each look after it took [samples × 1 + looks].
+
+    A row of records is an answer and the critique of it; a look is a critique and the answer after it.
+    """
+    tables = [
+        records.assign(spent=spent).pivot(index="sample", columns="round", values="spent") for spent in (row, critique)
+    ]
+    rows, critiques = (table.astype(float) for table in tables)
+    return rows - critiques + critiques.shift(1, axis=1, fill_value=0.0)
 
 
 EXPERIMENT = Experiment(
