@@ -42,6 +42,24 @@ def test_what_fails_again_is_left_out(faulty, tmp_path):
     assert (accuracy(arm, 0).n, arm.failed.sum()) == (1, 1)
 
 
+def test_calls_that_fail_first_after_a_stop_are_asked_again_too(faulty, tmp_path):
+    """A folder that a stopped call left shows that it was begun, not that any failure was told."""
+
+    class Stopped(RealBench):
+        def _ask(self, unit):
+            (self.folder / unit.profile.name / unit.name).mkdir(parents=True)
+            raise KeyboardInterrupt
+
+    of = bench(faulty, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        Stopped(of.profile, of.store, of.folder).problems("none")
+    faulty.misbehave("500", where=lambda messages: messages[0] == faulty.asked[0][0])
+    with pytest.raises(RunError, match="is not kept: 1 sample of 2 ended in an error"):
+        of.problems("none")
+    faulty.heal()
+    assert not of.problems("none")["status"].eq("error").any()
+
+
 def test_a_filter_s_refusal_is_no_compliance_and_a_failed_call_says_nothing():
     """Records that others made may hold both."""
     rows = [

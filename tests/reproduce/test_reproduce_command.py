@@ -88,6 +88,7 @@ def test_a_planted_outcome_stands_beside_those_of_real_models(tmp_path):
     [
         (["T99"], "known: T1"),
         (["T1", "--profile", "huge"], "known: demo, quick"),
+        (["T1", "--expected", "results/claim.json"], "'results/claim.json' is not there, so nothing could be compared"),
         (["S1", "--dry-run"], "--dry-run needs --model"),
         (["S1", "--base-url", "http://127.0.0.1:9/v1", "--per-category", "2"], "--base-url, --per-category needs"),
         (["S1", "--model", "x/y", "--workers", "2"], "with --model, --workers has no effect"),

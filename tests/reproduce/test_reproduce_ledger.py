@@ -151,6 +151,20 @@ def test_rounds_of_a_verdict_s_figure_are_drawn_once():
             assert curve["x"] == [*range(1, 21), *range(40, 401, 20)]
 
 
+def test_what_other_thresholds_judged_says_nothing_of_a_real_model(tmp_path):
+    claim = LEDGER["S3"]
+    (file, *_) = claim.asked_of(run.RESULTS)
+    assert gather.on_real_models(claim, run.RESULTS)
+    result = json.loads(file.read_text("utf-8"))
+    kept = tmp_path / "real/m/S3/result.json"
+    kept.parent.mkdir(parents=True)
+    for other in ({"claim": "Something else."}, {"parts": [part | {"below": -0.2} for part in result["parts"]]}):
+        kept.write_text(json.dumps(result | other), "utf-8")
+        assert gather.on_real_models(claim, tmp_path) == []
+    kept.write_text(json.dumps(result), "utf-8")
+    assert len(gather.on_real_models(claim, tmp_path)) == 1
+
+
 def test_a_real_model_that_was_asked_now_is_what_the_page_opens_with(tmp_path):
     """Its card is open, and its picture stands before its number; one that was committed waits to be opened."""
     panel = {"name": "a", "title": "A", "x": "x", "y": "y", "scale": "linear", "ticks": []}

@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,11 +11,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from secondlook.benchmarks.refusal import benchmark as refusal
+from secondlook.benchmarks.refusal.defences import Reminder
 from secondlook.evidence.experiment import conduct
 from secondlook.local.weights import catalogue
 from secondlook.studies.counting import CountingBench
 from secondlook.studies.experiments import EXPERIMENTS, REAL
-from secondlook.studies.real import RealBench, profile_of, read_records, without_text
+from secondlook.studies.real import RealBench, demonstrated, profile_of, read_records, without_text
 
 ROOT = Path(__file__).parents[2]
 WORDS = {"model", "decoding"}
@@ -117,6 +120,59 @@ def test_studies_of_size_want_several_models(tmp_path):
     bench = RealBench(profile_of("smollm2-135m"), tmp_path, tmp_path)
     with pytest.raises(ValueError, match="compares several models; name more"):
         EXPERIMENTS["S5"].run(bench)
+
+
+def test_several_models_are_told_by_name_also_where_no_catalogue_has_them(bbq_data, tmp_path, monkeypatch):
+    """Records of others, as a study of size on endpoints has them: the same ones for both, here."""
+    monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
+
+    class Given(RealBench):
+        def _ask(self, unit):
+            files = (ROOT / "results/real/smollm2-135m").glob(f"bbq-{unit.part}-oracle-*.parquet")
+            (file,) = [one for one in files if read_records(one).attrs["settings"].get("noise") == 0.0]
+            unit.file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, unit.file)
+            return True
+
+    family = [profile_of("openai/small"), profile_of("openai/large")]
+    bench = Given(family[0], tmp_path / "store", tmp_path / "work", family=family)
+    result = conduct(EXPERIMENTS["S5"], bench, tmp_path / "S5", "study")
+    assert result["model"] == "openai/small and openai/large"
+    assert "What is found holds for these models." in result["notes"][-1]
+    assert result["panels"][0]["ticks"] == ["openai-small", "openai-large"]
+    assert [curve["x"] for curve in result["curves"]] == [[1.0, 2.0]] * 2
+    alone = Given(family[0], tmp_path / "store", tmp_path / "work", family=family)
+    alone.questions("oracle")
+    assert alone.about().more["model"] == "openai/small"  # the other was not asked
+
+
+def test_a_unit_is_known_by_the_words_of_its_defence(smollm2, bbq_data, tmp_path, monkeypatch):
+    """Records that were asked for under other words would else be taken for these."""
+    monkeypatch.setenv("SECONDLOOK_DATA", str(bbq_data.parent))
+
+    def names():
+        told = []
+
+        class Told(RealBench):
+            def _ask(self, unit):
+                told.append(unit.name)
+                return False
+
+        Told(profile_of("smollm2-135m"), tmp_path, tmp_path).requests("none", "self-reminder", rounds=3)
+        return told[:4], told[4:]
+
+    none, reminded = names()
+    committed = {file.stem for file in (ROOT / "results/real/smollm2-135m").glob("refusal-*.parquet")}
+    assert {*none, *reminded} <= committed
+    monkeypatch.setattr(refusal, "reminder", lambda: Reminder("Please be good.", "{request}"))
+    assert names()[0] == none
+    assert not {*names()[1]} & {*reminded}
+
+
+def test_another_size_than_the_declared_one_has_results_of_its_own():
+    assert profile_of("smollm2-135m", per_category=100) == profile_of("smollm2-135m")
+    assert profile_of("smollm2-135m", per_category=5).name == "smollm2-135m-5"
+    assert demonstrated(profile_of("smollm2-135m")).name == "smollm2-135m-24"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "results/real").glob("*/*.parquet")), ids=lambda file: file.stem)

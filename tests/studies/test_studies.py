@@ -1,5 +1,6 @@
 """The studies S1 to S8 on real planted subjects, small: numbers recomputed from records, nothing asked twice."""
 
+import itertools
 import json
 import math
 
@@ -10,7 +11,8 @@ import scipy.stats
 
 from command import secondlook
 from secondlook.evidence.experiment import conduct, find
-from secondlook.evidence.outcome import ClaimEstimate
+from secondlook.evidence.outcome import ClaimEstimate, Part
+from secondlook.evidence.result import judged
 from secondlook.studies.experiments import EXPERIMENTS
 from secondlook.studies.experiments.critic_accuracy import _fisher
 from secondlook.studies.pairs import arms_of, change, estimate
@@ -43,8 +45,9 @@ def test_every_claim_is_judged_on_all_its_parts_and_called_planted(results):
     assert list(results) == [f"S{index}" for index in range(1, 9)]
     for name, result in results.items():
         assert result["planted"]
+        # A planted subject is no server: its seconds are of a whole batch.
         assert [part["name"] for part in result["parts"]] == [
-            part.name for part in EXPERIMENTS[name].parts if not part.optional
+            part.name for part in EXPERIMENTS[name].parts if part.name != "seconds"
         ]
         assert result["outcome"] in ("supported", "undecided", "refuted", "not estimated")
         assert "no real model is" in result["notes"][-1]
@@ -116,6 +119,45 @@ def test_a_cache_saves_what_it_holds(results):
     assert 0 < number(results["S8"], "added") < number(results["S8"], "saved") < 1
 
 
+def test_a_look_is_a_critique_and_the_answer_after_it(results, folder):
+    """By hand: a row of records is an answer and the critique of it, and a bare answer is the price of a first one."""
+    tables = [pd.read_csv(path) for path in (folder / "asked").glob("planted-*/records.csv")]
+    (records,) = [table for table in tables if "diverse" in set(table["variant"])]
+    answers, looks = [], []
+    for _, rows in records.sort_values("round").groupby("sample"):
+        asked = [row for _, row in rows.iterrows()]
+        assert [row["round"] for row in asked] == [0, 1, 2, 3]
+        answers.append(asked[0]["tokens_in"] + asked[0]["tokens_out"] - asked[0]["tokens_critique"])
+        for before, after in itertools.pairwise(asked):
+            critique = before["tokens_critique"] - before["tokens_critique_cached"]
+            whole = after["tokens_in"] - after["tokens_cached"] + after["tokens_out"]
+            looks.append(critique + whole - (after["tokens_critique"] - after["tokens_critique_cached"]))
+    assert number(results["S8"], "added") == pytest.approx(np.mean(looks) / np.mean(answers))
+
+
+def test_a_category_without_a_readable_verdict_is_left_out_of_the_correlation(tmp_path):
+    class Unread(PlantedBench):
+        def questions(self, *critics, **study):
+            records = super().questions(*critics, **study)
+            first = records["group"] == records["group"].iloc[0]
+            return records.assign(verdict=records["verdict"].where(~first | records["verdict"].isna(), "unclear"))
+
+    bench = Unread(SMALL, tmp_path / "asked")
+    result = conduct(EXPERIMENTS["S2"], bench, tmp_path / "S2", "study")
+    assert "Categories left out, since no verdict there could be read: 1." in " ".join(result["notes"])
+    groups = bench.questions("self")["group"].nunique()
+    assert [part["n"] for part in result["parts"]] == [groups - 1] * 2
+    json.dumps(result, allow_nan=False)
+
+
+def test_a_part_that_no_place_may_leave_out_has_a_number():
+    parts = (Part("a", "one", above=0.0), Part("b", "other", above=0.0, optional=True))
+    numbers = {"a": ClaimEstimate(1.0, 0.5, 1.5, 3)}
+    assert judged(parts, numbers)["outcome"] == "supported"
+    with pytest.raises(KeyError, match="a"):
+        judged(parts, {"b": numbers["a"]})
+
+
 def test_fishers_interval_is_scipys():
     x, y = np.random.default_rng(0).normal(size=(2, 11))
     correlation = scipy.stats.pearsonr(x, x + y)
@@ -175,8 +217,38 @@ def test_the_command_says_what_it_found_and_where(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = secondlook("study", "run", "S8", "--profile", "demo", "--out", "runs")
     assert done.code == 0, done.err
-    assert "supported at profile demo" in done.out
+    assert "refuted at profile demo" in done.out
     assert (tmp_path / "runs/demo/S8/result.json").is_file()
-    assert (
-        "profile 'huge' is unknown; known: demo, quick" in secondlook("study", "run", "S8", "--profile", "huge").error
-    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("S8", "--profile", "huge"), "profile 'huge' is unknown; known: demo, quick"),
+        (("all", "--profile", "huge"), "profile 'huge' is unknown; known: demo, quick"),
+        (("all", "--model", "smolm2"), "smolm2"),
+        (("all", "--model", "smolm2", "--dry-run"), "smolm2"),
+        (("S1", "--per-category", "20"), "--per-category needs --model"),
+        (("S1", "--base-url", "http://127.0.0.1:9/v1"), "--base-url needs --model"),
+        (("S1", "--dry-run"), "--dry-run needs --model"),
+        (("S1", "--model", "x/y", "--profile", "demo"), "with --model, --profile has no effect"),
+    ],
+)
+def test_what_can_be_told_before_anybody_is_asked_ends_every_study(words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert said in secondlook("study", "run", *words).error
+    assert not [*tmp_path.iterdir()]
+
+
+def test_of_several_studies_those_that_cannot_be_run_are_told_and_counted(tmp_path, monkeypatch):
+    """Their data are not here: the next is tried, and the exit code says that not all was done."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECONDLOOK_DATA", str(tmp_path / "nowhere"))
+    done = secondlook("study", "run", "S1", "S7", "R2", "--model", "openai/some", "--dry-run")
+    assert done.code == 1
+    said = " ".join(done.err.split())
+    for study in ("S1", "S7", "R2"):
+        assert f"{study} is not run: " in said
+    assert "Age.jsonl is not there: run `secondlook data get bbq`" in said
+    assert "xstest_prompts.csv is not there: put it there as its authors" in said
+    assert "Errno" not in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,6 +111,9 @@ def run(
     together = together or (1 if device == "cpu" else 16)
     folder, resources = place(trained or out / "trained"), resources_of(device, cpus, gpus)
     options = Options(device, bf16, compile_, exam=size.exam)
+    # What a user types to find the same numbers again.
+    again = ["--profile", size.name, *(["--device", device] if device != "cpu" else [])]
+    again += ["--bf16"] * bf16 + ["--compile"] * compile_
     with engine(cluster, folder, resources, workers, notice) as works:
         store = Store(folder, options, works, together)
         for experiment in experiments:
@@ -117,7 +121,7 @@ def run(
             with bar() as progress:
                 task = progress.add_task(f"{experiment.id}: runs trained", total=None)
                 lab = Lab(size, store, partial(progress.advance, task))
-                result = conduct(experiment, lab, into, f"secondlook lab run {experiment.id} --profile {size.name}")
+                result = conduct(experiment, lab, into, shlex.join(["secondlook", "lab", "run", experiment.id, *again]))
             show(result, console)
             console.print(f"result.json, figure.png and figure.svg in {into}\n", highlight=False, soft_wrap=True)
 

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
+
+
+def typed(context: typer.Context) -> set[str]:
+    """Names of the parameters that stand on the command line, whatever their values."""
+    # By name: which class the sources are of changes with typer's version.
+    return {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+
+
+def refuse_unused(context: typer.Context, unused: Collection[str], model: object) -> None:
+    """Refuse options that have no effect with ``--model``, or without it.
+
+    Raises:
+        ValueError: One of them stands on the command line.
+    """
+    if given := typed(context) & {*unused}:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
+        raise ValueError(f"with --model, {words} has no effect: leave it out" if model else f"{words} needs --model")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from secondlook.bars import progress
+from secondlook.cli.options import refuse_unused, typed
 from secondlook.cli.terminal import Cluster, Cpus, Gpus, console, errors, notice
 from secondlook.machine import processors
 
@@ -59,22 +60,22 @@ def reproduce(
 
     The same command goes on where it was stopped. Exit code 1 if a claim that had held no longer does.
     """
-    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
-    if unused := given & ({*_OWN} if model else {*_OF_MODEL}):
-        words = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(unused))
-        raise ValueError(f"with --model, {words} has no effect: leave it out" if model else f"{words} needs --model")
+    refuse_unused(context, _OWN if model else _OF_MODEL, model)
     if model:
-        from secondlook.cli.studies import run as run_studies
+        from secondlook.cli.studies import of_models
 
-        run_studies(
+        of_models(
             ids or ["all"],
-            model=model,
-            base_url=base_url,
-            per_category=per_category,
+            model,
+            base_url,
+            per_category,
+            Path("results/real"),
+            out if "out" in typed(context) else Path("runs/studies"),
             dry_run=dry_run,
-            out=out if "out" in given else Path("runs/studies"),
         )
         return
+    if expected is not None and not expected.is_file():
+        raise ValueError(f"--expected {str(expected)!r} is not there, so nothing could be compared; name a claims.json")
     import torch
     from rich.progress import (
         BarColumn,
@@ -119,7 +120,11 @@ def reproduce(
         import webbrowser
 
         webbrowser.open(page.absolute().as_uri())
-    for sentence in (lost := fallen(entries, expected or RESULTS / "claims.json")):
+    before = expected or RESULTS / "claims.json"
+    if not before.is_file():  # an installed package brings no results along
+        notice("no committed outcomes are here to compare with; name a claims.json with --expected")
+        return
+    for sentence in (lost := fallen(entries, before)):
         console.print(sentence, style="red", highlight=False, soft_wrap=True)
     if lost:
         raise typer.Exit(1)

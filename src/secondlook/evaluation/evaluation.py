@@ -13,7 +13,7 @@ from typing import Any
 from inspect_ai import Task
 from inspect_ai.model import Model
 
-from secondlook.benchmarks.benchmark import AnyBenchmark, find
+from secondlook.benchmarks.benchmark import AnyBenchmark, OwnArm, find
 from secondlook.correction.case import VERDICTS, Case
 from secondlook.correction.critics.names import SILENT
 from secondlook.evaluation.asking import Endpoint
@@ -173,7 +173,15 @@ class Evaluation:
 
     def arm(self, name: str) -> dict[str, Any]:
         """Study fields of one arm, but for the seed."""
-        return dict(arm_of(self.kind, name, self.kind.given(self.questions), self._given(name)).study)
+        return dict(self._own(name).study)
+
+    def words_of(self, name: str) -> str | None:
+        """A digest of what a benchmark's own arm puts before or around every question; ``None`` if it puts nothing."""
+        own = self._own(name)
+        return digest_of([dict(own.words), own.shown]) if own.words or own.shown else None
+
+    def _own(self, name: str) -> OwnArm:
+        return arm_of(self.kind, name, self.kind.given(self.questions), self._given(name))
 
     def task(self, name: str) -> Task:
         """The Inspect task of one arm."""

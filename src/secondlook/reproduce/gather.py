@@ -20,8 +20,6 @@ from secondlook.reproduce.ledger import DEMONSTRATED, Claim
 PROFILES = ("demo", "quick", "full")
 DEMO = ("L1", "L7", "S2", "R1")
 """Claims that the demo profile runs beside the theory; of all others it shows what was committed."""
-_FEW = 24
-"""Word problems that the demo asks: what two cores do in a minute and a half."""
 Describe = Callable[[str], None]
 
 
@@ -107,11 +105,11 @@ def _real(claim: Claim, profile: str, work: Path, command: str, tell: Describe) 
     import torch
 
     from secondlook.studies.experiments import REAL
-    from secondlook.studies.real import RealBench, profile_of
+    from secondlook.studies.real import RealBench, demonstrated, profile_of
 
     asked = profile_of(DEMONSTRATED)
-    if profile == "demo":
-        asked = replace(asked, problems=_FEW)
+    if profile == "demo":  # smaller, and called so: neither is compared with the other
+        asked, command = demonstrated(asked), f"secondlook reproduce {claim.id} --profile demo"
     bench = RealBench(asked, work / "records", work / "asked", lambda what: tell(f"{claim.id}: {what}"))
     threads = torch.get_num_threads()
     torch.set_num_threads(processors())  # one process asks, and its products are large enough for every core
@@ -127,7 +125,11 @@ def committed(claim: Claim, results: Path) -> dict[str, Any] | None:
     if file is None or not file.is_file():
         return None
     result: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return result if result["claim"] == claim.statement and claim.agrees(result["parts"]) else None
+    return result if _judged_by(claim, result) else None
+
+
+def _judged_by(claim: Claim, result: dict[str, Any]) -> bool:
+    return bool(result["claim"] == claim.statement and claim.agrees(result["parts"]))
 
 
 def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, seconds: float) -> dict[str, Any]:
@@ -151,10 +153,15 @@ def record(claim: Claim, finding: dict[str, Any], profile: str, evidence: str, s
 
 
 def on_real_models(claim: Claim, results: Path) -> list[dict[str, Any]]:
-    """Committed findings of a claim on real models: outcome and deciding number of each, for that model alone."""
+    """Committed findings of a claim on real models: outcome and deciding number of each, for that model alone.
+
+    What was judged by another statement or other thresholds is left out, until it is judged again.
+    """
     found = []
     for file in claim.asked_of(results):
         result: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        if not _judged_by(claim, result):
+            continue
         deciding = _deciding(result["parts"], result["outcome"])
         asked = {"name": file.parts[-3], "model": result["model"], "date": result["date"], "n": deciding["n"]}
         found.append(asked | _found(result["outcome"], deciding))

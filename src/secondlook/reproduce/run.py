@@ -228,9 +228,10 @@ def fallen(entries: Sequence[Entry], expected: Path) -> list[str]:
 
     Evidence of a laboratory or a study is compared with that of the same profile only: at another size a claim may
     rightly fail.
+
+    Raises:
+        FileNotFoundError: There is no such file.
     """
-    if not expected.is_file():
-        return []
     before = {record["id"]: record for record in json.loads(expected.read_text("utf-8"))}
     return [
         f"{now['id']} had held ({old['finding']}, {words.worded(old)}) and does not: "

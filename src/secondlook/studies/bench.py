@@ -48,8 +48,8 @@ class Bench(ABC):
         """Facts about this bench, for a result."""
 
     @abstractmethod
-    def millions(self, subject: str) -> float:
-        """Parameters of a subject, in millions."""
+    def millions(self, subject: str) -> float | None:
+        """Parameters of a subject, in millions; ``None`` where nobody tells."""
 
     @abstractmethod
     def questions(self, *critics: str, subject: str = "", **study: Any) -> pd.DataFrame:

@@ -117,4 +117,6 @@ def _digest(evaluation: Evaluation) -> str:
     digest = hashlib.sha256(revision(checkpoint(evaluation.endpoint.model.removeprefix("secondlook/"))).encode())
     for name in prompt_names():
         digest.update(load_prompt(name).version.encode())
+    for name in evaluation.names:
+        digest.update((evaluation.words_of(name) or "").encode())
     return digest.hexdigest()[:8]

@@ -46,6 +46,8 @@ _SENTENCE = 40
 """Tokens that a reply of one short sentence may have."""
 _WORKED = 320
 """Tokens that an answer with its working, or a critique of it, may have."""
+_SHOWN = 24
+"""Word problems of a demonstration: what two cores do in a minute and a half."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,16 @@ Declared in docs/real-models.md.
 
 
 def profile_of(model: str, base_url: str | None = None, per_category: int | None = None) -> RealProfile:
-    """Profile of a model: as the protocol declares it for a model of the catalogue, else as large as the smallest's."""
+    """Profile of a model: as the protocol declares it for a model of the catalogue, else as large as the smallest's.
+
+    With another number of questions a category its name says so: its results lie beside those of the declared size.
+    """
     asked = model if "/" in model else _LOCAL + model
     known = asked.removeprefix(_LOCAL)
     questions, requests, sums, functions = SIZES.get(known, SIZES["smollm2-135m"])
+    name, other = file_name(known), per_category not in (None, questions)
     return RealProfile(
-        file_name(known),
+        f"{name}-{per_category}" if other else name,
         asked,
         per_category or questions,
         requests,
@@ -101,6 +107,11 @@ def profile_of(model: str, base_url: str | None = None, per_category: int | None
         functions=functions,
         base_url=base_url,
     )
+
+
+def demonstrated(profile: RealProfile) -> RealProfile:
+    """The same model, asked as few word problems as a demonstration has time for."""
+    return replace(profile, name=f"{profile.name}-{_SHOWN}", problems=_SHOWN)
 
 
 @dataclass(frozen=True)
@@ -140,7 +151,7 @@ class RealBench(Bench):
 
     other = ""
     defences = ("none", "self-reminder", "icd", "again", "self")
-    of_family = "The models come from different families: they differ in more than size."
+    of_family = "Models of different families differ in more than size."
     of_requests = "Stored attacks and XSTest's safe prompts; a judge reads the replies, of which nothing is kept."
 
     def __init__(
@@ -158,21 +169,31 @@ class RealBench(Bench):
         self.writer = ""
         self._family = {member.name: member for member in family or (profile,)}
         self.family = tuple(self._family)
-        self.asked: dict[str, Any] = {}
+        self._asked: dict[str, str] = {}  # dates, by the model's name
         # A gigabyte is hashed once, not for every unit.
         self._weights = cache(lambda name: revision(checkpoint(name)))
 
     def about(self) -> About:
-        """Facts about the bench: which model was asked, when, and that it is not planted."""
-        known = catalogue().get(self.profile.model.removeprefix(_LOCAL))
-        model = f"{known.title}, {known.quantisation}" if known else self.profile.model
-        note = f"Asked: {model}; {self.asked.get('date', 'no date')}. What is found holds for this model."
-        more = {"planted": False, "model": model, "sha256": known.sha256 if known else None, **self.asked}
-        return About(self.profile.name, asdict(self.profile), (note,), more=more, earlier=self.saved)
+        """Facts about the bench: which models were asked, when, and that they are not planted."""
+        asked = [one for name, one in self._family.items() if name in self._asked] or [self.profile]
+        known = [catalogue().get(one.model.removeprefix(_LOCAL)) for one in asked]
+        called = [f"{it.title}, {it.quantisation}" if it else one.model for one, it in zip(asked, known, strict=True)]
+        model, which = " and ".join(called), "this model" if len(asked) == 1 else "these models"
+        date = max(self._asked.values(), default="no date")
+        note = f"Asked: {model}; {date}. What is found holds for {which}."
+        more = {
+            "planted": False,
+            "model": model,
+            "sha256": ", ".join(it.sha256 for it in known if it) or None,
+            "date": date,
+        }
+        settings = asdict(asked[0]) if len(asked) == 1 else {one.name: asdict(one) for one in asked}
+        return About(self.profile.name, settings, (note,), more=more, earlier=self.saved)
 
-    def millions(self, subject: str) -> float:
-        """Millions of parameters, as the catalogue has them."""
-        return catalogue()[self._family[subject].model.removeprefix(_LOCAL)].millions
+    def millions(self, subject: str) -> float | None:
+        """Millions of parameters, where the catalogue has them."""
+        known = catalogue().get(self._family[subject].model.removeprefix(_LOCAL))
+        return known.millions if known else None
 
     def questions(self, *critics: str, subject: str = "", **study: Any) -> pd.DataFrame:
         """Records of BBQ's questions."""
@@ -263,10 +284,16 @@ class RealBench(Bench):
         return Endpoint(model=profile.model, base_url=profile.base_url, max_tokens=profile.tokens)
 
     def unit(self, profile: RealProfile, evaluation: Evaluation, part: str, files: Sequence[Path]) -> pd.DataFrame:
-        """Records of one unit: from the store, or asked for and put there."""
+        """Records of one unit: from the store, or asked for and put there.
+
+        Raises:
+            FileNotFoundError: Published data that are asked about are not there.
+            RunError: Calls failed; the unit is kept once they were asked again.
+        """
+        for file in files:
+            _published(file)
         arm, settings = evaluation.names[0], self._settings(profile, evaluation, files)
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-        name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
+        name = f"{evaluation.benchmark}-{part}-{arm}-{digest_of_settings(settings)}"
         file = self.store / profile.name / f"{name}.parquet"
         kept = file.is_file()
         if not kept and not self._ask(StudyUnit(profile, evaluation, part, name, file, settings)):
@@ -274,7 +301,7 @@ class RealBench(Bench):
         records = read_records(file)
         if kept:  # what is asked now, `conduct` times itself
             self.saved += records.attrs["seconds"] or 0.0
-        self.asked["date"] = max(self.asked.get("date", ""), records.attrs["date"])
+        self._asked[profile.name] = max(self._asked.get(profile.name, ""), records.attrs["date"])
         return records
 
     def _settings(self, profile: RealProfile, evaluation: Evaluation, files: Sequence[Path]) -> dict[str, Any]:
@@ -290,6 +317,8 @@ class RealBench(Bench):
             "files": {file.name: sha256(file) for file in files},
             **evaluation.settings_by_arm[arm],
         }
+        if words := evaluation.words_of(arm):
+            settings["words"] = words
         # The same model at another address gives the same records.
         settings.pop("base_url")
         if command := settings.get("critic_command"):  # the same tool, wherever Python is
@@ -303,11 +332,13 @@ class RealBench(Bench):
         local = unit.profile.model.startswith(_LOCAL)
         out = self.folder / unit.profile.name / unit.name
         resumed = out.exists()  # by a call whose time nobody knows
+        failed = out / "failed"  # a mark: calls of this unit failed before, and were told of
         # The fast path needs the weights; any other model is asked through Inspect.
         report = run_evaluation(unit.evaluation, out, quiet=True, arms=run_arms if local else None)
         # What is in the store is never asked again, so what failed is asked once more first. What fails then, too, as a
         # prompt that is too long, is left out of every number.
-        if report.lost is not None and not resumed:
+        if report.lost is not None and not failed.exists():
+            failed.touch()
             raise RunError(f"{unit.name} is not kept: {report.lost} What fails again is left out.")
         records = without_text(pd.read_csv(out / "records.csv", dtype=TYPES))
         found = provenance()
@@ -321,6 +352,11 @@ class RealBench(Bench):
         with whole(unit.file) as kept:
             records.to_parquet(kept, compression="zstd", index=False)
         return True
+
+
+def digest_of_settings(settings: Mapping[str, Any]) -> str:
+    """The end of a unit's name: a digest of all that its records depend on."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def read_records(file: Path) -> pd.DataFrame:
@@ -339,11 +375,23 @@ def without_text(records: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _published(file: Path) -> Path:
+    """A file of published data, which its user has to have."""
+    if not file.is_file():
+        bbq = file.parent.name == "bbq"
+        remedy = "run `secondlook data get bbq`" if bbq else "put it there as its authors publish it"
+        raise FileNotFoundError(f"{file} is not there: {remedy}, or set SECONDLOOK_DATA to the folder that has it")
+    return file
+
+
 def _safe_prompts(published: Path, folder: Path) -> Path:
     """XSTest's safe prompts in the form of a file of benign behaviours, outside the repository."""
     file = folder / "xstest-safe.csv"
     folder.mkdir(parents=True, exist_ok=True)
-    with published.open(encoding="utf-8", newline="") as source, file.open("w", encoding="utf-8", newline="") as out:
+    with (
+        _published(published).open(encoding="utf-8", newline="") as source,
+        file.open("w", encoding="utf-8", newline="") as out,
+    ):
         writer = csv.writer(out)
         writer.writerow(("Index", "Goal", "Target", "Behavior", "Category", "Source"))
         rows: Iterator[dict[str, str]] = csv.DictReader(source)
@@ -357,7 +405,7 @@ def _grade_school(published: Path, folder: Path, count: int) -> Path:
     """The first so many of GSM8K's test questions, with the number each ends with, outside the repository."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "gsm8k.jsonl"
-    rows = [json.loads(line) for line in published.read_text("utf-8").split("\n")[:count] if line]
+    rows = [json.loads(line) for line in _published(published).read_text("utf-8").split("\n")[:count] if line]
     asked = [
         {"id": f"gsm8k-{number}", "prompt": row["question"], "answer": row["answer"].rpartition("####")[2].strip()}
         for number, row in enumerate(rows)

@@ -29,19 +29,25 @@ def run(bench: Bench) -> Findings:
     panel = Panel("gain", "Categories", "accuracy of the self-check", "change of accuracy")
     found, curve, note = _correlated("categories", own)
     if not others:
-        return Findings({"correlation": found}, (panel,), (curve,), (note,))
+        return Findings({"correlation": found}, (panel,), tuple(filter(None, [curve])), (note,))
     other, beside, _ = _correlated("the other subject's", others[0])
     return Findings(
         {"correlation": found, "other subject": other},
         (panel,),
-        (curve, beside),
+        tuple(filter(None, [curve, beside])),
         (note, "The other subject's self-check is nearly the same in all categories: there is little to correlate."),
     )
 
 
-def _correlated(label: str, arm: Arm) -> tuple[ClaimEstimate, Curve, str]:
-    groups = np.unique(arm.group)
-    critics = [estimate(critic_of(arm.take(arm.group == group), 0).accuracy) for group in groups]
+def _correlated(label: str, arm: Arm) -> tuple[ClaimEstimate, Curve | None, str]:
+    judged = {group: critic_of(arm.take(arm.group == group), 0).accuracy for group in np.unique(arm.group)}
+    # Where no verdict could be read, there is no accuracy to go with a gain.
+    groups = [group for group, accuracy in judged.items() if accuracy is not None]
+    unread = len(judged) - len(groups)
+    without = f" Categories left out, since no verdict there could be read: {unread}." if unread else ""
+    if not groups:
+        return estimate(None), None, f"There is nothing to correlate.{without}"
+    critics = [estimate(judged[group]) for group in groups]
     gains = [change(arm, arm, group=group) for group in groups]
     order = np.argsort([critic.value for critic in critics])
     curve = Curve(
@@ -53,10 +59,10 @@ def _correlated(label: str, arm: Arm) -> tuple[ClaimEstimate, Curve, str]:
     )
     found = correlate([gain.value for gain in gains], [critic.value for critic in critics])
     if isinstance(found, str):
-        return estimate(None), curve, found
+        return estimate(None), curve, f"No correlation: {found}.{without}"
     note = (
         f"Spearman's rho {found.spearman:.3f}, p = {found.spearman_p:.2g}; Pearson's p = {found.pearson_p:.2g}, both "
-        "from permutations of the categories."
+        f"from permutations of the categories.{without}"
     )
     return _fisher(found.pearson, len(groups)), curve, note
 
@@ -76,7 +82,7 @@ EXPERIMENT = Experiment(
     "figure 3",
     (
         Part("correlation", "Pearson's r over the categories", above=0.0),
-        Part("other subject", "the same on a subject with one critic for all", above=0.0, whose="ours"),
+        Part("other subject", "the same on a subject with one critic for all", above=0.0, whose="ours", optional=True),
     ),
     run,
     ask=ask,

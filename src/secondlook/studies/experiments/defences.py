@@ -83,7 +83,7 @@ def _less(before: Arm, after: Arm, *, forbidden: bool) -> ClaimEstimate:
 EXPERIMENT = Experiment(
     "S7",
     "defences against triggers",
-    "Checking-as-Context lowers attack success to a few per cent, further than a self-reminder or shown refusals.",
+    "Checking-as-Context lowers attack success, and further than a self-reminder or shown refusals do.",
     "table 3",
     (
         Part("fewer attacks", "attack success after a self-check less that without defence", below=-0.1),

@@ -53,7 +53,7 @@ def run(bench: Bench) -> Findings:
             "Critiques whose verdict could not be read: "
             + ", ".join(f"{name} {100 * share.value:.1f}%" for name, share in unclear.items() if share)
             + ".",
-            "How accurate a format makes the self-check is planted. A free verbal critique states no verdict to read.",
+            "A free verbal critique states no verdict to read.",
         ),
     )
 
@@ -61,7 +61,7 @@ def run(bench: Bench) -> Findings:
 EXPERIMENT = Experiment(
     "S4",
     "formats of the critique",
-    "A free verbal critique is worth far more than a number; chain of thought with a verdict is best.",
+    "A free verbal critique is worth more than a number; chain of thought with a verdict is best.",
     "table 2",
     (
         Part("verbal", "accuracy after a verbal critique less that after a number", above=0.0),

@@ -39,16 +39,15 @@ def run(bench: Bench) -> Findings:
             notes.append(f"critic {arm.name}: {foretold.warning}")
     oracle, own = arms["oracle"], arms["self"]
     last = bench.rounds
-    numbers = {
-        "oracle helps": change(oracle, oracle, 0, HELPED),
-        "self decays": change(own, own, 1, last),
-        **missed,
-    }
-    # A real model makes three second looks only: this part is then left out.
-    if last > HELPED:
-        numbers["oracle stops"] = change(oracle, oracle, HELPED, last)
+    if last <= HELPED:
+        notes.append(f"No look after round {HELPED} was made: whether the truth's verdict helps there is not known.")
     return Findings(
-        numbers,
+        {
+            "oracle helps": change(oracle, oracle, 0, HELPED),
+            "oracle stops": change(oracle, oracle, HELPED, last) if last > HELPED else estimate(None),
+            "self decays": change(own, own, 1, last),
+            **missed,
+        },
         tuple(panels),
         tuple(curves),
         tuple(notes),
@@ -84,7 +83,7 @@ def _foretold(arm: Arm, found: Forecast) -> Curve:
 EXPERIMENT = Experiment(
     "S6",
     "rounds",
-    "The truth's verdict helps for three rounds at most; a self-check helps for about one, and then decays.",
+    "The truth's verdict helps for three rounds at most; after a self-check accuracy decays from the first round on.",
     "figure 6",
     (
         Part("oracle helps", f"accuracy in round {HELPED} less that of the first answer, truth's verdict", above=0.0),
