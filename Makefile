@@ -42,7 +42,7 @@ check: $(STAMP)
 check-types: $(STAMP)
 	$(BIN)/mypy
 
-# Pages, tables and pictures are what their tools write.
+# Pages, tables and the pictures drawn from records are what their tools write.
 check-pages: $(STAMP)
 	$(BIN)/python tools/check.py
 

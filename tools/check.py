@@ -1,5 +1,6 @@
-"""Check that every generated page and picture is what its tool writes now: each tool with ``--check``, in one process.
+"""Check that every generated page is what its tool writes now: each tool with ``--check``, in one process.
 
+Of pictures it checks those that a tool draws from records; not the figures of results, nor what a browser photographs.
 One process, since each tool imports much and computes little.
 """
 

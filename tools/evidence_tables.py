@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 from secondlook.evidence.outcome import side
 from secondlook.evidence.report import interval
@@ -82,27 +87,35 @@ def of_base(sweep: dict[str, Any]) -> str:
 
 
 def block(text: str, name: str, content: str) -> str:
-    """The text with the block of this name filled."""
+    """The text with the block of this name filled.
+
+    Raises:
+        ValueError: The text has no such block, or it does not end: what a tool writes would be seen nowhere.
+    """
     start, end = f"<!-- {name}:start -->\n", f"<!-- {name}:end -->"
-    head, found, rest = text.partition(start)
-    if not found:
-        return text
-    _, _, tail = rest.partition(end)
+    head, _, rest = text.partition(start)
+    _, ended, tail = rest.partition(end)
+    if not ended:
+        raise ValueError(f"the page has no block {name!r}: put {start.strip()} and {end} where it is to stand")
     return f"{head}{start}{content}{end}{tail}"
 
 
-def filled(text: str) -> str:
-    """A page as it should be."""
-    text = block(text, "columns", columns())
-    for file in sorted((ROOT / "results" / "lab").glob("*/result.json")):
-        sweep = json.loads(file.read_text("utf-8"))
-        text = block(text, file.parent.name, standings(sweep))
-        text = block(text, f"{file.parent.name}-base", of_base(sweep))
-    for floor in PAGES:
-        found = results(floor)
-        text = block(text, floor, outcomes(found))
-        for result in found:
-            text = block(text, result["id"], parts(result))
+def blocks(floor: str) -> dict[str, str]:
+    """What stands in the blocks of a floor's page, by their names."""
+    found = results(floor)
+    made = {floor: outcomes(found)} | {result["id"]: parts(result) for result in found}
+    if floor == "lab":
+        made["columns"] = columns()
+        for file in sorted((ROOT / "results" / "lab").glob("*/result.json")):
+            sweep = json.loads(file.read_text("utf-8"))
+            made |= {file.parent.name: standings(sweep), f"{file.parent.name}-base": of_base(sweep)}
+    return made
+
+
+def filled(floor: str, text: str) -> str:
+    """A floor's page as it should be."""
+    for name, content in blocks(floor).items():
+        text = block(text, name, content)
     return text
 
 
@@ -117,10 +130,28 @@ def refresh(path: Path, filled: Callable[[str], str], otherwise: str) -> int:
     return 0
 
 
+def redraw(path: Path, figure: Figure) -> int:
+    """Write a figure as SVG, its words as text, or with ``--check`` compare it.
+
+    Ids come from a fixed salt and there is no date, so that the same numbers give the same bytes.
+    """
+    made = BytesIO()
+    with rc_context({"svg.hashsalt": "secondlook", "svg.fonttype": "none"}):
+        figure.savefig(made, format="svg", metadata={"Date": None})
+    if "--check" not in sys.argv[1:]:
+        path.write_bytes(made.getvalue())
+    elif path.read_bytes() != made.getvalue():
+        sys.stderr.write(f"docs/{path.name} is not what its tool draws\n")
+        return 1
+    return 0
+
+
 def main() -> int:
     """Rewrite the blocks, or compare them; the first page that differs is told."""
-    for name in PAGES.values():
-        if refresh(ROOT / name, filled, f"{name} does not show results/; run: python tools/evidence_tables.py"):
+    for floor, name in PAGES.items():
+        if refresh(
+            ROOT / name, partial(filled, floor), f"{name} does not show results/; run: python tools/evidence_tables.py"
+        ):
             return 1
     return 0
 

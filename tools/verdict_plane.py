@@ -14,7 +14,9 @@ from typing import Any
 
 import pandas as pd
 import real_records
-from evidence_tables import block, refresh
+from evidence_tables import block, redraw, refresh
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from pydantic import TypeAdapter
 
 from secondlook.diagnosis.diagnose import diagnose
@@ -121,13 +123,9 @@ def table(found: list[Point]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(found: list[Point]) -> None:
+def draw(found: list[Point]) -> Figure:
     """The plane: planted subjects hollow, real models filled, whiskers for precision."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    # Ids from a fixed salt and no date: the same points give the same bytes.
-    with rc_context({"font.size": 9, "svg.hashsalt": "secondlook"}):
+    with rc_context({"font.size": 9}):
         figure = Figure(figsize=(6.4, 4.4), layout="constrained")
         axes: Any = figure.subplots()
         axes.plot([0, 1], [-1, 1], color="#8a2f8f", linewidth=1.6, label="T12, and harm = repair")
@@ -150,7 +148,7 @@ def draw(found: list[Point]) -> None:
         axes.set(xlabel="alarm precision P(wrong | alarm)", ylabel=says, xlim=(0, 1))
         axes.grid(visible=True, alpha=0.25, linewidth=0.6)
         axes.legend(fontsize=8, frameon=False)
-        figure.savefig(PLANE, metadata={"Date": None})
+    return figure
 
 
 def main() -> int:
@@ -160,9 +158,8 @@ def main() -> int:
         from secondlook.evidence import figures
         from secondlook.reproduce.worth_picture import picture
 
-        draw(found)
         figures.draw(picture() | {"id": "T12", "title": "forward passes"}, LOOKS, endings=(".svg",))
-    return refresh(
+    return redraw(PLANE, draw(found)) or refresh(
         PAGE,
         lambda text: block(text, "plane", table(found)),
         "docs/theory.md does not show the diagnoses under results/; run: python tools/verdict_plane.py",
