@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 from evidence_tables import block, refresh
+from real_records import whole
 
 from secondlook.fitting.gate_file import GateFile, Trial, Worth
 from secondlook.fitting.gate_fit import fit, held_out, questions_of
@@ -24,7 +25,10 @@ _OF_ARM = ("arms", "questions", "files", "critic_command", "critic_seconds", "vo
 
 
 def studies() -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Model, name and records of every study: units that differ in nothing but arm and part of the data."""
+    """Model, name and records of every study: units that differ in nothing but arm and part of the data.
+
+    Arms that were not asked all of their parts are left out.
+    """
     for folder in sorted(path for path in REAL.iterdir() if path.is_dir()):
         found: dict[str, list[pd.DataFrame]] = {}
         for file in sorted(folder.glob("*.parquet")):
@@ -36,11 +40,21 @@ def studies() -> Iterator[tuple[str, str, pd.DataFrame]]:
             rounds, variant = settings.get("rounds", 1), settings.get("variant", "self")
             name = f"{settings['benchmark']}, {rounds} look{'s' if rounds > 1 else ''}"
             name += f", {variant}" if variant != "self" else ""
-            frames = [unit.assign(sample=unit["sample"].astype(str)) for unit in units]
+            frames = [unit.assign(sample=unit["sample"].astype(str)) for unit in _whole(settings["benchmark"], units)]
+            if not frames:
+                continue
             for frame in frames:
                 frame.attrs = {}
             # Every unit of BBQ holds the arm that always abstains, so it comes several times.
             yield folder.name, name, pd.concat(frames, ignore_index=True).drop_duplicates(["arm", "sample", "round"])
+
+
+def _whole(benchmark: str, units: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    by_arm: dict[tuple[str, float | None], list[pd.DataFrame]] = {}
+    for unit in units:
+        settings = unit.attrs["settings"]
+        by_arm.setdefault((settings["arms"][0], settings.get("noise")), []).append(unit)
+    return [unit for each in by_arm.values() if whole(benchmark, each) for unit in each]
 
 
 def gated() -> Iterator[tuple[str, str, str, GateFile, Trial | None]]:

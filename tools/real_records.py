@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from secondlook.evaluation.study import UNKNOWN
-from secondlook.studies.real import CATEGORIES
+from secondlook.studies.real import ATTACKS, CATEGORIES
 
 REAL = Path(__file__).parent.parent / "results" / "real"
 _TASKS = {
@@ -22,6 +22,8 @@ _TASKS = {
     "own-human-eval": "HumanEval",
     "refusal": "requests",
 }
+_PARTS = {"bbq": len(CATEGORIES), "refusal": len(ATTACKS) + 1}
+"""Units of an arm that is asked category by category, or file by file."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ def unflipped(critic: str) -> str:
     return re.sub(r"noisy\([^,]+, (.+)\)", r"\1", critic)
 
 
+def whole(benchmark: str, units: Sequence[pd.DataFrame]) -> bool:
+    """Whether these units of an arm are all of them: of a part of its questions nothing is said."""
+    return len(units) == _PARTS.get(benchmark, 1)
+
+
 def models() -> list[str]:
     """Models with records."""
     return sorted(file.name for file in REAL.glob("*") if any(file.glob("*.parquet")))
@@ -95,7 +102,7 @@ def arms(model: str) -> Iterator[RealArm]:
     for (task, told), tables in parts.items():
         settings = json.loads(told)
         prompt = settings["prompt"].partition("@")[0].partition("/")[2]
-        if task != "BBQ" or len(tables) == len(CATEGORIES):
+        if whole(settings["benchmark"], tables):
             records = pd.concat(tables, ignore_index=True)
             # Of a critic with noise the arm has a name of its own.
             (name,) = set(records["arm"]) - {UNKNOWN}

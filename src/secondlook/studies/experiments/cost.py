@@ -81,7 +81,7 @@ def _told(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _looks(records: pd.DataFrame, row: pd.Series, critique: pd.Series) -> pd.DataFrame:
-    """What the first answer and each look after it took [samples × 1 + looks].
+    """Tokens or seconds of the first answer and of each look after it [samples × 1 + looks].
 
     A row of records is an answer and the critique of it; a look is a critique and the answer after it.
     """
