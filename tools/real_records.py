@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from secondlook.evaluation.study import UNKNOWN
+from secondlook.local.weights import catalogue
 from secondlook.studies.real import ATTACKS, CATEGORIES
 
 REAL = Path(__file__).parent.parent / "results" / "real"
@@ -87,8 +88,10 @@ def whole(benchmark: str, units: Sequence[pd.DataFrame]) -> bool:
 
 
 def models() -> list[str]:
-    """Models with records."""
-    return sorted(file.name for file in REAL.glob("*") if any(file.glob("*.parquet")))
+    """Models with records: those of the catalogue in its order, then others."""
+    known = [*catalogue()]
+    found = [file.name for file in REAL.glob("*") if any(file.glob("*.parquet"))]
+    return sorted(found, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
 def arms(model: str) -> Iterator[RealArm]:

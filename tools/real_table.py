@@ -38,18 +38,17 @@ def asked(model: str) -> dict[str, dict[str, Arm]]:
         if arm.plain and arm.name in LOOKS and arm.task != "requests":
             rows = arm.records[arm.records["arm"] == arm.name]
             found.setdefault(arm.task, {}).setdefault(arm.name, rows)
-    return {
-        task: arms_of(pd.concat(arms.values(), ignore_index=True)) for task, arms in found.items() if "self" in arms
-    }
+    return {task: arms_of(pd.concat(arms.values(), ignore_index=True)) for task, arms in found.items()}
 
 
 def changed(arms: Mapping[str, Arm], look: str) -> ClaimEstimate | None:
     """Accuracy after one second look less that of the first answers; ``None`` where the arm was not asked."""
     if look not in arms:
         return None
-    own, arm = arms["self"], arms[look]
+    arm = arms[look]
     if look != "vote":
         return change(arm, arm, last=1)
+    own = arms["self"]  # whose looks pay for the vote
     at = paid_vote(arm, own, looks=1).round
     return None if at is None else change(own, arm, first=0, last=at)
 
@@ -71,9 +70,10 @@ def table() -> str:
     for name in real_records.models():
         model = f"{known[name].title} ({known[name].quantisation})" if name in known else name
         for task, arms in asked(name).items():
-            own = arms["self"]
+            first = next(arms[look] for look in LOOKS if look in arms)  # greedy, so the same in every arm
             cells = [cell(changed(arms, look)) for look in LOOKS]
-            lines.append(f"| {model}, {task} | {len(own.sample)} | {share(accuracy(own, 0))} | {' | '.join(cells)} |")
+            asked_ = f"{len(first.sample)} | {share(accuracy(first, 0))}"
+            lines.append(f"| {model}, {task} | {asked_} | {' | '.join(cells)} |")
     said = (
         "Cells are changes of accuracy by one second look, in points with 95% intervals; bold where zero lies outside. "
         "A vote's are of its last answer against the first answers. A bold gain is no finding yet: for *helps* a "
