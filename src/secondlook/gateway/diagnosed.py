@@ -126,7 +126,8 @@ def _diagnosis(path: Path, settings: GatewaySettings) -> ServedSettings:
         run.get("elicit"),
         diagnosis.chat_template,
         diagnosis.examiner,
-        denoised(diagnosis.arm)[1] if diagnosis.noise is None else diagnosis.noise,
+        judge=diagnosis.judge,
+        noise=denoised(diagnosis.arm)[1] if diagnosis.noise is None else diagnosis.noise,
     )
     keep = _keep(where, "preferred" if diagnosis.critic == "accept-reject" else run.get("keep", "new"))
     served = _served(where, diagnosis, made, settings)
