@@ -11,11 +11,10 @@ from typer.testing import CliRunner
 from second_looks import judged, labels_of
 from secondlook.cli import app
 from secondlook.cli.diagnose import console
-from secondlook.cli.evaluate import _keep
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.diagnosis.form import from_json
 from secondlook.diagnosis.reading import read_tables
-from secondlook.evaluation.report import read
+from secondlook.evaluation.report import read, write_diagnoses
 from secondlook.gateway.audit import Audit
 
 LINES = """\
@@ -136,8 +135,8 @@ def test_no_diagnosis_of_an_earlier_report_stays_beside_those_of_a_later_one(rec
     both = [first, replace(first, arm="tool")]
     (tmp_path / "diagnosis-priced.json").write_text("the user's own")
     for told, files in ((both[:1], {"diagnosis"}), (both, {"diagnosis-self", "diagnosis-tool"}), ([], set())):
-        assert _keep(told, tmp_path) == [f"{name}.json" for name in sorted(files)]
+        assert write_diagnoses(told, tmp_path) == [f"{name}.json" for name in sorted(files)]
         files = files or {"diagnosis-self", "diagnosis-tool"}  # without a diagnosis nothing is newer than what is there
         assert {file.stem for file in tmp_path.glob("diagnosis*.json")} == files | {"diagnosis-priced"}
-    assert _keep(both[:1], tmp_path) == ["diagnosis.json"]
+    assert write_diagnoses(both[:1], tmp_path) == ["diagnosis.json"]
     assert not (tmp_path / "diagnosis-self.json").exists()

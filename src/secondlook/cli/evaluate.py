@@ -6,7 +6,6 @@ import importlib.util
 import json
 import shlex
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -22,7 +21,6 @@ from secondlook.cluster.unit import Resources
 from secondlook.correction.chat import Json
 
 if TYPE_CHECKING:
-    from secondlook.diagnosis.form import Diagnosis
     from secondlook.evaluation.asking import Endpoint
     from secondlook.evaluation.evaluate import Arms
     from secondlook.evaluation.evaluation import Evaluation
@@ -168,6 +166,7 @@ def evaluate(
     from secondlook.evaluation.dry_run import show_planned
     from secondlook.evaluation.evaluate import run_evaluation
     from secondlook.evaluation.preflight import Preflight
+    from secondlook.evaluation.report import write_diagnoses
     from secondlook.evaluation.shown import show
 
     judge = judge or JudgeOptions()
@@ -186,7 +185,7 @@ def evaluate(
     if judge.judge_labels is not None:
         report = _labelled(folder, judge.judge_labels, running.logs)
     show(report, console)
-    found = _keep([report.diagnoses[arm] for arm in report.looks], folder) if running.diagnose else []
+    found = write_diagnoses([report.diagnoses[arm] for arm in report.looks], folder) if running.diagnose else []
     files = ", ".join([*found, "report.json", "rounds.csv"])
     console.print(f"\npage:  {folder / 'report.html'}", soft_wrap=True, highlight=False)
     console.print(f"files: {files} and records.csv in {folder}", soft_wrap=True)
@@ -403,24 +402,6 @@ def demo(
         benchmark.given({"per_category": 64}),
         RunOptions(out=out),
     )
-
-
-def _keep(diagnoses: Sequence[Diagnosis], folder: Path) -> list[str]:
-    """Write the diagnoses of a run, and leave none of an earlier report; names of the files."""
-    from secondlook.diagnosis.form import to_json
-    from secondlook.machine import whole
-
-    one = len(diagnoses) == 1
-    if not diagnoses:
-        return []
-    files = {"diagnosis.json" if one else f"diagnosis-{diagnosis.arm}.json": diagnosis for diagnosis in diagnoses}
-    for name, diagnosis in files.items():
-        with whole(folder / name) as file:
-            file.write(to_json(diagnosis).encode())
-    # A diagnosis that the same folder had under the other name is of fewer arms, or older: it would go on being served.
-    for name in [f"diagnosis-{diagnosis.arm}.json" for diagnosis in diagnoses] if one else ["diagnosis.json"]:
-        (folder / name).unlink(missing_ok=True)
-    return [*files]
 
 
 def _model_args(given: tuple[str, ...] | None) -> dict[str, Json]:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from secondlook.benchmarks.benchmark import AnyBenchmark, Summary, find
+from secondlook.diagnosis import form
 from secondlook.diagnosis.answer import AnswerLine, answer_line
 from secondlook.diagnosis.bias import BiasScore
 from secondlook.diagnosis.diagnose import diagnose_all, second_looks
@@ -210,6 +211,21 @@ def write(report: Report, records: pd.DataFrame, folder: Path) -> list[Path]:
         with whole(path) as file:
             file.write(text.encode())
     return paths
+
+
+def write_diagnoses(diagnoses: Sequence[Diagnosis], folder: Path) -> list[str]:
+    """Write the diagnoses of a run, and leave none of an earlier report; names of the files."""
+    if not diagnoses:
+        return []
+    one = len(diagnoses) == 1
+    files = {"diagnosis.json" if one else f"diagnosis-{each.arm}.json": each for each in diagnoses}
+    for name, diagnosis in files.items():
+        with whole(folder / name) as file:
+            file.write(form.to_json(diagnosis).encode())
+    # A diagnosis that the same folder had under the other name is of fewer arms, or older: it would go on being served.
+    for name in [f"diagnosis-{each.arm}.json" for each in diagnoses] if one else ["diagnosis.json"]:
+        (folder / name).unlink(missing_ok=True)
+    return [*files]
 
 
 def read(folder: Path) -> Report:
