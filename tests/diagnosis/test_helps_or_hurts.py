@@ -95,6 +95,26 @@ def test_a_vote_gets_the_tokens_of_the_second_look_failed_calls_too():
     assert [vote_round(spent, np.asarray([10, 20, 30])) for spent in (5, 10, 29, 30, 99)] == [0, 0, 1, 2, 2]
 
 
+def test_a_control_that_cannot_be_compared_leaves_it_undecided():
+    """To help it has to beat every control in the table, and of this one nobody knows."""
+    frame = simulate(800, 1, seed=2, **HELPED)
+    votes = control("vote", frame, 0.1, rounds=5).assign(tokens=60)
+    strangers = control("none", frame).assign(sample=lambda rows: rows["sample"] + "x")
+    assert find(frame).effect == "helps"
+    for found, lacks in (
+        (
+            find(frame.drop(columns="tokens"), votes.drop(columns="tokens")),
+            "a majority vote of samples at equal token cost is not compared: without tokens there is no equal cost",
+        ),
+        (find(frame, strangers), "asking again without a critique is not compared: they share no answered sample"),
+    ):
+        assert (found.effect, found.reason) == (
+            "undecided",
+            f"The answers are better than the first ones, but {lacks}.",
+        )
+        assert found.p == find(frame).p
+
+
 def test_a_control_that_never_differed_is_not_named():
     """At temperature 0 a vote is one answer repeated: nothing is better than it, and nothing has to be."""
     frame = simulate(800, 1, seed=2, **HELPED)

@@ -21,6 +21,7 @@ CONTROLS = {
 }
 """The controls a table may hold, by the name of their arm or critic."""
 
+_SAME = "no vote changed an answer"
 LEVEL = 0.05
 """P-values below it are called a finding."""
 _PAIRS = (("ambig", "disambig"), ("harmful", "benign"))  # what is gained on one is easily lost on the other
@@ -98,7 +99,8 @@ def finding_of(arm: Arm, others: dict[str, Arm], contexts: Sequence[str], round_
     """
     first = _compare(_FIRST, arm, arm, round_, 0)
     rest = [_against(name, arm, other, round_) for name, other in others.items()]
-    found = _decide(first, [comparison for comparison in rest if comparison.change is not None])
+    # A vote that changed no answer is the first answers again, and these are compared.
+    found = _decide(first, [comparison for comparison in rest if _SAME not in comparison.note])
     untested: str | None = "The model was not asked again."
     doubt = untested
     if round_ > 0:
@@ -178,7 +180,7 @@ def _against(name: str, arm: Arm, other: Arm, round_: int) -> PairedComparison:
         note += "; the vote has no further samples to spend the rest on"
     if len(theirs.sample) and (theirs.state[:, : at + 1] == theirs.state[:, :1]).all():
         # What never differs from one answer is no majority, and nothing is better than it.
-        note += "; no vote changed an answer, as where replies are not sampled (temperature 0) or too few"
+        note += f"; {_SAME}, as where replies are not sampled (temperature 0) or too few"
         return _nothing(name, len(arm.sample) - len(mine.sample), note)
     return replace(_compare(name, arm, other, round_, at), note=note)
 
@@ -231,9 +233,13 @@ def _decide(first: PairedComparison, rest: Sequence[PairedComparison]) -> Findin
         if first.p < LEVEL:
             return Finding("hurts", "The answers are worse than the first ones.", first.p)
         return Finding("undecided", by_chance, first.p)
-    hurdles = {part.against: _hurdle(part) for part in (first, *rest)}
+    unknown = next((part for part in rest if part.change is None), None)
+    hurdles = {part.against: _hurdle(part) for part in (first, *rest) if part.change is not None}
     highest = max(hurdles, key=hurdles.__getitem__)
     p = hurdles[highest]
+    if p < LEVEL and unknown is not None:
+        reason = f"The answers are better than the first ones, but {CONTROLS[unknown.against]} is {unknown.note}."
+        return Finding("undecided", reason, p)
     if p < LEVEL:
         *beaten, last = ["the first answers", *(CONTROLS[part.against] for part in rest)]
         return Finding("helps", f"The answers are better than {', '.join(beaten)}{' and ' if beaten else ''}{last}.", p)
