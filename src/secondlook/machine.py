@@ -33,6 +33,8 @@ class _Part(io.FileIO):
 def whole(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """A file to write to that takes the place of ``path`` when it is complete, and leaves it alone otherwise.
 
+    A device or a pipe, as ``/dev/stdout``, is written to as it is: it cannot be replaced, and must not.
+
     Args:
         path: Where it goes.
         private: Whether only its owner may read it.
@@ -41,6 +43,10 @@ def whole(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
         OSError: It cannot be written; the message says what is kept. One that the caller's own block raises passes as
             it is.
     """
+    if path.absolute().parts[1:2] in (("dev",), ("proc",)) or (path.exists() and not (path.is_file() or path.is_dir())):
+        with path.open("wb") as through:
+            yield through
+        return
     part = other = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

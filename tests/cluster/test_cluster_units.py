@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from collections import Counter
@@ -251,3 +252,19 @@ def test_without_ray_everything_else_is_there_and_the_message_says_what_to_insta
     asked = subprocess.run([sys.executable, "-c", NO_RAY, *commands], cwd=tmp_path, capture_output=True, text=True)
     assert asked.stdout == "2\n2\n2\n"
     assert asked.stderr == "error: runs on a cluster need Ray: pip install 'secondlook[cluster]'\n" * 3
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    """As /dev/stdout is: replaced by a file, it would be gone for every other program."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with whole(pipe) as file:
+        file.write(b"said")
+    assert os.read(reader, 9) == b"said"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [one.name for one in tmp_path.iterdir()] == ["pipe"]
+    with whole(Path("/dev/null")) as file:
+        file.write(b"said")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
