@@ -42,8 +42,8 @@ def run(bench: Bench) -> Findings:
         {"smallest": gains[0], "largest": gains[-1]},
         (Panel("size", "One second look under the truth's verdict", across, "share", ticks=ticks),),
         (
-            Curve("size", "change of accuracy", x, points=tuple(gains)),
-            Curve("size", "wrong answers repaired", x, points=tuple(repairs)),
+            Curve("size", "change of accuracy", x, kind="points", points=tuple(gains)),
+            Curve("size", "wrong answers repaired", x, kind="points", points=tuple(repairs)),
         ),
         (bench.of_family,),
     )
