@@ -11,7 +11,7 @@ from typing import Any
 from evidence_tables import block, refresh
 
 from secondlook.reproduce.ledger import LEDGER
-from secondlook.reproduce.words import outcome_of, worded
+from secondlook.reproduce.words import called, outcome_of, worded
 
 ROOT = Path(__file__).parent.parent
 README, PAGE, RESULT = ROOT / "README.md", ROOT / "docs" / "ledger.md", ROOT / "results" / "claims.json"
@@ -22,7 +22,7 @@ def compact(records: list[dict[str, Any]]) -> str:
     lines = ["| id | claim | outcome | deciding number [95%], claimed |", "|---|---|---|---|"]
     for record in records:
         real = record.get("real", ())
-        outcomes = [f"{_short(subject['model'])}: {subject['outcome']}" for subject in real] + [outcome_of(record)]
+        outcomes = [f"{called(subject['model'])}: {subject['outcome']}" for subject in real] + [outcome_of(record)]
         numbers = [worded(subject) for subject in real] + [worded(record)]
         lines.append(f"| {record['id']} | {LEDGER[record['id']].title} | {'; '.join(outcomes)} | {_numbers(numbers)} |")
     return "\n".join(lines) + "\n"
@@ -39,10 +39,6 @@ def full(records: list[dict[str, Any]]) -> str:
             asked = f"{subject['model']}, n = {subject['n']}, {subject['date']}"
             lines.append(f"| | the same, of a real model | {subject['outcome']} | {worded(subject)} | {asked} |")
     return "\n".join(lines) + "\n"
-
-
-def _short(model: str) -> str:
-    return model.partition(",")[0]
 
 
 def _numbers(texts: list[str]) -> str:

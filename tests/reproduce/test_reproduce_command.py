@@ -78,9 +78,8 @@ def test_it_writes_figures_in_three_formats_and_the_size_of_a_paper(tmp_path):
 
 def test_a_planted_outcome_stands_beside_those_of_real_models(tmp_path):
     said = run("S1", "--out", tmp_path).output
-    assert "S1: SmolLM2-135M-Instruct: undecided, committed; ask it with --model smollm2-135m " in " ".join(
-        said.split()
-    )
+    again = "again: secondlook study run S1 --model smollm2-135m "
+    assert f"S1: SmolLM2-135M-Instruct: undecided, committed; {again}" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

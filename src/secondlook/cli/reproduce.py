@@ -133,7 +133,7 @@ def reproduce(
 def _summary(entries: Sequence[Entry]) -> None:
     from rich.table import Table
 
-    from secondlook.reproduce.words import otherwise, outcome_of, worded
+    from secondlook.reproduce.words import called, otherwise, outcome_of, worded
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for record in (entry.record for entry in entries):
@@ -148,10 +148,8 @@ def _summary(entries: Sequence[Entry]) -> None:
     console.print(table, highlight=False)
     for record in (entry.record for entry in entries):
         for subject in record["real"]:
-            said = f"{record['id']}: {subject['model'].partition(',')[0]}: {subject['outcome']}, committed"
-            console.print(
-                f"{said}; ask it with --model {subject['name']}", highlight=False, style="dim", soft_wrap=True
-            )
+            said = f"{record['id']}: {called(subject['model'])}: {subject['outcome']}, committed"
+            console.print(f"{said}; again: {subject['command']}", highlight=False, style="dim", soft_wrap=True)
     for entry in entries:
         if why := otherwise(entry.record, entry.earlier):
             console.print(f"{entry.record['id']}: {why}", highlight=False, style="dim")

@@ -163,7 +163,8 @@ def on_real_models(claim: Claim, results: Path) -> list[dict[str, Any]]:
         if not _judged_by(claim, result):
             continue
         deciding = _deciding(result["parts"], result["outcome"])
-        asked = {"name": file.parts[-3], "model": result["model"], "date": result["date"], "n": deciding["n"]}
+        asked = {"name": file.parts[-3], "n": deciding["n"]}
+        asked |= {name: result[name] for name in ("model", "date", "command")}
         found.append(asked | _found(result["outcome"], deciding))
     return found
 
@@ -223,7 +224,9 @@ def _declared(claim: Claim) -> dict[str, Any]:
 def _deciding(parts: Sequence[dict[str, Any]], outcome: str) -> dict[str, Any]:
     """The part that decides: the claim's first that has its outcome; of errors, the one nearest its bound."""
     own = [part for part in parts if part["whose"] == "paper"] or list(parts)
-    same = [part for part in own if part["outcome"] == outcome] or own
+    # A part that could not be estimated leaves a claim undecided, and so may one that has a number to show.
+    shown = ("undecided", outcome) if outcome == "not estimated" else (outcome,)
+    same = next((found for one in shown if (found := [part for part in own if part["outcome"] == one])), own)
     # Only the rows of proofs say why they have no interval.
     if outcome not in ("verified", "refuted") or "why" not in same[0]:
         return same[0]

@@ -25,6 +25,11 @@ def threshold(part: dict[str, Any]) -> str:
     return " and ".join(sides)
 
 
+def called(model: str) -> str:
+    """Names of the models that were asked, without their quantisations."""
+    return " and ".join(one.partition(",")[0] for one in model.split(" and "))
+
+
 def short(value: float, digits: int = 2) -> str:
     """A number that somebody chose, without zeros at its end: 0.05."""
     return number(value, digits) if 0 < abs(value) < 1e-3 else f"{value:.{max(4, digits)}g}".replace("-", "−")
