@@ -43,7 +43,9 @@ def whole(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
         OSError: It cannot be written; the message says what is kept. One that the caller's own block raises passes as
             it is.
     """
-    if path.absolute().parts[1:2] in (("dev",), ("proc",)) or (path.exists() and not (path.is_file() or path.is_dir())):
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder")
+    if path.absolute().parts[1:2] in (("dev",), ("proc",)) or (path.exists() and not path.is_file()):
         with path.open("wb") as through:
             yield through
         return

@@ -65,7 +65,7 @@ def test_json_and_file_are_the_same_diagnosis(records, tmp_path):
         (("--arm", "other"), "no arm 'other'"),
         (("--round", 7), "round is 7"),
         (("--price", -1), "price is -1"),
-        (("--out", "no/such/folder/x.json"), "choose another --out"),
+        (("--out", "."), "cannot write .: it is a folder; choose another --out"),
     ],
 )
 def test_what_a_user_gets_wrong_is_a_value_error(arguments, said, records, tmp_path):
