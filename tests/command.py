@@ -85,6 +85,12 @@ def _said(err: str) -> str:
     return "".join(line for line in lines if line.startswith("error: ") or not _PROGRESS.fullmatch(line.rstrip()))
 
 
-def records(folder: Path, without: Sequence[str] = ("seconds",)) -> pd.DataFrame:
+TIMES = ("seconds", "seconds_critique")
+"""Columns of records that no two runs share."""
+CACHED = ("tokens_cached", "tokens_critique_cached")
+"""Columns of records that depend on who was asked together."""
+
+
+def records(folder: Path, without: Sequence[str] = TIMES) -> pd.DataFrame:
     """The records of a run; wall times, which no two runs share, are left out."""
     return pd.read_csv(folder / "records.csv").drop(columns=list(without))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from command import CACHED, TIMES
 from secondlook.evaluation import fast
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import report_folder, run_evaluation
@@ -63,7 +64,7 @@ def test_a_stopped_run_asks_only_what_it_has_not_finished(tmp_path, monkeypatch,
         assert asked == [11, 11, 6]
     assert file.read_bytes().startswith(kept)
     assert (tmp_path / "none" / NAME).read_bytes() == first
-    same = [name for name in whole.columns if name not in ("seconds", "tokens_cached")]
+    same = [name for name in whole.columns if name not in (*TIMES, *CACHED)]
     pd.testing.assert_frame_equal(again[same], whole[same], atol=1e-5)
 
 
@@ -87,7 +88,7 @@ def test_a_report_is_on_the_arms_of_earlier_calls_too(tmp_path):
     same = pd.read_csv(by_one / "records.csv"), pd.read_csv(by_three / "records.csv")
     assert [*same[1]["arm"].unique()] == ["noisy(0.2, self)", "none", "verify-first"]
     assert [arm.arm for arm in report.arms] == [*same[1]["arm"].unique()]
-    timeless = [name for name in same[0].columns if name not in ("seconds", "tokens_cached")]
+    timeless = [name for name in same[0].columns if name not in (*TIMES, *CACHED)]
     pd.testing.assert_frame_equal(same[0][timeless], same[1][timeless], atol=1e-5)
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from command import TIMES
 from secondlook.correction import seed_from
 from secondlook.evaluation.asking import Endpoint, RunError
 from secondlook.evaluation.evaluate import run_evaluation
@@ -144,7 +145,7 @@ def test_recorded_verdicts_replay_a_run(arm, tmp_path):
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     recorded = arm("recorded", critic_file=str(file))
     assert recorded.messages == oracle.messages
-    differing = ["arm", "critic", "seconds"]
+    differing = ["arm", "critic", *TIMES]
     assert recorded.table.drop(columns=differing).equals(oracle.table.drop(columns=differing))
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from command import CACHED, TIMES
 from secondlook.diagnosis.diagnose import diagnose
 from secondlook.evaluation.asking import Endpoint
 from secondlook.evaluation.evaluate import report_folder, run_evaluation
@@ -75,7 +76,7 @@ def test_a_second_report_is_the_same(folder, records):
 def test_the_fast_path_gives_the_same_records(tmp_path, records):
     run_evaluation(evaluation(*CONTROLS), tmp_path, quiet=True, arms=run_arms)
     fast = pd.read_csv(tmp_path / "records.csv")
-    same = [name for name in records.columns if name not in ("seconds", "tokens_cached")]
+    same = [name for name in records.columns if name not in (*TIMES, *CACHED)]
     pd.testing.assert_frame_equal(fast[same], records[same], atol=1e-5)
 
 

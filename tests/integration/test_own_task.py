@@ -8,7 +8,7 @@ import anyio
 import pandas as pd
 import pytest
 
-from command import secondlook
+from command import CACHED, TIMES, secondlook
 from secondlook.benchmarks.own.case import OwnCase
 from secondlook.benchmarks.own.item import Question
 from secondlook.correction import CommandCritic, Plan, ScriptedModel, run
@@ -72,7 +72,7 @@ def test_a_local_model_by_both_paths_and_from_the_logs_again(questions, tmp_path
     assert "Recommended second looks: 0" in slow.out
     assert "files: diagnosis.json, report.json" in slow.out
     tables = [pd.read_csv(tmp_path / name / "records.csv") for name in ("a", "b")]
-    same = [name for name in tables[0] if name not in ("seconds", "tokens_cached")]
+    same = [name for name in tables[0] if name not in (*TIMES, *CACHED)]
     pd.testing.assert_frame_equal(tables[0][same], tables[1][same])
     assert set(tables[0]["status"]) == {"ok"}
     assert secondlook("report", "a").code == 0

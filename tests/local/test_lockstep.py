@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from planted_cases import GREEDY, Alone, bare, cases, held_alone
 
-from command import secondlook
+from command import CACHED, TIMES, secondlook
 from secondlook.correction import Critique, Message, ModelCritic, OracleCritic, Plan, SilentCritic, Usage
 from secondlook.correction.likelihood import Place
 from secondlook.evaluation.asking import Endpoint
@@ -269,7 +269,7 @@ def test_the_command_runs_it_and_writes_the_same_records(tmp_path):
         assert done.code == 0, done.err
         assert ("lock-step" in " ".join(done.out.split())) is bool(way)
         table = pd.read_csv(tmp_path / "".join(way) / "records.csv").sort_values(["arm", "sample", "round"])
-        tables[way] = table.drop(columns=["seconds", "tokens_cached"]).reset_index(drop=True)
+        tables[way] = table.drop(columns=[*TIMES, *CACHED]).reset_index(drop=True)
     pd.testing.assert_frame_equal(tables[()], tables["--fast",], atol=1e-5)
     done = secondlook("eval", "planted", "--model", "mockllm/model", "--limit", 1, "--fast", "--out", tmp_path / "mock")
     assert done.code == 2

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from command import secondlook
+from command import TIMES, secondlook
 from secondlook.evidence.experiment import conduct, find
 from secondlook.evidence.outcome import ClaimEstimate, Part
 from secondlook.evidence.result import judged
@@ -87,7 +87,7 @@ def test_an_evaluation_that_was_stopped_is_asked_again(results, folder, tmp_path
     (kept,) = tmp_path.glob("*/seconds.txt")
     kept.unlink()
     (kept.parent / "records.csv").write_text("half a ta")
-    pd.testing.assert_frame_equal(bench.questions("none").drop(columns="seconds"), first.drop(columns="seconds"))
+    pd.testing.assert_frame_equal(bench.questions("none").drop(columns=[*TIMES]), first.drop(columns=[*TIMES]))
 
 
 def test_the_gain_is_the_plain_difference(results, folder):
