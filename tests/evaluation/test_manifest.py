@@ -114,6 +114,13 @@ def test_a_tool_whose_code_changed_is_refused(tmp_path, monkeypatch, fitted):
     fitted_file = {"fitted_file": fitted(Examiner("tool", command=command))}
     assert claim(tmp_path / "b", "fitted", fitted_file)["arms"]["fitted"]["hash of the tool"] == digests
 
+    written = {"critic_command": f"{command} --log notes"}
+    begun = claim(tmp_path / "c", "tool", written)
+    (tmp_path / "notes").write_text("one answer")  # by the tool itself: the run goes on, and keeps what it noted
+    assert claim(tmp_path / "c", "tool", written)["arms"]["tool"]["hash of the tool"] == digests
+    (tmp_path / "notes").write_text("two answers")
+    assert claim(tmp_path / "c", "tool", written)["arms"] == begun["arms"]
+
     check.write_text("print('wrong')")
     mended = hashlib.sha256(check.read_bytes()).hexdigest()[:12]
     said = rf"run with tool\.hash of the tool\.check\.py '{digests['check.py']}', and now it is '{mended}'"

@@ -35,6 +35,8 @@ def claim(folder: Path, settings: Mapping[str, Any], arms: Mapping[str, Mapping[
     settings, arms = json.loads(json.dumps([settings, arms]))
     kept = read(folder)
     if kept is not None:
+        settings = _of_the_start(kept["settings"], settings)
+        arms = {name: _of_the_start(kept["arms"].get(name, {}), given) for name, given in arms.items()}
         _refuse_other(folder, kept["settings"], _known(kept["settings"], settings))
         for name in arms.keys() & kept["arms"].keys():
             had = kept["arms"][name]
@@ -73,6 +75,13 @@ def read(folder: Path) -> dict[str, Any] | None:
 def _known(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that are asked, without those that a run of an earlier version could not note."""
     return {name: value for name, value in asked.items() if name in kept or name not in _ADDED}
+
+
+def _of_the_start(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are asked, without files of a tool that came since the run began: it may write a log."""
+    if TOOL not in kept or TOOL not in asked:
+        return {**asked}
+    return {**asked, TOOL: {file: digest for file, digest in asked[TOOL].items() if file in kept[TOOL]}}
 
 
 def _refuse_other(folder: Path, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
