@@ -45,7 +45,8 @@ def whole(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """
     if path.is_dir():
         raise IsADirectoryError(f"cannot write {path}: it is a folder")
-    if path.absolute().parts[1:2] in (("dev",), ("proc",)) or (path.exists() and not path.is_file()):
+    # What /dev/stdout leads to may be a file, but it is that of another program.
+    if path.exists() and (not path.is_file() or path.absolute().parts[1:2] in (("dev",), ("proc",))):
         with path.open("wb") as through:
             yield through
         return
