@@ -130,8 +130,8 @@ def refresh(path: Path, filled: Callable[[str], str], otherwise: str) -> int:
     return 0
 
 
-def redraw(path: Path, figure: Figure) -> int:
-    """Write a figure as SVG, its words as text, or with ``--check`` compare it.
+def redraw(path: Path, figure: Figure, otherwise: str) -> int:
+    """Write a figure as SVG, its words as text, or with ``--check`` compare it, and say what to do otherwise.
 
     Ids come from a fixed salt and there is no date, so that the same numbers give the same bytes.
     """
@@ -141,7 +141,7 @@ def redraw(path: Path, figure: Figure) -> int:
     if "--check" not in sys.argv[1:]:
         path.write_bytes(made.getvalue())
     elif path.read_bytes() != made.getvalue():
-        sys.stderr.write(f"docs/{path.name} is not what its tool draws\n")
+        sys.stderr.write(f"{otherwise}\n")
         return 1
     return 0
 

@@ -202,8 +202,9 @@ def main() -> int:
                 text = block(text, f"{model}:outcomes", outcomes(told))
         return text
 
-    otherwise = "docs/findings.md does not show results/real/; run: python tools/findings.py"
-    return redraw(PICTURE, draw(by_model)) or refresh(PAGE, filled, otherwise)
+    otherwise = "does not show results/real/; run: python tools/findings.py"
+    drawn = redraw(PICTURE, draw(by_model), f"docs/findings.svg {otherwise}")
+    return drawn or refresh(PAGE, filled, f"docs/findings.md {otherwise}")
 
 
 if __name__ == "__main__":

@@ -159,11 +159,9 @@ def main() -> int:
         from secondlook.reproduce.worth_picture import picture
 
         figures.draw(picture() | {"id": "T12", "title": "forward passes"}, LOOKS, endings=(".svg",))
-    return redraw(PLANE, draw(found)) or refresh(
-        PAGE,
-        lambda text: block(text, "plane", table(found)),
-        "docs/theory.md does not show the diagnoses under results/; run: python tools/verdict_plane.py",
-    )
+    otherwise = "does not show the diagnoses under results/; run: python tools/verdict_plane.py"
+    drawn = redraw(PLANE, draw(found), f"docs/{PLANE.name} {otherwise}")
+    return drawn or refresh(PAGE, lambda text: block(text, "plane", table(found)), f"docs/theory.md {otherwise}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from secondlook.diagnosis.labels import Labels
 from secondlook.diagnosis.paired import paired_change, samples_for
 from secondlook.diagnosis.people import (
     as_people_say,
+    by_word,
     corrected_by_people,
     gain_by_people,
     group_as_people_say,
@@ -320,8 +321,7 @@ def _sentence(arm: Arm, overall: GroupDiagnosis, groups: Sequence[GroupDiagnosis
     claim = f"L{subject} {overall.finding} this model"
     if overall.finding == "undecided":
         claim = f"Whether l{subject} helps this model is undecided"
-    if judge is not None:
-        claim = f"By the word of judge {judge}: {claim[0].lower()}{claim[1:]}"
+    claim = by_word(judge, claim)
     change = f"{100 * gain.value:+.1f} points {ends(gain.low, gain.high, signed=True)}".rstrip()
     said = f"{claim}: {change} against the first answers, n = {gain.n:,}. {overall.reason}"
     if len(groups) > 1:

@@ -42,6 +42,11 @@ def gain_by_people(arm: Arm, said: Array, round_: int, among: Array | None = Non
     return corrected_by_people(right[:, round_] - right[:, 0], said[:, round_] - said[:, 0], at, arm, (-1.0, 1.0))
 
 
+def by_word(judge: str | None, sentence: str) -> str:
+    """A sentence, called the judge's where right and wrong are the word of a model and not the truth."""
+    return sentence if judge is None else f"By the word of judge {judge}: {sentence[0].lower()}{sentence[1:]}"
+
+
 def as_people_say(finding: Finding, gain: Estimate | None) -> Finding:
     """A finding by a judge's word, kept where people's labels, if there are any, show the same."""
     if gain is None or gain.low is None or gain.high is None or finding.effect == "undecided":

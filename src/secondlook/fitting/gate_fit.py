@@ -20,6 +20,7 @@ from secondlook.diagnosis.columns import RIGHT
 from secondlook.diagnosis.finding import CONTROLS, Effect, by_context, controls, one_sided, vote_round
 from secondlook.diagnosis.intervals import Estimate, clustered_mean
 from secondlook.diagnosis.paired import change_of
+from secondlook.diagnosis.people import by_word
 from secondlook.diagnosis.table import Arm, Table, check_table
 from secondlook.fitting.gate_file import FORMAT, GateFile, Made, Trial, Worth, names_digested
 from secondlook.fitting.gate_replay import Replayed, agreements_of, candidates, replay
@@ -162,7 +163,7 @@ def fit(
         rounds=rounds,
         made=made,
         price=price,
-        sentence=_by_word(of.table.judge, sentence),
+        sentence=by_word(of.table.judge, sentence),
         rows=rows,
         questions=names_digested(of.names),
         templates=names_digested(map(str, _template_names(of))),
@@ -201,13 +202,8 @@ def held_out(file: GateFile, of: GateQuestions, *, beside: bool = True) -> Trial
     if finding != "undecided" and (doubt := one_sided(changes, finding)) is not None:
         finding, sentence = "undecided", doubt
     seen = len(set(names_digested(map(str, _template_names(of)))) & set(file.templates))
-    sentence = _by_word(of.table.judge, sentence)
+    sentence = by_word(of.table.judge, sentence)
     return Trial(finding, sentence, rows, len(of.names), len(np.unique(of.templates)), seen)
-
-
-def _by_word(judge: str | None, sentence: str) -> str:
-    """A sentence as a diagnosis says it where right and wrong are the word of a model, not the truth."""
-    return sentence if judge is None else f"By the word of judge {judge}: {sentence[0].lower()}{sentence[1:]}"
 
 
 def _finding(mine: Worth, hurdles: Mapping[str, Estimate | str]) -> tuple[Effect, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -32,6 +31,7 @@ from secondlook.local.model import checkpoint, revision
 from secondlook.local.weights import catalogue, sha256
 from secondlook.machine import whole
 from secondlook.studies.bench import TYPES, Bench
+from secondlook.studies.published import grade_school_questions, published, safe_prompts
 
 CATEGORIES = ("Age", "Disability_status", "Nationality", "Physical_appearance", "Religion", "Sexual_orientation")
 """Categories of BBQ that are asked, each in its ambiguous and its disambiguated contexts."""
@@ -226,7 +226,7 @@ class RealBench(Bench):
 
     def grade_school(self, *critics: str, **study: Any) -> pd.DataFrame:
         """Records of GSM8K's test questions."""
-        file = _grade_school(data_folder().parent / "gsm8k/test.jsonl", self.folder, self.profile.sums)
+        file = grade_school_questions(data_folder().parent / "gsm8k/test.jsonl", self.folder, self.profile.sums)
         return self._own(replace(self.profile, tokens=_WORKED), file, critics, study)
 
     def functions(self, *critics: str, **study: Any) -> pd.DataFrame:
@@ -263,7 +263,7 @@ class RealBench(Bench):
     def requests(self, *defences: str, **study: Any) -> pd.DataFrame:
         """Records of stored attacks and of safe prompts that look unsafe."""
         data = data_folder().parent
-        safe = _safe_prompts(data / "xstest/xstest_prompts.csv", self.folder)
+        safe = safe_prompts(data / "xstest/xstest_prompts.csv", self.folder)
         files = {name: ("attacks", data / f"jailbreakbench/{name}.json") for name in ATTACKS}
         files["xstest"] = ("benign", safe)
         units = []
@@ -291,9 +291,10 @@ class RealBench(Bench):
             RunError: Calls failed; the unit is kept once they were asked again.
         """
         for file in files:
-            _published(file)
+            published(file)
         arm, settings = evaluation.names[0], self._settings(profile, evaluation, files)
-        name = f"{evaluation.benchmark}-{part}-{arm}-{digest_of_settings(settings)}"
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        name = f"{evaluation.benchmark}-{part}-{arm}-{digest}"
         file = self.store / profile.name / f"{name}.parquet"
         kept = file.is_file()
         if not kept and not self._ask(StudyUnit(profile, evaluation, part, name, file, settings)):
@@ -354,11 +355,6 @@ class RealBench(Bench):
         return True
 
 
-def digest_of_settings(settings: Mapping[str, Any]) -> str:
-    """The end of a unit's name: a digest of all that its records depend on."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-
-
 def read_records(file: Path) -> pd.DataFrame:
     """Records of a unit as a table that can be diagnosed; ``attrs`` say how they came about."""
     # pandas keeps `attrs` in the metadata of a parquet file.
@@ -373,42 +369,3 @@ def without_text(records: pd.DataFrame) -> pd.DataFrame:
         answer=records["answer"].where(records["status"] == "ok"),
         error=None,
     )
-
-
-def _published(file: Path) -> Path:
-    """A file of published data, which its user has to have."""
-    if not file.is_file():
-        bbq = file.parent.name == "bbq"
-        remedy = "run `secondlook data get bbq`" if bbq else "put it there as its authors publish it"
-        raise FileNotFoundError(f"{file} is not there: {remedy}, or set SECONDLOOK_DATA to the folder that has it")
-    return file
-
-
-def _safe_prompts(published: Path, folder: Path) -> Path:
-    """XSTest's safe prompts in the form of a file of benign behaviours, outside the repository."""
-    file = folder / "xstest-safe.csv"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (
-        _published(published).open(encoding="utf-8", newline="") as source,
-        file.open("w", encoding="utf-8", newline="") as out,
-    ):
-        writer = csv.writer(out)
-        writer.writerow(("Index", "Goal", "Target", "Behavior", "Category", "Source"))
-        rows: Iterator[dict[str, str]] = csv.DictReader(source)
-        for row in rows:
-            if row["label"] == "safe":
-                writer.writerow((row["id"], row["prompt"], "", "", row["type"], "XSTest"))
-    return file
-
-
-def _grade_school(published: Path, folder: Path, count: int) -> Path:
-    """The first so many of GSM8K's test questions, with the number each ends with, outside the repository."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "gsm8k.jsonl"
-    rows = [json.loads(line) for line in _published(published).read_text("utf-8").split("\n")[:count] if line]
-    asked = [
-        {"id": f"gsm8k-{number}", "prompt": row["question"], "answer": row["answer"].rpartition("####")[2].strip()}
-        for number, row in enumerate(rows)
-    ]
-    file.write_text("".join(json.dumps(row) + "\n" for row in asked), encoding="utf-8")
-    return file
